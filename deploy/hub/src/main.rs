@@ -1,0 +1,2 @@
+//! syncline
+fn main() {}
