@@ -3,6 +3,13 @@
 //!
 //! Nouns are modules of functions over `&mut Tx`, which never begin or commit.
 
+pub mod changes;
+pub mod conflicts;
+pub mod echoes;
+pub mod plans;
+pub mod records;
+pub mod writes;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
