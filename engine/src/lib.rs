@@ -1,1 +1,5 @@
 //! engine
+
+pub mod catalogue;
+pub mod mapping;
+pub mod merge;
