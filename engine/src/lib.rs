@@ -4,9 +4,15 @@
 //! workflows durably, and the pure middle: catalogue, mapping and merge. Not here: any system's
 //! name (connectors), any business noun (domain), HTTP (portal-api).
 
+pub mod catalogue;
 pub mod clock;
+pub mod entity;
 pub mod ids;
+pub mod mapping;
+pub mod merge;
+pub mod provenance;
 pub mod store;
+pub mod sync;
 pub mod vault;
 
 pub use clock::Clock;
