@@ -3,6 +3,12 @@
 //!
 //! Nouns are modules of functions over `&mut Tx`, which never begin or commit.
 
+pub mod connections;
+pub mod custom_fields;
+pub mod keyset;
+pub mod mappings;
+pub mod streams;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -71,6 +77,12 @@ impl StoreError {
             }),
             _ => false,
         }
+    }
+
+    /// Whether Postgres refused a text: it stores no NUL and nothing that is not UTF-8.
+    pub fn is_bad_text(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error))
+            if matches!(error.code().as_deref(), Some("22021" | "22P05")))
     }
 
     /// Whether a unique index refused the row.
