@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod ids;
+pub mod runtime;
 pub mod store;
 pub mod vault;
 

@@ -3,6 +3,8 @@
 //!
 //! Nouns are modules of functions over `&mut Tx`, which never begin or commit.
 
+pub mod runs;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
