@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod ids;
 pub mod peers;
+pub mod runtime;
 pub mod store;
 pub mod vault;
 

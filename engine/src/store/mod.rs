@@ -8,6 +8,7 @@ pub mod custom_fields;
 pub mod keyset;
 pub mod mappings;
 pub mod streams;
+pub mod runs;
 
 use std::time::Duration;
 
