@@ -113,7 +113,8 @@ impl CoreTables {
     /// Adds a kind.
     #[must_use]
     pub fn with<T: CoreTable>(mut self) -> Self {
-        self.0.insert(T::KIND, Arc::new(Named::<T>(std::marker::PhantomData)));
+        self.0
+            .insert(T::KIND, Arc::new(Named::<T>(std::marker::PhantomData)));
         self
     }
 
@@ -124,7 +125,10 @@ impl CoreTables {
     pub fn kind(&self, kind: &str) -> Result<Kind, StoreError> {
         self.0
             .get_key_value(kind)
-            .map(|(name, table)| Kind { name, table: table.clone() })
+            .map(|(name, table)| Kind {
+                name,
+                table: table.clone(),
+            })
             .ok_or_else(|| StoreError::NotFound(format!("kind of entity {kind}")))
     }
 

@@ -64,16 +64,23 @@ impl Provenance {
     /// which is newer.
     pub fn changed_at(&self, field: &str) -> Option<DateTime<Utc>> {
         self.of(field).map(|origin| match origin.by {
-            By::Connection { changed_at: Some(at), .. } => at,
+            By::Connection {
+                changed_at: Some(at),
+                ..
+            } => at,
             _ => origin.at,
         })
     }
 
     pub fn set(&mut self, field: &str, origin: &Origin) {
-        let at = self.origins.iter().position(|known| known == origin).unwrap_or_else(|| {
-            self.origins.push(origin.clone());
-            self.origins.len() - 1
-        });
+        let at = self
+            .origins
+            .iter()
+            .position(|known| known == origin)
+            .unwrap_or_else(|| {
+                self.origins.push(origin.clone());
+                self.origins.len() - 1
+            });
         match self.fields.get_mut(field) {
             Some(place) => *place = at,
             None => drop(self.fields.insert(field.to_owned(), at)),
@@ -85,7 +92,9 @@ impl Provenance {
         let mut used: Vec<Option<usize>> = vec![None; self.origins.len()];
         let mut kept = Vec::new();
         for place in self.fields.values_mut() {
-            let Some(slot) = used.get_mut(*place) else { continue };
+            let Some(slot) = used.get_mut(*place) else {
+                continue;
+            };
             *place = *slot.get_or_insert_with(|| {
                 kept.push(self.origins[*place].clone());
                 kept.len() - 1
@@ -100,9 +109,18 @@ mod tests {
     use super::*;
 
     fn origin() -> Origin {
-        let why = Why { rule: Rule::OneSideMoved, winner: Winner::Remote };
-        let by = By::User { user: UserId::fresh() };
-        Origin { at: DateTime::UNIX_EPOCH, by, why: Some(why) }
+        let why = Why {
+            rule: Rule::OneSideMoved,
+            winner: Winner::Remote,
+        };
+        let by = By::User {
+            user: UserId::fresh(),
+        };
+        Origin {
+            at: DateTime::UNIX_EPOCH,
+            by,
+            why: Some(why),
+        }
     }
 
     #[test]
@@ -119,6 +137,9 @@ mod tests {
         assert_eq!(provenance.origins, [first.clone()]);
         assert_eq!(provenance.of("b"), Some(&first));
         let json = serde_json::to_string(&provenance).unwrap();
-        assert_eq!(serde_json::from_str::<Provenance>(&json).unwrap(), provenance);
+        assert_eq!(
+            serde_json::from_str::<Provenance>(&json).unwrap(),
+            provenance
+        );
     }
 }

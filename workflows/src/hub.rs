@@ -27,7 +27,10 @@ impl Hub {
         tenant: TenantId,
         connection: ConnectionId,
     ) -> Result<Arc<dyn Opened>, StepError> {
-        self.peers.open(tenant, connection).await.map_err(peers_error)
+        self.peers
+            .open(tenant, connection)
+            .await
+            .map_err(peers_error)
     }
 
     /// Notes on the connection how a call went, and makes the call's failure the step's.
@@ -38,7 +41,9 @@ impl Hub {
         usage: Option<Usage>,
         outcome: Result<T, ConnectorError>,
     ) -> Result<T, StepError> {
-        self.peers.note(cx.tenant(), connection, outcome.as_ref().err(), usage).await?;
+        self.peers
+            .note(cx.tenant(), connection, outcome.as_ref().err(), usage)
+            .await?;
         Ok(outcome?)
     }
 }
@@ -47,9 +52,7 @@ fn peers_error(error: PeersError) -> StepError {
     match error {
         PeersError::Store(error) => error.into(),
         PeersError::Peer(error) | PeersError::BadConfig(error) => error.into(),
-        PeersError::UnknownSystem(_) => {
-            StepError::permanent(Class::Config, error.to_string())
-        }
+        PeersError::UnknownSystem(_) => StepError::permanent(Class::Config, error.to_string()),
         PeersError::Vault(_) => StepError::permanent(Class::Config, error.to_string()),
     }
 }

@@ -50,10 +50,17 @@ impl Workflow for PullStream {
 
     async fn run(cx: &mut Run, input: PullInput) -> Result<page::Counts, RunError> {
         let mut total = page::Counts::default();
-        let mut after =
-            cx.tx(FindPlace { connection: input.connection, stream: input.stream.clone() }).await?;
+        let mut after = cx
+            .tx(FindPlace {
+                connection: input.connection,
+                stream: input.stream.clone(),
+            })
+            .await?;
         if input.full {
-            after = Place { cursor: None, phase: Phase::Full };
+            after = Place {
+                cursor: None,
+                phase: Phase::Full,
+            };
         }
         let reader = Arc::new(Reader::default());
         let mut restarts = 0;
@@ -90,7 +97,10 @@ impl Workflow for PullStream {
             }
         }
         for round in 0.. {
-            let step = ApplyWaiting { connection: input.connection, round };
+            let step = ApplyWaiting {
+                connection: input.connection,
+                round,
+            };
             let more = cx.tx(step).await?;
             total.add(&more.applied.counts);
             cx.counts(counts(&more.applied.counts));
@@ -134,11 +144,20 @@ impl TxStep for FindPlace {
     async fn run(&self, _cx: &StepCx, tx: &mut Tx) -> Result<Place, StepError> {
         let plan = plans::of_stream(tx, self.connection, &self.stream).await?;
         let Some(plan) = plan else {
-            let error = sync::SyncError::NotEnabled { stream: self.stream.clone() };
+            let error = sync::SyncError::NotEnabled {
+                stream: self.stream.clone(),
+            };
             return Err(sync_error(error));
         };
-        let phase = if plan.cursor.is_none() { Phase::Full } else { plan.phase };
-        Ok(Place { cursor: plan.cursor, phase })
+        let phase = if plan.cursor.is_none() {
+            Phase::Full
+        } else {
+            plan.phase
+        };
+        Ok(Place {
+            cursor: plan.cursor,
+            phase,
+        })
     }
 }
 
@@ -182,20 +201,35 @@ impl TxStep for ApplyPage {
             page => page,
         };
         if page.as_ref().is_ok_and(|page| !page.more) {
-            hub.noted(cx, self.connection, self.reader.usage(), Ok(())).await?;
+            hub.noted(cx, self.connection, self.reader.usage(), Ok(()))
+                .await?;
         }
         *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
         Ok(())
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<PageDone, StepError> {
-        let page = self.page.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let page = self
+            .page
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let page = page.ok_or_else(|| StepError::bug("page was not read before it is applied"))?;
         let Ok(page) = page else {
             // The system no longer knows our place: read all of it, as a comparison.
-            let next = Place { cursor: None, phase: Phase::Full };
-            plans::advance(tx, self.connection, &self.stream, None, Phase::Full, cx.run_id())
-                .await?;
+            let next = Place {
+                cursor: None,
+                phase: Phase::Full,
+            };
+            plans::advance(
+                tx,
+                self.connection,
+                &self.stream,
+                None,
+                Phase::Full,
+                cx.run_id(),
+            )
+            .await?;
             return Ok(PageDone {
                 applied: Applied::default(),
                 next,
@@ -206,8 +240,15 @@ impl TxStep for ApplyPage {
             });
         };
         let hub = Hub::of(cx)?;
-        let phase = if page.more { self.after.phase } else { Phase::Incremental };
-        let next = Place { cursor: Some(page.cursor.clone()), phase };
+        let phase = if page.more {
+            self.after.phase
+        } else {
+            Phase::Incremental
+        };
+        let next = Place {
+            cursor: Some(page.cursor.clone()),
+            phase,
+        };
         let (more, expected, wait) = (page.more, page.expected, page.wait);
         let applied = page::apply(
             tx,
@@ -256,7 +297,10 @@ impl TxStep for ApplyWaiting {
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<WaitingDone, StepError> {
         let hub = Hub::of(cx)?;
-        let mut done = WaitingDone { found: 0, applied: Applied::default() };
+        let mut done = WaitingDone {
+            found: 0,
+            applied: Applied::default(),
+        };
         for stream in plans::streams(tx, self.connection).await? {
             let (found, applied) = page::apply_waiting(
                 tx,
@@ -306,8 +350,15 @@ impl Reader {
         hub: &Hub,
         step: &ApplyPage,
     ) -> Result<Result<Page, ConnectorError>, StepError> {
-        let source = self.opened.get_or_try_init(|| source(cx, hub, step)).await?;
-        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let source = self
+            .opened
+            .get_or_try_init(|| source(cx, hub, step))
+            .await?;
+        let ahead = self
+            .ahead
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let page = match ahead.filter(|ahead| step.after.cursor.as_ref() == Some(&ahead.after)) {
             Some(ahead) => ahead
                 .page
@@ -338,11 +389,16 @@ async fn source(cx: &StepCx, hub: &Hub, step: &ApplyPage) -> Result<Source, Step
     let plan = plans::of_stream(&mut tx, step.connection, &step.stream).await?;
     tx.commit().await?;
     let Some(plan) = plan else {
-        let error = sync::SyncError::NotEnabled { stream: step.stream.clone() };
+        let error = sync::SyncError::NotEnabled {
+            stream: step.stream.clone(),
+        };
         return Err(sync_error(error));
     };
     let opened = hub.open(cx.tenant(), step.connection).await?;
-    Ok(Source { opened, fields: plan.mapping.remote_fields() })
+    Ok(Source {
+        opened,
+        fields: plan.mapping.remote_fields(),
+    })
 }
 
 fn read(
@@ -352,7 +408,12 @@ fn read(
 ) -> impl Future<Output = Result<Page, ConnectorError>> + Send + use<> {
     let stream = step.stream.as_str().into();
     async move {
-        let read = Read { stream, fields: source.fields, after, limit: PAGE };
+        let read = Read {
+            stream,
+            fields: source.fields,
+            after,
+            limit: PAGE,
+        };
         source.opened.read(&read).await
     }
 }

@@ -41,7 +41,10 @@ impl Workflow for PushWrites {
     async fn run(cx: &mut Run, input: PushInput) -> Result<Pushed, RunError> {
         let mut pushed = Pushed::default();
         for number in 0.. {
-            let place = || BatchPlace { input: input.clone(), number };
+            let place = || BatchPlace {
+                input: input.clone(),
+                number,
+            };
             let batch = cx.tx(ClaimWrites(place())).await?;
             if batch.outgoing.is_empty() {
                 if batch.settled == 0 {
@@ -49,10 +52,19 @@ impl Workflow for PushWrites {
                 }
                 continue;
             }
-            let outcomes =
-                cx.step(SendWrites { place: place(), outgoing: batch.outgoing.clone() }).await?;
+            let outcomes = cx
+                .step(SendWrites {
+                    place: place(),
+                    outgoing: batch.outgoing.clone(),
+                })
+                .await?;
             let pairs = batch.outgoing.into_iter().zip(outcomes).collect();
-            let settled = cx.tx(SettleWrites { place: place(), pairs }).await?;
+            let settled = cx
+                .tx(SettleWrites {
+                    place: place(),
+                    pairs,
+                })
+                .await?;
             cx.counts(Counts {
                 written: settled.written,
                 failed: settled.failed,
@@ -146,8 +158,10 @@ async fn send(
     }
     let answers = opened.write(stream, &writes).await?;
     if answers.len() != writes.len() {
-        return Err(ConnectorError::transient("system answered another number of rows")
-            .with_outcome_unknown());
+        return Err(
+            ConnectorError::transient("system answered another number of rows")
+                .with_outcome_unknown(),
+        );
     }
     Ok(answers)
 }
@@ -161,7 +175,10 @@ async fn found(
 ) -> Result<Write, ConnectorError> {
     let mut write = row.write.clone();
     if let Some(record) = opened.find(stream, &row.write.hub_id, &[]).await? {
-        write.op = WriteOp::Update { key: record.key, fields };
+        write.op = WriteOp::Update {
+            key: record.key,
+            fields,
+        };
     }
     Ok(write)
 }

@@ -3,8 +3,8 @@
 use sqlx::types::Uuid;
 
 use super::{StoreError, Tx};
-use crate::provenance::Why;
 use crate::ids::{ChangeId, ConnectionId, EntityId, RunId, UserId};
+use crate::provenance::Why;
 
 /// Who or what changed an entity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -87,11 +87,14 @@ pub async fn expected(
     for row in rows {
         let bytes = <[u8; 16]>::try_from(row.value_hash.as_slice())
             .map_err(|error| StoreError::corrupt("hash in the echo ledger", error))?;
-        expected.entry(EntityId(row.entity_id)).or_default().push(Echo {
-            field: row.field,
-            value: Fingerprint::from_bytes(bytes),
-            written_at: row.written_at,
-        });
+        expected
+            .entry(EntityId(row.entity_id))
+            .or_default()
+            .push(Echo {
+                field: row.field,
+                value: Fingerprint::from_bytes(bytes),
+                written_at: row.written_at,
+            });
     }
     Ok(expected)
 }
@@ -138,7 +141,10 @@ pub async fn consume(
     }
     let entities: Vec<Uuid> = seen.iter().map(|(id, _, _)| id.0).collect();
     let fields: Vec<&str> = seen.iter().map(|(_, field, _)| field.as_str()).collect();
-    let hashes: Vec<&[u8]> = seen.iter().map(|(_, _, value)| &value.as_bytes()[..]).collect();
+    let hashes: Vec<&[u8]> = seen
+        .iter()
+        .map(|(_, _, value)| &value.as_bytes()[..])
+        .collect();
     sqlx::query!(
         "
         delete from echoes

@@ -5,9 +5,15 @@
 
 pub mod changes;
 pub mod conflicts;
+pub mod connections;
+pub mod custom_fields;
 pub mod echoes;
+pub mod keyset;
+pub mod mappings;
 pub mod plans;
 pub mod records;
+pub mod runs;
+pub mod streams;
 pub mod writes;
 
 use std::time::Duration;
@@ -78,6 +84,12 @@ impl StoreError {
             }),
             _ => false,
         }
+    }
+
+    /// Whether Postgres refused a text: it stores no NUL and nothing that is not UTF-8.
+    pub fn is_bad_text(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error))
+            if matches!(error.code().as_deref(), Some("22021" | "22P05")))
     }
 
     /// Whether a unique index refused the row.

@@ -72,7 +72,10 @@ struct PlanRow {
 
 fn plan(row: PlanRow) -> Result<Plan, StoreError> {
     let mapping = Mapping::parse(&row.body).map_err(|errors| {
-        StoreError::corrupt(format!("published mapping of {}", row.stream), errors.to_string())
+        StoreError::corrupt(
+            format!("published mapping of {}", row.stream),
+            errors.to_string(),
+        )
     })?;
     Ok(Plan {
         connection: ConnectionId(row.connection_id),

@@ -25,7 +25,10 @@ pub enum SyncError {
     NotEnabled { stream: String },
     /// The published mapping no longer fits the fields there are.
     #[error("mapping of {stream} does not fit: {}", first(problems))]
-    Mapping { stream: String, problems: Vec<MappingProblem> },
+    Mapping {
+        stream: String,
+        problems: Vec<MappingProblem>,
+    },
     /// The entity was edited since the caller read it.
     #[error("{entity} was changed meanwhile")]
     Stale { entity: String },
@@ -42,7 +45,9 @@ pub struct Invalid {
 }
 
 fn first(problems: &[MappingProblem]) -> String {
-    problems.first().map_or_else(String::new, ToString::to_string)
+    problems
+        .first()
+        .map_or_else(String::new, ToString::to_string)
 }
 
 /// One stream, ready to merge.
@@ -53,9 +58,16 @@ pub(super) struct Stream {
 
 impl Stream {
     fn new(plan: Plan, catalogue: &Catalogue) -> Result<Self, SyncError> {
-        let rules = Rules::new(&plan.mapping, catalogue, plan.description.as_ref())
-            .map_err(|problems| SyncError::Mapping { stream: plan.stream.clone(), problems })?;
-        Ok(Self { plan, rules: Arc::new(rules) })
+        let rules = Rules::new(&plan.mapping, catalogue, plan.description.as_ref()).map_err(
+            |problems| SyncError::Mapping {
+                stream: plan.stream.clone(),
+                problems,
+            },
+        )?;
+        Ok(Self {
+            plan,
+            rules: Arc::new(rules),
+        })
     }
 
     pub(super) fn is(&self, connection: ConnectionId, stream: &str) -> bool {
@@ -90,7 +102,11 @@ impl Neighbourhood {
                 Err(error) => tracing::warn!(%error, "stream is left out until its mapping fits"),
             }
         }
-        Ok(Self { kind, catalogue, streams })
+        Ok(Self {
+            kind,
+            catalogue,
+            streams,
+        })
     }
 
     /// The stream with this name.
@@ -102,7 +118,9 @@ impl Neighbourhood {
         self.streams
             .iter()
             .find(|candidate| candidate.is(connection, stream))
-            .ok_or_else(|| SyncError::NotEnabled { stream: stream.to_owned() })
+            .ok_or_else(|| SyncError::NotEnabled {
+                stream: stream.to_owned(),
+            })
     }
 }
 
@@ -113,7 +131,10 @@ pub(super) fn merge_context(entity: &Entity, echoes: Vec<Echo>) -> Context {
     };
     Context {
         core_changed_at: entity.values.keys().filter_map(changed).collect(),
-        clock: Clock { trusted: true, skew: SKEW },
+        clock: Clock {
+            trusted: true,
+            skew: SKEW,
+        },
         echoes,
         ..Context::default()
     }

@@ -41,12 +41,19 @@ pub async fn edit(
 ) -> Result<Edited, SyncError> {
     let around = Neighbourhood::of(tx, tables, kind, None).await?;
     let missing = || StoreError::NotFound(format!("{kind} {id}"));
-    let entity = around.kind.load(tx, &[id]).await?.pop().ok_or_else(missing)?;
+    let entity = around
+        .kind
+        .load(tx, &[id])
+        .await?
+        .pop()
+        .ok_or_else(missing)?;
     if entity.removed_at.is_some() {
         return Err(missing().into());
     }
     if entity.version != expected_version {
-        return Err(SyncError::Stale { entity: format!("{kind} {id}") });
+        return Err(SyncError::Stale {
+            entity: format!("{kind} {id}"),
+        });
     }
     set(tx, &around, entity, fields, user, "edited").await
 }
@@ -68,7 +75,10 @@ pub async fn create(
         .fields()
         .iter()
         .filter(|field| field.required && !fields.contains_key(&field.name))
-        .map(|field| Invalid { field: field.name.clone(), reason: "must be given".to_owned() })
+        .map(|field| Invalid {
+            field: field.name.clone(),
+            reason: "must be given".to_owned(),
+        })
         .collect();
     if !missing.is_empty() {
         return Err(SyncError::Invalid(missing));
@@ -86,7 +96,11 @@ async fn set(
     kind: &'static str,
 ) -> Result<Edited, SyncError> {
     let fields = checked(around, fields)?;
-    let origin = Origin { at: tx.now(), by: By::User { user }, why: None };
+    let origin = Origin {
+        at: tx.now(),
+        by: By::User { user },
+        why: None,
+    };
     let (mut log, mut moved) = (Vec::new(), BTreeSet::new());
     for (field, new) in fields {
         let old = entity.value(&field.name);
@@ -101,12 +115,21 @@ async fn set(
         }
         moved.insert(field.name.clone());
         let name = field.name.clone();
-        log.push(FieldChange { field: name, old, new, why: None, lost: None });
+        log.push(FieldChange {
+            field: name,
+            old,
+            new,
+            why: None,
+            lost: None,
+        });
     }
     let is_new = entity.version == 0;
     let mut effects = Effects::default();
     if moved.is_empty() && !is_new {
-        return Ok(Edited { entity, owed: BTreeSet::new() });
+        return Ok(Edited {
+            entity,
+            owed: BTreeSet::new(),
+        });
     }
     if !is_new {
         effects.log(Change {
@@ -116,16 +139,26 @@ async fn set(
             fields: log,
         });
     } else {
-        for stream in around.streams.iter().filter(|stream| stream.plan.mapping.create) {
+        for stream in around
+            .streams
+            .iter()
+            .filter(|stream| stream.plan.mapping.create)
+        {
             effects.owe(stream, around.kind.name, entity.id, moved.iter().cloned());
         }
     }
     effects.touch(entity.clone(), moved);
-    let actor = Actor { user: Some(user), ..Actor::default() };
+    let actor = Actor {
+        user: Some(user),
+        ..Actor::default()
+    };
     let stored = effects.store(tx, around, None, actor).await?;
     entity.version += 1;
     entity.updated_at = tx.now();
-    Ok(Edited { entity, owed: stored.owed })
+    Ok(Edited {
+        entity,
+        owed: stored.owed,
+    })
 }
 
 /// The values in their fields' types, or everything that is wrong with them.
@@ -134,10 +167,17 @@ fn checked(around: &Neighbourhood, fields: Values) -> Result<Vec<(&Field, Value)
     for (name, value) in fields {
         match check(around, &name, value) {
             Ok(pair) => taken.push(pair),
-            Err(reason) => invalid.push(Invalid { field: name, reason }),
+            Err(reason) => invalid.push(Invalid {
+                field: name,
+                reason,
+            }),
         }
     }
-    if invalid.is_empty() { Ok(taken) } else { Err(SyncError::Invalid(invalid)) }
+    if invalid.is_empty() {
+        Ok(taken)
+    } else {
+        Err(SyncError::Invalid(invalid))
+    }
 }
 
 fn check<'a>(
@@ -145,7 +185,10 @@ fn check<'a>(
     name: &str,
     value: Value,
 ) -> Result<(&'a Field, Value), String> {
-    let field = around.catalogue.field(name).ok_or_else(|| "is not a field".to_owned())?;
+    let field = around
+        .catalogue
+        .field(name)
+        .ok_or_else(|| "is not a field".to_owned())?;
     let value = typed(field, value).map_err(|error| error.to_string())?;
     let is_empty = value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
     if field.required && is_empty {
@@ -153,7 +196,9 @@ fn check<'a>(
     }
     let value = if is_empty { Value::Null } else { value };
     if field.kind == FieldKind::Reference
-        && value.as_str().is_some_and(|text| uuid::Uuid::try_parse(text).is_err())
+        && value
+            .as_str()
+            .is_some_and(|text| uuid::Uuid::try_parse(text).is_err())
     {
         return Err("is not an id".to_owned());
     }
@@ -230,12 +275,17 @@ fn invalid(error: ResolveError) -> SyncError {
         | ResolveError::NotMapped { field }
         | ResolveError::Value { field, .. } => field.clone(),
     };
-    SyncError::Invalid(vec![Invalid { field, reason: error.to_string() }])
+    SyncError::Invalid(vec![Invalid {
+        field,
+        reason: error.to_string(),
+    }])
 }
 
 fn base_values(open: &conflicts::Open) -> Values {
     let sides = open.fields.iter();
-    sides.map(|(field, sides)| (field.clone(), sides.base.clone().unwrap_or_default())).collect()
+    sides
+        .map(|(field, sides)| (field.clone(), sides.base.clone().unwrap_or_default()))
+        .collect()
 }
 
 /// The conflict with the hub's values as they are now.
@@ -261,8 +311,15 @@ async fn decide_fields(
     open: &conflicts::Open,
     user: UserId,
 ) -> Result<Edited, SyncError> {
-    let why = Why { rule: resolved.decision.rule.clone(), winner: resolved.decision.winner };
-    let origin = Origin { at: tx.now(), by: By::User { user }, why: Some(why.clone()) };
+    let why = Why {
+        rule: resolved.decision.rule.clone(),
+        winner: resolved.decision.winner,
+    };
+    let origin = Origin {
+        at: tx.now(),
+        by: By::User { user },
+        why: Some(why.clone()),
+    };
     let (mut log, mut moved) = (Vec::new(), BTreeSet::new());
     for change in resolved.changes {
         let field = change.field.to_string();
@@ -275,7 +332,13 @@ async fn decide_fields(
         moved.insert(field.clone());
         let lost = resolved.decision.lost.get(&change.field).cloned();
         let (old, new, why) = (change.old, change.new, Some(why.clone()));
-        log.push(FieldChange { field, old, new, why, lost });
+        log.push(FieldChange {
+            field,
+            old,
+            new,
+            why,
+            lost,
+        });
     }
     let stream = around.stream(open.connection, &open.stream)?;
     let mut effects = Effects::default();
@@ -292,15 +355,28 @@ async fn decide_fields(
     if has_moved {
         effects.touch(entity.clone(), moved);
     }
-    let actor = Actor { user: Some(user), ..Actor::default() };
+    let actor = Actor {
+        user: Some(user),
+        ..Actor::default()
+    };
     let source = Some((open.connection, open.stream.as_str()));
     let stored = effects.store(tx, around, source, actor).await?;
-    records::agree(tx, open.connection, &open.stream, &open.record_key, &resolved.base).await?;
+    records::agree(
+        tx,
+        open.connection,
+        &open.stream,
+        &open.record_key,
+        &resolved.base,
+    )
+    .await?;
     if has_moved {
         entity.version += 1;
         entity.updated_at = tx.now();
     }
-    Ok(Edited { entity, owed: stored.owed })
+    Ok(Edited {
+        entity,
+        owed: stored.owed,
+    })
 }
 
 /// Lets the entity go, or brings the record back with all the hub holds.
@@ -340,8 +416,14 @@ async fn decide_removal(
         kind,
         fields: Vec::new(),
     });
-    let actor = Actor { user: Some(user), ..Actor::default() };
+    let actor = Actor {
+        user: Some(user),
+        ..Actor::default()
+    };
     let source = Some((open.connection, open.stream.as_str()));
     let stored = effects.store(tx, around, source, actor).await?;
-    Ok(Edited { entity, owed: stored.owed })
+    Ok(Edited {
+        entity,
+        owed: stored.owed,
+    })
 }

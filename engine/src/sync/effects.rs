@@ -50,8 +50,10 @@ impl Effects {
             let place = decision.map_or(std::ptr::null(), std::ptr::from_ref);
             let known = origins.iter().position(|(known, _)| *known == place);
             let origin = known.unwrap_or_else(|| {
-                let why = decision
-                    .map(|decision| Why { rule: decision.rule.clone(), winner: decision.winner });
+                let why = decision.map(|decision| Why {
+                    rule: decision.rule.clone(),
+                    winner: decision.winner,
+                });
                 origins.push((place, Origin { at, by, why }));
                 origins.len() - 1
             });
@@ -59,7 +61,9 @@ impl Effects {
             if change.new.is_null() {
                 entity.values.remove(&*change.field);
             } else {
-                entity.values.insert(change.field.to_string(), change.new.clone());
+                entity
+                    .values
+                    .insert(change.field.to_string(), change.new.clone());
             }
             if !is_new {
                 log.push(FieldChange {
@@ -85,7 +89,10 @@ impl Effects {
                         field: field.to_string(),
                         old: connector_sdk::Value::Null,
                         new: connector_sdk::Value::Null,
-                        why: Some(Why { rule: decision.rule.clone(), winner: decision.winner }),
+                        why: Some(Why {
+                            rule: decision.rule.clone(),
+                            winner: decision.winner,
+                        }),
                         lost: Some(lost.clone()),
                     });
                 }
@@ -145,10 +152,18 @@ impl Effects {
         self.pass_on(tx, around, source).await?;
         around.kind.save(tx, &self.entities).await?;
         changes::log(tx, actor, &self.changes).await?;
-        let cause = Cause { run: actor.run, user: actor.user };
+        let cause = Cause {
+            run: actor.run,
+            user: actor.user,
+        };
         writes::enqueue(tx, &self.intents, cause).await?;
-        let owed = self.intents.into_iter().map(|intent| (intent.connection, intent.stream));
-        Ok(Stored { owed: owed.collect() })
+        let owed = self
+            .intents
+            .into_iter()
+            .map(|intent| (intent.connection, intent.stream));
+        Ok(Stored {
+            owed: owed.collect(),
+        })
     }
 
     async fn pass_on(
@@ -159,15 +174,19 @@ impl Effects {
     ) -> Result<(), SyncError> {
         let is_source =
             |stream: &Stream| source.is_some_and(|(connection, name)| stream.is(connection, name));
-        let others: Vec<&Stream> =
-            around.streams.iter().filter(|stream| !is_source(stream)).collect();
+        let others: Vec<&Stream> = around
+            .streams
+            .iter()
+            .filter(|stream| !is_source(stream))
+            .collect();
         if others.is_empty() || self.moved.is_empty() {
             return Ok(());
         }
         let moved: Vec<EntityId> = self.moved.keys().copied().collect();
         for link in records::links(tx, &moved).await? {
-            let Some(stream) =
-                others.iter().find(|stream| stream.is(link.connection, &link.stream))
+            let Some(stream) = others
+                .iter()
+                .find(|stream| stream.is(link.connection, &link.stream))
             else {
                 continue;
             };
@@ -186,7 +205,9 @@ impl Effects {
 
 /// Whether a stream is given this core field.
 pub(super) fn writes_field(rules: &Rules, field: &str) -> bool {
-    rules.group_of(field).is_some_and(|group| group.direction.writes())
+    rules
+        .group_of(field)
+        .is_some_and(|group| group.direction.writes())
 }
 
 /// What merges with one stream's records leave beside the entities.
@@ -209,8 +230,11 @@ impl Beside {
         echoes: &[crate::merge::Echo],
         open: &[String],
     ) {
-        let groups: BTreeSet<&str> =
-            merged.conflicts.iter().map(|conflict| &*conflict.group).collect();
+        let groups: BTreeSet<&str> = merged
+            .conflicts
+            .iter()
+            .map(|conflict| &*conflict.group)
+            .collect();
         self.agreed.extend(
             open.iter()
                 .filter(|group| !groups.contains(group.as_str()))
@@ -258,5 +282,9 @@ impl Beside {
 /// Names of the fields a merge changed.
 pub(super) fn changed(merged: &Merged) -> BTreeSet<String> {
     let name = |field: &Arc<str>| field.to_string();
-    merged.changes.iter().map(|change| name(&change.field)).collect()
+    merged
+        .changes
+        .iter()
+        .map(|change| name(&change.field))
+        .collect()
 }

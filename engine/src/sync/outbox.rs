@@ -20,8 +20,8 @@ use crate::merge::{self, Context, MergeInput};
 use crate::provenance::By;
 use crate::store::changes::{Actor, Change};
 use crate::store::records::{self, Linked, Place, Row};
-use crate::store::writes::{self, Again, Claimed, Op};
 use crate::store::runs::{self, Dedupe, DedupeUntil, NewRun, StartOptions};
+use crate::store::writes::{self, Again, Claimed, Op};
 use crate::store::{StoreError, Tx, conflicts, echoes};
 
 /// How long an echo is waited for. Longer than any peer takes to show what it accepted.
@@ -71,7 +71,9 @@ pub async fn claim(
     }
     let plan = crate::store::plans::of_stream(tx, connection, stream).await?;
     let Some(entity) = plan.map(|plan| plan.entity) else {
-        return Err(SyncError::NotEnabled { stream: stream.to_owned() });
+        return Err(SyncError::NotEnabled {
+            stream: stream.to_owned(),
+        });
     };
     let around = Neighbourhood::of(tx, tables, &entity, Some((connection, stream))).await?;
     let stream = around.stream(connection, stream)?;
@@ -86,7 +88,13 @@ pub async fn claim(
     let mut batch = Batch::default();
     let (mut ended, mut again, mut sent) = (Vec::new(), Vec::new(), Vec::new());
     for write in claimed {
-        match prepare(&around, stream, &sides, entities.get(&write.entity_id), &write) {
+        match prepare(
+            &around,
+            stream,
+            &sides,
+            entities.get(&write.entity_id),
+            &write,
+        ) {
             Prepared::Send(outgoing) => {
                 sent.push((outgoing.id, outgoing.sent.clone()));
                 batch.outgoing.push(*outgoing);
@@ -132,8 +140,7 @@ async fn reference_keys(
             .map(EntityId)
             .collect();
         let ids: Vec<EntityId> = ids.into_iter().collect();
-        let found =
-            records::by_entities(tx, stream.plan.connection, target.as_str(), &ids).await?;
+        let found = records::by_entities(tx, stream.plan.connection, target.as_str(), &ids).await?;
         keys.extend(
             found
                 .into_iter()
@@ -160,11 +167,17 @@ fn prepare(
     entity: Option<&Entity>,
     write: &Claimed,
 ) -> Prepared {
-    let Some(entity) = entity else { return Prepared::Nothing };
+    let Some(entity) = entity else {
+        return Prepared::Nothing;
+    };
     let linked = sides.linked.get(&write.entity_id);
     if write.op == Op::Delete {
-        let Some(linked) = linked else { return Prepared::Nothing };
-        let op = WriteOp::Delete { key: linked.key.clone() };
+        let Some(linked) = linked else {
+            return Prepared::Nothing;
+        };
+        let op = WriteOp::Delete {
+            key: linked.key.clone(),
+        };
         return Prepared::Send(outgoing(write, None, op, Values::new()));
     }
     if entity.removed_at.is_some() {
@@ -174,17 +187,25 @@ fn prepare(
     if only.is_empty() {
         return Prepared::Nothing;
     }
-    let mut values: Values =
-        only.iter().map(|field| (field.clone(), entity.value(field))).collect();
+    let mut values: Values = only
+        .iter()
+        .map(|field| (field.clone(), entity.value(field)))
+        .collect();
     let sent = values.clone();
     for (field, _) in stream.plan.mapping.references() {
-        let Some(id) = values.get(field).and_then(|value| value.as_str()) else { continue };
+        let Some(id) = values.get(field).and_then(|value| value.as_str()) else {
+            continue;
+        };
         let Some(key) = sides.keys.get(&(field.to_owned(), id.to_owned())) else {
             return Prepared::Later;
         };
         values.insert(field.to_owned(), key.as_str().into());
     }
-    let fields = match stream.plan.mapping.outbound(&around.catalogue, &values, &only) {
+    let fields = match stream
+        .plan
+        .mapping
+        .outbound(&around.catalogue, &values, &only)
+    {
         Ok(fields) => fields,
         Err(error) => {
             return Prepared::Refused(serde_json::json!({
@@ -199,7 +220,10 @@ fn prepare(
         sides.keys.get(&(field.clone(), id.to_owned())).cloned()
     });
     let op = match linked {
-        Some(linked) => WriteOp::Update { key: linked.key.clone(), fields },
+        Some(linked) => WriteOp::Update {
+            key: linked.key.clone(),
+            fields,
+        },
         None => WriteOp::Create { fields },
     };
     Prepared::Send(outgoing(write, parent, op, sent))
@@ -230,23 +254,32 @@ fn fields_to_send(
     linked: Option<&Linked>,
     write: &Claimed,
 ) -> BTreeSet<String> {
-    let open = sides.open.get(&write.entity_id).map_or(&[][..], Vec::as_slice);
+    let open = sides
+        .open
+        .get(&write.entity_id)
+        .map_or(&[][..], Vec::as_slice);
     let is_open = |field: &str| {
         let group = stream.rules.group_of(field);
         group.is_some_and(|group| open.iter().any(|name| *name == *group.name))
     };
     let Some(linked) = linked else {
-        let named = entity.values.keys().filter(|field| writes_field(&stream.rules, field));
+        let named = entity
+            .values
+            .keys()
+            .filter(|field| writes_field(&stream.rules, field));
         return named.cloned().collect();
     };
     let differs = |field: &str| {
-        let Some(rule) = stream.rules.field(field) else { return false };
+        let Some(rule) = stream.rules.field(field) else {
+            return false;
+        };
         let agreed = linked.base.get(field);
         agreed.is_none_or(|agreed| !same(&rule.field, &entity.value(field), agreed, rule.empty))
     };
-    let named = write.fields.iter().filter(|field| {
-        writes_field(&stream.rules, field) && !is_open(field) && differs(field)
-    });
+    let named = write
+        .fields
+        .iter()
+        .filter(|field| writes_field(&stream.rules, field) && !is_open(field) && differs(field));
     named.cloned().collect()
 }
 
@@ -260,7 +293,9 @@ async fn expect_echoes(
     let mut sent = Vec::new();
     for write in outgoing {
         for (field, value) in &write.sent {
-            let Some(field) = around.catalogue.field(field) else { continue };
+            let Some(field) = around.catalogue.field(field) else {
+                continue;
+            };
             sent.push(echoes::Sent {
                 entity_id: write.entity_id,
                 field: field.name.clone(),
@@ -334,7 +369,9 @@ pub async fn settle(
 ) -> Result<Settled, SyncError> {
     let plan = crate::store::plans::of_stream(tx, connection, stream).await?;
     let Some(entity) = plan.map(|plan| plan.entity) else {
-        return Err(SyncError::NotEnabled { stream: stream.to_owned() });
+        return Err(SyncError::NotEnabled {
+            stream: stream.to_owned(),
+        });
     };
     let around = Neighbourhood::of(tx, tables, &entity, Some((connection, stream))).await?;
     let stream = around.stream(connection, stream)?;
@@ -410,28 +447,41 @@ async fn accept(
     }
     let plan = &stream.plan;
     let (connection, name) = (plan.connection, plan.stream.as_str());
-    let keys: Vec<String> = stored.iter().map(|(_, receipt)| receipt.key.clone()).collect();
+    let keys: Vec<String> = stored
+        .iter()
+        .map(|(_, receipt)| receipt.key.clone())
+        .collect();
     let linked = records::by_keys(tx, connection, name, &keys).await?;
     let raws = records::raw(tx, connection, name, &keys).await?;
     let mut raws: HashMap<_, _> = raws.into_iter().map(|raw| (raw.key.clone(), raw)).collect();
-    let ids: Vec<EntityId> = stored.iter().map(|(outgoing, _)| outgoing.entity_id).collect();
+    let ids: Vec<EntityId> = stored
+        .iter()
+        .map(|(outgoing, _)| outgoing.entity_id)
+        .collect();
     let entities = around.kind.load(tx, &ids).await?;
     let mut entities: HashMap<_, _> = entities.into_iter().map(|row| (row.id, row)).collect();
     let (mut rows, mut removed, mut stamps) = (Vec::new(), Vec::new(), Vec::new());
     let mut effects = Effects::default();
     for (outgoing, receipt) in stored {
         if matches!(outgoing.write.op, WriteOp::Delete { .. }) {
-            removed.push((receipt.key, serde_json::json!({ "how": { "kind": "deleted" } })));
+            removed.push((
+                receipt.key,
+                serde_json::json!({ "how": { "kind": "deleted" } }),
+            ));
             continue;
         }
-        let Some(entity) = entities.get_mut(&outgoing.entity_id) else { continue };
+        let Some(entity) = entities.get_mut(&outgoing.entity_id) else {
+            continue;
+        };
         let known = linked.get(&receipt.key);
-        let mut record = raws.remove(&receipt.key).unwrap_or_else(|| connector_sdk::Record {
-            key: receipt.key.clone(),
-            version: None,
-            changed_at: None,
-            fields: BTreeMap::new(),
-        });
+        let mut record = raws
+            .remove(&receipt.key)
+            .unwrap_or_else(|| connector_sdk::Record {
+                key: receipt.key.clone(),
+                version: None,
+                changed_at: None,
+                fields: BTreeMap::new(),
+            });
         let read_back = receipt.stored.as_ref();
         if let Some(read_back) = read_back {
             record.fields.extend(read_back.fields.clone());
@@ -455,7 +505,12 @@ async fn accept(
             let log = Effects::change(entity, &stream.rules, &merged, tx.now(), by);
             let kind = around.kind.name;
             let entity_id = entity.id;
-            effects.log(Change { entity: kind, entity_id, kind: "normalised", fields: log });
+            effects.log(Change {
+                entity: kind,
+                entity_id,
+                kind: "normalised",
+                fields: log,
+            });
             effects.touch(entity.clone(), changed(&merged));
             base = merged.base;
         }
@@ -473,10 +528,21 @@ async fn accept(
             link_method: "written",
         });
     }
-    let actor = Actor { connection: Some(connection), run: Some(run), ..Actor::default() };
-    let owed = effects.store(tx, around, Some((connection, name)), actor).await?.owed;
+    let actor = Actor {
+        connection: Some(connection),
+        run: Some(run),
+        ..Actor::default()
+    };
+    let owed = effects
+        .store(tx, around, Some((connection, name)), actor)
+        .await?
+        .owed;
     settled.owed.extend(owed);
-    let place = Place { connection, stream: name, entity: around.kind.name };
+    let place = Place {
+        connection,
+        stream: name,
+        entity: around.kind.name,
+    };
     records::save(tx, place, Some(run), plan.mapping_version, &rows).await?;
     if !removed.is_empty() {
         records::remove(tx, connection, name, Some(run), &removed).await?;
@@ -506,8 +572,10 @@ fn agree(
             !same(&rule.field, &entity.value(field), was, rule.empty)
         })
     };
-    let (later, now): (Values, Values) =
-        patch.values.into_iter().partition(|(field, _)| moved_on(field));
+    let (later, now): (Values, Values) = patch
+        .values
+        .into_iter()
+        .partition(|(field, _)| moved_on(field));
     base.extend(later);
     patch.values = now;
     let merged = merge::merge(&MergeInput {
@@ -549,8 +617,14 @@ pub async fn start_pushes<'a>(
     trigger: &str,
 ) -> Result<(), StoreError> {
     for (connection, stream) in owed {
-        let input = PushInput { connection: *connection, stream: stream.clone() };
-        let dedupe = Dedupe { key: input.key(), until: DedupeUntil::Begun };
+        let input = PushInput {
+            connection: *connection,
+            stream: stream.clone(),
+        };
+        let dedupe = Dedupe {
+            key: input.key(),
+            until: DedupeUntil::Begun,
+        };
         start_push(tx, input, trigger, dedupe, None).await?;
     }
     Ok(())
@@ -568,13 +642,22 @@ pub async fn start_push_when_due(
     let Some(due_at) = writes::next_due(tx, connection, stream).await? else {
         return Ok(());
     };
-    let input = PushInput { connection, stream: stream.to_owned() };
+    let input = PushInput {
+        connection,
+        stream: stream.to_owned(),
+    };
     if due_at <= tx.now() {
-        let dedupe = Dedupe { key: input.key(), until: DedupeUntil::Begun };
+        let dedupe = Dedupe {
+            key: input.key(),
+            until: DedupeUntil::Begun,
+        };
         return start_push(tx, input, "retry", dedupe, None).await;
     }
     // A key of its own: a push that is to begin later must not stand in for one that is due now.
-    let dedupe = Dedupe { key: format!("{}/later", input.key()), until: DedupeUntil::Begun };
+    let dedupe = Dedupe {
+        key: format!("{}/later", input.key()),
+        until: DedupeUntil::Begun,
+    };
     start_push(tx, input, "retry", dedupe, Some(due_at)).await
 }
 

@@ -70,7 +70,9 @@ pub struct Applied {
 pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Applied, SyncError> {
     let plan = plans::of_stream(tx, page.connection, &page.stream).await?;
     let Some(entity) = plan.map(|plan| plan.entity) else {
-        return Err(SyncError::NotEnabled { stream: page.stream });
+        return Err(SyncError::NotEnabled {
+            stream: page.stream,
+        });
     };
     let needed = Some((page.connection, page.stream.as_str()));
     let around = Neighbourhood::of(tx, tables, &entity, needed).await?;
@@ -219,16 +221,22 @@ impl<'a> Pass<'a> {
         incoming: &mut [Incoming],
     ) -> Result<(), SyncError> {
         let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for reference in incoming.iter().flat_map(|record| record.patch.references.values()) {
+        for reference in incoming
+            .iter()
+            .flat_map(|record| record.patch.references.values())
+        {
             let keys = wanted.entry(reference.stream.0.clone()).or_default();
             keys.insert(reference.key.clone());
         }
         let mut found = HashMap::new();
         for (stream, keys) in wanted {
             let keys: Vec<String> = keys.into_iter().collect();
-            let targets =
-                records::targets(tx, self.stream.plan.connection, &stream, &keys).await?;
-            found.extend(targets.into_iter().map(|(key, id)| ((stream.clone(), key), id)));
+            let targets = records::targets(tx, self.stream.plan.connection, &stream, &keys).await?;
+            found.extend(
+                targets
+                    .into_iter()
+                    .map(|(key, id)| ((stream.clone(), key), id)),
+            );
         }
         for record in incoming {
             let references = record.patch.references.clone();
@@ -256,7 +264,10 @@ impl<'a> Pass<'a> {
         let taken: BTreeSet<EntityId> = if named.is_empty() {
             BTreeSet::new()
         } else {
-            records::by_entities(tx, connection, stream, &named).await?.into_keys().collect()
+            records::by_entities(tx, connection, stream, &named)
+                .await?
+                .into_keys()
+                .collect()
         };
         // One record of this stream per entity: a copied hub id makes no second link.
         let mut claimed = taken;
@@ -274,7 +285,10 @@ impl<'a> Pass<'a> {
         }
         let ids: Vec<EntityId> = ids.into_iter().collect();
         let entities = self.around.kind.load(tx, &ids).await?;
-        self.entities = entities.into_iter().map(|entity| (entity.id, entity)).collect();
+        self.entities = entities
+            .into_iter()
+            .map(|entity| (entity.id, entity))
+            .collect();
         self.echoes = echoes::expected(tx, connection, &ids).await?;
         self.open = conflicts::open_groups(tx, connection, stream, &ids).await?;
         Ok(())
@@ -282,12 +296,21 @@ impl<'a> Pass<'a> {
 
     /// Merges one record into its entity, or makes one of it.
     fn merge(&mut self, record: Incoming, now: chrono::DateTime<chrono::Utc>) {
-        let known = record.linked.as_ref().map(|linked| linked.entity_id).or(record.named);
+        let known = record
+            .linked
+            .as_ref()
+            .map(|linked| linked.entity_id)
+            .or(record.named);
         let core = known.and_then(|id| self.entities.get(&id)).cloned();
-        let echoes =
-            core.as_ref().and_then(|core| self.echoes.get(&core.id)).cloned().unwrap_or_default();
-        let context =
-            core.as_ref().map(|core| merge_context(core, echoes.clone())).unwrap_or_default();
+        let echoes = core
+            .as_ref()
+            .and_then(|core| self.echoes.get(&core.id))
+            .cloned()
+            .unwrap_or_default();
+        let context = core
+            .as_ref()
+            .map(|core| merge_context(core, echoes.clone()))
+            .unwrap_or_default();
         let merged = merge::merge(&MergeInput {
             rules: &self.stream.rules,
             base: record.linked.as_ref().map(|linked| &linked.base),
@@ -308,7 +331,8 @@ impl<'a> Pass<'a> {
         self.count(is_new, &merged);
         let open = self.open.get(&entity.id).map_or(&[][..], Vec::as_slice);
         let kind = self.around.kind.name;
-        self.beside.note(kind, entity.id, &record.patch.key, &merged, &echoes, open);
+        self.beside
+            .note(kind, entity.id, &record.patch.key, &merged, &echoes, open);
         let restored = entity.removed_at.is_some() && was_removed;
         if restored {
             entity.removed_at = None;
@@ -324,14 +348,20 @@ impl<'a> Pass<'a> {
         }
         self.rows.push(self.row(record, id, merged.base.clone()));
         if !merged.push.is_empty() {
-            self.effects.owe(self.stream, kind, id, merged.push.iter().cloned());
+            self.effects
+                .owe(self.stream, kind, id, merged.push.iter().cloned());
         }
         if is_new || restored || !merged.changes.is_empty() {
             self.effects.touch(entity, changed(&merged));
         }
     }
 
-    fn log(&mut self, entity: &Entity, kind: &'static str, fields: Vec<crate::store::changes::FieldChange>) {
+    fn log(
+        &mut self,
+        entity: &Entity,
+        kind: &'static str,
+        fields: Vec<crate::store::changes::FieldChange>,
+    ) {
         self.effects.log(Logged {
             entity: self.around.kind.name,
             entity_id: entity.id,
@@ -365,7 +395,11 @@ impl<'a> Pass<'a> {
             content_hash: record.content_hash,
             unresolved: record.unresolved,
             problems,
-            link_method: if record.named.is_some() { "hub_id" } else { "first_read" },
+            link_method: if record.named.is_some() {
+                "hub_id"
+            } else {
+                "first_read"
+            },
         }
     }
 
@@ -399,7 +433,11 @@ impl<'a> Pass<'a> {
             Deletion::Conflict { edited, .. } => {
                 self.counts.conflicts += 1;
                 let sides = edited.into_iter().map(|field| {
-                    let sides = Sides { base: field.base, core: field.core, remote: field.remote };
+                    let sides = Sides {
+                        base: field.base,
+                        core: field.core,
+                        remote: field.remote,
+                    };
                     (field.field.to_string(), sides)
                 });
                 self.beside.conflicts.push(Opened {
@@ -429,11 +467,20 @@ impl<'a> Pass<'a> {
     ) -> Result<Applied, SyncError> {
         let plan = &self.stream.plan;
         let (connection, stream) = (plan.connection, plan.stream.as_str());
-        let actor =
-            Actor { connection: Some(connection), run: Some(self.run), ..Actor::default() };
-        let stored =
-            self.effects.store(tx, self.around, Some((connection, stream)), actor).await?;
-        let place = Place { connection, stream, entity: self.around.kind.name };
+        let actor = Actor {
+            connection: Some(connection),
+            run: Some(self.run),
+            ..Actor::default()
+        };
+        let stored = self
+            .effects
+            .store(tx, self.around, Some((connection, stream)), actor)
+            .await?;
+        let place = Place {
+            connection,
+            stream,
+            entity: self.around.kind.name,
+        };
         let run = Some(self.run);
         records::save(tx, place, run, plan.mapping_version, &self.rows).await?;
         if !self.removed.is_empty() {
@@ -443,7 +490,10 @@ impl<'a> Pass<'a> {
         if let Some((cursor, phase)) = cursor {
             plans::advance(tx, connection, stream, Some(&cursor), phase, self.run).await?;
         }
-        Ok(Applied { counts: self.counts, owed: stored.owed })
+        Ok(Applied {
+            counts: self.counts,
+            owed: stored.owed,
+        })
     }
 }
 

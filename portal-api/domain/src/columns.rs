@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use connector_sdk::Value;
 use engine::StoreError;
 use engine::catalogue::CUSTOM_PREFIX;
 use engine::entity::Entity;
 use engine::mapping::Values;
+use engine::sdk::Value;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use sqlx::types::Uuid;
@@ -20,7 +20,9 @@ pub(crate) struct Reading(Values);
 
 /// Starts with the custom fields.
 pub(crate) fn entity_values(custom: Custom) -> Reading {
-    let named = custom.into_iter().map(|(key, value)| (format!("{CUSTOM_PREFIX}{key}"), value));
+    let named = custom
+        .into_iter()
+        .map(|(key, value)| (format!("{CUSTOM_PREFIX}{key}"), value));
     Reading(named.collect())
 }
 
@@ -100,9 +102,8 @@ impl<'a> Columns<'a> {
                 .collect();
             serde_json::to_string(&custom).map_err(StoreError::Encode)
         };
-        let provenance = |entity: &Entity| {
-            serde_json::to_string(&entity.provenance).map_err(StoreError::Encode)
-        };
+        let provenance =
+            |entity: &Entity| serde_json::to_string(&entity.provenance).map_err(StoreError::Encode);
         Ok(Self {
             entities,
             ids: entities.iter().map(|entity| entity.id.0).collect(),
@@ -123,9 +124,9 @@ impl<'a> Columns<'a> {
     ) -> Result<Vec<Option<T>>, StoreError> {
         let cell = |entity: &'a Entity| match entity.values.get(field) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => read(value)
-                .map(Some)
-                .ok_or_else(|| StoreError::Conflict(format!("value of {field} is of another type"))),
+            Some(value) => read(value).map(Some).ok_or_else(|| {
+                StoreError::Conflict(format!("value of {field} is of another type"))
+            }),
         };
         self.entities.iter().map(cell).collect()
     }
@@ -140,7 +141,10 @@ impl<'a> Columns<'a> {
 
     pub(crate) fn integer(&self, field: &str) -> Result<Vec<Option<i64>>, StoreError> {
         self.column(field, |value| {
-            value.as_decimal().filter(Decimal::is_integer).and_then(|number| number.to_i64())
+            value
+                .as_decimal()
+                .filter(Decimal::is_integer)
+                .and_then(|number| number.to_i64())
         })
     }
 
@@ -149,7 +153,9 @@ impl<'a> Columns<'a> {
     }
 
     pub(crate) fn uuid(&self, field: &str) -> Result<Vec<Option<Uuid>>, StoreError> {
-        self.column(field, |value| value.as_str().and_then(|text| Uuid::try_parse(text).ok()))
+        self.column(field, |value| {
+            value.as_str().and_then(|text| Uuid::try_parse(text).ok())
+        })
     }
 
     pub(crate) fn json(&self, field: &str) -> Result<Vec<Option<String>>, StoreError> {

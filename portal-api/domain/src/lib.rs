@@ -7,9 +7,15 @@ pub mod accounts;
 mod columns;
 pub mod contacts;
 
+pub mod sessions;
+pub mod tenants;
+pub mod users;
+
 use engine::entity::CoreTables;
 
 /// The kinds of entities this hub merges.
 pub fn core_tables() -> CoreTables {
-    CoreTables::default().with::<accounts::Accounts>().with::<contacts::Contacts>()
+    CoreTables::default()
+        .with::<accounts::Accounts>()
+        .with::<contacts::Contacts>()
 }

@@ -16,7 +16,9 @@ pub struct Accounts;
 impl CoreTable for Accounts {
     const KIND: &'static str = "account";
     const FIELDS: &'static [FieldDef] = &[
-        FieldDef::new("name", "Name", FieldKind::Text).required().max_length(255),
+        FieldDef::new("name", "Name", FieldKind::Text)
+            .required()
+            .max_length(255),
         FieldDef::new("external_ref", "External reference", FieldKind::Text).max_length(255),
         FieldDef::new("industry", "Industry", FieldKind::Text).max_length(255),
         FieldDef::new("type", "Type", FieldKind::Text).max_length(255),
@@ -29,8 +31,14 @@ impl CoreTable for Accounts {
         FieldDef::new("billing_street", "Billing street", FieldKind::Text).group("billing_address"),
         FieldDef::new("billing_city", "Billing city", FieldKind::Text).group("billing_address"),
         FieldDef::new("billing_state", "Billing state", FieldKind::Text).group("billing_address"),
-        FieldDef::new("billing_postal_code", "Billing postal code", FieldKind::Text).group("billing_address"),
-        FieldDef::new("billing_country", "Billing country", FieldKind::Text).group("billing_address"),
+        FieldDef::new(
+            "billing_postal_code",
+            "Billing postal code",
+            FieldKind::Text,
+        )
+        .group("billing_address"),
+        FieldDef::new("billing_country", "Billing country", FieldKind::Text)
+            .group("billing_address"),
         FieldDef::new("tier", "Tier", FieldKind::Choice),
         FieldDef::new("csm_email", "Success manager", FieldKind::Email),
         FieldDef::new("account_manager", "Account manager", FieldKind::Text),

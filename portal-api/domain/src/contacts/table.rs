@@ -16,8 +16,13 @@ impl CoreTable for Contacts {
     const KIND: &'static str = "contact";
     const FIELDS: &'static [FieldDef] = &[
         FieldDef::new("account", "Account", FieldKind::Reference).references("account"),
-        FieldDef::new("first_name", "First name", FieldKind::Text).max_length(255).personal(Personal::Identifying),
-        FieldDef::new("last_name", "Last name", FieldKind::Text).required().max_length(255).personal(Personal::Identifying),
+        FieldDef::new("first_name", "First name", FieldKind::Text)
+            .max_length(255)
+            .personal(Personal::Identifying),
+        FieldDef::new("last_name", "Last name", FieldKind::Text)
+            .required()
+            .max_length(255)
+            .personal(Personal::Identifying),
         FieldDef::new("email", "E-mail", FieldKind::Email).personal(Personal::Identifying),
         FieldDef::new("phone", "Phone", FieldKind::Phone).personal(Personal::Identifying),
         FieldDef::new("mobile", "Mobile", FieldKind::Phone).personal(Personal::Identifying),
@@ -25,11 +30,25 @@ impl CoreTable for Contacts {
         FieldDef::new("department", "Department", FieldKind::Text).max_length(255),
         FieldDef::new("is_primary", "Primary contact", FieldKind::Boolean),
         FieldDef::new("no_email", "No e-mail", FieldKind::Boolean),
-        FieldDef::new("mailing_street", "Mailing street", FieldKind::Text).group("mailing_address").personal(Personal::Identifying),
-        FieldDef::new("mailing_city", "Mailing city", FieldKind::Text).group("mailing_address").personal(Personal::Identifying),
-        FieldDef::new("mailing_state", "Mailing state", FieldKind::Text).group("mailing_address").personal(Personal::Identifying),
-        FieldDef::new("mailing_postal_code", "Mailing postal code", FieldKind::Text).group("mailing_address").personal(Personal::Identifying),
-        FieldDef::new("mailing_country", "Mailing country", FieldKind::Text).group("mailing_address").personal(Personal::Identifying),
+        FieldDef::new("mailing_street", "Mailing street", FieldKind::Text)
+            .group("mailing_address")
+            .personal(Personal::Identifying),
+        FieldDef::new("mailing_city", "Mailing city", FieldKind::Text)
+            .group("mailing_address")
+            .personal(Personal::Identifying),
+        FieldDef::new("mailing_state", "Mailing state", FieldKind::Text)
+            .group("mailing_address")
+            .personal(Personal::Identifying),
+        FieldDef::new(
+            "mailing_postal_code",
+            "Mailing postal code",
+            FieldKind::Text,
+        )
+        .group("mailing_address")
+        .personal(Personal::Identifying),
+        FieldDef::new("mailing_country", "Mailing country", FieldKind::Text)
+            .group("mailing_address")
+            .personal(Personal::Identifying),
     ];
 
     async fn load(tx: &mut Tx, ids: &[EntityId]) -> Result<Vec<Entity>, StoreError> {
