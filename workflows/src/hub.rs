@@ -61,7 +61,7 @@ fn peers_error(error: PeersError) -> StepError {
 pub(crate) fn sync_error(error: SyncError) -> StepError {
     match error {
         SyncError::Store(error) => error.into(),
-        SyncError::NotEnabled { .. } | SyncError::Mapping { .. } => {
+        SyncError::NotEnabled { .. } | SyncError::Mapping { .. } | SyncError::Map { .. } => {
             StepError::permanent(Class::Config, error.to_string())
         }
         SyncError::Stale { .. } => StepError::transient(error.to_string()),

@@ -35,10 +35,7 @@ pub async fn expect(
     }
     let entities: Vec<Uuid> = sent.iter().map(|echo| echo.entity_id.0).collect();
     let fields: Vec<&str> = sent.iter().map(|echo| echo.field.as_str()).collect();
-    let hashes: Vec<&[u8]> = echoes
-        .iter()
-        .map(|echo| echo.value_hash.as_slice())
-        .collect();
+    let hashes: Vec<&[u8]> = sent.iter().map(|echo| &echo.value.as_bytes()[..]).collect();
     let writes: Vec<Uuid> = sent.iter().map(|echo| echo.write.0).collect();
     sqlx::query!(
         "

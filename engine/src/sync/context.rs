@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::catalogue::Catalogue;
 use crate::entity::{CoreTables, Entity, Kind};
 use crate::ids::ConnectionId;
-use crate::mapping::MappingProblem;
+use crate::mapping::{MapError, MappingProblem};
 use crate::merge::{Clock, Context, Echo, Rules};
 use crate::store::plans::{self, Plan};
 use crate::store::{StoreError, Tx};
@@ -29,6 +29,9 @@ pub enum SyncError {
         stream: String,
         problems: Vec<MappingProblem>,
     },
+    /// A record could not be mapped at all.
+    #[error("mapping of {stream} cannot be applied")]
+    Map { stream: String, source: MapError },
     /// The entity was edited since the caller read it.
     #[error("{entity} was changed meanwhile")]
     Stale { entity: String },

@@ -492,7 +492,13 @@ async fn accept(
             stamps.push((outgoing.id, at));
         }
         let mut base = known.map(|known| known.base.clone()).unwrap_or_default();
-        let patch = read_back.map(|stored| plan.mapping.inbound(&around.catalogue, stored));
+        let patch = read_back
+            .map(|stored| plan.mapping.inbound(&around.catalogue, stored))
+            .transpose()
+            .map_err(|source| SyncError::Map {
+                stream: plan.stream.clone(),
+                source,
+            })?;
         let merged = agree(stream, entity, &mut base, &outgoing.sent, patch.as_ref());
         if let Some(merged) = merged {
             settled.normalised += merged.changes.len() as u64;

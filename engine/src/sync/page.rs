@@ -190,7 +190,13 @@ impl<'a> Pass<'a> {
                 self.counts.unchanged += 1;
                 continue;
             }
-            let patch = plan.mapping.inbound(&self.around.catalogue, &record);
+            let patch = plan
+                .mapping
+                .inbound(&self.around.catalogue, &record)
+                .map_err(|source| SyncError::Map {
+                    stream: plan.stream.clone(),
+                    source,
+                })?;
             if !patch.failed.is_empty() {
                 self.counts.failed += 1;
             }

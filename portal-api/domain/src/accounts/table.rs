@@ -1,9 +1,10 @@
 //! Accounts as a core table: fields, load and save
 
-use engine::catalogue::{FieldDef, FieldKind, Personal};
+use engine::catalogue::{FieldDef, FieldKind};
 use engine::entity::{CoreTable, Entity};
 use engine::ids::EntityId;
 use engine::provenance::Provenance;
+use engine::sdk::Value;
 use engine::{StoreError, Tx};
 use rust_decimal::Decimal;
 use sqlx::types::{Json, Uuid};
@@ -55,7 +56,7 @@ impl CoreTable for Accounts {
                    name, external_ref, industry, type, phone, website, domain, description,
                    annual_revenue, employees, billing_street, billing_city, billing_state,
                    billing_postal_code, billing_country, tier, csm_email, account_manager,
-                   products, founded, parent,
+                   products as "products: Json<Value>", founded, parent,
                    custom as "custom: Json<Custom>",
                    provenance as "provenance: Json<Provenance>",
                    created_at, updated_at, removed_at
@@ -70,7 +71,7 @@ impl CoreTable for Accounts {
         .await?;
         let entities = rows.into_iter().map(|row| {
             let mut values = entity_values(row.custom.0);
-            values.put("name", row.name);
+            values.put("name", Some(row.name));
             values.put("external_ref", row.external_ref);
             values.put("industry", row.industry);
             values.put("type", row.r#type);

@@ -75,7 +75,7 @@ impl CoreTable for Contacts {
             let mut values = entity_values(row.custom.0);
             values.put("account", row.account);
             values.put("first_name", row.first_name);
-            values.put("last_name", row.last_name);
+            values.put("last_name", Some(row.last_name));
             values.put("email", row.email);
             values.put("phone", row.phone);
             values.put("mobile", row.mobile);
