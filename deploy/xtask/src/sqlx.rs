@@ -80,13 +80,13 @@ pub(crate) fn run(only_check: bool) -> Result<()> {
 )]
 fn touch_queries() -> Result<()> {
     let now = SystemTime::now();
-    let macros = ["query!(", "query_as!(", "query_scalar!("];
+    let macros = ["query", "query_as", "query_scalar"].map(|name| format!("{name}!("));
     for file in tree::files(tree::root(), |path| {
         path.extension().is_some_and(|e| e == "rs")
     })? {
         let text = fs::read_to_string(&file)
             .with_context(|| format!("cannot read {}", tree::shown(&file)))?;
-        if macros.iter().any(|name| text.contains(name)) {
+        if macros.iter().any(|call| text.contains(call)) {
             fs::File::options()
                 .write(true)
                 .open(&file)?
