@@ -90,6 +90,10 @@ fn rust(cluster: &Cluster) -> Result<()> {
 
 fn console_tests(left_out: &mut LeftOut) -> Result<()> {
     let folder = Path::new(console::FOLDER);
+    if !tree::root().join(folder).join("package.json").is_file() {
+        left_out.push(format!("console: {} has no package.json", folder.display()));
+        return Ok(());
+    }
     match Node::find() {
         Err(why) => left_out.push(format!("console: {why}")),
         Ok(node) => {
