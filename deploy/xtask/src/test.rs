@@ -65,6 +65,7 @@ fn rust(cluster: &Cluster) -> Result<()> {
             "crash",
             "--no-tests",
             "warn",
+            "--no-fail-fast",
         ]
     } else {
         &[
