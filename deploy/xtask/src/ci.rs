@@ -22,11 +22,23 @@ const PARTS: [Part; 11] = [
     ("crash tests", || commands::crash(1)),
 ];
 
-/// All parts, to the first that fails; then a table of times.
-pub(crate) fn run() -> Result<()> {
+/// These parts, or all, to the first that fails; then a table of times.
+pub(crate) fn run(wanted: &[String]) -> Result<()> {
+    let names = PARTS.map(|(name, _)| name);
+    if let Some(unknown) = wanted.iter().find(|name| !names.contains(&name.as_str())) {
+        anyhow::bail!(
+            "no part is named {unknown:?}; there are: {}",
+            names.join(", ")
+        );
+    }
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|one| one == name);
+    let parts: Vec<Part> = PARTS
+        .into_iter()
+        .filter(|(name, _)| is_wanted(name))
+        .collect();
     let mut times: Vec<(&str, Duration)> = Vec::new();
     let mut failed = None;
-    for (name, part) in PARTS {
+    for &(name, part) in &parts {
         eprintln!("━━ {name}");
         let started = Instant::now();
         let done = part();
@@ -42,8 +54,8 @@ pub(crate) fn run() -> Result<()> {
     }
     let total: Duration = times.iter().map(|(_, time)| *time).sum();
     println!("{:<18} {:>7.1} s", "together", total.as_secs_f64());
-    if failed.is_some() && times.len() < PARTS.len() {
-        let rest: Vec<_> = PARTS[times.len()..].iter().map(|(name, _)| *name).collect();
+    if failed.is_some() && times.len() < parts.len() {
+        let rest: Vec<_> = parts[times.len()..].iter().map(|(name, _)| *name).collect();
         println!("not run: {}", rest.join(", "));
     }
     let passed = times.len() - usize::from(failed.is_some());

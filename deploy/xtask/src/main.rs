@@ -44,7 +44,10 @@ enum Task {
     /// Run all tests; Postgres is provided, and what is left out is said at the end.
     Test(test::Test),
     /// Everything that CI runs, in its order.
-    Ci,
+    Ci {
+        /// Only these parts, by the names that the table at the end has.
+        parts: Vec<String>,
+    },
     /// Rewrite the generated files: registry, checksums of migrations, openapi.json, schema.d.ts.
     Gen {
         /// Change nothing; fail if something would change.
@@ -98,7 +101,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Task::Demo(demo) => demo::run(&demo),
         Task::Test(test) => test::run(&test),
-        Task::Ci => ci::run(),
+        Task::Ci { parts } => ci::run(&parts),
         Task::Gen { check } => generate::run(check),
         Task::Sqlx { check } => sqlx::run(check),
         Task::Pg(pg) => pg::run(&pg),
