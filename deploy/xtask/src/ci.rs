@@ -149,10 +149,8 @@ fn dependencies() -> Result<()> {
     }
     println!("NOT CHECKED: security advisories. Their database cannot be fetched from here:");
     let said = String::from_utf8_lossy(&fetched.stderr);
-    println!(
-        "  {}",
-        said.lines().last().unwrap_or("cargo deny fetch failed")
-    );
+    let reason = said.lines().map(str::trim).rfind(|line| !line.is_empty());
+    println!("  {}", reason.unwrap_or("cargo deny fetch failed"));
     println!("  Run `cargo deny check advisories` where the network allows it.");
     Ok(())
 }
