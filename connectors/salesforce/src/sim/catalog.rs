@@ -205,7 +205,7 @@ fn opportunity() -> Object {
     let stage = object.slot_of("StageName");
     for (name, stages) in [("IsClosed", &STAGES[3..]), ("IsWon", &STAGES[3..4])] {
         let stages = stages.iter().map(|&stage| stage.to_owned()).collect();
-        let field = Field::new(name, T::Boolean).from_source(Source::OneOf(stage, stages));
+        let field = Field::new(name, T::Boolean).derived(Source::OneOf(stage, stages));
         object.push(field);
     }
     object
@@ -235,11 +235,7 @@ fn user() -> Object {
 
 fn person_name(object: &mut Object, parts: &[&str]) {
     let slots = parts.iter().map(|part| object.slot_of(part)).collect();
-    object.push(
-        text("Name", 121)
-            .required()
-            .from_source(Source::Joined(slots)),
-    );
+    object.push(text("Name", 121).required().derived(Source::Joined(slots)));
 }
 
 /// Account, Contact, Opportunity, User; in this order.

@@ -283,7 +283,7 @@ impl Field {
     }
 
     #[must_use]
-    pub(crate) fn from_source(mut self, source: Source) -> Self {
+    pub(crate) fn derived(mut self, source: Source) -> Self {
         self.source = source;
         self.read_only()
     }
@@ -387,7 +387,7 @@ impl Object {
             slots: 0,
             changed: 0,
         };
-        let audit = |name, kind, source| Field::new(name, kind).required().from_source(source);
+        let audit = |name, kind, source| Field::new(name, kind).required().derived(source);
         object.push(audit("Id", FieldType::Id, Source::Id));
         object.push(audit("IsDeleted", FieldType::Boolean, Source::IsDeleted));
         for field in fields {
