@@ -176,6 +176,11 @@ impl Store {
         &self.clock
     }
 
+    /// Closes all connections, when the work on them has ended.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
     /// The pool, for what needs a connection outside a transaction: the doorbell's listener and the
     /// death watch's session lock.
     pub(crate) fn pool(&self) -> &PgPool {
