@@ -22,6 +22,7 @@ mod row;
 mod shape;
 mod toml_walk;
 mod transform;
+mod transform_text;
 
 use std::collections::BTreeSet;
 
@@ -80,6 +81,15 @@ impl Mapping {
     /// with a problem of [`Severity::Error`] must not be published.
     pub fn check(&self, catalogue: &Catalogue, stream: Option<&Stream>) -> Vec<MappingProblem> {
         check::check(self, catalogue, stream)
+    }
+
+    /// The mapping without the rows that require a field the stream does not have. What pulls and
+    /// pushes use; [`Mapping::check`] passes over such rows by itself.
+    #[must_use]
+    pub fn fitted(&self, stream: &Stream) -> Self {
+        let mut fitted = self.clone();
+        fitted.rows.retain(|row| row.applies_to(stream));
+        fitted
     }
 
     /// The remote fields to ask the source for, each once, sorted. Dotted names (`Owner.Name`)

@@ -224,6 +224,7 @@ fn row(value: &Spanned<DeValue<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_
         "group",
         "first_contact",
         "reference",
+        "requires",
     ];
     section.only(&known, mistakes);
     let core = section.required("core", mistakes);
@@ -278,6 +279,9 @@ fn row(value: &Spanned<DeValue<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_
         reference: section
             .text("reference", mistakes)
             .map(|stream| StreamName::from(stream.text)),
+        requires: section
+            .text("requires", mistakes)
+            .map(|field| field.text.to_owned()),
         place: section.place(mistakes),
     })
 }
