@@ -15,7 +15,8 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("axum", &["portal-api", "hub", "connector-"]),
     ("clap", &["hub", "xtask"]),
     ("utoipa", &["portal-api"]),
-    ("tracing-subscriber", &["hub"]),
+    // connector-sdk: its conformance suite looks for secrets in what is logged.
+    ("tracing-subscriber", &["hub", "connector-sdk"]),
 ];
 
 #[test]
