@@ -89,7 +89,7 @@ mod tests {
             Err(ConnectorError::transient("busy"))
         };
         let error = QUICK
-            .retry(|| fail(), ConnectorError::is_retryable)
+            .retry(fail, ConnectorError::is_retryable)
             .await
             .unwrap_err();
         assert_eq!((error.kind, tries.into_inner()), (ErrorKind::Transient, 4));
