@@ -3,7 +3,8 @@
 //! [`Config`] is what a tenant sets up. A read is either a bulk query (`bulk`) or an ordered pass
 //! of queries (`query`, with `deletes` for what left the recycle bin), and its place is a `cursor`.
 //! Writes go by collections (`write`). `client` knows sessions and limits, `errors` what each code
-//! means. Not here: what a record means to the hub, and retries that outlive a call.
+//! means; `sim` is the simulated org, behind the feature of that name. Not here: what a record
+//! means to the hub, and retries that outlive a call.
 
 mod auth;
 mod bulk;
@@ -15,6 +16,8 @@ mod errors;
 mod ids;
 mod query;
 mod rows;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod soql;
 mod streams;
 mod write;

@@ -22,7 +22,7 @@ pub async fn an_expired_session_is_renewed_unseen<B: Bench>(bench: &B) {
     let mut read = read_of(&subject, None);
     let mut all = Vec::new();
     loop {
-        bench.spoil(Target::Reads, Trouble::SessionExpired);
+        bench.spoil(Target::Reads, Trouble::SessionExpired).await;
         let page = super::page(&connector, &read).await;
         read.after = Some(page.cursor.clone());
         let more = page.more;
@@ -32,7 +32,7 @@ pub async fn an_expired_session_is_renewed_unseen<B: Bench>(bench: &B) {
         }
     }
     assert_eq!(records(&all).len(), keys.len());
-    bench.spoil(Target::Writes, Trouble::SessionExpired);
+    bench.spoil(Target::Writes, Trouble::SessionExpired).await;
     let write = update(&keys[0], &subject.name, Value::from("After"));
     write_one(&connector, &subject, &write)
         .await
@@ -42,7 +42,9 @@ pub async fn an_expired_session_is_renewed_unseen<B: Bench>(bench: &B) {
 pub async fn revoked_credentials_are_the_tenants_to_mend<B: Bench>(bench: &B) {
     let connector = open(bench);
     connector.check().await.expect("they work at first");
-    bench.spoil(Target::Reads, Trouble::CredentialsRevoked);
+    bench
+        .spoil(Target::Reads, Trouble::CredentialsRevoked)
+        .await;
     assert_eq!(failed_read(bench, &connector).await.kind, ErrorKind::Auth);
     let error = connector.check().await.expect_err("they are refused");
     assert_eq!(error.kind, ErrorKind::Auth);
@@ -55,7 +57,7 @@ pub async fn revoked_credentials_are_the_tenants_to_mend<B: Bench>(bench: &B) {
 
 pub async fn a_limit_says_how_long_to_stay_away<B: Bench>(bench: &B) {
     let connector = open(bench);
-    bench.spoil(Target::Reads, Trouble::RateLimited);
+    bench.spoil(Target::Reads, Trouble::RateLimited).await;
     let error = failed_read(bench, &connector).await;
     assert_eq!(error.kind, ErrorKind::RateLimited);
     assert!(
@@ -66,8 +68,9 @@ pub async fn a_limit_says_how_long_to_stay_away<B: Bench>(bench: &B) {
 
 pub async fn a_web_page_instead_of_an_answer_is_transient<B: Bench>(bench: &B) {
     let connector = open(bench);
+    connector.check().await.expect("the credentials work");
     for trouble in [Trouble::Html, Trouble::BadGateway] {
-        bench.spoil(Target::Reads, trouble);
+        bench.spoil(Target::Reads, trouble).await;
         let error = failed_read(bench, &connector).await;
         assert_eq!(error.kind, ErrorKind::Transient, "{trouble:?}");
         assert!(
@@ -80,7 +83,7 @@ pub async fn a_web_page_instead_of_an_answer_is_transient<B: Bench>(bench: &B) {
 pub async fn a_hanging_system_is_given_up<B: Bench>(bench: &B) {
     let connector = open(bench);
     connector.check().await.expect("the credentials work");
-    bench.spoil(Target::Reads, Trouble::Hang);
+    bench.spoil(Target::Reads, Trouble::Hang).await;
     let begun = Instant::now();
     let error = failed_read(bench, &connector).await;
     assert_eq!(error.kind, ErrorKind::Transient);
@@ -96,7 +99,7 @@ pub async fn a_cut_answer_is_transient_and_loses_nothing<B: Bench>(bench: &B) {
     let keys = bench.seed(subject.page + 1);
     bench.settle();
     connector.check().await.expect("the credentials work");
-    bench.spoil(Target::Reads, Trouble::Cut);
+    bench.spoil(Target::Reads, Trouble::Cut).await;
     assert_eq!(
         failed_read(bench, &connector).await.kind,
         ErrorKind::Transient
@@ -106,7 +109,7 @@ pub async fn a_cut_answer_is_transient_and_loses_nothing<B: Bench>(bench: &B) {
     bench.edit(&keys[0], &subject.name, "edited");
     bench.settle();
     let read = read_of(&subject, last(&all));
-    bench.spoil(Target::Reads, Trouble::Cut);
+    bench.spoil(Target::Reads, Trouble::Cut).await;
     let error = connector.read(&read).await.expect_err("the body is cut");
     assert_eq!(error.kind, ErrorKind::Transient);
     let next = pages(&connector, &subject, last(&all)).await;
@@ -127,7 +130,7 @@ pub async fn a_failing_write_says_that_its_outcome_is_unknown<B: Bench>(bench: &
         .into_iter()
         .enumerate()
     {
-        bench.spoil(Target::Writes, trouble);
+        bench.spoil(Target::Writes, trouble).await;
         let write = create(&subject, &format!("hub-2{}", at + 1), "Perhaps");
         let error = write_one(&connector, &subject, &write)
             .await
@@ -185,7 +188,7 @@ pub async fn secrets_are_never_seen<B: Bench>(bench: &B) {
         Trouble::Html,
         Trouble::CredentialsRevoked,
     ] {
-        bench.spoil(Target::Reads, trouble);
+        bench.spoil(Target::Reads, trouble).await;
         if let Err(error) = connector.read(&read_of(&subject, None)).await {
             seen.push_str(&shown(&error));
         }

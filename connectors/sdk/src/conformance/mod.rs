@@ -9,6 +9,7 @@ mod reading;
 mod writing;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,8 +42,8 @@ pub trait Bench: Send + Sync {
     fn count(&self) -> usize;
     /// Lets time pass in the system, so that what was just written counts as settled.
     fn settle(&self);
-    /// Spoils the next answers of this kind.
-    fn spoil(&self, on: Target, trouble: Trouble);
+    /// Spoils the next answers of this kind, and no others any more.
+    fn spoil(&self, on: Target, trouble: Trouble) -> impl Future<Output = ()> + Send;
     /// Texts that must never be seen: client secrets, tokens, keys.
     fn secrets(&self) -> Vec<String>;
 }

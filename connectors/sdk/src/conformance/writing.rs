@@ -24,7 +24,7 @@ pub async fn a_create_whose_answer_was_lost_is_found<B: Bench>(bench: &B) {
     let (connector, subject) = (open(bench), bench.subject());
     let before = bench.count();
     let write = create(&subject, "hub-8", "Lost");
-    bench.spoil(Target::Writes, Trouble::FailedAfterWork);
+    bench.spoil(Target::Writes, Trouble::FailedAfterWork).await;
     let error = write_one(&connector, &subject, &write)
         .await
         .expect_err("the answer is a failure");
