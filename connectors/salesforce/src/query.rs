@@ -141,7 +141,8 @@ impl Reader<'_> {
         if fetched.rows.len() > self.limit() {
             fetched.rows.truncate(self.limit());
             fetched.next = None;
-        } else if fetched.next.is_none() && !(pass.by_id && fetched.rows.len() >= self.batch()) {
+        } else if fetched.next.is_none() && (!pass.by_id || fetched.rows.is_empty()) {
+            // Rows by id come in queries with a limit: only an empty one is the end.
             let expected = fetched.total;
             let changes = self.take(&mut pass, fetched.rows, to);
             let mut page = self.finish_part(pass, changes, to).await?;

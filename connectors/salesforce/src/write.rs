@@ -29,11 +29,11 @@ pub(crate) const BATCH: usize = 200;
 
 const LOCKED: &str = "UNABLE_TO_LOCK_ROW";
 
-/// Locks are held for the time of a transaction.
+/// Locks are held for the time of a transaction; who waits longer is better off in the queue.
 const LOCKS: Backoff = Backoff {
     retries: 5,
-    first: Duration::from_millis(500),
-    longest: Duration::from_secs(8),
+    first: Duration::from_millis(250),
+    longest: Duration::from_secs(4),
 };
 
 pub(crate) struct Writer<'a> {
@@ -78,8 +78,8 @@ struct Ready {
 struct Outcome {
     id: Option<String>,
     success: bool,
-    #[serde(default)]
-    created: bool,
+    /// Told by upserts only; a plain create has created.
+    created: Option<bool>,
     #[serde(default)]
     errors: Vec<Fault>,
 }
@@ -402,7 +402,7 @@ fn settle(row: &Ready, outcome: Outcome) -> Result<Receipt> {
         return Ok(Receipt {
             key,
             version: None,
-            created: row.kind == Kind::Create && outcome.created,
+            created: row.kind == Kind::Create && outcome.created.unwrap_or(true),
             stored: None,
         });
     }
