@@ -3,6 +3,19 @@
 //!
 //! Nouns are modules of functions over `&mut Tx`, which never begin or commit.
 
+pub mod changes;
+pub mod conflicts;
+pub mod connections;
+pub mod custom_fields;
+pub mod echoes;
+pub mod keyset;
+pub mod mappings;
+pub mod plans;
+pub mod records;
+pub mod runs;
+pub mod streams;
+pub mod writes;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -71,6 +84,12 @@ impl StoreError {
             }),
             _ => false,
         }
+    }
+
+    /// Whether Postgres refused a text: it stores no NUL and nothing that is not UTF-8.
+    pub fn is_bad_text(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error))
+            if matches!(error.code().as_deref(), Some("22021" | "22P05")))
     }
 
     /// Whether a unique index refused the row.
@@ -155,6 +174,11 @@ impl Store {
 
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Closes all connections, when the work on them has ended.
+    pub async fn close(&self) {
+        self.pool.close().await;
     }
 
     /// The pool, for what needs a connection outside a transaction: the doorbell's listener and the
