@@ -1,0 +1,39 @@
+//! What the hub asks a system to store, and what the system answered.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Fields, Record};
+
+/// One row to write. Repeating a write with the same `idempotency_key` must be harmless.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Write {
+    /// The same on every attempt of this write, different for every other write.
+    pub idempotency_key: String,
+    /// The hub's id of the entity, stored in the system where it has room for it, so that a
+    /// create whose answer was lost can be found again.
+    pub hub_id: String,
+    /// The system's key of the record this one hangs below (a contact's account): writes below
+    /// one parent are not sent side by side, because systems lock the parent.
+    pub parent: Option<String>,
+    pub op: WriteOp,
+}
+
+/// What to do with the row. Only the named fields are touched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "op")]
+pub enum WriteOp {
+    Create { fields: Fields },
+    Update { key: String, fields: Fields },
+    Delete { key: String },
+}
+
+/// What the system says it stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub key: String,
+    pub version: Option<String>,
+    pub created: bool,
+    /// The row as read back after the write, where the connector could: systems truncate and
+    /// normalise. Holds at least the written fields.
+    pub stored: Option<Record>,
+}
