@@ -20,6 +20,9 @@ use super::{control, soap};
 /// An ingest upload may be 150 MB.
 const MAX_BODY: usize = 160 * 1024 * 1024;
 
+/// Bytes of an address before it is refused with 414.
+const MAX_URL: usize = 16_384;
+
 /// A request, read.
 struct Incoming {
     method: Method,
@@ -45,6 +48,10 @@ pub(crate) async fn entry(
     request: Request,
 ) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
+    if parts.uri.to_string().len() > MAX_URL {
+        let error = ApiError::new(414, "URI_TOO_LONG", "request URI is too long");
+        return Ok(respond(&shared, error.into(), &Delivery::Whole, None));
+    }
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         let error = ApiError::new(
             413,
