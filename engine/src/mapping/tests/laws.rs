@@ -276,8 +276,8 @@ fn anything() -> impl Strategy<Value = Value> {
         ".*".prop_map(Value::Text),
         "P[12]|A-.*|[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}|[0-9.,]{1,40}".prop_map(Value::Text),
         Just(Value::text("\0")),
-        Just(Value::text("a".repeat(1 << 20))),
-        Just(Value::text(";".repeat(10 << 20))),
+        Just(()).prop_map(|()| Value::text("a".repeat(1 << 20))),
+        Just(()).prop_map(|()| Value::text(";".repeat(10 << 20))),
         Just(Value::number("79228162514264337593543950335").unwrap()),
         Just(Value::number("0.0000000000000000000000000001").unwrap()),
         Just(Value::text("9999-12-31T23:59:59.999999999-23:59")),
@@ -291,7 +291,7 @@ fn anything() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_a_two_way_pipe_sends_out_comes_back_the_same((core, steps, value) in two_way()) {
@@ -327,7 +327,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_value_makes_a_pipe_panic_or_grow_without_bound(
