@@ -59,6 +59,8 @@ pub struct Mapping {
     pub first_contact: FirstContact,
     /// What a record's removal over there does here.
     pub on_delete: DeletePolicy,
+    /// Whether an entity that is made here is created over there; off unless it says so.
+    pub create: bool,
     pub link: Link,
     /// One per core field, in the order of the text.
     pub rows: Vec<Row>,
@@ -98,6 +100,7 @@ impl Mapping {
             .flat_map(|row| row.remote.iter())
             .map(|path| path.name.as_str())
             .chain([self.link.key.as_str()])
+            .chain(self.link.hub_id.as_deref())
             .collect();
         names.into_iter().map(str::to_owned).collect()
     }

@@ -160,6 +160,9 @@ pub enum DeletePolicy {
 pub struct Link {
     /// The remote field that names a record for ever.
     pub key: String,
+    /// The remote field that holds the hub's id of the entity, where the system has one: it is how
+    /// a record that the hub itself created is known again when the answer was lost.
+    pub hub_id: Option<String>,
     /// Core fields that can name an entity: a registered domain, an e-mail address.
     pub strong: Vec<String>,
     /// The core field that refers to the entity above (a contact's account): it must be there

@@ -1,0 +1,195 @@
+//! Runs: starting them in the caller's transaction, reading them, and what a person does to them.
+//! How workers claim and finish them is in `queue.rs`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use super::{StoreError, Tx};
+use crate::ids::{ConnectionId, RunId, TenantId};
+use crate::runtime::{Counts, Progress, Workflow};
+
+/// Where a run is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// To be claimed from its due time on: ready, asleep or backing off.
+    Queued,
+    Running,
+    /// For a child or a signal.
+    Waiting,
+    Succeeded,
+    /// The dead letters: ended badly, waits for a person; [`retry`] goes on from the failed step.
+    Failed,
+    Cancelled,
+    /// Cannot be run as it is (unknown workflow, input that does not decode, other steps than
+    /// journaled); waits for a person or a new release.
+    Parked,
+}
+
+impl RunState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Parked => "parked",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, StoreError> {
+        Ok(match text {
+            "queued" => Self::Queued,
+            "running" => Self::Running,
+            "waiting" => Self::Waiting,
+            "succeeded" => Self::Succeeded,
+            "failed" => Self::Failed,
+            "cancelled" => Self::Cancelled,
+            "parked" => Self::Parked,
+            other => return Err(StoreError::corrupt("run state", other.to_owned())),
+        })
+    }
+
+    /// Whether the run is over unless a person retries it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// Until when a repeated start finds the earlier run instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DedupeUntil {
+    /// For this long after the first start, whatever becomes of the run.
+    Elapsed(Duration),
+    /// Until a worker has begun it: a run that has not begun will see what the caller just wrote.
+    Begun,
+    /// Until it has ended.
+    Ended,
+}
+
+/// Makes a start happen once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dedupe {
+    /// Unique within the tenant.
+    pub key: String,
+    pub until: DedupeUntil,
+}
+
+/// How a run is started; the default is now, by hand, with the workflow's own key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartOptions {
+    /// Runs of a tenant with the same key run one at a time.
+    pub key: Option<String>,
+    /// Higher first.
+    pub priority: i16,
+    pub due_at: Option<DateTime<Utc>>,
+    pub dedupe: Option<Dedupe>,
+    /// Who or what wanted it: `manual`, `schedule`, `delivery`, `run`.
+    pub trigger: String,
+    pub connection_id: Option<ConnectionId>,
+    pub stream: Option<String>,
+}
+
+impl Default for StartOptions {
+    fn default() -> Self {
+        Self {
+            key: None,
+            priority: 0,
+            due_at: None,
+            dedupe: None,
+            trigger: "manual".into(),
+            connection_id: None,
+            stream: None,
+        }
+    }
+}
+
+/// A run to be started.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    pub workflow: String,
+    pub version: u16,
+    /// JSON.
+    pub input: Vec<u8>,
+    pub parent_id: Option<RunId>,
+    pub options: StartOptions,
+}
+
+impl NewRun {
+    /// A run of a workflow whose code is at hand.
+    ///
+    /// # Errors
+    /// [`StoreError::Encode`].
+    pub fn of<W: Workflow>(
+        input: &W::Input,
+        mut options: StartOptions,
+    ) -> Result<Self, StoreError> {
+        options.key = options.key.or_else(|| W::key(input));
+        Ok(Self {
+            workflow: W::NAME.into(),
+            version: W::VERSION,
+            input: serde_json::to_vec(input).map_err(StoreError::Encode)?,
+            parent_id: None,
+            options,
+        })
+    }
+}
+
+/// What became of a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    New(RunId),
+    /// The dedupe key was taken by this run.
+    Existing(RunId),
+}
+
+impl Started {
+    pub fn id(self) -> RunId {
+        let (Self::New(id) | Self::Existing(id)) = self;
+        id
+    }
+}
+
+/// A run as stored.
+#[derive(Clone, Debug)]
+pub struct RunRow {
+    pub tenant: TenantId,
+    pub id: RunId,
+    pub workflow: String,
+    pub version: u16,
+    pub state: RunState,
+    pub key: Option<String>,
+    pub priority: i16,
+    pub due_at: Option<DateTime<Utc>>,
+    /// Times it was claimed.
+    pub activations: i64,
+    pub owner: Option<Uuid>,
+    pub cancel_requested: bool,
+    pub parent_id: Option<RunId>,
+    pub trigger: String,
+    pub connection_id: Option<ConnectionId>,
+    pub stream: Option<String>,
+    /// JSON as given; `None` in lists.
+    pub input: Option<Vec<u8>>,
+    pub output: Option<Vec<u8>>,
+    /// `{class, message, code?}`.
+    pub error: Option<Json>,
+    pub progress: Option<Progress>,
+    pub counts: Option<Counts>,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// Starts a run in the caller's transaction; it can be claimed once that has committed.
+///
+/// # Errors
+/// [`StoreError::Database`]. A dedupe key that is taken is no error: [`Started::Existing`].
+pub async fn start(_tx: &mut Tx, _new: NewRun) -> Result<Started, StoreError> {
+    unimplemented!()
+}
