@@ -1,6 +1,7 @@
 //! The simulator against the reference: what it answers, and that unmodified clients accept it.
 
 mod bulk;
+mod clients;
 
 mod collections;
 mod faults;
