@@ -32,8 +32,8 @@ pub(crate) fn run(test: &Test) -> Result<()> {
     if !run::exists("cc", &["--version"]) {
         bail!("no C compiler: install one (Debian: apt-get install build-essential)");
     }
-    let hub = generate::hub()?;
     let clients = Clients::install(&mut left_out)?;
+    let hub = generate::hub()?;
     let throwaway = pg::throwaway()?;
     rust(&hub, throwaway.cluster(), &clients)?;
     console_tests(&mut left_out)?;
