@@ -5,10 +5,13 @@
 //! name (connectors), any business noun (domain), HTTP (portal-api).
 
 pub mod clock;
+pub mod feed;
 pub mod ids;
+mod queue;
 pub mod runtime;
 pub mod store;
 pub mod vault;
 
 pub use clock::Clock;
+pub use runtime::{Engine, Run, RunError, Step, StepCx, StepError, TxStep, Workflow};
 pub use store::{Store, StoreError, StoreOptions, SystemTx, Tx};
