@@ -2,7 +2,7 @@
 
 // The same file as in testkit, which depends on crates that depend on this one.
 #[expect(unreachable_pub, reason = "public where testkit holds it")]
-#[path = "../../../tests/kit/src/testdb.rs"]
+#[path = "../../../../tests/kit/src/testdb.rs"]
 mod testdb;
 
 use std::future::Future;
