@@ -132,8 +132,13 @@ impl Feed {
     pub(crate) fn ring(&self) {
         self.0.rings.send_modify(|count| *count += 1);
         if !self.0.hungry.load(Ordering::Relaxed) {
-            self.arm(|pending| pending.ring = true);
+            self.ring_others();
         }
+    }
+
+    /// There are runs to claim for other processes.
+    pub(crate) fn ring_others(&self) {
+        self.arm(|pending| pending.ring = true);
     }
 
     /// A running run may have been cancelled.

@@ -56,6 +56,7 @@ pub(crate) async fn claim_on(core: Arc<Core>, slots: Slots, to: mpsc::Sender<Act
     let mut rings = core.store.feed().rings();
     let mut incarnations = core.incarnation.subscribe();
     let mut wait = Duration::from_millis(100);
+    let mut swamped = false;
     loop {
         let Some(Some(room)) = core.stopping.run_until_cancelled(slots.take()).await else {
             return;
@@ -77,7 +78,12 @@ pub(crate) async fn claim_on(core: Arc<Core>, slots: Slots, to: mpsc::Sender<Act
                 let more = claim.looked_at >= wanted;
                 metrics::counter!("engine_claimed_total").increment(claim.runs.len() as u64);
                 hand_over(claim.runs, histories, &incarnation, room, &to).await;
+                if more && !std::mem::replace(&mut swamped, true) {
+                    // More than we can take: the others may have room.
+                    core.store.feed().ring_others();
+                }
                 if !more {
+                    swamped = false;
                     core.store.feed().set_hungry(true);
                     rest(&core, &mut rings, &mut incarnations).await;
                     core.store.feed().set_hungry(false);

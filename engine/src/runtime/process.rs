@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Incarnation};
 use super::schedules;
 use crate::ids::ProcessId;
 use crate::store::processes::{self, Pulse};
 use crate::store::{Store, StoreError, activations};
-use tokio_util::sync::CancellationToken;
 
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -32,7 +32,6 @@ pub(super) async fn stay_registered(core: Arc<Core>, done: CancellationToken) {
                 tracing::info!(process.id = %id, "worker process is registered");
                 core.incarnation
                     .send_replace(Some(Arc::clone(&incarnation)));
-                core.store.feed().ring();
                 tokio::select! {
                     () = session.lost() => tracing::warn!(process.id = %id, "lease session was lost"),
                     () = incarnation.lost.cancelled() => {}

@@ -106,7 +106,7 @@ async fn explain_claim(world: &World) -> String {
     .unwrap();
     let prepare = concat!(
         "prepare claim(uuid, timestamptz, bigint) as ",
-        include_str!("../src/store/claim.sql")
+        include_str!("../../src/store/claim.sql")
     );
     sqlx::raw_sql(prepare).execute(&mut *tx).await.unwrap();
     let explain = "explain execute claim('00000000-0000-0000-0000-000000000000', now(), 200)";
@@ -173,15 +173,14 @@ async fn an_idle_process_asks_once_a_second() {
         .service(Trace::new())
         .register::<Noop>()
         .start();
-    let id = world.start::<Noop>(&1).await;
-    world.until(id, RunState::Succeeded).await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    // The server counts up to a second late.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     let commits = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()";
     let before = world.count(commits).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let after = world.count(commits).await;
-    // Five pulses, our own query, and what the server counts late.
-    assert!(after - before <= 9, "{}", after - before);
+    // Five pulses, our own query, and what the server counted late; twice as many would be 11.
+    assert!(after - before <= 10, "{}", after - before);
     engine.shutdown().await;
 }
 
