@@ -250,7 +250,7 @@ await check('deleted and updated', async () => {
   assert.equal(all.totalSize, 1);
 });
 
-// --- bulk (this client cannot read a result of several pages: it closes its stream after the first)
+// --- bulk (this client cannot read a result of several pages)
 
 await check('bulk query', async () => {
   const stream = await conn.bulk2.query('SELECT Id, Name, Owner.Name, Active__c, CreatedDate FROM Account', { pollInterval: 20, pollTimeout: 60_000 });

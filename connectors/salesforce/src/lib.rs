@@ -116,10 +116,10 @@ impl Sink for Salesforce {
     async fn fetch(
         &self,
         stream: &StreamName,
-        key: &str,
+        keys: &[String],
         fields: &[String],
-    ) -> Result<Option<Record>> {
-        self.writer(stream)?.fetch(key, fields).await
+    ) -> Result<Vec<Option<Record>>> {
+        self.writer(stream)?.fetch(keys, fields).await
     }
 
     async fn find(

@@ -273,12 +273,22 @@ impl Writer<'_> {
         }
     }
 
-    pub(crate) async fn fetch(&self, key: &str, fields: &[String]) -> Result<Option<Record>> {
-        let id = id_of(key)?;
+    pub(crate) async fn fetch(
+        &self,
+        keys: &[String],
+        fields: &[String],
+    ) -> Result<Vec<Option<Record>>> {
+        let ids = keys
+            .iter()
+            .map(|key| id_of(key))
+            .collect::<Result<Vec<_>>>()?;
         let described = self.known.get(self.object, self.org).await?;
         let columns = Columns::of(&described, fields)?;
-        let rows = retrieve(self.org, self.object, &[id], &columns).await?;
-        Ok(rows.into_iter().flatten().next().map(Row::into_record))
+        let rows = retrieve(self.org, self.object, &ids, &columns).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| row.map(Row::into_record))
+            .collect())
     }
 
     /// By a query, because an address takes no value that ends like a file name.

@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 use crate::harness::{Answer, Org, encoded, text};
 
 /// A key pair made for this test; it opens nothing.
-const PRIVATE_KEY: &str = include_str!("../../fixtures/jwt-test-key.pem");
-const PUBLIC_KEY: &str = include_str!("../../fixtures/jwt-test-key.pub.pem");
+const PRIVATE_KEY: &str = include_str!("../../fixtures/jwt_test_key.pem");
+const PUBLIC_KEY: &str = include_str!("../../fixtures/jwt_test_key.pub.pem");
 
 async fn token(org: &Org, host: &str, form: &[(&str, &str)]) -> Answer {
     let body: Vec<String> = form
@@ -121,13 +121,14 @@ async fn code(org: &Org, extra: &str) -> String {
     );
     let answer = org.send("GET", &path, &[], String::new()).await;
     assert_eq!(answer.status, 302, "{}", answer.text);
-    let location = url::Url::parse(answer.header("location").unwrap()).unwrap();
+    let location =
+        url::Url::parse(answer.header("location").expect("a redirect")).expect("an address");
     assert_eq!(location.host_str(), Some("hub.example"));
     let of = |name: &str| {
         location
             .query_pairs()
             .find(|(key, _)| key == name)
-            .unwrap()
+            .expect("the answer has the field")
             .1
             .into_owned()
     };

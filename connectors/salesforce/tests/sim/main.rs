@@ -11,3 +11,4 @@ mod query;
 mod replication;
 mod rows;
 mod schema;
+mod speed;
