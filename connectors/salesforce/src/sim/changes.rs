@@ -186,13 +186,15 @@ pub(crate) fn edit_field(
 ) -> Result<(), RowError> {
     let at = table(state, object)?;
     let now = state.clock.now_ms();
-    let object = &mut state.store.tables[at].object;
-    let field = object
-        .fields
+    let table = &mut state.store.tables[at];
+    let fields = &mut table.object.fields;
+    let field = fields
         .iter_mut()
         .find(|field| field.name.eq_ignore_ascii_case(name));
     edit(field.ok_or_else(|| no_field(name))?);
-    object.changed = now;
+    table.object.changed = now;
+    // It may be a key now.
+    table.rebuild_index();
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use super::catalog;
 use super::ids::Id;
-use super::schema::Object;
+use super::schema::{Field, Object};
 
 pub(crate) const DAY: i64 = 86_400_000;
 /// How long the recycle bin and the delete log reach back.
@@ -97,18 +97,23 @@ pub(crate) struct Table {
     pub(crate) object: Object,
     rows: Vec<Option<Arc<Row>>>,
     live: usize,
+    /// Slots of the indexed fields.
+    keys: Vec<usize>,
     /// Slot of an indexed field → folded value → ids.
     index: HashMap<usize, HashMap<String, Vec<Id>>>,
 }
 
 impl Table {
     fn new(object: Object) -> Self {
-        Self {
+        let mut table = Self {
             object,
+            keys: vec![],
             rows: vec![],
             live: 0,
             index: HashMap::new(),
-        }
+        };
+        table.rebuild_index();
+        table
     }
 
     pub(crate) fn reserve(&mut self, more: usize) {
@@ -169,8 +174,7 @@ impl Table {
     }
 
     fn reindex(&mut self, row: &Row, add: bool) {
-        for field in self.object.fields.iter().filter(|field| field.indexed()) {
-            let Some(slot) = field.slot() else { continue };
+        for &slot in &self.keys {
             let Some(text) = row.value(slot).as_text() else {
                 continue;
             };
@@ -191,6 +195,8 @@ impl Table {
     /// Builds the index anew after the table of fields changed.
     pub(crate) fn rebuild_index(&mut self) {
         self.index.clear();
+        let indexed = self.object.fields.iter().filter(|field| field.indexed());
+        self.keys = indexed.filter_map(Field::slot).collect();
         let rows: Vec<Arc<Row>> = self
             .rows()
             .filter(|r| r.deleted.is_none())

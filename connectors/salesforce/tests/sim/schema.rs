@@ -219,3 +219,15 @@ async fn a_field_may_truncate_and_normalise_in_silence() {
     assert_eq!(row["Email"], "a@mail.example");
     assert_eq!(row["Phone"], "+15550102");
 }
+
+#[tokio::test]
+async fn a_field_can_become_a_key() {
+    let org = Org::new();
+    let id = org.insert("Account", json!({"Name": "a", "Phone": "1"}));
+    let path = "/sobjects/Account/Phone/1";
+    assert_eq!(org.get(path).await.status, 404);
+    org.sim
+        .edit_field("Account", "Phone", |field| field.external_id = true)
+        .unwrap();
+    assert_eq!(org.get(path).await.json()["Id"], id);
+}

@@ -36,10 +36,11 @@ fn cpu_seconds() -> Option<f64> {
 async fn two_hundred_thousand_accounts_are_seeded_and_read_in_bulk() {
     let org = Org::new();
     let (before, start) = (resident_mb(), Instant::now());
-    let began = start;
+    let (began, cpu) = (start, cpu_seconds());
     org.sim.seed_accounts(ROWS);
+    let used = cpu_seconds().zip(cpu).map(|(now, then)| now - then);
     eprintln!(
-        "seed: {:?}, resident {before:?} -> {:?} MB",
+        "seed: {:?}, {used:?} CPU s, resident {before:?} -> {:?} MB",
         began.elapsed(),
         resident_mb()
     );
