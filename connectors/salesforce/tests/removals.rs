@@ -95,7 +95,7 @@ async fn what_was_undeleted_is_there_and_not_removed() {
     assert_eq!(upserts(&given)[0].key, key);
     assert!(
         removals(&given).is_empty(),
-        "the log's entry is out of date"
+        "what is back is not told as removed"
     );
 }
 
