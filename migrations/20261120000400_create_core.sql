@@ -167,7 +167,9 @@ create table writes (
     op            text not null check (op in ('upsert', 'delete')),
     fields        text[] not null,
     state         text not null check (state in
-        ('pending', 'sending', 'unknown', 'settled', 'failed', 'withheld')),
+        ('pending', 'sending', 'settled', 'failed', 'withheld', 'superseded')),
+    -- An earlier attempt may have taken effect: look the record up before creating it.
+    look_first    boolean not null default false,
     attempt       integer not null default 0,
     due_at        timestamptz not null,
     run_id        uuid,
@@ -186,7 +188,7 @@ create unique index writes_pending on writes (tenant_id, connection_id, stream, 
     where state = 'pending';
 create index writes_due on writes (tenant_id, connection_id, stream, due_at, id)
     where state = 'pending';
-create index writes_open on writes (tenant_id, connection_id, stream) where state in ('sending', 'unknown');
+create index writes_sending on writes (tenant_id, connection_id, stream) where state = 'sending';
 create index writes_entity on writes (tenant_id, entity_id, created_at desc);
 create index writes_failed on writes (tenant_id, created_at desc) where state = 'failed';
 call protect_tenant_table('writes');
@@ -199,8 +201,11 @@ create table echoes (
     field         text not null,
     value_hash    bytea not null,
     write_id      uuid not null,
+    -- The record's stamp after the write, from the receipt.
+    written_at    timestamptz,
     expires_at    timestamptz not null,
     primary key (tenant_id, connection_id, entity_id, field, value_hash)
 );
 create index echoes_expiry on echoes (expires_at);
+create index echoes_write on echoes (tenant_id, write_id);
 call protect_tenant_table('echoes');

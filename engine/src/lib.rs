@@ -6,12 +6,15 @@
 
 pub mod catalogue;
 pub mod clock;
+pub mod entity;
 pub mod ids;
 pub mod mapping;
 pub mod merge;
 pub mod peers;
+pub mod provenance;
 pub mod runtime;
 pub mod store;
+pub mod sync;
 pub mod vault;
 
 /// What systems and the hub exchange, for those who may not talk to systems themselves.

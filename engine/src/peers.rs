@@ -62,7 +62,12 @@ pub struct Checked {
 
 impl Peers {
     pub fn new(registry: Registry, http: Http, store: Store, vault: Vault) -> Self {
-        Self { registry, http, store, vault }
+        Self {
+            registry,
+            http,
+            store,
+            vault,
+        }
     }
 
     pub fn systems(&self) -> impl Iterator<Item = &SystemEntry> {
@@ -87,7 +92,13 @@ impl Peers {
         let id = ConnectionId::fresh();
         let (config, secrets) = secrets::split(&entry.config_schema, config);
         let secrets = self.seal(id, &secrets)?;
-        let new = NewConnection { id, system, name, config: &config, secrets: secrets.as_deref() };
+        let new = NewConnection {
+            id,
+            system,
+            name,
+            config: &config,
+            secrets: secrets.as_deref(),
+        };
         connections::insert(tx, &new).await?;
         Ok(id)
     }
@@ -152,11 +163,7 @@ impl Peers {
     ///
     /// # Errors
     /// [`PeersError`] but `Peer`: a refusal is an answer here.
-    pub async fn check(
-        &self,
-        tenant: TenantId,
-        id: ConnectionId,
-    ) -> Result<Checked, PeersError> {
+    pub async fn check(&self, tenant: TenantId, id: ConnectionId) -> Result<Checked, PeersError> {
         let started = std::time::Instant::now();
         let (outcome, usage) = match self.open(tenant, id).await {
             Ok(opened) => (opened.check().await, opened.usage()),
@@ -180,7 +187,8 @@ impl Peers {
     ) -> Result<Vec<Stream>, PeersError> {
         let opened = self.open(tenant, id).await?;
         let outcome = opened.discover().await;
-        self.note(tenant, id, outcome.as_ref().err(), opened.usage()).await?;
+        self.note(tenant, id, outcome.as_ref().err(), opened.usage())
+            .await?;
         outcome.map_err(PeersError::Peer)
     }
 
@@ -208,7 +216,9 @@ impl Peers {
     }
 
     fn entry(&self, system: &str) -> Result<&SystemEntry, PeersError> {
-        self.registry.get(system).ok_or_else(|| PeersError::UnknownSystem(system.to_owned()))
+        self.registry
+            .get(system)
+            .ok_or_else(|| PeersError::UnknownSystem(system.to_owned()))
     }
 
     fn try_config(&self, system: &str, config: &serde_json::Value) -> Result<(), PeersError> {

@@ -75,7 +75,10 @@ impl Http {
     ///
     /// # Errors
     /// `Config` when the TLS set-up of the process does not work.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the client is made")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the client is made"
+    )]
     pub fn new(
         options: &HttpOptions,
         now: impl Fn() -> SystemTime + Send + Sync + 'static,

@@ -143,8 +143,11 @@ impl Cluster {
         let created = !self.data().exists();
         if created {
             self.initdb()?;
-        } else {
-            self.remove_stale_pid_file()?;
+        } else if self.runs_after_all()? {
+            return Ok(Started {
+                by_us: false,
+                created: false,
+            });
         }
         self.pg_ctl_start()?;
         Ok(Started {
@@ -362,35 +365,31 @@ impl Cluster {
         Ok(())
     }
 
-    /// After a crash of the machine or a new container, the pid file may name a process that is
-    /// something else by now; Postgres would refuse to start because of it.
-    fn remove_stale_pid_file(&self) -> Result<()> {
+    /// Looks again at a server that has a pid file but does not answer: one that starts or stops
+    /// right now is waited for; a file that names some other process, as after a crash of the
+    /// machine or in a new container, is removed, because Postgres would refuse to start.
+    fn runs_after_all(&self) -> Result<bool> {
         let path = self.data().join("postmaster.pid");
-        let Ok(text) = fs::read_to_string(&path) else {
-            return Ok(());
-        };
-        let Some(pid) = text
-            .lines()
-            .next()
-            .and_then(|line| line.trim().parse::<u32>().ok())
-        else {
-            return Ok(());
-        };
-        // A server that starts or stops right now is given the time to finish.
         for _ in 0..50 {
+            let Ok(text) = fs::read_to_string(&path) else {
+                return Ok(false);
+            };
+            let pid = text.lines().next().unwrap_or_default().trim();
+            // Without /proc (macOS) Postgres itself has to tell.
             let Ok(name) = fs::read_to_string(format!("/proc/{pid}/comm")) else {
-                return Ok(());
+                return Ok(false);
             };
             if name.trim() != "postgres" {
-                return fs::remove_file(&path)
-                    .with_context(|| format!("cannot remove {}", path.display()));
+                fs::remove_file(&path)
+                    .with_context(|| format!("cannot remove {}", path.display()))?;
+                return Ok(false);
             }
             if self.is_running()? {
-                return Ok(());
+                return Ok(true);
             }
             thread::sleep(Duration::from_millis(100));
         }
-        Ok(())
+        Ok(false)
     }
 
     /// The end of the server's log as one line: what it said before it gave up.

@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_long_path_gets_a_short_socket_folder_and_always_the_same() {
-        let long = format!("/home/{}", "deep/".repeat(30));
+        let long = format!("/srv/{}", "deep/".repeat(30));
         let socket = socket_dir(&long, 1000);
         assert_eq!(socket, socket_dir(&long, 1000));
         assert!(socket.starts_with("/tmp"));
@@ -112,10 +112,10 @@ mod tests {
 
     #[test]
     fn names_in_a_url_are_encoded() {
-        let url = url(Path::new("/home/a b/&pg"), "one two");
+        let url = url(Path::new("/srv/a b/&pg"), "one two");
         assert_eq!(
             url,
-            "postgres:///one%20two?host=/home/a%20b/%26pg&port=5432&user=syncline"
+            "postgres:///one%20two?host=/srv/a%20b/%26pg&port=5432&user=syncline"
         );
     }
 

@@ -156,7 +156,7 @@ impl Throwaway {
     /// killed, and then stops the server. In a process group of its own, so that Ctrl-C in the
     /// terminal does not reach it.
     fn start_reaper(&self) -> Result<Child> {
-        let script = "read -r _; \"$1\" -D \"$2/data\" -m immediate -s stop; rm -rf \"$2\"/*";
+        let script = "read -r _; \"$1\" -D \"$2/data\" -m immediate -s stop; rm -rf \"$2\"";
         let pg_ctl = self.cluster.command("pg_ctl")?;
         let mut shell = Command::new("/bin/sh");
         shell

@@ -83,14 +83,7 @@ pub(crate) fn make_private(dir: &Path, account: Option<&Account>) -> Result<()> 
     };
     if owner != wanted {
         // A folder that someone else put where ours belongs must not become ours by chown.
-        let may_take = made || (owner == 0 && account.is_some());
-        if !may_take {
-            bail!(
-                "{} belongs to user id {owner}, not to {wanted}: remove it",
-                dir.display()
-            );
-        }
-        let Some(account) = account else {
+        let Some(account) = account.filter(|_| made || owner == 0) else {
             bail!(
                 "{} belongs to user id {owner}, not to {wanted}: remove it",
                 dir.display()

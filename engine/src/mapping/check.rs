@@ -183,7 +183,7 @@ impl<'m> Check<'m> {
             let message = format!("{} has no field {}{hint}", self.mapping.entity, row.core);
             self.error(row, ProblemKind::UnknownCoreField, message);
         }
-        if let Some(stream) = self.stream {
+        if let Some(stream) = self.stream.filter(|stream| row.applies_to(stream)) {
             for path in &row.remote {
                 self.remote(row, path, stream, field);
             }
@@ -346,23 +346,19 @@ impl<'m> Check<'m> {
         }
     }
 
+    /// The group a row is decided in; a row alone is a group of its own.
+    fn group(&self, row: &'m Row) -> &'m str {
+        let field = self.catalogue.field(&row.core);
+        field
+            .map_or(row.group.as_deref(), |field| row.group_in(field))
+            .unwrap_or(&row.core)
+    }
+
     /// A group is one decision: its rows must not ask for different ones.
     fn groups(&mut self) {
         let mut groups: BTreeMap<&str, &Row> = BTreeMap::new();
         for row in &self.mapping.rows {
-            let Some(group) = row.group.as_deref() else {
-                if let Some(other) = self
-                    .mapping
-                    .rows
-                    .iter()
-                    .find(|other| other.group.as_deref() == Some(&row.core))
-                {
-                    let message =
-                        format!("the group at {} has the name of this field", other.place);
-                    self.error(row, ProblemKind::MixedGroup, message);
-                }
-                continue;
-            };
+            let group = self.group(row);
             let Some(first) = groups.get(group) else {
                 groups.insert(group, row);
                 continue;

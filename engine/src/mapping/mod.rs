@@ -22,6 +22,7 @@ mod row;
 mod shape;
 mod toml_walk;
 mod transform;
+mod transform_text;
 
 use std::collections::BTreeSet;
 
@@ -58,6 +59,8 @@ pub struct Mapping {
     pub first_contact: FirstContact,
     /// What a record's removal over there does here.
     pub on_delete: DeletePolicy,
+    /// Whether an entity that is made here is created over there; off unless it says so.
+    pub create: bool,
     pub link: Link,
     /// One per core field, in the order of the text.
     pub rows: Vec<Row>,
@@ -80,6 +83,15 @@ impl Mapping {
         check::check(self, catalogue, stream)
     }
 
+    /// The mapping without the rows that require a field the stream does not have. What pulls and
+    /// pushes use; [`Mapping::check`] passes over such rows by itself.
+    #[must_use]
+    pub fn fitted(&self, stream: &Stream) -> Self {
+        let mut fitted = self.clone();
+        fitted.rows.retain(|row| row.applies_to(stream));
+        fitted
+    }
+
     /// The remote fields to ask the source for, each once, sorted. Dotted names (`Owner.Name`)
     /// reach into a related record.
     pub fn remote_fields(&self) -> Vec<String> {
@@ -88,6 +100,7 @@ impl Mapping {
             .flat_map(|row| row.remote.iter())
             .map(|path| path.name.as_str())
             .chain([self.link.key.as_str()])
+            .chain(self.link.hub_id.as_deref())
             .collect();
         names.into_iter().map(str::to_owned).collect()
     }

@@ -62,6 +62,7 @@ fn read(top: &Section<'_, '_>, mistakes: &mut Mistakes<'_>) -> Option<Mapping> {
         "entity",
         "first_contact",
         "on_delete",
+        "create",
         "link",
         "field",
         "table",
@@ -82,6 +83,7 @@ fn read(top: &Section<'_, '_>, mistakes: &mut Mistakes<'_>) -> Option<Mapping> {
     let on_delete = top
         .word("on_delete", &deletes, mistakes)
         .unwrap_or_default();
+    let create = top.flag("create", mistakes);
     let link = link(top, mistakes);
     let tables = tables(top, mistakes);
     let rows = rows(top, &tables, mistakes);
@@ -92,6 +94,7 @@ fn read(top: &Section<'_, '_>, mistakes: &mut Mistakes<'_>) -> Option<Mapping> {
         entity: entity?.text.to_owned(),
         first_contact,
         on_delete,
+        create,
         link: link?,
         rows,
         constants,
@@ -104,12 +107,14 @@ fn link(top: &Section<'_, '_>, mistakes: &mut Mistakes<'_>) -> Option<Link> {
         return None;
     };
     let section = Section::of(value, "`[link]`", mistakes)?;
-    section.only(&["key", "strong", "parent"], mistakes);
+    section.only(&["key", "hub_id", "strong", "parent"], mistakes);
     let key = section.required("key", mistakes);
+    let hub_id = section.text("hub_id", mistakes);
     let strong = section.texts("strong", mistakes);
     let parent = section.text("parent", mistakes);
     Some(Link {
         key: key?.text.to_owned(),
+        hub_id: hub_id.map(|field| field.text.to_owned()),
         strong: strong
             .into_iter()
             .map(|field| field.text.to_owned())
@@ -219,6 +224,7 @@ fn row(value: &Spanned<DeValue<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_
         "group",
         "first_contact",
         "reference",
+        "requires",
     ];
     section.only(&known, mistakes);
     let core = section.required("core", mistakes);
@@ -273,6 +279,9 @@ fn row(value: &Spanned<DeValue<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_
         reference: section
             .text("reference", mistakes)
             .map(|stream| StreamName::from(stream.text)),
+        requires: section
+            .text("requires", mistakes)
+            .map(|field| field.text.to_owned()),
         place: section.place(mistakes),
     })
 }

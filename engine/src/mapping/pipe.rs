@@ -115,6 +115,9 @@ enum Argument {
     Word(String),
 }
 
+/// Arguments with where each begins.
+type Arguments = Vec<(usize, Argument)>;
+
 struct Reader<'t> {
     text: &'t str,
     at: usize,
@@ -157,12 +160,12 @@ impl<'t> Reader<'t> {
         &rest[..end]
     }
 
-    fn call(&mut self) -> Result<(&'t str, Vec<(usize, Argument)>), PipeError> {
+    fn call(&mut self) -> Result<(&'t str, Arguments), PipeError> {
         let name = self.word();
         if name.is_empty() {
             return Err(self.error("expected the name of a transform"));
         }
-        let mut arguments = Vec::new();
+        let mut arguments = Arguments::new();
         self.skip_blanks();
         if !self.take('(') {
             return Ok((name, arguments));

@@ -1,11 +1,11 @@
 //! What a mapping says about one field.
 
-use connector_sdk::StreamName;
+use connector_sdk::{Stream, StreamName};
 use serde::{Deserialize, Serialize};
 
 use super::pipe::Pipe;
 use super::place::Place;
-use crate::catalogue::Empty;
+use crate::catalogue::{Empty, Field};
 
 /// One field of the entity and where its value comes from or goes to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -30,14 +30,30 @@ pub struct Row {
     pub policy: Policy,
     pub null: NullPolicy,
     pub empty: Empty,
-    /// Rows of one group are decided together.
+    /// Rows of one group are decided together. Left out, the core field's own group counts.
     pub group: Option<String>,
     /// In place of the mapping's own.
     pub first_contact: Option<FirstContact>,
     /// The stream whose records' keys the remote field holds.
     pub reference: Option<StreamName>,
+    /// The remote field without which the row does not apply: not every system of a kind has
+    /// every custom field. See [`super::Mapping::fitted`].
+    pub requires: Option<String>,
     /// Where the row begins in the text.
     pub place: Place,
+}
+
+impl Row {
+    /// Whether the stream has what the row requires.
+    pub(crate) fn applies_to(&self, stream: &Stream) -> bool {
+        let has = |name: &String| stream.fields.iter().any(|field| field.name == *name);
+        self.requires.as_ref().is_none_or(has)
+    }
+
+    /// The group the row is decided in: its own, or its core field's.
+    pub(crate) fn group_in<'r>(&'r self, field: &'r Field) -> Option<&'r str> {
+        self.group.as_deref().or(field.group.as_deref())
+    }
 }
 
 /// A remote field by name, with the parts of a dotted one.
@@ -144,6 +160,9 @@ pub enum DeletePolicy {
 pub struct Link {
     /// The remote field that names a record for ever.
     pub key: String,
+    /// The remote field that holds the hub's id of the entity, where the system has one: it is how
+    /// a record that the hub itself created is known again when the answer was lost.
+    pub hub_id: Option<String>,
     /// Core fields that can name an entity: a registered domain, an e-mail address.
     pub strong: Vec<String>,
     /// The core field that refers to the entity above (a contact's account): it must be there

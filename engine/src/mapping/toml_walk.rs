@@ -107,6 +107,20 @@ impl<'t, 'i> Section<'t, 'i> {
         None
     }
 
+    /// True or false; false when left out or after a mistake was noted.
+    pub(super) fn flag(&self, key: &str, mistakes: &mut Mistakes<'_>) -> bool {
+        let Some(value) = self.get(key) else {
+            return false;
+        };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            mistakes.add(
+                value.span(),
+                format!("`{key}` must be true or false, found {}", kind(value)),
+            );
+            false
+        })
+    }
+
     /// A text or a list of texts; empty when left out or after a mistake was noted.
     pub(super) fn texts(&self, key: &str, mistakes: &mut Mistakes<'_>) -> Vec<Text<'t>> {
         let Some(value) = self.get(key) else {

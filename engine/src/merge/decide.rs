@@ -1,19 +1,16 @@
 //! The merge of an entity with one record, group by group.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use connector_sdk::Value;
 
+use super::echo::hear_echo;
+use super::sides::{NULL, Sides, union};
 use super::{
     Conflict, ConflictField, Context, Decision, FieldChange, FieldRule, GroupRule, MergeInput,
     Merged, Rule, Winner,
 };
-use crate::catalogue::{FieldKind, canonical_with, fingerprint, parse_instant, same};
-use crate::mapping::{Direction, FirstContact, Patch, Policy, Side, Values};
-
-static NULL: Value = Value::Null;
+use crate::mapping::{Direction, Patch, Side, Values};
 
 /// Merges an entity with a record; see the module for the order of decision.
 pub fn merge(input: &MergeInput<'_>) -> Merged {
@@ -122,51 +119,12 @@ fn blocked(group: &GroupRule, patch: &Patch) -> Option<Rule> {
     })
 }
 
-/// One field's three sides.
-struct Sides<'a> {
-    rule: &'a FieldRule,
-    core: &'a Value,
-    /// What was agreed, own writes that came back included.
-    base: Option<&'a Value>,
-    /// What the record says.
-    said: Option<&'a Value>,
-}
-
-impl<'a> Sides<'a> {
-    /// What the peer holds, as far as is known: what is not said stands where it was agreed.
-    fn remote(&self) -> Option<&'a Value> {
-        self.said.or(self.base)
-    }
-
-    fn same(&self, one: &Value, other: &Value) -> bool {
-        same(&self.rule.field, one, other, self.rule.empty)
-    }
-
-    fn agreed(&self) -> &'a Value {
-        self.base.unwrap_or(&NULL)
-    }
-
-    fn core_moved(&self) -> bool {
-        !self.same(self.core, self.agreed())
-    }
-
-    fn remote_moved(&self) -> bool {
-        self.said
-            .is_some_and(|said| !self.same(said, self.agreed()))
-    }
-
-    fn differs(&self) -> bool {
-        self.remote()
-            .is_some_and(|remote| !self.same(self.core, remote))
-    }
-}
-
 /// One group under decision.
-struct Case<'a> {
-    group: &'a GroupRule,
-    fields: Vec<Sides<'a>>,
-    patch: &'a Patch,
-    context: &'a Context,
+pub(super) struct Case<'a> {
+    pub(super) group: &'a GroupRule,
+    pub(super) fields: Vec<Sides<'a>>,
+    pub(super) patch: &'a Patch,
+    pub(super) context: &'a Context,
     /// Whether a field of the group was our own write coming back.
     echoed: bool,
 }
@@ -248,108 +206,13 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The heart: who wins a group on which the sides differ.
-    fn verdict(&self, core_moved: bool, remote_moved: bool) -> (Rule, Winner) {
-        let only_in = self.group.direction == Direction::In;
-        let pin = self.fields.iter().find_map(|field| {
-            let pin = self.context.pins.get(&*field.rule.name)?;
-            Some(Rule::Pinned {
-                field: field.rule.name.clone(),
-                reason: pin.reason.clone(),
-            })
-        });
-        if only_in && remote_moved && pin.is_none() && self.is_agreed() {
-            return (Rule::ReadOnly, Winner::Remote);
-        }
-        if let Some(side) = self.group.owner {
-            return (Rule::Owner { side }, winner_of(side));
-        }
-        if let Some(rule) = pin {
-            return (rule, Winner::Core);
-        }
-        if !self.is_agreed() {
-            return self.first_contact(only_in);
-        }
-        match (core_moved, remote_moved) {
-            (true, false) if only_in => (Rule::ReadOnly, Winner::Core),
-            (true, false) => (Rule::OneSideMoved, Winner::Core),
-            (false, true) => (Rule::OneSideMoved, Winner::Remote),
-            _ => self.policy(),
-        }
-    }
-
-    fn first_contact(&self, only_in: bool) -> (Rule, Winner) {
-        if self.is_empty(Side::Remote) {
-            return (Rule::OneSideEmpty, Winner::Core);
-        }
-        if self.is_empty(Side::Core) {
-            return (Rule::OneSideEmpty, Winner::Remote);
-        }
-        if only_in {
-            return (Rule::ReadOnly, Winner::Remote);
-        }
-        match self.group.first_contact {
-            FirstContact::Remote => (Rule::FirstContact, Winner::Remote),
-            FirstContact::Core => (Rule::FirstContact, Winner::Core),
-            FirstContact::Ask => (Rule::FirstContactAsk, Winner::Neither),
-        }
-    }
-
-    fn policy(&self) -> (Rule, Winner) {
-        let policy = self.group.policy;
-        let unfit = (Rule::DoesNotFit { policy }, Winner::Neither);
-        match (policy, self.fields.as_slice()) {
-            (Policy::Ask, _) => (Rule::Ask, Winner::Neither),
-            (Policy::Newest, _) => self.newest(),
-            (Policy::Union, [field]) if field.rule.field.kind == FieldKind::Choices => {
-                (Rule::Union, Winner::Both)
-            }
-            (Policy::Max, [field]) => {
-                extreme(field, Ordering::Greater).map_or(unfit, |winner| (Rule::Max, winner))
-            }
-            (Policy::Min, [field]) => {
-                extreme(field, Ordering::Less).map_or(unfit, |winner| (Rule::Min, winner))
-            }
-            _ => unfit,
-        }
-    }
-
-    fn newest(&self) -> (Rule, Winner) {
-        let undecided = (Rule::ClocksDoNotTell, Winner::Neither);
-        let (Some(core_at), Some(remote_at)) = (self.core_changed_at(), self.patch.changed_at)
-        else {
-            return undecided;
-        };
-        let apart = remote_at.signed_duration_since(core_at);
-        if !self.context.clock.trusted || apart.abs() <= self.context.clock.skew {
-            return undecided;
-        }
-        let remote_is_later = apart > chrono::TimeDelta::zero();
-        let winner = if remote_is_later {
-            Winner::Remote
-        } else {
-            Winner::Core
-        };
-        (Rule::Newest { core_at, remote_at }, winner)
-    }
-
-    /// When the hub's side of the group last moved; None as soon as one moved field has no stamp.
-    fn core_changed_at(&self) -> Option<DateTime<Utc>> {
-        let stamps = &self.context.core_changed_at;
-        let moved = self.fields.iter().filter(|field| field.core_moved());
-        let times: Option<Vec<_>> = moved
-            .map(|field| stamps.get(&*field.rule.name).copied())
-            .collect();
-        times?.into_iter().max()
-    }
-
     /// Whether anything was ever agreed about the group. A field that joined the group later counts
     /// as agreed to be empty.
-    fn is_agreed(&self) -> bool {
+    pub(super) fn is_agreed(&self) -> bool {
         self.fields.iter().any(|field| field.base.is_some())
     }
 
-    fn is_empty(&self, side: Side) -> bool {
+    pub(super) fn is_empty(&self, side: Side) -> bool {
         self.fields.iter().all(|field| {
             let value = match side {
                 Side::Core => field.core,
@@ -496,25 +359,6 @@ impl<'a> Case<'a> {
             .push
             .extend(self.fields.iter().map(|field| field.rule.name.to_string()));
     }
-
-    /// Whether all that moved here was written already and has only not come back yet.
-    fn is_under_way(&self, merged: &Merged) -> bool {
-        if self.context.echoes.is_empty() {
-            return false;
-        }
-        self.fields
-            .iter()
-            .filter(|field| field.core_moved())
-            .all(|field| {
-                let print = fingerprint(&field.rule.field, field.core, field.rule.empty);
-                self.context.echoes.iter().enumerate().any(|(place, echo)| {
-                    *echo.field == *field.rule.name
-                        && echo.value == print
-                        && !merged.consumed.contains(&place)
-                        && !merged.retired.contains(&place)
-                })
-            })
-    }
 }
 
 impl Merged {
@@ -526,85 +370,5 @@ impl Merged {
             winner,
             lost: BTreeMap::new(),
         });
-    }
-}
-
-fn winner_of(side: Side) -> Winner {
-    match side {
-        Side::Core => Winner::Core,
-        Side::Remote => Winner::Remote,
-    }
-}
-
-/// Whether a value is one of our own writes coming back. The oldest matching write is used up; a
-/// write the peer has moved past is retired, so that it cannot swallow a later edit to the same
-/// value.
-fn hear_echo(rule: &FieldRule, said: &Value, input: &MergeInput<'_>, merged: &mut Merged) -> bool {
-    let echoes = &input.context.echoes;
-    if echoes.is_empty() {
-        return false;
-    }
-    let print = fingerprint(&rule.field, said, rule.empty);
-    let mut heard = false;
-    for (place, echo) in echoes.iter().enumerate() {
-        if *echo.field != *rule.name {
-            continue;
-        }
-        if echo.value == print && !heard {
-            heard = true;
-            merged.consumed.push(place);
-        } else if let (Some(written), Some(changed)) = (echo.written_at, input.patch.changed_at)
-            && changed > written
-        {
-            merged.retired.push(place);
-        }
-    }
-    heard
-}
-
-/// The side whose value lies in the wanted direction of the other's; a value beats an empty side.
-/// None for kinds without an order and for values that are none of the field's kind.
-fn extreme(field: &Sides<'_>, wanted: Ordering) -> Option<Winner> {
-    let kind = field.rule.field.kind;
-    if !kind.is_ordered() {
-        return None;
-    }
-    let canonical = |value: &Value| canonical_with(&field.rule.field, value, field.rule.empty).ok();
-    let (core, remote) = (
-        canonical(field.core)?,
-        canonical(field.remote().unwrap_or(&NULL))?,
-    );
-    let order = match (&core, &remote) {
-        (Value::Null, _) => return Some(Winner::Remote),
-        (_, Value::Null) => return Some(Winner::Core),
-        (Value::Text(core), Value::Text(remote)) if kind == FieldKind::Instant => {
-            parse_instant(core)?.cmp(&parse_instant(remote)?)
-        }
-        _ => core.cmp(&remote),
-    };
-    Some(if order == wanted {
-        Winner::Core
-    } else {
-        Winner::Remote
-    })
-}
-
-/// The hub's entries, then those of the peer that mean none of them.
-fn union(field: &Sides<'_>, remote: &Value) -> Value {
-    let mut entries: Vec<Value> = Vec::new();
-    for side in [field.core, remote] {
-        let Value::List(values) = side else {
-            continue;
-        };
-        for value in values {
-            if !entries.contains(value) {
-                entries.push(value.clone());
-            }
-        }
-    }
-    if entries.is_empty() {
-        Value::Null
-    } else {
-        Value::List(entries)
     }
 }

@@ -27,9 +27,12 @@
 mod decide;
 mod decision;
 mod delete;
+mod echo;
 mod input;
 mod resolve;
 mod rules;
+mod sides;
+mod verdict;
 
 pub use decide::merge;
 pub use decision::{Decision, Names, Rule, Winner};

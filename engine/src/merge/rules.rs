@@ -58,7 +58,8 @@ impl Rules {
             by_field: HashMap::new(),
             on_delete: mapping.on_delete,
         };
-        for row in &mapping.rows {
+        let applies = |row: &&Row| stream.is_none_or(|stream| row.applies_to(stream));
+        for row in mapping.rows.iter().filter(applies) {
             if let Some(field) = catalogue.field(&row.core) {
                 rules.add(mapping, row, field, stream);
             }
@@ -74,13 +75,11 @@ impl Rules {
             field: field.clone(),
             empty: row.empty,
         };
-        let place = row
-            .group
-            .as_deref()
-            .and_then(|group| self.groups.iter().position(|known| &*known.name == group));
-        let place = place.unwrap_or_else(|| {
+        let group = row.group_in(field).unwrap_or(&row.core);
+        let known = self.groups.iter().position(|known| &*known.name == group);
+        let place = known.unwrap_or_else(|| {
             self.groups.push(GroupRule {
-                name: row.group.as_deref().map_or_else(|| name.clone(), Arc::from),
+                name: Arc::from(group),
                 fields: Vec::new(),
                 direction,
                 owner: row.owner,

@@ -40,7 +40,9 @@ fn collect(
     depth: usize,
     places: &mut BTreeSet<Vec<String>>,
 ) {
-    let Some(depth) = depth.checked_sub(1) else { return };
+    let Some(depth) = depth.checked_sub(1) else {
+        return;
+    };
     if schema.get("writeOnly").and_then(Value::as_bool) == Some(true) && !at.is_empty() {
         places.insert(at.clone());
         return;
@@ -54,11 +56,20 @@ fn collect(
         collect(root, target, at, depth, places);
     }
     for alternatives in ["oneOf", "anyOf", "allOf"] {
-        for schema in schema.get(alternatives).and_then(Value::as_array).into_iter().flatten() {
+        for schema in schema
+            .get(alternatives)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             collect(root, schema, at, depth, places);
         }
     }
-    for (name, schema) in schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+    for (name, schema) in schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
     {
         at.push(name.clone());
         collect(root, schema, at, depth, places);
@@ -76,15 +87,21 @@ fn take(config: &mut Value, place: &[String]) -> Option<Value> {
 }
 
 fn put(config: &mut Value, place: &[&str], value: &Value) {
-    let Some((last, parents)) = place.split_last() else { return };
+    let Some((last, parents)) = place.split_last() else {
+        return;
+    };
     let mut at = config;
     for name in parents {
         // Without its parent the secret has no use: another way to sign in was chosen.
-        let Some(inner) = at.get_mut(*name) else { return };
+        let Some(inner) = at.get_mut(*name) else {
+            return;
+        };
         at = inner;
     }
     if let Some(fields) = at.as_object_mut() {
-        fields.entry((*last).to_owned()).or_insert_with(|| value.clone());
+        fields
+            .entry((*last).to_owned())
+            .or_insert_with(|| value.clone());
     }
 }
 

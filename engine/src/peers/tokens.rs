@@ -29,7 +29,13 @@ pub struct SealedTokens {
 
 impl SealedTokens {
     pub fn new(store: Store, vault: Vault, tenant: TenantId, connection: ConnectionId) -> Self {
-        Self { store, vault, tenant, connection, holder: fresh() }
+        Self {
+            store,
+            vault,
+            tenant,
+            connection,
+            holder: fresh(),
+        }
     }
 
     fn owner(&self) -> String {
@@ -60,7 +66,10 @@ impl SealedTokens {
                 Some(SecretString::from(text))
             }
         };
-        Ok(StoredTokens { body, revision: row.tokens_revision })
+        Ok(StoredTokens {
+            body,
+            revision: row.tokens_revision,
+        })
     }
 
     /// Takes the right to refresh if nobody holds it.
@@ -85,8 +94,10 @@ impl SealedTokens {
     }
 
     async fn write(&self, body: SecretString, over: i64) -> Result<i64> {
-        let sealed =
-            self.vault.seal(&self.owner(), body.expose_secret().as_bytes()).map_err(|error| {
+        let sealed = self
+            .vault
+            .seal(&self.owner(), body.expose_secret().as_bytes())
+            .map_err(|error| {
                 ConnectorError::transient("tokens cannot be sealed").with_source(error)
             })?;
         let mut tx = self.store.begin(self.tenant).await.map_err(failed)?;
@@ -141,7 +152,9 @@ impl TokenStore for SealedTokens {
             let started = std::time::Instant::now();
             while !self.try_acquire().await? {
                 if started.elapsed() > PATIENCE {
-                    return Err(ConnectorError::transient("another process refreshes the tokens"));
+                    return Err(ConnectorError::transient(
+                        "another process refreshes the tokens",
+                    ));
                 }
                 tokio::time::sleep(POLL).await;
             }

@@ -177,7 +177,10 @@ pub async fn list(
         .fetch_one(tx.conn())
         .await?;
     let connections = rows.into_iter().map(Row::read).collect::<Result<_, _>>()?;
-    let place = |last: &Connection| After { value: last.name.to_lowercase(), id: last.id.0 };
+    let place = |last: &Connection| After {
+        value: last.name.to_lowercase(),
+        id: last.id.0,
+    };
     Ok(Slice::cut(connections, limit, place).with_total(Some(total)))
 }
 
@@ -221,20 +224,33 @@ pub async fn update(
 /// # Errors
 /// [`StoreError::NotFound`], [`StoreError::Stale`].
 pub async fn delete(tx: &mut Tx, id: ConnectionId, version: i64) -> Result<(), StoreError> {
-    let deleted =
-        sqlx::query!("delete from connections where id = $1 and version = $2", id.0, version)
-            .execute(tx.conn())
-            .await?;
+    let deleted = sqlx::query!(
+        "delete from connections where id = $1 and version = $2",
+        id.0,
+        version
+    )
+    .execute(tx.conn())
+    .await?;
     if deleted.rows_affected() == 0 {
         get(tx, id).await?;
         return Err(StoreError::Stale(format!("connection {id}")));
     }
     // Tables that pages write have no foreign keys; what hangs on the connection goes here.
-    sqlx::query!("delete from records where connection_id = $1", id.0).execute(tx.conn()).await?;
-    sqlx::query!("delete from writes where connection_id = $1", id.0).execute(tx.conn()).await?;
-    sqlx::query!("delete from echoes where connection_id = $1", id.0).execute(tx.conn()).await?;
-    sqlx::query!("delete from conflicts where connection_id = $1", id.0).execute(tx.conn()).await?;
-    sqlx::query!("delete from schedules where connection_id = $1", id.0).execute(tx.conn()).await?;
+    sqlx::query!("delete from records where connection_id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query!("delete from writes where connection_id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query!("delete from echoes where connection_id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query!("delete from conflicts where connection_id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query!("delete from schedules where connection_id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
     Ok(())
 }
 
@@ -273,9 +289,15 @@ pub async fn record_outcome(
     usage: Option<Usage>,
 ) -> Result<(), StoreError> {
     let now = tx.now();
-    let error = failure.map(serde_json::to_value).transpose().map_err(StoreError::Encode)?;
+    let error = failure
+        .map(serde_json::to_value)
+        .transpose()
+        .map_err(StoreError::Encode)?;
     let (used, limit) = usage.map_or((None, None), |usage| {
-        (i64::try_from(usage.used).ok(), i64::try_from(usage.limit).ok())
+        (
+            i64::try_from(usage.used).ok(),
+            i64::try_from(usage.limit).ok(),
+        )
     });
     sqlx::query!(
         "update connections

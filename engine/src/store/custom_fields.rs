@@ -66,7 +66,10 @@ pub async fn insert(tx: &mut Tx, entity: &str, field: &CustomField) -> Result<()
     .execute(tx.conn())
     .await?;
     if inserted.rows_affected() == 0 {
-        return Err(StoreError::Conflict(format!("there is a field {:?} already", field.key)));
+        return Err(StoreError::Conflict(format!(
+            "there is a field {:?} already",
+            field.key
+        )));
     }
     Ok(())
 }

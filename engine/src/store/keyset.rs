@@ -25,7 +25,11 @@ impl<T> Slice<T> {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = if more { rows.last().map(place) } else { None };
-        Self { items: rows, next, total: None }
+        Self {
+            items: rows,
+            next,
+            total: None,
+        }
     }
 
     #[must_use]
@@ -70,7 +74,10 @@ mod tests {
 
     #[test]
     fn a_slice_knows_whether_there_is_more() {
-        let place = |id: &u128| After { value: id.to_string(), id: Uuid::from_u128(*id) };
+        let place = |id: &u128| After {
+            value: id.to_string(),
+            id: Uuid::from_u128(*id),
+        };
         let slice = Slice::cut(vec![1, 2, 3], 2, place);
         assert_eq!(slice.items, [1, 2]);
         assert_eq!(slice.next.unwrap().value, "2");

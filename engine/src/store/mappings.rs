@@ -102,7 +102,10 @@ pub async fn list(
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(Slice::cut(rows, limit, |row| After { value: row.stream.clone(), id: row.id.0 }))
+    Ok(Slice::cut(rows, limit, |row| After {
+        value: row.stream.clone(),
+        id: row.id.0,
+    }))
 }
 
 /// Stores the first version of a stream's mapping and publishes it if asked to.
@@ -135,7 +138,9 @@ pub async fn insert(
     .execute(tx.conn())
     .await?;
     if inserted.rows_affected() == 0 {
-        return Err(StoreError::Conflict(format!("stream {stream:?} has a mapping already")));
+        return Err(StoreError::Conflict(format!(
+            "stream {stream:?} has a mapping already"
+        )));
     }
     insert_version(tx, id, 1, text, author, publish).await?;
     Ok(id)
@@ -205,9 +210,13 @@ pub async fn append(
         )
         .execute(tx.conn())
         .await?;
-        sqlx::query!("update mappings set published_version = $2 where id = $1", id.0, next)
-            .execute(tx.conn())
-            .await?;
+        sqlx::query!(
+            "update mappings set published_version = $2 where id = $1",
+            id.0,
+            next
+        )
+        .execute(tx.conn())
+        .await?;
     }
     Ok(())
 }

@@ -3,12 +3,18 @@
 //!
 //! Nouns are modules of functions over `&mut Tx`, which never begin or commit.
 
+pub mod changes;
+pub mod conflicts;
 pub mod connections;
 pub mod custom_fields;
+pub mod echoes;
 pub mod keyset;
 pub mod mappings;
-pub mod streams;
+pub mod plans;
+pub mod records;
 pub mod runs;
+pub mod streams;
+pub mod writes;
 
 use std::time::Duration;
 
@@ -168,6 +174,11 @@ impl Store {
 
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Closes all connections, when the work on them has ended.
+    pub async fn close(&self) {
+        self.pool.close().await;
     }
 
     /// The pool, for what needs a connection outside a transaction: the doorbell's listener and the

@@ -108,7 +108,9 @@ pub async fn insert(
     .execute(tx.conn())
     .await?;
     if inserted.rows_affected() == 0 {
-        return Err(StoreError::Conflict(format!("stream {name:?} is set up already")));
+        return Err(StoreError::Conflict(format!(
+            "stream {name:?} is set up already"
+        )));
     }
     Ok(())
 }

@@ -3,6 +3,19 @@
 //! A noun is a folder: types and rules in `mod.rs` and beside it, SQL in `table.rs` and
 //! `store.rs`. HTTP is not here, nor is any system's name.
 
+pub mod accounts;
+mod columns;
+pub mod contacts;
+
 pub mod sessions;
 pub mod tenants;
 pub mod users;
+
+use engine::entity::CoreTables;
+
+/// The kinds of entities this hub merges.
+pub fn core_tables() -> CoreTables {
+    CoreTables::default()
+        .with::<accounts::Accounts>()
+        .with::<contacts::Contacts>()
+}

@@ -125,7 +125,10 @@ pub async fn find(store: &Store, token: &Token) -> Result<Option<Session>, Store
         touch(&mut tx, &hash).await?;
     }
     tx.commit().await?;
-    let role = row.role.parse().map_err(|error| StoreError::corrupt("role of a user", error))?;
+    let role = row
+        .role
+        .parse()
+        .map_err(|error| StoreError::corrupt("role of a user", error))?;
     Ok(Some(Session {
         user: User {
             tenant: row.tenant,
@@ -146,9 +149,13 @@ fn is_due_to_touch(seen: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 
 async fn touch(tx: &mut SystemTx, hash: &[u8]) -> Result<(), StoreError> {
     let now = tx.now();
-    sqlx::query!("update sessions set last_seen_at = $2 where token_hash = $1", hash, now)
-        .execute(tx.conn())
-        .await?;
+    sqlx::query!(
+        "update sessions set last_seen_at = $2 where token_hash = $1",
+        hash,
+        now
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }
 

@@ -84,7 +84,10 @@ pub async fn ensure_first_admin(
         role: new.role,
         must_change_password: new.must_change_password,
     };
-    Ok(Some(FirstAdmin { user, one_time_password }))
+    Ok(Some(FirstAdmin {
+        user,
+        one_time_password,
+    }))
 }
 
 async fn is_set_up(tx: &mut SystemTx) -> Result<bool, StoreError> {

@@ -97,7 +97,11 @@ pub fn email(text: &str) -> Result<String, BadEmail> {
     let is_one = matches!(parts.as_slice(), [name, host] if !name.is_empty() && !host.is_empty())
         && trimmed.len() <= 254
         && !trimmed.chars().any(|c| c.is_whitespace() || c.is_control());
-    if is_one { Ok(trimmed.to_owned()) } else { Err(BadEmail(text.chars().take(80).collect())) }
+    if is_one {
+        Ok(trimmed.to_owned())
+    } else {
+        Err(BadEmail(text.chars().take(80).collect()))
+    }
 }
 
 #[cfg(test)]
@@ -107,7 +111,15 @@ mod tests {
     #[test]
     fn an_address_has_a_name_and_a_host() {
         assert_eq!(email(" ada@example.com "), Ok("ada@example.com".to_owned()));
-        for bad in ["", "ada", "@example.com", "ada@", "a@b@c", "a b@example.com", "a\0@example.com"] {
+        for bad in [
+            "",
+            "ada",
+            "@example.com",
+            "ada@",
+            "a@b@c",
+            "a b@example.com",
+            "a\0@example.com",
+        ] {
             assert!(email(bad).is_err(), "{bad:?}");
         }
     }

@@ -44,7 +44,10 @@ impl Passwords {
     /// [`PasswordError::Failed`] when the system gives no random numbers.
     pub fn new() -> Result<Self, PasswordError> {
         let decoy = hash_now(&fresh_password()?)?;
-        Ok(Self { gate: Arc::new(Semaphore::new(AT_ONCE)), decoy: decoy.into() })
+        Ok(Self {
+            gate: Arc::new(Semaphore::new(AT_ONCE)),
+            decoy: decoy.into(),
+        })
     }
 
     /// The hash to store of a password that a person chose.
@@ -106,7 +109,10 @@ impl Passwords {
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let gate = self.gate.clone();
-        let permit = gate.acquire_owned().await.map_err(|_closed| PasswordError::Failed)?;
+        let permit = gate
+            .acquire_owned()
+            .await
+            .map_err(|_closed| PasswordError::Failed)?;
         let done = tokio::task::spawn_blocking(move || {
             let outcome = work();
             drop(permit);
@@ -145,11 +151,32 @@ mod tests {
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {
         let passwords = Passwords::new().unwrap();
-        let hash = passwords.hash_chosen("correct horse".into(), "a@b").await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(passwords.matches("correct horse".into(), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.matches("correct horsf".into(), Some(hash)).await.unwrap());
-        assert!(!passwords.matches("correct horse".into(), None).await.unwrap());
+        let hash = passwords
+            .hash_chosen("correct horse".into(), "a@b")
+            .await
+            .unwrap();
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
+        assert!(
+            passwords
+                .matches("correct horse".into(), Some(hash.clone()))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !passwords
+                .matches("correct horsf".into(), Some(hash))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !passwords
+                .matches("correct horse".into(), None)
+                .await
+                .unwrap()
+        );
     }
 
     #[tokio::test]
@@ -160,8 +187,13 @@ mod tests {
             ("ada@example.com".to_owned(), "e-mail"),
             ("x".repeat(2000), "more than"),
         ] {
-            let error = passwords.hash_chosen(password.into(), "Ada@example.com").await;
-            assert!(error.unwrap_err().to_string().contains(expected), "{expected}");
+            let error = passwords
+                .hash_chosen(password.into(), "Ada@example.com")
+                .await;
+            assert!(
+                error.unwrap_err().to_string().contains(expected),
+                "{expected}"
+            );
         }
     }
 }

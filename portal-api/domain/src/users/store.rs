@@ -77,7 +77,10 @@ pub async fn find_by_email(
     .fetch_optional(tx.conn())
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let role = row.role.parse().map_err(|error| StoreError::corrupt("role of a user", error))?;
+    let role = row
+        .role
+        .parse()
+        .map_err(|error| StoreError::corrupt("role of a user", error))?;
     Ok(Some(Credentials {
         user: User {
             tenant: row.tenant,
@@ -137,8 +140,11 @@ pub async fn change_password(
 /// [`StoreError`].
 pub async fn names(tx: &mut Tx, ids: &[UserId]) -> Result<HashMap<UserId, String>, StoreError> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let rows = sqlx::query!(r#"select id as "id: UserId", name from users where id = any($1)"#, &ids)
-        .fetch_all(tx.conn())
-        .await?;
+    let rows = sqlx::query!(
+        r#"select id as "id: UserId", name from users where id = any($1)"#,
+        &ids
+    )
+    .fetch_all(tx.conn())
+    .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use super::typed::{parse_instant, typed, write_instant};
-use super::{Empty, Field, FieldKind, TypeError};
+use crate::catalogue::typed::{parse_instant, typed, write_instant};
+use crate::catalogue::{Empty, Field, FieldKind, TypeError};
 
 /// Digits of the second that count where an instant has no scale of its own: systems keep
 /// milliseconds at best.

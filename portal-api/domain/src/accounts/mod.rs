@@ -1,0 +1,5 @@
+//! Accounts: customers of the tenant.
+
+mod table;
+
+pub use table::Accounts;

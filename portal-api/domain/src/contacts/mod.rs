@@ -1,0 +1,5 @@
+//! Contacts: people at an account.
+
+mod table;
+
+pub use table::Contacts;
