@@ -9,6 +9,7 @@ pub mod connections;
 pub mod custom_fields;
 pub mod echoes;
 pub mod keyset;
+pub mod links;
 pub mod mappings;
 pub mod plans;
 pub mod records;
