@@ -6,7 +6,12 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Cursor, Http, Page, Receipt, Record, Result, Stream, StreamName, TokenStore, Write};
+use url::Url;
+
+use crate::{
+    ConnectorError, Consent, ConsentAnswer, Cursor, Http, Page, Receipt, Record, Result, Stream,
+    StreamName, TokenStore, Write,
+};
 
 /// What the hub knows of a system before it has a connection.
 #[derive(Clone, Debug, Serialize)]
@@ -73,6 +78,23 @@ pub trait Connector: Send + Sync + Sized + 'static {
     /// What the system last said about its budget.
     fn usage(&self) -> Option<Usage> {
         None
+    }
+    /// Begins a person's consent; the browser comes back to `redirect`. No I/O.
+    fn start_consent(&self, redirect: &Url) -> Result<Consent> {
+        Err(ConnectorError::unsupported(&format!(
+            "consent by way of {redirect}"
+        )))
+    }
+    /// Turns what the browser brought back into stored tokens.
+    fn finish_consent(
+        &self,
+        consent: &Consent,
+        answer: &ConsentAnswer,
+    ) -> impl Future<Output = Result<()>> + Send {
+        let refused = consent
+            .check(answer)
+            .and(Err(ConnectorError::unsupported("consent in the browser")));
+        async { refused }
     }
 }
 

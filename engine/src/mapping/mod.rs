@@ -124,3 +124,6 @@ impl Mapping {
         self.rows.iter().find(|row| row.core == core)
     }
 }
+
+#[cfg(test)]
+mod tests;

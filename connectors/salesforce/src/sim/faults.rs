@@ -79,6 +79,8 @@ pub enum Answer {
     Cut,
     /// Nothing is done and nothing is answered for this long, then the connection breaks.
     Hang { ms: u64 },
+    /// The work is done at once; the answer comes after this long.
+    Slow { ms: u64 },
 }
 
 /// How `Sforce-Limit-Info` looks.

@@ -20,6 +20,9 @@ use super::{control, soap};
 /// An ingest upload may be 150 MB.
 const MAX_BODY: usize = 160 * 1024 * 1024;
 
+/// Bytes of an address before it is refused with 414.
+const MAX_URL: usize = 16_384;
+
 /// A request, read.
 struct Incoming {
     method: Method,
@@ -35,6 +38,8 @@ enum Delivery {
     Whole,
     Cut,
     Hang(Duration),
+    /// Whole, after a while.
+    Late(Duration),
 }
 
 /// The one handler.
@@ -43,6 +48,10 @@ pub(crate) async fn entry(
     request: Request,
 ) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
+    if parts.uri.to_string().len() > MAX_URL {
+        let error = ApiError::new(414, "URI_TOO_LONG", "request URI is too long");
+        return Ok(respond(&shared, error.into(), &Delivery::Whole, None));
+    }
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         let error = ApiError::new(
             413,
@@ -69,7 +78,7 @@ pub(crate) async fn entry(
         body,
     };
     let (reply, delivery, limits) = serve(&shared, &incoming);
-    if let Delivery::Hang(time) = delivery {
+    if let Delivery::Hang(time) | Delivery::Late(time) = delivery {
         tokio::time::sleep(time).await;
     }
     Ok(respond(&shared, reply, &delivery, limits))
@@ -222,6 +231,7 @@ fn apply(fault: Option<Answer>) -> (Option<Reply>, Delivery, Option<Reply>) {
             Delivery::Hang(Duration::from_millis(ms)),
             None,
         ),
+        Some(Answer::Slow { ms }) => (None, Delivery::Late(Duration::from_millis(ms)), None),
     }
 }
 
@@ -311,7 +321,7 @@ fn respond(
         Payload::Text(kind, text) => (Some(kind), Some(text)),
         Payload::Csv(page) => {
             let body = match delivery {
-                Delivery::Whole => Body::from_stream(pieces(shared.clone(), page)),
+                Delivery::Whole | Delivery::Late(_) => Body::from_stream(pieces(shared.clone(), page)),
                 _ => broken(first_piece(shared, page)),
             };
             let mut response = Response::new(body);
@@ -326,8 +336,8 @@ fn respond(
         }
     };
     let body = match (delivery, text) {
-        (Delivery::Whole, None) => Body::empty(),
-        (Delivery::Whole, Some(text)) => Body::from(text),
+        (Delivery::Whole | Delivery::Late(_), None) => Body::empty(),
+        (Delivery::Whole | Delivery::Late(_), Some(text)) => Body::from(text),
         (Delivery::Cut, text) => {
             let mut bytes = text.unwrap_or_default().into_bytes();
             bytes.truncate(bytes.len() / 2);

@@ -269,6 +269,20 @@ impl Store {
         });
     }
 
+    /// The version of a row that an open transaction has written, the latest if there are several.
+    pub(crate) fn uncommitted(&self, id: Id) -> Option<&Arc<Row>> {
+        self.pending
+            .iter()
+            .rev()
+            .map(|pending| &pending.row)
+            .find(|row| row.id == id)
+    }
+
+    /// Forgets open versions of a row that a later write, made from them, replaces.
+    pub(crate) fn supersede(&mut self, id: Id) {
+        self.pending.retain(|pending| pending.row.id != id);
+    }
+
     /// The earliest stamp among transactions that have not committed.
     pub(crate) fn oldest_open_stamp(&self) -> Option<i64> {
         self.pending.iter().map(|pending| pending.row.stamp).min()

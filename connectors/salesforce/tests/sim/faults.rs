@@ -110,8 +110,12 @@ async fn rows_are_locked_for_a_while() {
         204
     );
 
-    // Two requests that touch children of one account within the window.
+    // Two requests that touch one account and its children within the window.
     org.sim.faults().lock_window_ms = Some(60_000);
+    assert_eq!(
+        org.rest("PATCH", &path, json!({"Name": "c"})).await.status,
+        204
+    );
     let contact = json!({"LastName": "x", "AccountId": id});
     let answer = org.rest("POST", "/sobjects/Contact", contact.clone()).await;
     assert_eq!(
@@ -363,4 +367,42 @@ async fn the_control_endpoint_refuses_what_it_does_not_know() {
         .await;
     assert_eq!(cleared.json()["daily_limit_reached"], false);
     assert_eq!(org.get("/limits").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_open_transaction_holds_its_rows() {
+    let org = Org::new();
+    let id = org.insert("Account", json!({"Name": "a", "Phone": "1"}));
+    let path = format!("/sobjects/Account/{id}");
+    org.sim.faults().late_ms = 60_000;
+    org.sim
+        .update("Account", &id, json!({"Phone": "2"}))
+        .unwrap();
+    org.sim
+        .update("Account", &id, json!({"Name": "b"}))
+        .unwrap();
+    assert_eq!(org.get(&path).await.json()["Phone"], "1", "not committed");
+    let locked = org.rest("PATCH", &path, json!({"Phone": "3"})).await;
+    assert_eq!(locked.code(), "UNABLE_TO_LOCK_ROW");
+    org.sim.clock.advance(chrono::Duration::minutes(2));
+    let row = org.get(&path).await.json();
+    assert_eq!(
+        (&row["Name"], &row["Phone"]),
+        (&json!("b"), &json!("2")),
+        "both changes"
+    );
+    assert_eq!(
+        org.rest("PATCH", &path, json!({"Phone": "3"})).await.status,
+        204
+    );
+}
+
+#[tokio::test]
+async fn an_address_may_not_be_endless() {
+    let org = Org::new();
+    let soql = format!(
+        "SELECT Id FROM Account WHERE Name = '{}'",
+        "x".repeat(17_000)
+    );
+    assert_eq!(org.query(&soql).await.status, 414);
 }

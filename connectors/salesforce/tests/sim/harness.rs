@@ -138,7 +138,7 @@ impl Org {
             let Some(next) = page["nextRecordsUrl"].as_str() else {
                 return records;
             };
-            page = self.get(&next.to_owned()).await.json();
+            page = self.get(next).await.json();
         }
     }
 

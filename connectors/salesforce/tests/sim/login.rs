@@ -121,13 +121,14 @@ async fn code(org: &Org, extra: &str) -> String {
     );
     let answer = org.send("GET", &path, &[], String::new()).await;
     assert_eq!(answer.status, 302, "{}", answer.text);
-    let location = url::Url::parse(answer.header("location").unwrap()).unwrap();
+    let location =
+        url::Url::parse(answer.header("location").expect("a redirect")).expect("an address");
     assert_eq!(location.host_str(), Some("hub.example"));
     let of = |name: &str| {
         location
             .query_pairs()
             .find(|(key, _)| key == name)
-            .unwrap()
+            .expect("the answer has the field")
             .1
             .into_owned()
     };

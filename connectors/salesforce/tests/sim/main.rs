@@ -1,6 +1,7 @@
 //! The simulator against the reference: what it answers, and that unmodified clients accept it.
 
 mod bulk;
+mod clients;
 
 mod collections;
 mod faults;
@@ -10,3 +11,4 @@ mod query;
 mod replication;
 mod rows;
 mod schema;
+mod speed;

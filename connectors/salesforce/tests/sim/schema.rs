@@ -132,7 +132,7 @@ async fn fields_come_go_hide_and_change_their_type() {
     assert_eq!(
         org.ids("SELECT Id FROM Account WHERE Region__c = 'EMEA'")
             .await,
-        [id.clone()]
+        std::slice::from_ref(&id)
     );
 
     org.sim.hide_field("Account", "Region__c", true).unwrap();

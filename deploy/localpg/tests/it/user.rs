@@ -1,9 +1,10 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use localpg::Cluster;
+use localpg::{Cluster, Programs};
 
 /// Marks the second run of the test below, in which it does the work.
 const TRIAL_HOME: &str = "home-of-the-trial";
@@ -27,6 +28,7 @@ fn an_ordinary_user_needs_no_rights() {
     let binary = dir.path().join("test");
     fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
     let mut trial = Command::new(binary);
+    trial.env("SYNCLINE_PG_BIN", programs_for_everybody(dir.path()));
     trial
         .args([
             "--exact",
@@ -48,6 +50,21 @@ fn an_ordinary_user_needs_no_rights() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(said.contains("1 passed"), "{said}");
+}
+
+/// The programs in use; those from npm are copied, for the checkout may be closed to others.
+fn programs_for_everybody(dir: &Path) -> PathBuf {
+    let bin = Programs::find().unwrap().bin;
+    if !bin.to_string_lossy().contains("node_modules") {
+        return bin;
+    }
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(bin.parent().unwrap())
+        .arg(dir)
+        .status();
+    assert!(copied.unwrap().success());
+    dir.join("native/bin")
 }
 
 fn start_and_stop_in_the_default_folder() {

@@ -230,7 +230,7 @@ fn phone(text: &str) -> String {
     let lower = nfc(&text.to_lowercase());
     let (number, extension) = split_extension(&lower);
     if number.chars().any(char::is_alphabetic) {
-        return lower.chars().filter(|c| c.is_alphanumeric()).collect();
+        return lower;
     }
     let mut digits: String = number.chars().filter(char::is_ascii_digit).collect();
     if digits.is_empty() {

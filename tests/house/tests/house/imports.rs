@@ -33,7 +33,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
 ];
 
 /// May import everything, and are imported by tests only.
-pub(crate) const TESTS: [&str; 5] = ["testkit", "house", "e2e", "crash", "bench"];
+pub(crate) const TESTS: [&str; 6] = ["testkit", "testdb", "house", "e2e", "crash", "bench"];
 
 pub(crate) fn packages() -> Vec<Package> {
     let mut command = MetadataCommand::new();

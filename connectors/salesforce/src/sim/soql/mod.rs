@@ -1,6 +1,7 @@
 //! A small SOQL: text → [`parse::Query`] → [`plan::Plan`] checked against the table of fields → rows.
 //! No sub-queries, aggregates other than `COUNT()`, `TYPEOF`, `GROUP BY` or date functions.
 
+mod filter;
 mod lex;
 mod parse;
 mod plan;

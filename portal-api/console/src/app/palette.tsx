@@ -1,0 +1,112 @@
+import { useQuery } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { useDeferredValue, useState } from 'react';
+import { accountNamesQuery, contactNamesQuery } from '#/features/records/queries';
+import { setTheme } from '#/lib/theme';
+import { useWords } from '#/lib/words';
+import { type Command, CommandPalette } from '#/ui/command-palette';
+import { ALL_PLACES } from './places';
+
+type PaletteProps = { isOpen: boolean; onClose: () => void; onKeys: () => void };
+
+/** Pages, actions, a run or record by its id, accounts and contacts by name. */
+export function Palette({ isOpen, onClose, onKeys }: PaletteProps) {
+  const t = useWords();
+  const navigate = useNavigate();
+  const [typed, setTyped] = useState('');
+  const asked = useDeferredValue(typed.trim());
+  const search = isOpen && asked.length >= 2;
+  const accounts = useQuery({ ...accountNamesQuery(asked), enabled: search });
+  const contacts = useQuery({ ...contactNamesQuery(asked), enabled: search });
+
+  const fixed: Command[] = [
+    ...ALL_PLACES.map((place) => ({
+      id: place.to,
+      label: t(place.word),
+      hint: t('palette.page'),
+      keys: `G ${place.key.toUpperCase()}`,
+      run: () => void navigate({ to: place.to }),
+    })),
+    {
+      id: 'new-connection',
+      label: t('connections.add'),
+      hint: t('palette.action'),
+      run: () => void navigate({ to: '/connections/new' }),
+    },
+    {
+      id: 'new-schedule',
+      label: t('schedules.add'),
+      hint: t('palette.action'),
+      run: () => void navigate({ to: '/schedules/new' }),
+    },
+    {
+      id: 'failed-runs',
+      label: t('palette.failed_runs'),
+      hint: t('palette.page'),
+      run: () => void navigate({ to: '/runs', search: { state: 'failed' } }),
+    },
+    { id: 'theme-light', label: t('palette.light'), hint: t('palette.action'), run: () => setTheme('light') },
+    { id: 'theme-dark', label: t('palette.dark'), hint: t('palette.action'), run: () => setTheme('dark') },
+    { id: 'keys', label: t('keys.title'), hint: t('palette.action'), keys: '?', run: onKeys },
+  ];
+  const wanted = typed.trim().toLowerCase();
+  const commands = [
+    ...byId(typed.trim(), (to, label) => ({
+      id: `id-${label}`,
+      label,
+      hint: t('palette.by_id'),
+      run: () => void navigate({ to }),
+    })),
+    ...fixed.filter((command) => wanted === '' || isLike(command.label.toLowerCase(), wanted)),
+    ...(search ? (accounts.data ?? []) : []).map((account) => ({
+      id: account.id,
+      label: account.name,
+      hint: t('palette.account'),
+      run: () => void navigate({ to: '/accounts/$id', params: { id: account.id } }),
+    })),
+    ...(search ? (contacts.data ?? []) : []).map((contact) => ({
+      id: contact.id,
+      label: contact.name,
+      hint: t('palette.contact'),
+      run: () => void navigate({ to: '/contacts/$id', params: { id: contact.id } }),
+    })),
+  ];
+  return (
+    <CommandPalette
+      isOpen={isOpen}
+      onClose={() => {
+        setTyped('');
+        onClose();
+      }}
+      typed={typed}
+      onType={setTyped}
+      commands={commands}
+    />
+  );
+}
+
+const PAGES: Record<string, string> = {
+  run: '/runs',
+  acc: '/accounts',
+  ctc: '/contacts',
+  con: '/connections',
+  map: '/mappings',
+  sch: '/schedules',
+};
+
+/** An id names its own page. */
+function byId(typed: string, command: (to: string, label: string) => Command): Command[] {
+  const match = /^(run|acc|ctc|con|map|sch)_[0-9a-f]{32}$/.exec(typed);
+  const page = match?.[1] && PAGES[match[1]];
+  return page ? [command(`${page}/${typed}`, typed)] : [];
+}
+
+/** The letters come in this order, not always side by side. */
+function isLike(label: string, typed: string): boolean {
+  let from = 0;
+  for (const letter of typed) {
+    from = label.indexOf(letter, from) + 1;
+    if (from === 0) return false;
+  }
+  return true;
+}

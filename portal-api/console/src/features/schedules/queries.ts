@@ -1,0 +1,44 @@
+import { queryOptions } from '@tanstack/react-query';
+import { api, ifMatch, unwrap } from '#/api/client';
+import { pollEvery } from '#/api/live';
+import type { Schedule, ScheduleInput } from '#/api/types';
+import { LIMIT, listQuery } from '#/lib/pages';
+
+export function schedulesQuery() {
+  return listQuery<Schedule>(['schedules', 'list'], (cursor) =>
+    unwrap(api.GET('/api/v1/schedules', { params: { query: { cursor, limit: LIMIT } } })),
+  );
+}
+
+export function scheduleQuery(id: string) {
+  return queryOptions({
+    queryKey: ['schedules', 'one', id],
+    queryFn: () => unwrap(api.GET('/api/v1/schedules/{id}', { params: { path: { id } } })),
+    refetchInterval: pollEvery(false, 10_000),
+  });
+}
+
+export function createSchedule(body: ScheduleInput): Promise<Schedule> {
+  return unwrap(api.POST('/api/v1/schedules', { body }));
+}
+
+export function editSchedule(schedule: Schedule, body: Partial<ScheduleInput>): Promise<Schedule> {
+  return unwrap(
+    api.PATCH('/api/v1/schedules/{id}', {
+      params: { path: { id: schedule.id }, header: { 'If-Match': ifMatch(schedule.version) } },
+      body,
+    }),
+  );
+}
+
+export async function deleteSchedule(schedule: Schedule): Promise<void> {
+  await unwrap(
+    api.DELETE('/api/v1/schedules/{id}', {
+      params: { path: { id: schedule.id }, header: { 'If-Match': ifMatch(schedule.version) } },
+    }),
+  );
+}
+
+export function runNow(id: string): Promise<{ run_id: string }> {
+  return unwrap(api.POST('/api/v1/schedules/{id}/run', { params: { path: { id } } }));
+}

@@ -1,0 +1,157 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { createFileRoute, Link } from '@tanstack/react-router';
+import { Play, Trash2 } from 'lucide-react';
+import { useState } from 'react';
+import type { Schedule } from '#/api/types';
+import { connectionNamesQuery, streamsQuery } from '#/features/connections/queries';
+import { NextTimes } from '#/features/schedules/next-times';
+import { deleteSchedule, editSchedule, runNow, scheduleQuery } from '#/features/schedules/queries';
+import { ScheduleForm } from '#/features/schedules/schedule-form';
+import { useWords } from '#/lib/words';
+import { Button } from '#/ui/button';
+import { Dialog } from '#/ui/dialog';
+import { Facts } from '#/ui/facts';
+import { LINK } from '#/ui/link';
+import { Page } from '#/ui/page';
+import { Panel } from '#/ui/panel';
+import { QueryView } from '#/ui/query-view';
+import { ErrorState } from '#/ui/states';
+import { StatusPill } from '#/ui/status-pill';
+import { Time } from '#/ui/time';
+import { toast } from '#/ui/toast';
+
+export const Route = createFileRoute('/_app/schedules/$id')({
+  loader: ({ context, params }) => void context.queryClient.prefetchQuery(scheduleQuery(params.id)),
+  component: SchedulePage,
+});
+
+function SchedulePage() {
+  const t = useWords();
+  const { id } = Route.useParams();
+  const query = useQuery(scheduleQuery(id));
+  const schedule = query.data;
+  return (
+    <Page
+      key={id}
+      title={schedule?.name ?? t('schedules.one')}
+      up={
+        <Link to="/schedules" className={LINK}>
+          {t('schedules.title')}
+        </Link>
+      }
+      aside={
+        schedule && (
+          <StatusPill status={schedule.paused ? 'paused' : 'succeeded'}>
+            {t(schedule.paused ? 'schedules.paused' : 'schedules.on')}
+          </StatusPill>
+        )
+      }
+      actions={schedule && <Actions schedule={schedule} />}
+    >
+      <QueryView query={query} loading={t('schedules.loading')}>
+        {(found) => <ScheduleView key={found.version} schedule={found} />}
+      </QueryView>
+    </Page>
+  );
+}
+
+function ScheduleView({ schedule }: { schedule: Schedule }) {
+  const t = useWords();
+  const client = useQueryClient();
+  const names = useQuery(connectionNamesQuery).data ?? [];
+  const [connection, setConnection] = useState(schedule.connection_id ?? '');
+  const streams = useQuery({ ...streamsQuery(connection), enabled: connection !== '' }).data ?? [];
+  const known = streams.map((one) => one.stream);
+  const { id: _id, next: _next, last_at, last_run_id, version: _version, ...input } = schedule;
+  return (
+    <div className="grid grid-cols-[minmax(0,2fr)_minmax(300px,1fr)] items-start gap-4 max-lg:grid-cols-1">
+      <Panel title={t('schedules.settings')}>
+        <ScheduleForm
+          schedule={input}
+          connections={names}
+          streams={
+            schedule.stream && !known.includes(schedule.stream) && known.length === 0
+              ? [schedule.stream]
+              : known
+          }
+          onConnection={setConnection}
+          submit={t('ui.save')}
+          save={async (change) => {
+            const saved = await editSchedule(schedule, change);
+            toast({ text: t('schedules.saved') });
+            client.setQueryData(scheduleQuery(schedule.id).queryKey, saved);
+            void client.invalidateQueries({ queryKey: ['schedules', 'list'] });
+            return saved;
+          }}
+        />
+      </Panel>
+      <Panel title={t('schedules.next_five')}>
+        <div className="flex flex-col gap-4">
+          <NextTimes next={schedule.next} zone={schedule.time_zone} paused={schedule.paused} />
+          <Facts
+            facts={[
+              { label: t('schedules.zone'), value: schedule.time_zone },
+              {
+                label: t('schedules.last'),
+                value: last_run_id ? (
+                  <Link to="/runs/$id" params={{ id: last_run_id }} className={LINK}>
+                    <Time at={last_at} as="full" />
+                  </Link>
+                ) : (
+                  <Time at={last_at} as="full" />
+                ),
+              },
+            ]}
+          />
+        </div>
+      </Panel>
+    </div>
+  );
+}
+
+function Actions({ schedule }: { schedule: Schedule }) {
+  const t = useWords();
+  const navigate = Route.useNavigate();
+  const client = useQueryClient();
+  const [deleting, setDeleting] = useState(false);
+  const start = useMutation({
+    mutationFn: () => runNow(schedule.id),
+    onSuccess: ({ run_id }) => navigate({ to: '/runs/$id', params: { id: run_id } }),
+    onError: (error) => toast({ text: error.message, bad: true }),
+  });
+  const remove = useMutation({
+    mutationFn: () => deleteSchedule(schedule),
+    onSuccess: async () => {
+      await navigate({ to: '/schedules' });
+      await client.invalidateQueries({ queryKey: ['schedules'] });
+    },
+  });
+  return (
+    <>
+      <Button icon={Play} onPress={() => start.mutate()} isDisabled={start.isPending}>
+        {t('schedules.run_now')}
+      </Button>
+      <Button look="danger" icon={Trash2} onPress={() => setDeleting(true)}>
+        {t('schedules.delete')}
+      </Button>
+      <Dialog
+        title={t('schedules.delete_named', { name: schedule.name })}
+        isOpen={deleting}
+        onClose={() => setDeleting(false)}
+      >
+        <div className="flex flex-col gap-4">
+          <p className="text-sm text-ink-2">{t('schedules.delete_text')}</p>
+          {remove.error && <ErrorState compact error={remove.error} />}
+          <div className="flex justify-end gap-2">
+            <Button look="quiet" onPress={() => setDeleting(false)}>
+              {t('ui.cancel')}
+            </Button>
+            <Button look="danger" onPress={() => remove.mutate()} isPending={remove.isPending}>
+              {t('schedules.delete_named', { name: schedule.name })}
+            </Button>
+          </div>
+        </div>
+      </Dialog>
+    </>
+  );
+}
