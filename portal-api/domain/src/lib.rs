@@ -15,6 +15,7 @@ pub mod overview;
 pub mod provenance;
 pub mod pulls;
 pub mod runs;
+pub mod schedules;
 pub mod sessions;
 mod show;
 pub mod tenants;

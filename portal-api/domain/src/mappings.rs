@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::catalogue::Catalogue;
 use engine::entity::CoreTables;
 use engine::ids::ConnectionId;
-use engine::mapping::{Direction, Mapping, MappingProblem, NullPolicy, ProblemKind, Row, Severity};
+use engine::mapping::{Direction, Mapping, MappingProblem, NullPolicy, Row, Severity};
 use engine::store::mappings::{self, MappingRow};
 use engine::store::{connections, plans, streams};
 use engine::{StoreError, Tx};
@@ -32,10 +32,34 @@ impl Shipped {
     }
 }
 
+/// Something a mapping's text does wrong, or may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// From 1, as are columns.
+    pub line: u32,
+    pub column: u32,
+    pub severity: Severity,
+    /// The core field it is about.
+    pub core: Option<String>,
+    pub message: String,
+}
+
+impl From<MappingProblem> for Problem {
+    fn from(problem: MappingProblem) -> Self {
+        Self {
+            line: problem.place.line,
+            column: problem.place.column,
+            severity: problem.severity,
+            core: problem.core,
+            message: problem.message,
+        }
+    }
+}
+
 /// What is to be said about a mapping's text.
 #[derive(Clone, Debug, Default)]
 pub struct Reviewed {
-    pub problems: Vec<MappingProblem>,
+    pub problems: Vec<Problem>,
     /// Empty where the text does not parse.
     pub rows: Vec<ReviewedRow>,
     parses: bool,
@@ -47,12 +71,12 @@ impl Reviewed {
     ///
     /// # Errors
     /// The problems that are in the way.
-    pub fn accepted(self, publish: bool) -> Result<Self, Vec<MappingProblem>> {
+    pub fn accepted(self, publish: bool) -> Result<Self, Vec<Problem>> {
         let is_fit = self.problems.iter().all(|problem| problem.severity != Severity::Error);
         if self.parses && (is_fit || !publish) {
             return Ok(self);
         }
-        let in_the_way = |problem: &MappingProblem| problem.severity == Severity::Error;
+        let in_the_way = |problem: &Problem| problem.severity == Severity::Error;
         Err(self.problems.into_iter().filter(in_the_way).collect())
     }
 }
@@ -92,17 +116,18 @@ pub async fn review(
     let mapping = match Mapping::parse(text) {
         Ok(mapping) => mapping,
         Err(errors) => {
-            let problems = errors.0.into_iter().map(|error| MappingProblem {
-                place: error.place,
+            let problems = errors.0.into_iter().map(|error| Problem {
+                line: error.place.line,
+                column: error.place.column,
                 severity: Severity::Error,
                 core: None,
-                kind: ProblemKind::Syntax,
                 message: error.message,
             });
             return Ok(Reviewed { problems: problems.collect(), ..Reviewed::default() });
         }
     };
-    let mut problems = mapping.check(&catalogue, description.as_ref());
+    let checked = mapping.check(&catalogue, description.as_ref());
+    let mut problems: Vec<Problem> = checked.into_iter().map(Problem::from).collect();
     if mapping.system != system {
         problems.insert(0, elsewhere(format!("this is a {system} connection")));
     }
@@ -114,14 +139,8 @@ pub async fn review(
 }
 
 /// The mapping is written for another place than it is put to.
-fn elsewhere(message: String) -> MappingProblem {
-    MappingProblem {
-        place: engine::mapping::Place { line: 1, column: 1 },
-        severity: Severity::Error,
-        core: None,
-        kind: ProblemKind::WrongStream,
-        message,
-    }
+fn elsewhere(message: String) -> Problem {
+    Problem { line: 1, column: 1, severity: Severity::Error, core: None, message }
 }
 
 fn show(row: &Row, catalogue: &Catalogue) -> ReviewedRow {

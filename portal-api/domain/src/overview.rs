@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use engine::ids::ConnectionId;
 use engine::mapping::Mapping;
 use engine::store::connections::ConnectionState;
+use engine::store::processes;
 use engine::store::runs::{self, RunFilter, RunPage, RunRow};
 use engine::{StoreError, Tx};
 use serde::Serialize;
@@ -132,8 +133,7 @@ pub async fn read(tx: &mut Tx) -> Result<Overview, StoreError> {
             (select count(*) from conflicts where state = 'open') as "conflicts_open!",
             (select count(*) from writes where state in ('pending', 'sending')) as "writes_pending!",
             (select count(*) from writes where state = 'failed') as "writes_failed!",
-            (select min(created_at) from writes where state = 'pending') as oldest_pending_write_at,
-            (select count(*) from processes) as "processes!"
+            (select min(created_at) from writes where state = 'pending') as oldest_pending_write_at
         "#,
         day_ago,
     )
@@ -153,7 +153,7 @@ pub async fn read(tx: &mut Tx) -> Result<Overview, StoreError> {
         writes_pending: row.writes_pending,
         writes_failed: row.writes_failed,
         oldest_pending_write_at: row.oldest_pending_write_at,
-        processes: row.processes,
+        processes: i64::try_from(processes::alive(tx).await?.len()).unwrap_or(i64::MAX),
         flows: flows(tx).await?,
     })
 }

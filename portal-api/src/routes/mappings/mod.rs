@@ -9,9 +9,9 @@ mod version;
 mod versions;
 
 use chrono::{DateTime, Utc};
-use domain::mappings::{Reviewed, ReviewedRow};
+use domain::mappings::{self, Reviewed, ReviewedRow};
 use engine::ids::{ConnectionId, MappingId};
-use engine::mapping::{Direction, MappingProblem, Severity};
+use engine::mapping::{Direction, Severity};
 use engine::store::mappings::MappingRow;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -93,11 +93,11 @@ pub(crate) enum SeverityName {
     Error,
 }
 
-impl From<MappingProblem> for Problem {
-    fn from(problem: MappingProblem) -> Self {
+impl From<mappings::Problem> for Problem {
+    fn from(problem: mappings::Problem) -> Self {
         Self {
-            line: problem.place.line,
-            column: problem.place.column,
+            line: problem.line,
+            column: problem.column,
             message: problem.message,
             severity: problem.severity,
             core: problem.core,
@@ -158,15 +158,15 @@ impl From<ReviewedRow> for Row {
 }
 
 /// What keeps a text from being stored, as a problem with lines and columns.
-fn refuse(problems: Vec<MappingProblem>) -> ApiError {
+fn refuse(problems: Vec<mappings::Problem>) -> ApiError {
     ApiError::invalid_all(
         problems
             .into_iter()
             .map(|problem| FieldProblem {
                 pointer: "/text".to_owned(),
                 message: problem.message,
-                line: Some(problem.place.line),
-                column: Some(problem.place.column),
+                line: Some(problem.line),
+                column: Some(problem.column),
             })
             .collect(),
     )

@@ -9,6 +9,7 @@ mod retry;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use domain::runs::Wanted;
 use engine::ids::{ConnectionId, RunId};
 use engine::runtime::Class;
 use engine::store::runs::{self, RunState};
@@ -183,6 +184,21 @@ impl Subjects {
             (None, Some(stream)) => stream.clone(),
             (None, None) => row.workflow.replace('_', " "),
         }
+    }
+}
+
+impl From<RunStateName> for Wanted {
+    fn from(name: RunStateName) -> Self {
+        Self::State(match name {
+            RunStateName::Partial => return Self::Partial,
+            RunStateName::Queued => RunState::Queued,
+            RunStateName::Running => RunState::Running,
+            RunStateName::Waiting => RunState::Waiting,
+            RunStateName::Succeeded => RunState::Succeeded,
+            RunStateName::Failed => RunState::Failed,
+            RunStateName::Cancelled => RunState::Cancelled,
+            RunStateName::Parked => RunState::Parked,
+        })
     }
 }
 
