@@ -21,15 +21,22 @@ create table runs (
         ('queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled', 'parked')),
     -- Runs of one key run one at a time, in the order of due_at.
     key              text,
+    -- From its first claim until it ends, also while it sleeps: no other run of its key is claimed.
+    holds_key        boolean not null default false,
+    -- A claim found its key held: out of the claim's way until the holder ends.
+    behind           boolean not null default false,
     priority         smallint not null default 0,
     due_at           timestamptz,
     -- Grows with every claim; whoever writes with an older one has lost the lease.
     epoch            bigint not null default 0,
     owner            uuid,
+    -- Failed attempts of the step it is backing off from.
     attempt          integer not null default 0,
     cancel_requested boolean not null default false,
     parent_id        uuid,
     parent_seq       integer,
+    -- The parent waits for the end of this run.
+    wakes_parent     boolean not null default false,
     trigger          text not null,
     connection_id    uuid,
     stream           text,
@@ -47,17 +54,21 @@ create table runs (
     finished_at      timestamptz,
     primary key (tenant_id, id)
 ) with (fillfactor = 70);
-create index runs_claim on runs (priority desc, due_at, id) where state = 'queued';
+create index runs_claim on runs (priority desc, due_at, id) where state = 'queued' and not behind;
+create index runs_behind on runs (tenant_id, key, priority desc, due_at, id)
+    where state = 'queued' and behind;
 create index runs_owner on runs (owner) where state = 'running';
-create index runs_key on runs (tenant_id, key) where state = 'running' and key is not null;
+create unique index runs_key on runs (tenant_id, key) where holds_key;
 create index runs_deadline on runs (due_at) where state = 'waiting' and due_at is not null;
 create index runs_list on runs (tenant_id, created_at desc, id desc);
 create index runs_state on runs (tenant_id, state, created_at desc, id desc);
-create index runs_connection on runs (tenant_id, connection_id, created_at desc, id desc);
+create index runs_connection on runs (tenant_id, connection_id, created_at desc, id desc)
+    where connection_id is not null;
 create index runs_parent on runs (tenant_id, parent_id, parent_seq) where parent_id is not null;
 call protect_tenant_table('runs');
 
--- The journal: one row per finished step.
+-- The journal: one row per finished step. No foreign key: the statement that writes a row has locked
+-- the run already (the fence), and a check per row is not cheap.
 create table steps (
     tenant_id   uuid not null default current_tenant(),
     run_id      uuid not null,
@@ -68,10 +79,11 @@ create table steps (
     kind        text not null,
     attempt     integer not null,
     output      bytea,
+    -- {class, message, code?} of a step that failed for good; it has no output.
+    error       jsonb,
     started_at  timestamptz not null,
     finished_at timestamptz not null,
-    primary key (tenant_id, run_id, seq),
-    foreign key (tenant_id, run_id) references runs (tenant_id, id) on delete cascade
+    primary key (tenant_id, run_id, seq)
 );
 call protect_tenant_table('steps');
 
@@ -88,8 +100,10 @@ create table attempts (
     finished_at timestamptz not null,
     -- When the next attempt is due; null after the last.
     next_at     timestamptz,
-    primary key (tenant_id, run_id, seq, attempt),
-    foreign key (tenant_id, run_id) references runs (tenant_id, id) on delete cascade
+    -- Whether it uses up one of the step's attempts: not when the other system named the time of the
+    -- next one, and not after a person retried the run.
+    counts      boolean not null,
+    primary key (tenant_id, run_id, seq, attempt)
 );
 call protect_tenant_table('attempts');
 
@@ -125,7 +139,11 @@ create table schedules (
     id            uuid not null,
     name          text not null,
     workflow      text not null,
+    -- The newest version a worker knew when it last fired.
+    workflow_version smallint not null default 1,
     input         jsonb not null,
+    -- The key of its runs; without one the workflow's own.
+    key           text,
     connection_id uuid,
     stream        text,
     cron          text not null,

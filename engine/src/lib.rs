@@ -7,11 +7,13 @@
 pub mod catalogue;
 pub mod clock;
 pub mod entity;
+pub mod feed;
 pub mod ids;
 pub mod mapping;
 pub mod merge;
 pub mod peers;
 pub mod provenance;
+mod queue;
 pub mod runtime;
 pub mod store;
 pub mod sync;
@@ -21,4 +23,5 @@ pub mod vault;
 pub use connector_sdk as sdk;
 
 pub use clock::Clock;
+pub use runtime::{Engine, Run, RunError, Step, StepCx, StepError, TxStep, Workflow};
 pub use store::{Store, StoreError, StoreOptions, SystemTx, Tx};

@@ -1,15 +1,24 @@
-//! Sends what is owed to a stream: claim a batch with the values of now, send it, settle it row by
-//! row, until nothing is due.
+//! Sends what is owed to a stream: look at what is there, claim a batch with the values of now, send
+//! it, settle it row by row, until nothing is due.
 //!
 //! The batch is journaled before it is sent. A process that dies between the call and its
 //! journal sends the same rows again; updates are the same values, and creates are looked for by
 //! the hub's id first, so nothing is doubled.
 
-use connector_sdk::{ConnectorError, Opened, Receipt, Sink as _, StreamName, Write, WriteOp};
+use std::sync::{Mutex, PoisonError};
+
+use connector_sdk::{
+    Change, ConnectorError, ErrorKind, Opened, Receipt, Record, StreamName, Write, WriteOp,
+};
 use engine::Tx;
-use engine::ids::ConnectionId;
-use engine::runtime::{Counts, Run, RunError, Step, StepCx, StepError, TxStep, Workflow};
-use engine::sync::outbox::{self, Batch, Outcome, Outgoing, PUSH_WORKFLOW, PushInput, Settled};
+use engine::runtime::{
+    Class, Counts, Failure, Run, RunError, Step, StepCx, StepError, TxStep, Workflow,
+};
+use engine::store::{plans, writes};
+use engine::sync::outbox::{
+    self, Batch, Outcome, Outgoing, PUSH_WORKFLOW, PushInput, Refusal, Settled,
+};
+use engine::sync::page;
 use serde::{Deserialize, Serialize};
 
 use crate::hub::{Hub, sync_error};
@@ -41,10 +50,8 @@ impl Workflow for PushWrites {
     async fn run(cx: &mut Run, input: PushInput) -> Result<Pushed, RunError> {
         let mut pushed = Pushed::default();
         for number in 0.. {
-            let place = || BatchPlace {
-                input: input.clone(),
-                number,
-            };
+            let place = || BatchPlace { input: input.clone(), number };
+            cx.tx(ReadFirst { place: place(), found: Mutex::default() }).await?;
             let batch = cx.tx(ClaimWrites(place())).await?;
             if batch.outgoing.is_empty() {
                 if batch.settled == 0 {
@@ -52,19 +59,13 @@ impl Workflow for PushWrites {
                 }
                 continue;
             }
-            let outcomes = cx
-                .step(SendWrites {
-                    place: place(),
-                    outgoing: batch.outgoing.clone(),
-                })
-                .await?;
-            let pairs = batch.outgoing.into_iter().zip(outcomes).collect();
-            let settled = cx
-                .tx(SettleWrites {
-                    place: place(),
-                    pairs,
-                })
-                .await?;
+            let outgoing = batch.outgoing;
+            let sent = cx.step(SendWrites { place: place(), outgoing: outgoing.clone() }).await?;
+            let failed = match &sent {
+                Sent::Rows { .. } => None,
+                Sent::Failed(refusal) => Some(refusal.clone()),
+            };
+            let settled = cx.tx(SettleWrites { place: place(), outgoing, sent }).await?;
             cx.counts(Counts {
                 written: settled.written,
                 failed: settled.failed,
@@ -74,8 +75,25 @@ impl Workflow for PushWrites {
             pushed.failed += settled.failed;
             pushed.retried += settled.retried;
             pushed.normalised += settled.normalised;
+            if let Some(refusal) = failed {
+                // The writes wait for a later push; this one says why it could not deliver them.
+                let failure = Failure::new(class(refusal.kind), refusal.message);
+                return Err(failure.into());
+            }
         }
         Ok(pushed)
+    }
+}
+
+fn class(kind: ErrorKind) -> Class {
+    match kind {
+        ErrorKind::Transient => Class::Transient,
+        ErrorKind::RateLimited => Class::RateLimited,
+        ErrorKind::Auth => Class::Auth,
+        ErrorKind::Config => Class::Config,
+        ErrorKind::Rejected | ErrorKind::Gone => Class::Rejected,
+        ErrorKind::Conflict => Class::Conflict,
+        ErrorKind::Unsupported => Class::Bug,
     }
 }
 
@@ -83,6 +101,62 @@ impl Workflow for PushWrites {
 struct BatchPlace {
     input: PushInput,
     number: u64,
+}
+
+/// Reads what the batch is about before it is claimed: an edit over there that the hub has not
+/// seen yet is merged, or becomes a conflict, instead of being overwritten.
+struct ReadFirst {
+    place: BatchPlace,
+    /// Read by `prepare`, applied by `run`.
+    found: Mutex<Vec<Record>>,
+}
+
+impl TxStep for ReadFirst {
+    const NAME: &'static str = "read_first";
+    type Output = page::Counts;
+
+    fn key(&self) -> String {
+        self.place.number.to_string()
+    }
+
+    async fn prepare(&self, cx: &StepCx) -> Result<(), StepError> {
+        let hub = Hub::of(cx)?;
+        let PushInput { connection, stream } = &self.place.input;
+        let mut tx = cx.begin().await?;
+        let keys = writes::due_keys(&mut tx, *connection, stream, BATCH).await?;
+        let plan = plans::of_stream(&mut tx, *connection, stream).await?;
+        tx.commit().await?;
+        let Some(plan) = plan.filter(|_| !keys.is_empty()) else {
+            return Ok(());
+        };
+        let opened = hub.open(cx.tenant(), *connection).await?;
+        let stream = StreamName(stream.clone());
+        let found = opened.fetch(&stream, &keys, &plan.mapping.remote_fields()).await;
+        let found = hub.noted(cx, *connection, opened.usage(), found).await?;
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) =
+            found.into_iter().flatten().collect();
+        Ok(())
+    }
+
+    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<page::Counts, StepError> {
+        let found = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
+        if found.is_empty() {
+            return Ok(page::Counts::default());
+        }
+        let hub = Hub::of(cx)?;
+        let page = page::Page {
+            connection: self.place.input.connection,
+            stream: self.place.input.stream.clone(),
+            run: cx.run_id(),
+            changes: found.into_iter().map(Change::Upsert).collect(),
+            cursor: None,
+        };
+        let applied = page::apply(tx, &hub.tables, page).await.map_err(sync_error)?;
+        let own = (self.place.input.connection, self.place.input.stream.clone());
+        let others = applied.owed.iter().filter(|owed| **owed != own);
+        outbox::start_pushes(tx, others, "push").await?;
+        Ok(applied.counts)
+    }
 }
 
 struct ClaimWrites(BatchPlace);
@@ -113,22 +187,36 @@ struct SendWrites {
     outgoing: Vec<Outgoing>,
 }
 
+/// What the system said.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "sent")]
+enum Sent {
+    /// One answer per row, in order.
+    Rows { rows: Vec<Outcome> },
+    /// Nothing was decided about any row. Sending the same values again later would be wrong, as
+    /// they may be old by then: the rows go back to the outbox.
+    Failed(Refusal),
+}
+
 impl Step for SendWrites {
     const NAME: &'static str = "send_writes";
-    type Output = Vec<Outcome>;
+    type Output = Sent;
 
     fn key(&self) -> String {
         self.place.number.to_string()
     }
 
-    async fn run(&self, cx: &StepCx) -> Result<Vec<Outcome>, StepError> {
+    async fn run(&self, cx: &StepCx) -> Result<Sent, StepError> {
         let hub = Hub::of(cx)?;
         let connection = self.place.input.connection;
         let opened = hub.open(cx.tenant(), connection).await?;
         let stream = StreamName(self.place.input.stream.clone());
         let sent = send(&*opened, &stream, &self.outgoing, cx.attempt()).await;
-        let rows = hub.noted(cx, connection, opened.usage(), sent).await?;
-        Ok(rows.into_iter().map(outcome).collect())
+        hub.peers.note(cx.tenant(), connection, sent.as_ref().err(), opened.usage()).await?;
+        Ok(match sent {
+            Ok(rows) => Sent::Rows { rows: rows.into_iter().map(outcome).collect() },
+            Err(error) => Sent::Failed((&error).into()),
+        })
     }
 }
 
@@ -158,10 +246,8 @@ async fn send(
     }
     let answers = opened.write(stream, &writes).await?;
     if answers.len() != writes.len() {
-        return Err(
-            ConnectorError::transient("system answered another number of rows")
-                .with_outcome_unknown(),
-        );
+        return Err(ConnectorError::transient("system answered another number of rows")
+            .with_outcome_unknown());
     }
     Ok(answers)
 }
@@ -175,17 +261,15 @@ async fn found(
 ) -> Result<Write, ConnectorError> {
     let mut write = row.write.clone();
     if let Some(record) = opened.find(stream, &row.write.hub_id, &[]).await? {
-        write.op = WriteOp::Update {
-            key: record.key,
-            fields,
-        };
+        write.op = WriteOp::Update { key: record.key, fields };
     }
     Ok(write)
 }
 
 struct SettleWrites {
     place: BatchPlace,
-    pairs: Vec<(Outgoing, Outcome)>,
+    outgoing: Vec<Outgoing>,
+    sent: Sent,
 }
 
 impl TxStep for SettleWrites {
@@ -199,10 +283,20 @@ impl TxStep for SettleWrites {
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<Settled, StepError> {
         let hub = Hub::of(cx)?;
         let PushInput { connection, stream } = &self.place.input;
-        let pairs = self.pairs.clone();
-        let settled = outbox::settle(tx, &hub.tables, *connection, stream, cx.run_id(), pairs)
-            .await
-            .map_err(sync_error)?;
+        let settled = match &self.sent {
+            Sent::Failed(refusal) => {
+                let settled =
+                    outbox::put_back(tx, &self.outgoing, refusal).await.map_err(sync_error)?;
+                outbox::start_push_when_due(tx, *connection, stream).await?;
+                settled
+            }
+            Sent::Rows { rows } => {
+                let pairs = self.outgoing.iter().cloned().zip(rows.iter().cloned()).collect();
+                outbox::settle(tx, &hub.tables, *connection, stream, cx.run_id(), pairs)
+                    .await
+                    .map_err(sync_error)?
+            }
+        };
         outbox::start_pushes(tx, &settled.owed, "push").await?;
         Ok(settled)
     }

@@ -2,13 +2,14 @@
 //!
 //! [`Config`] is what a tenant sets up. A read is either a bulk query (`bulk`) or an ordered pass
 //! of queries (`query`, with `deletes` for what left the recycle bin), and its place is a `cursor`.
-//! Writes go by collections (`write`). `client` knows sessions and limits, `errors` what each code
+//! Writes go by collections (`write`, `collection`). `client` knows sessions and limits, `errors` what each code
 //! means; `sim` is the simulated org, behind the feature of that name. Not here: what a record
 //! means to the hub, and retries that outlive a call.
 
 mod auth;
 mod bulk;
 mod client;
+mod collection;
 mod config;
 mod cursor;
 mod deletes;
@@ -106,7 +107,7 @@ impl Source for Salesforce {
 }
 
 impl Sink for Salesforce {
-    const BATCH: usize = write::BATCH;
+    const BATCH: usize = collection::BATCH;
 
     async fn write(&self, stream: &StreamName, writes: &[Write]) -> Result<Vec<Result<Receipt>>> {
         self.writer(stream)?.write(writes).await
@@ -115,10 +116,10 @@ impl Sink for Salesforce {
     async fn fetch(
         &self,
         stream: &StreamName,
-        key: &str,
+        keys: &[String],
         fields: &[String],
-    ) -> Result<Option<Record>> {
-        self.writer(stream)?.fetch(key, fields).await
+    ) -> Result<Vec<Option<Record>>> {
+        self.writer(stream)?.fetch(keys, fields).await
     }
 
     async fn find(

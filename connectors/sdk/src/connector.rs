@@ -117,13 +117,13 @@ pub trait Sink: Connector {
         writes: &[Write],
     ) -> impl Future<Output = Result<Vec<Result<Receipt>>>> + Send;
 
-    /// The record with this key, or `None` when the system says there is none.
+    /// The records with these keys, in the same order; `None` where the system says there is none.
     fn fetch(
         &self,
         stream: &StreamName,
-        key: &str,
+        keys: &[String],
         fields: &[String],
-    ) -> impl Future<Output = Result<Option<Record>>> + Send;
+    ) -> impl Future<Output = Result<Vec<Option<Record>>>> + Send;
 
     /// The record that carries this hub id, to settle a create whose answer was lost.
     fn find(

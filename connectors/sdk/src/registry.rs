@@ -55,9 +55,9 @@ pub trait Opened: Send + Sync {
     fn fetch<'a>(
         &'a self,
         stream: &'a StreamName,
-        key: &'a str,
+        keys: &'a [String],
         fields: &'a [String],
-    ) -> BoxFuture<'a, Result<Option<Record>>>;
+    ) -> BoxFuture<'a, Result<Vec<Option<Record>>>>;
     fn find<'a>(
         &'a self,
         stream: &'a StreamName,
@@ -175,10 +175,10 @@ impl<C: Source + Sink> Opened for TwoWay<C> {
     fn fetch<'a>(
         &'a self,
         stream: &'a StreamName,
-        key: &'a str,
+        keys: &'a [String],
         fields: &'a [String],
-    ) -> BoxFuture<'a, Result<Option<Record>>> {
-        Box::pin(self.0.fetch(stream, key, fields))
+    ) -> BoxFuture<'a, Result<Vec<Option<Record>>>> {
+        Box::pin(self.0.fetch(stream, keys, fields))
     }
 
     fn find<'a>(

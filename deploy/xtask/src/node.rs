@@ -37,19 +37,18 @@ impl Node {
 
     /// `npm` with these arguments, in a folder given from the root.
     pub(crate) fn npm(&self, folder: &Path, arguments: &[&str]) -> Result<Command> {
-        let mut npm = self.program("npm", folder)?;
-        npm.args(arguments);
+        let mut npm = run::command("npm");
+        npm.args(arguments).current_dir(tree::root().join(folder));
+        self.hand_to(&mut npm)?;
         Ok(npm)
     }
 
-    /// A program that runs on Node.
-    pub(crate) fn program(&self, program: &str, folder: &Path) -> Result<Command> {
-        let mut command = run::command(program);
-        command.current_dir(tree::root().join(folder));
+    /// Makes a command find this Node.
+    pub(crate) fn hand_to(&self, command: &mut Command) -> Result<()> {
         if let Some(bin) = &self.bin {
-            command.env("PATH", run::path_with(bin, None)?);
+            command.env("PATH", run::path_with(bin)?);
         }
-        Ok(command)
+        Ok(())
     }
 
     /// Installs the packages of a folder unless they are there and not older than the lock file.

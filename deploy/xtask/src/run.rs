@@ -94,11 +94,9 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// `path`, or ours, with a folder in front.
-pub(crate) fn path_with(first: &Path, path: Option<OsString>) -> Result<OsString> {
-    let path = path
-        .or_else(|| variable("PATH").map(OsString::from))
-        .unwrap_or_default();
+/// `PATH` with a folder in front.
+pub(crate) fn path_with(first: &Path) -> Result<OsString> {
+    let path = variable("PATH").unwrap_or_default();
     let folders = std::iter::once(first.to_path_buf()).chain(std::env::split_paths(&path));
     std::env::join_paths(folders).context("PATH cannot be extended")
 }

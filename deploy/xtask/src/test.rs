@@ -6,8 +6,9 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use localpg::{Cluster, TEST_CLUSTER_VARIABLE};
 
+use crate::clients::Clients;
 use crate::node::Node;
-use crate::{clients, console, generate, pg, run, tree};
+use crate::{console, generate, pg, run, tree};
 
 #[derive(clap::Args)]
 pub(crate) struct Test {
@@ -31,12 +32,12 @@ pub(crate) fn run(test: &Test) -> Result<()> {
     if !run::exists("cc", &["--version"]) {
         bail!("no C compiler: install one (Debian: apt-get install build-essential)");
     }
+    let clients = Clients::install(&mut left_out)?;
     let hub = generate::hub()?;
     let throwaway = pg::throwaway()?;
-    rust(throwaway.cluster())?;
+    rust(&hub, throwaway.cluster(), &clients)?;
     console_tests(&mut left_out)?;
     browser(throwaway.cluster(), &mut left_out)?;
-    clients::run(&hub, &mut left_out)?;
     drop(throwaway);
     if left_out.is_empty() {
         println!("nothing was left out but the crash tests (cargo x crash)");
@@ -54,34 +55,17 @@ pub(crate) fn run(test: &Test) -> Result<()> {
 }
 
 /// All crates but the crash tests, which take minutes: with nextest where it is installed.
-fn rust(cluster: &Cluster) -> Result<()> {
+fn rust(hub: &Path, cluster: &Cluster, clients: &Clients) -> Result<()> {
     let with_nextest = run::exists("cargo", &["nextest", "--version"]);
-    let arguments: &[&str] = if with_nextest {
-        &[
-            "nextest",
-            "run",
-            "--workspace",
-            "--exclude",
-            "crash",
-            "--no-tests",
-            "warn",
-            "--no-fail-fast",
-        ]
+    let arguments = if with_nextest {
+        "nextest run --workspace --exclude crash --no-tests warn --no-fail-fast"
     } else {
-        &[
-            "test",
-            "--workspace",
-            "--exclude",
-            "crash",
-            "--lib",
-            "--bins",
-            "--tests",
-        ]
+        "test --workspace --exclude crash --lib --bins --tests --no-fail-fast"
     };
     let mut tests = run::cargo();
-    tests
-        .args(arguments)
-        .env(TEST_CLUSTER_VARIABLE, cluster.dir());
+    tests.args(arguments.split(' ')).env("SYNCLINE_BIN", hub);
+    tests.env(TEST_CLUSTER_VARIABLE, cluster.dir());
+    clients.hand_to(&mut tests)?;
     run::step("Rust tests", &mut tests)?;
     let mut examples = run::cargo();
     examples.args(["test", "--workspace", "--doc", "--quiet"]);

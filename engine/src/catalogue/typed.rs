@@ -158,7 +158,11 @@ fn web_address(field: &Field, text: String) -> Result<Value, TypeError> {
     let rest = trimmed
         .split_once("://")
         .map_or(trimmed, |(_scheme, rest)| rest);
-    if rest.is_empty() || trimmed.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    let has_host = rest
+        .chars()
+        .next()
+        .is_some_and(|c| !matches!(c, '/' | '?' | '#'));
+    if !has_host || trimmed.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(TypeError::Unreadable {
             expected: FieldKind::Url,
         });

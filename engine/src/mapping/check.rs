@@ -317,6 +317,19 @@ impl<'m> Check<'m> {
                 Ok(_) => {}
             }
         }
+        if let Some(out) = row.outbound.as_ref() {
+            match shape_of(out, Shape::of_core(field.kind)) {
+                Err((step, found)) => {
+                    let message = format!("on the way out `{step}` cannot take {}", found.noun());
+                    self.error(row, ProblemKind::TypeMismatch, message);
+                }
+                Ok(shape) if !shape.may_go_to(remote.kind) => {
+                    let message = format!("{} would be given {}", remote.name, shape.noun());
+                    self.error(row, ProblemKind::TypeMismatch, message);
+                }
+                Ok(_) => {}
+            }
+        }
         if let Some(message) = loss(row, remote, field) {
             self.warn(row, ProblemKind::TypeLoss, message);
         }

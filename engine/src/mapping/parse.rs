@@ -246,8 +246,8 @@ fn row(value: &Spanned<DeValue<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_
         let message = "several remote fields make one value only on the way in: direction = \"in\"";
         mistakes.add(second.span.clone(), message);
     }
-    let inbound = pipe(section.text("in", mistakes), tables, mistakes);
-    let written = section.text("out", mistakes);
+    let inbound = pipe(section.any_text("in", mistakes), tables, mistakes);
+    let written = section.any_text("out", mistakes);
     let outbound_written = written.is_some();
     if let Some(text) = written.as_ref().filter(|_| !direction.writes()) {
         mistakes.add(text.span.clone(), "`out` on a field that only comes in");

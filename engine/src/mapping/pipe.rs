@@ -200,18 +200,16 @@ impl<'t> Reader<'t> {
     }
 
     fn number(&mut self) -> Result<Argument, PipeError> {
-        let begin = self.at;
+        let offset = self.at;
         let rest = self.rest();
         let end = rest
             .find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-')
             .unwrap_or(rest.len());
         self.at += end;
+        let message = "not a number that can be kept exactly".to_owned();
         Value::number(&rest[..end])
             .map(Argument::Literal)
-            .map_err(|error| PipeError {
-                offset: begin,
-                message: format!("not a number: {error}"),
-            })
+            .map_err(|_digits| PipeError { offset, message })
     }
 
     /// Text in double quotes knows `\"`, `\\`, `\n` and `\t`; in single quotes it stands as it is.

@@ -113,7 +113,7 @@ pub enum Side {
 pub enum Policy {
     /// The later change, if both clocks can be trusted that far; else as `ask`.
     Newest,
-    /// All entries of both lists.
+    /// What either side added is kept, what either side removed is gone.
     Union,
     Max,
     Min,

@@ -39,6 +39,28 @@ impl Shape {
         }
     }
 
+    pub(super) fn of_core(kind: FieldKind) -> Self {
+        match kind {
+            FieldKind::Integer | FieldKind::Decimal | FieldKind::Currency => Self::Number,
+            FieldKind::Boolean => Self::Bool,
+            FieldKind::Date => Self::Date,
+            FieldKind::Instant => Self::Instant,
+            FieldKind::Choices => Self::List,
+            _ => Self::Text,
+        }
+    }
+
+    /// Whether a remote field of the kind takes it.
+    pub(super) fn may_go_to(self, kind: FieldType) -> bool {
+        match Self::of_remote(kind) {
+            Self::Any => true,
+            // Text takes what is written as text; a system that wants a number's text is given
+            // one by `text`.
+            Self::Text => matches!(self, Self::Text | Self::Date | Self::Instant | Self::Any),
+            wanted => self == wanted || self == Self::Any,
+        }
+    }
+
     pub(super) fn noun(self) -> &'static str {
         match self {
             Self::Text => "text",

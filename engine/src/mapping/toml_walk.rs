@@ -63,6 +63,16 @@ impl<'t, 'i> Section<'t, 'i> {
 
     /// A text that may be left out; it must not be empty.
     pub(super) fn text(&self, key: &str, mistakes: &mut Mistakes<'_>) -> Option<Text<'t>> {
+        let text = self.any_text(key, mistakes)?;
+        if text.text.trim().is_empty() {
+            mistakes.add(text.span, format!("`{key}` is empty"));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A text that may be left out or empty.
+    pub(super) fn any_text(&self, key: &str, mistakes: &mut Mistakes<'_>) -> Option<Text<'t>> {
         let value = self.get(key)?;
         let Some(text) = value.get_ref().as_str() else {
             mistakes.add(
@@ -71,10 +81,6 @@ impl<'t, 'i> Section<'t, 'i> {
             );
             return None;
         };
-        if text.trim().is_empty() {
-            mistakes.add(value.span(), format!("`{key}` is empty"));
-            return None;
-        }
         Some(Text {
             text,
             span: value.span(),
@@ -170,11 +176,17 @@ pub(super) fn kind(value: &Spanned<DeValue<'_>>) -> &'static str {
 /// Where the byte `offset` of a text's content stands in the document: the quotes and the escapes
 /// of TOML lie between.
 pub(super) fn offset_in(document: &str, offset: usize) -> usize {
-    let quote = if document.starts_with("\"\"\"") || document.starts_with("'''") {
+    let mut quote = if document.starts_with("\"\"\"") || document.starts_with("'''") {
         3
     } else {
         1
     };
+    // TOML drops a line break right behind three quotes.
+    if quote == 3 {
+        let rest = &document[quote..];
+        quote += usize::from(rest.starts_with('\r'))
+            + usize::from(rest.trim_start_matches('\r').starts_with('\n'));
+    }
     if document.starts_with('\'') {
         return quote + offset;
     }

@@ -301,7 +301,7 @@ impl<'a> Case<'a> {
         merged.decide(self.group, rule, Winner::Core);
     }
 
-    /// All entries of both lists.
+    /// A list made of both.
     fn unite(&self, rule: Rule, merged: &mut Merged) {
         for field in &self.fields {
             let remote = field.remote().unwrap_or(&NULL);

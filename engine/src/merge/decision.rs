@@ -153,7 +153,9 @@ impl Decision {
             Rule::ClocksDoNotTell => format!(
                 "Both changed {subject}, and the clocks do not tell which change is later; a person decides."
             ),
-            Rule::Union => format!("Both changed {subject}; the entries of both are kept."),
+            Rule::Union => {
+                format!("Both changed {subject}; what either added or removed is kept so.")
+            }
             Rule::Max => format!("Both changed {subject}; the greater value is {winner}'s."),
             Rule::Min => format!("Both changed {subject}; the smaller value is {winner}'s."),
             Rule::DoesNotFit { policy } => format!(

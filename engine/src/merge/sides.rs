@@ -3,7 +3,7 @@
 use connector_sdk::Value;
 
 use super::FieldRule;
-use crate::catalogue::same;
+use crate::catalogue::{canonical_with, same};
 
 pub(super) static NULL: Value = Value::Null;
 
@@ -40,28 +40,47 @@ impl<'a> Sides<'a> {
             .is_some_and(|said| !self.same(said, self.agreed()))
     }
 
+    /// A list's entries, each behind the form in which it is compared.
+    fn entries<'v>(&self, value: &'v Value) -> Vec<(Value, &'v Value)> {
+        let Value::List(values) = value else {
+            return Vec::new();
+        };
+        let key = |entry: &Value| {
+            let alone = Value::List(vec![entry.clone()]);
+            canonical_with(&self.rule.field, &alone, self.rule.empty).unwrap_or(alone)
+        };
+        values.iter().map(|entry| (key(entry), entry)).collect()
+    }
+
     pub(super) fn differs(&self) -> bool {
         self.remote()
             .is_some_and(|remote| !self.same(self.core, remote))
     }
 }
 
-/// The hub's entries, then those of the peer that mean none of them.
+/// The entries both sides hold and those that either added since the base: what one side removed
+/// stays removed, or the peer's next read would bring it back and take it away in turn.
 pub(super) fn union(field: &Sides<'_>, remote: &Value) -> Value {
-    let mut entries: Vec<Value> = Vec::new();
-    for side in [field.core, remote] {
-        let Value::List(values) = side else {
-            continue;
-        };
-        for value in values {
-            if !entries.contains(value) {
-                entries.push(value.clone());
+    let (ours, theirs, agreed) = (
+        field.entries(field.core),
+        field.entries(remote),
+        field.entries(field.agreed()),
+    );
+    let holds = |entries: &[(Value, &Value)], key: &Value| entries.iter().any(|(k, _)| k == key);
+    let mut keys: Vec<&Value> = Vec::new();
+    let mut union = Vec::new();
+    for (entries, others) in [(&ours, &theirs), (&theirs, &ours)] {
+        for (key, entry) in entries {
+            let stays = holds(others, key) || !holds(&agreed, key);
+            if stays && !keys.contains(&key) {
+                keys.push(key);
+                union.push((*entry).clone());
             }
         }
     }
-    if entries.is_empty() {
+    if union.is_empty() {
         Value::Null
     } else {
-        Value::List(entries)
+        Value::List(union)
     }
 }

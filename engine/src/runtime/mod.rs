@@ -7,17 +7,29 @@
 //!
 //! Not here: how runs are claimed and handed to workers (`queue`), SQL (`store`).
 
+mod activation;
+mod children;
+mod core;
+pub mod cron;
+mod engine;
 mod error;
+mod process;
+mod registry;
 mod retry;
 mod run;
+mod schedules;
 mod services;
 mod step_cx;
+mod writer;
 
 use std::future::Future;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use activation::{Activation, activate};
+pub(crate) use core::{Core, Incarnation, locked};
+pub use engine::{Engine, EngineBuilder};
 pub use error::{Class, Failure, RunError, StepError};
 pub use retry::Retry;
 pub use run::{Counts, Progress, Run};

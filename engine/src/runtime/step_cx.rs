@@ -60,9 +60,8 @@ impl StepCx {
         self.services.get()
     }
 
-    /// Cancelled when somebody wants the run to stop, or the process is going down and its time of
-    /// grace is over. A long step looks at it and returns
-    /// [`StepError::Cancelled`](super::StepError::Cancelled).
+    /// Cancelled when somebody wants the run to stop. A long step looks at it and returns
+    /// [`StepError::Cancelled`](super::StepError::Cancelled); one that does not is let run to its end.
     pub fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
     }

@@ -3,17 +3,24 @@
 //!
 //! Nouns are modules of functions over `&mut Tx`, which never begin or commit.
 
+pub(crate) mod activations;
+pub mod attempts;
 pub mod changes;
 pub mod conflicts;
 pub mod connections;
 pub mod custom_fields;
 pub mod echoes;
+pub(crate) mod journal;
 pub mod keyset;
 pub mod links;
 pub mod mappings;
 pub mod plans;
+pub mod processes;
 pub mod records;
 pub mod runs;
+pub mod schedules;
+pub mod signals;
+pub mod steps;
 pub mod streams;
 pub mod writes;
 
@@ -24,6 +31,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use crate::clock::Clock;
+use crate::feed::{Changed, Feed};
 use crate::ids::TenantId;
 
 /// What can go wrong in the store.
@@ -120,6 +128,7 @@ impl Default for StoreOptions {
 pub struct Store {
     pool: PgPool,
     clock: Clock,
+    feed: Feed,
 }
 
 /// The migrations of this build.
@@ -141,7 +150,8 @@ impl Store {
             .acquire_timeout(options.acquire_timeout)
             .connect_with(connect.application_name("syncline"))
             .await?;
-        Ok(Self { pool, clock })
+        let feed = Feed::new(pool.clone());
+        Ok(Self { pool, clock, feed })
     }
 
     /// Brings the schema to this build's state; safe to run from several processes at once.
@@ -177,7 +187,12 @@ impl Store {
         &self.clock
     }
 
-    /// Closes all connections, when the work on them has ended.
+    /// What changes, as it happens.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Closes all connections; what is under way fails.
     pub async fn close(&self) {
         self.pool.close().await;
     }
@@ -204,6 +219,8 @@ impl Store {
             inner,
             tenant,
             now: self.clock.now(),
+            feed: self.feed.clone(),
+            after_commit: AfterCommit::default(),
         })
     }
 
@@ -212,10 +229,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn begin_system(&self) -> Result<SystemTx, StoreError> {
-        let mut inner = self.pool.begin().await?;
-        sqlx::query("select set_config('role', 'syncline_system', true)")
-            .execute(&mut *inner)
-            .await?;
+        self.system("begin; set local role syncline_system").await
+    }
+
+    /// [`Store::begin_system`] for what may be lost in a crash of the server, such as claims and
+    /// signs of life: its commit does not wait for the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn begin_system_relaxed(&self) -> Result<SystemTx, StoreError> {
+        self.system("begin; set local role syncline_system; set local synchronous_commit = off")
+            .await
+    }
+
+    /// A system transaction that begins with these statements, sent in one go.
+    pub(crate) async fn system(&self, begin: &'static str) -> Result<SystemTx, StoreError> {
+        let inner = self.pool.begin_with(begin).await?;
         Ok(SystemTx {
             inner,
             now: self.clock.now(),
@@ -228,6 +257,16 @@ pub struct Tx {
     inner: Transaction<'static, Postgres>,
     tenant: TenantId,
     now: DateTime<Utc>,
+    feed: Feed,
+    after_commit: AfterCommit,
+}
+
+/// What others are told once a transaction has committed.
+#[derive(Default)]
+struct AfterCommit {
+    ring: bool,
+    look: bool,
+    changes: Vec<Changed>,
 }
 
 impl Tx {
@@ -245,10 +284,37 @@ impl Tx {
         &mut self.inner
     }
 
+    /// Tells whoever watches, once this transaction has committed, that a thing has changed.
+    pub fn changed(&mut self, topic: &str, id: impl std::fmt::Display) {
+        self.after_commit.changes.push(Changed {
+            tenant: self.tenant,
+            topic: topic.to_owned(),
+            id: Some(id.to_string()),
+        });
+    }
+
+    /// Wakes workers, once this transaction has committed: there are runs to claim.
+    pub(crate) fn ring(&mut self) {
+        self.after_commit.ring = true;
+    }
+
+    /// Makes workers look, once this transaction has committed, whether to cancel a run.
+    pub(crate) fn look(&mut self) {
+        self.after_commit.look = true;
+    }
+
     /// # Errors
     /// [`StoreError::Database`]; the outcome is then unknown unless the server said otherwise.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.inner.commit().await?)
+        self.inner.commit().await?;
+        if self.after_commit.ring {
+            self.feed.ring();
+        }
+        if self.after_commit.look {
+            self.feed.look();
+        }
+        self.feed.publish(self.after_commit.changes);
+        Ok(())
     }
 }
 

@@ -123,6 +123,44 @@ pub async fn enqueue(tx: &mut Tx, intents: &[Intent], cause: Cause) -> Result<()
     Ok(())
 }
 
+/// Keys of the linked records that the oldest due writes of one stream are about: what to look at
+/// before they are claimed.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn due_keys(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    limit: i64,
+) -> Result<Vec<String>, StoreError> {
+    let now = tx.now();
+    Ok(sqlx::query_scalar!(
+        "
+        select records.key
+        from (
+            select entity_id
+            from writes
+            where connection_id = $1 and stream = $2 and state = 'pending' and due_at <= $3
+            order by due_at, id
+            limit $4
+        ) as due
+        join records
+          on records.entity_id = due.entity_id
+         and records.connection_id = $1
+         and records.stream = $2
+         and records.removed_at is null
+        order by records.key
+        ",
+        connection.0,
+        stream,
+        now,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
 /// Claims the oldest due writes of one stream for `run`.
 ///
 /// # Errors

@@ -403,6 +403,29 @@ pub async fn settle(
     Ok(settled)
 }
 
+/// Puts a whole batch back that the system decided nothing about: it could not be reached, was
+/// over its limits, or did not let us in. Later it is claimed anew, with the values of then.
+///
+/// # Errors
+/// [`SyncError`].
+pub async fn put_back(
+    tx: &mut Tx,
+    outgoing: &[Outgoing],
+    refusal: &Refusal,
+) -> Result<Settled, SyncError> {
+    let again: Vec<Again> = outgoing
+        .iter()
+        .map(|outgoing| Again {
+            id: outgoing.id,
+            due_at: tx.now() + wait(outgoing.attempt, refusal),
+            look_first: refusal.outcome_unknown,
+            error: Some(shown(refusal)),
+        })
+        .collect();
+    writes::requeue(tx, &again).await?;
+    Ok(Settled { retried: again.len() as u64, ..Settled::default() })
+}
+
 fn shown(refusal: &Refusal) -> serde_json::Value {
     serde_json::json!({
         "kind": refusal.kind,
@@ -425,12 +448,14 @@ fn retry_at(now: DateTime<Utc>, outgoing: &Outgoing, refusal: &Refusal) -> Optio
     if !can_help || outgoing.attempt >= MOST_ATTEMPTS {
         return None;
     }
-    let doubled = Duration::from_secs(5).saturating_mul(1 << outgoing.attempt.clamp(0, 10));
-    let wait = refusal
-        .retry_after_ms
-        .map_or(doubled, Duration::from_millis)
-        .min(LONGEST_WAIT);
-    Some(now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::minutes(15)))
+    Some(now + wait(outgoing.attempt, refusal))
+}
+
+/// How long a write waits for its next attempt: as the system asks, else doubling from 5 s.
+fn wait(attempt: i32, refusal: &Refusal) -> TimeDelta {
+    let doubled = Duration::from_secs(5).saturating_mul(1 << (attempt - 1).clamp(0, 10));
+    let asked = refusal.retry_after_ms.map_or(doubled, Duration::from_millis);
+    TimeDelta::from_std(asked.min(LONGEST_WAIT)).unwrap_or(TimeDelta::minutes(15))
 }
 
 /// Takes receipts over: the link, the snapshot, the base, and the system's own form of a value.

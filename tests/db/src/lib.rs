@@ -1,154 +1,134 @@
-//! A database of its own for every test: a clone of a template that is migrated once per state of
-//! the migrations, on a throw-away cluster that all test processes of the machine share.
-
-use std::time::Duration;
+//! A database for each test: a clone of a template that is migrated once per state of the
+//! migrations, on the machine's shared test cluster.
 
 use anyhow::{Context, Result};
+use engine::store::MIGRATIONS;
 use engine::{Clock, Store, StoreOptions};
-use sha2::{Digest, Sha256};
+use localpg::Cluster;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 
-/// A database that is dropped with this value.
+/// Held while the template is made; any number that nothing else uses.
+const TEMPLATE_LOCK: i64 = 7_311_002_025;
+
+/// A migrated, empty database; dropped with the value.
 pub struct TestDb {
+    cluster: Cluster,
     name: String,
-    url: String,
-    admin_url: String,
 }
 
-/// Held in the shared cluster while the template is made.
-const TEMPLATE_LOCK: i64 = 0x7379_6e63;
-
 impl TestDb {
-    /// A migrated database.
+    /// A database on the shared cluster, which is started if it is not running.
     ///
     /// # Errors
-    /// No Postgres on this machine, or one that does not start.
-    pub async fn create() -> Result<Self> {
+    /// When no Postgres is installed or it does not start.
+    pub async fn new() -> Result<Self> {
         let cluster = tokio::task::spawn_blocking(localpg::test_cluster).await??;
-        let admin_url = cluster.url("postgres");
-        let template = template(&admin_url, |name| cluster.url(name)).await?;
-        let name = format!("t_{}", engine::ids::fresh().simple());
-        let mut admin = PgConnection::connect(&admin_url).await?;
-        run(
-            &mut admin,
-            format!("create database {name} template {template} strategy file_copy"),
-        )
-        .await?;
-        admin.close().await?;
-        Ok(Self {
-            url: cluster.url(&name),
-            name,
-            admin_url,
-        })
+        Self::on(cluster).await
     }
 
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The store over this database.
+    /// A database on this cluster.
     ///
     /// # Errors
-    /// The database does not answer.
+    /// When the server refuses.
+    pub async fn on(cluster: Cluster) -> Result<Self> {
+        let template = template(&cluster).await?;
+        let name = format!("t_{}", engine::ids::fresh().simple());
+        // A copy of files takes 50 ms, the default (through the log) up to a second.
+        let create = format!("create database {name} template {template} strategy file_copy");
+        run(&cluster, create).await?;
+        Ok(Self { cluster, name })
+    }
+
+    /// The database's name on its cluster.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The connection URL.
+    pub fn url(&self) -> String {
+        self.cluster.url(&self.name)
+    }
+
+    /// A store of its own pool, as another process would have.
+    ///
+    /// # Errors
+    /// When the server refuses.
     pub async fn store(&self, clock: Clock) -> Result<Store> {
         let options = StoreOptions {
             max_connections: 8,
             ..StoreOptions::default()
         };
-        Ok(Store::connect(&self.url, &options, clock).await?)
+        Ok(Store::connect(&self.url(), &options, clock).await?)
     }
 
     /// A pool without row security, to look at everything and to prepare it.
     ///
     /// # Errors
-    /// The database does not answer.
+    /// When the server refuses.
     pub async fn pool(&self) -> Result<PgPool> {
-        Ok(PgPoolOptions::new()
-            .max_connections(2)
-            .connect(&self.url)
-            .await?)
+        Ok(PgPoolOptions::new().max_connections(2).connect(&self.url()).await?)
     }
 }
 
 impl Drop for TestDb {
     fn drop(&mut self) {
-        let (url, name) = (self.admin_url.clone(), self.name.clone());
-        // The test's runtime may be gone or busy: a thread of its own with a small one.
-        let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            let Ok(runtime) = runtime else { return };
-            runtime.block_on(async {
-                let Ok(mut admin) = PgConnection::connect(&url).await else {
-                    return;
-                };
-                // What is left behind goes with the cluster.
-                drop(run(&mut admin, format!("drop database {name} with (force)")).await);
-            });
-        })
-        .join();
-        drop(dropped);
+        let drop = format!("drop database if exists {} with (force)", self.name);
+        if let Err(error) = self.cluster.execute("postgres", &drop) {
+            eprintln!("test database {} is left: {error:#}", self.name);
+        }
     }
 }
 
-/// The migrated template, made by whoever comes first.
-async fn template(admin_url: &str, url: impl Fn(&str) -> String) -> Result<String> {
-    let mut hash = Sha256::new();
-    for migration in engine::store::MIGRATIONS.iter() {
-        hash.update(&migration.checksum);
-    }
-    let digest: String = hash.finalize()[..8]
+/// The name of the migrated template; made by the first who asks.
+async fn template(cluster: &Cluster) -> Result<String> {
+    // FNV-1a over the migrations' own checksums.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in MIGRATIONS
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let name = format!("template_{digest}");
-    let mut admin = PgConnection::connect(admin_url).await?;
+        .flat_map(|migration| migration.checksum.iter())
+    {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let name = format!("template_{hash:016x}");
+    let mut connection = PgConnection::connect(&cluster.url("postgres"))
+        .await
+        .context("cannot reach the test cluster")?;
     sqlx::query("select pg_advisory_lock($1)")
         .bind(TEMPLATE_LOCK)
-        .execute(&mut admin)
+        .execute(&mut connection)
         .await?;
-    let exists: bool =
-        sqlx::query_scalar("select exists (select 1 from pg_database where datname = $1)")
-            .bind(&name)
-            .fetch_one(&mut admin)
-            .await?;
-    if !exists {
-        let work = format!("{name}_wip");
+    let made: Option<i32> = sqlx::query_scalar("select 1 from pg_database where datname = $1")
+        .bind(&name)
+        .fetch_optional(&mut connection)
+        .await?;
+    if made.is_none() {
+        let unfinished = format!("{name}_wip");
         run(
-            &mut admin,
-            format!("drop database if exists {work} with (force)"),
+            cluster,
+            format!("drop database if exists {unfinished} with (force)"),
         )
         .await?;
-        run(&mut admin, format!("create database {work}")).await?;
-        let store = Store::connect(
-            &url(&work),
-            &StoreOptions {
-                max_connections: 1,
-                acquire_timeout: Duration::from_secs(30),
-            },
-            Clock::system(),
-        )
-        .await?;
-        store.migrate().await.context("migrations")?;
+        run(cluster, format!("create database {unfinished}")).await?;
+        let options = StoreOptions {
+            max_connections: 1,
+            ..StoreOptions::default()
+        };
+        let store = Store::connect(&cluster.url(&unfinished), &options, Clock::system()).await?;
+        store.migrate().await?;
         store.close().await;
         run(
-            &mut admin,
-            format!("alter database {work} rename to {name}"),
+            cluster,
+            format!("alter database {unfinished} rename to {name}"),
         )
         .await?;
     }
-    // Closing the connection gives the lock back.
-    admin.close().await?;
+    connection.close().await?;
     Ok(name)
 }
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "names of databases cannot be parameters"
-)]
-async fn run(connection: &mut PgConnection, sql: String) -> Result<()> {
-    connection.execute(AssertSqlSafe(sql)).await?;
+async fn run(cluster: &Cluster, statement: String) -> Result<()> {
+    let cluster = cluster.clone();
+    tokio::task::spawn_blocking(move || cluster.execute("postgres", &statement)).await??;
     Ok(())
 }

@@ -321,7 +321,9 @@ fn respond(
         Payload::Text(kind, text) => (Some(kind), Some(text)),
         Payload::Csv(page) => {
             let body = match delivery {
-                Delivery::Whole | Delivery::Late(_) => Body::from_stream(pieces(shared.clone(), page)),
+                Delivery::Whole | Delivery::Late(_) => {
+                    Body::from_stream(pieces(shared.clone(), page))
+                }
                 _ => broken(first_piece(shared, page)),
             };
             let mut response = Response::new(body);

@@ -3,6 +3,7 @@
 //! They need `npm ci` in `clients/` and a Python with `clients/requirements.txt`; without them the
 //! test says so and passes, except in CI (`CI` set), where both must be there.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,9 +15,18 @@ fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
+/// A setting of the machine the tests run on.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no command line of its own to take settings from"
+)]
+fn setting(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
 /// Skips with a word, or fails in CI.
 fn skip(what: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{what}");
+    assert!(setting("CI").is_none(), "{what}");
     eprintln!("skipped: {what}");
 }
 
@@ -84,7 +94,7 @@ async fn jsforce_logs_in_reads_and_writes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn simple_salesforce_logs_in_reads_and_writes() {
-    let python = match std::env::var_os("SYNCLINE_PYTHON") {
+    let python = match setting("SYNCLINE_PYTHON") {
         Some(venv) => Path::new(&venv).join("bin/python"),
         None => PathBuf::from("python3"),
     };

@@ -273,6 +273,11 @@ async fn answers_go_wrong_before_and_after_the_work() {
     let began = std::time::Instant::now();
     assert!(org.query("SELECT Id FROM Account").await.cut);
     assert!(began.elapsed().as_millis() >= 50);
+
+    org.sim.faults().answers = vec![answer("query", 0, Answer::Slow { ms: 50 })];
+    let began = std::time::Instant::now();
+    assert_eq!(org.query("SELECT Id FROM Account").await.status, 200);
+    assert!(began.elapsed().as_millis() >= 50);
     assert!(org.sim.faults().answers.is_empty());
 }
 

@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 use crate::harness::{Answer, Org, encoded, text};
 
 /// A key pair made for this test; it opens nothing.
-const PRIVATE_KEY: &str = include_str!("../../fixtures/jwt-test-key.pem");
-const PUBLIC_KEY: &str = include_str!("../../fixtures/jwt-test-key.pub.pem");
+const PRIVATE_KEY: &str = include_str!("../../fixtures/jwt_test_key.pem");
+const PUBLIC_KEY: &str = include_str!("../../fixtures/jwt_test_key.pub.pem");
 
 async fn token(org: &Org, host: &str, form: &[(&str, &str)]) -> Answer {
     let body: Vec<String> = form

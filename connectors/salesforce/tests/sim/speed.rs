@@ -1,12 +1,15 @@
-//! Two hundred thousand accounts: seeding, memory, a Bulk read.
+//! Two hundred thousand accounts: seeding, memory, a Bulk read. Run alone with `--nocapture`, it
+//! prints figures; what it asserts is only that nothing grows with the square of the rows.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::harness::{Org, text};
 
 const ROWS: usize = 200_000;
+/// Many times what it takes on a busy machine without optimisation.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Resident memory in MB, where the system tells.
 fn resident_mb() -> Option<usize> {
@@ -30,10 +33,10 @@ fn cpu_seconds() -> Option<f64> {
 }
 
 #[tokio::test]
-#[ignore = "measures; run with --release --ignored --nocapture"]
 async fn two_hundred_thousand_accounts_are_seeded_and_read_in_bulk() {
     let org = Org::new();
-    let (before, began) = (resident_mb(), Instant::now());
+    let (before, start) = (resident_mb(), Instant::now());
+    let began = start;
     org.sim.seed_accounts(ROWS);
     eprintln!(
         "seed: {:?}, resident {before:?} -> {:?} MB",
@@ -85,4 +88,5 @@ async fn two_hundred_thousand_accounts_are_seeded_and_read_in_bulk() {
         "incremental query that finds nothing: {:?}",
         began.elapsed()
     );
+    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
 }

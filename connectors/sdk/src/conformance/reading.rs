@@ -123,7 +123,7 @@ pub async fn an_unknown_stream_is_an_error<B: Bench>(bench: &B) {
         let fields = std::slice::from_ref(&subject.name);
         assert!(
             connector
-                .fetch(&stream, &subject.missing, fields)
+                .fetch(&stream, std::slice::from_ref(&subject.missing), fields)
                 .await
                 .is_err(),
             "{name}"
@@ -140,9 +140,13 @@ pub async fn a_missing_record_is_none<B: Bench>(bench: &B) {
     let subject = bench.subject();
     let fields = std::slice::from_ref(&subject.name);
     let fetched = connector
-        .fetch(&subject.stream, &subject.missing, fields)
+        .fetch(
+            &subject.stream,
+            std::slice::from_ref(&subject.missing),
+            fields,
+        )
         .await;
-    assert_eq!(fetched.expect("missing is an answer"), None);
+    assert_eq!(fetched.expect("missing is an answer"), [None]);
     let found = connector
         .find(&subject.stream, "hub-id-of-nobody", fields)
         .await;

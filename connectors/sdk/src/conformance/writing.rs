@@ -92,8 +92,13 @@ pub async fn a_long_text_survives<B: Bench>(bench: &B) {
         .await
         .expect("it is written");
     let fields = std::slice::from_ref(&subject.long);
-    let fetched = connector.fetch(&subject.stream, &key, fields).await;
-    let fetched = fetched.expect("it is fetched").expect("it is there");
+    let fetched = connector
+        .fetch(&subject.stream, std::slice::from_ref(&key), fields)
+        .await;
+    let fetched = fetched
+        .expect("it is fetched")
+        .remove(0)
+        .expect("it is there");
     assert!(
         fetched.fields[&subject.long] == Value::Text(text),
         "the text is the same"

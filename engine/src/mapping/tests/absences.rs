@@ -36,7 +36,7 @@ fn missing_null_and_empty_are_told_apart_as_the_row_says() {
     assert_eq!(said("", Some(blank.clone())), Some(Value::Null));
     assert_eq!(said("null = \"ignore\"", Some(empty.clone())), None);
     let kept = Some(Value::from(""));
-    assert_eq!(said("empty = \"value\"", Some(empty.clone())), kept);
+    assert_eq!(said("empty = \"value\"", Some(empty)), kept);
     assert_eq!(
         said("empty = \"value\"\nnull = \"ignore\"", Some(blank)),
         kept

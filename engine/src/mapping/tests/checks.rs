@@ -88,7 +88,27 @@ Sorce = "hub"
     stream.fields[4].max_length = Some(80);
     stream.fields[6].required = true;
     let mapping = mapping(rows);
-    assert_snapshot!(told(&mapping, Some(&stream)), @"");
+    assert_snapshot!(told(&mapping, Some(&stream)), @r##"
+Error UnknownRemoteField line 1, column 1: `[constants]` names Sorce, which Thing does not have
+Warning RequiredUnmapped line 1, column 1: Thing requires Status, which nothing writes: records cannot be created there
+Error UnknownCoreField line 9, column 1: thing has no field nam; did you mean `name`?
+Error UnknownRemoteField line 9, column 1: Thing has no field Nmae; did you mean `Name`?
+Warning TypeLoss line 13, column 1: Amount may have a fraction, count holds whole numbers
+Error TypeMismatch line 17, column 1: Name arrives as text, tags is a list of choices
+Error TypeMismatch line 17, column 1: Name would be given a list
+Error TypeMismatch line 21, column 1: `number` cannot take a list, which Name is by then
+Error ReadOnlyRemote line 27, column 1: Seen cannot be written over there; the field only comes in
+Error OwnerContradiction line 32, column 1: the hub owns the field, but the field only comes in
+Error WrittenTwice line 39, column 1: remote field Name is written twice, first at line 17, column 1
+Warning NotKept line 39, column 1: values the hub holds otherwise than `upper` makes them come back changed
+Error PolicyDoesNotFit line 39, column 1: the policy cannot choose between two values of text
+Warning TypeLoss line 45, column 1: Mail holds 80 characters, email may hold more
+Error MissingInverse line 45, column 1: `digits` has no way back; write `out`, or let the field only come in
+Warning TypeLoss line 50, column 1: Mail holds 80 characters, email may hold more
+Error WrittenTwice line 50, column 1: core field email is mapped twice, first at line 45, column 1
+Error WrittenTwice line 50, column 1: remote field Mail is written twice, first at line 45, column 1
+Error ReferenceUnmarked line 55, column 1: owner is a reference: say the stream it points at with `reference`
+"##);
     let without: Vec<_> = mapping.check(&things(), None);
     assert!(
         without
@@ -129,7 +149,12 @@ remote = "Since"
 group = "h"
 policy = "max"
 "#;
-    assert_snapshot!(told(&mapping(rows), None), @"");
+    assert_snapshot!(told(&mapping(rows), None), @r##"
+Error OwnerContradiction line 15, column 1: group g has another owner at line 9, column 1
+Error MixedGroup line 26, column 1: group h has another policy, direction or first contact at line 21, column 1
+Error MixedGroup line 32, column 1: group h has another policy, direction or first contact at line 21, column 1
+Error PolicyDoesNotFit line 32, column 1: group h has several fields; the policy chooses between single values
+"##);
 }
 
 #[test]

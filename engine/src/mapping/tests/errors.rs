@@ -42,7 +42,22 @@ null = "maybe"
 P1 = "Premium"
 P2 = ["x"]
 "#;
-    assert_snapshot!(errors(text), @"");
+    assert_snapshot!(errors(text), @r##"
+line 1, column 1: a mapping needs `stream`
+line 2, column 1: unknown key `strem` in a mapping; did you mean `stream`?
+line 3, column 10: `entity` must be a text, found a number
+line 4, column 17: `first_contact` is one of `remote`, `core`, `ask`, not `both`
+line 6, column 1: `[link]` needs `key`
+line 12, column 7: unknown transform `trimm`; did you mean `trim`?
+line 13, column 1: unknown key `polcy` in a field; did you mean `policy`?
+line 17, column 16: `remote` holds something that is no text
+line 19, column 27: unknown table `plan_code`; did you mean `plan_codes`?
+line 21, column 1: a field needs `core`
+line 22, column 10: `remote` is empty
+line 24, column 10: a field has an `owner` or a `policy`: an owner always wins
+line 25, column 8: `null` is one of `clear`, `ignore`, not `maybe`
+line 29, column 6: expected a text, a number, true or false, found a list
+"##);
 }
 
 #[test]
@@ -73,7 +88,40 @@ fn a_mistake_inside_a_pipe_is_told_where_it_is() {
         .iter()
         .map(|pipe| format!("{pipe}\n    {}", row(pipe)))
         .collect();
-    assert_snapshot!(told.join("\n"), @"");
+    assert_snapshot!(told.join("\n"), @r##"
+"trim || lower"
+    line 11, column 13: expected the name of a transform
+"trim lower"
+    line 11, column 12: expected `|` between two steps
+"default(\"x\""
+    line 11, column 20: expected `,` or `)`
+"replace(\"é\", \"e\") | lowr"
+    line 11, column 31: unknown transform `lowr`; did you mean `lower`?
+'replace("", "e")'
+    line 11, column 7: `replace` is called replace("from", "to"), from not empty
+'default("x) '
+    line 11, column 15: the text is not closed
+'default("\q")'
+    line 11, column 16: after `\` in a text: one of `"`, `\`, `n`, `t`
+'multiply(0)'
+    line 11, column 7: `multiply` is called multiply(number), not by zero
+'round(1.2.3)'
+    line 11, column 13: not a number that can be kept exactly
+'round(99)'
+    line 11, column 7: `round` is called round(digits), at most 28
+'parse_date("%d.%m")'
+    line 11, column 7: `parse_date` is called parse_date("%Y-%m-%d"), with each of %Y, %m, %d once
+'lookup(nowhere)'
+    line 11, column 14: unknown table `nowhere`
+'boolean("Yes", "yes")'
+    line 11, column 7: `boolean` is called boolean("yes", "no")
+'default(name)'
+    line 11, column 7: `default` is called default(value)
+"""
+trim |
+  lowr"""
+    line 13, column 3: unknown transform `lowr`; did you mean `lower`?
+"##);
 }
 
 #[test]
@@ -89,7 +137,30 @@ fn broken_toml_is_told_with_its_place() {
     .iter()
     .map(|text| format!("{text:?}\n{}", errors(text)))
     .collect();
-    assert_snapshot!(told.join("\n"), @"");
+    assert_snapshot!(told.join("\n"), @r##"
+"system = "
+line 1, column 10: string values must be quoted, expected literal string
+"a = 1\na = 2\n"
+line 2, column 1: duplicate key
+"[[field]\ncore = \"x\""
+line 1, column 9: unclosed array table, expected `]`
+"x = \"a\nb\""
+line 1, column 7: invalid basic string, expected `"`
+line 2, column 2: invalid unquoted key, expected letters, numbers, `-`, `_`
+line 2, column 3: key with no value, expected `=`
+""
+line 1, column 1: a mapping needs `system`
+line 1, column 1: a mapping needs `stream`
+line 1, column 1: a mapping needs `entity`
+line 1, column 1: a mapping needs a table `[link]`
+line 1, column 1: a mapping needs at least one `[[field]]`
+"field = 3\nlink = 4\n"
+line 1, column 1: a mapping needs `system`
+line 1, column 1: a mapping needs `stream`
+line 1, column 1: a mapping needs `entity`
+line 1, column 9: a field begins with `[[field]]`
+line 2, column 8: `[link]` must be a table, found a number
+"##);
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use connector_sdk::Value;
+use connector_sdk::{FieldType, Value};
 use proptest::prelude::*;
 
-use super::{accounts, mapping, patch, record, things};
-use crate::mapping::{Mapping, Values, calls};
+use super::{accounts, mapping, patch, record, stream, things};
+use crate::mapping::{Mapping, Severity, Values, calls};
 
 /// Every transform, as it is called.
 const CALLS: &[&str] = &[
@@ -276,8 +276,8 @@ fn anything() -> impl Strategy<Value = Value> {
         ".*".prop_map(Value::Text),
         "P[12]|A-.*|[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}|[0-9.,]{1,40}".prop_map(Value::Text),
         Just(Value::text("\0")),
-        Just(Value::text("a".repeat(1 << 20))),
-        Just(Value::text(";".repeat(10 << 20))),
+        Just(()).prop_map(|()| Value::text("a".repeat(1 << 20))),
+        Just(()).prop_map(|()| Value::text(";".repeat(10 << 20))),
         Just(Value::number("79228162514264337593543950335").unwrap()),
         Just(Value::number("0.0000000000000000000000000001").unwrap()),
         Just(Value::text("9999-12-31T23:59:59.999999999-23:59")),
@@ -291,7 +291,7 @@ fn anything() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_a_two_way_pipe_sends_out_comes_back_the_same((core, steps, value) in two_way()) {
@@ -304,7 +304,14 @@ proptest! {
     fn what_comes_in_by_a_two_way_pipe_is_kept(steps in proptest::sample::select(CALLS), raw in anything()) {
         for core in ["name", "amount", "tags", "active", "since"] {
             let mapping = pipe(core, steps, "both");
-            if mapping.rows[0].outbound.is_none() {
+            // What the checker refuses is never applied.
+            let kind = match steps.split('(').next().unwrap_or(steps) {
+                "multiply" | "divide" | "round" => FieldType::Decimal,
+                "not" | "boolean_text" => FieldType::Boolean,
+                _ => FieldType::Text,
+            };
+            let problems = mapping.check(&things(), Some(&stream("Thing", &[("X", kind)])));
+            if problems.iter().any(|problem| problem.severity == Severity::Error) {
                 continue;
             }
             let said = mapping.inbound(&things(), &record(&[("X", raw.clone())])).unwrap();
@@ -320,7 +327,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_value_makes_a_pipe_panic_or_grow_without_bound(

@@ -239,3 +239,17 @@ fn decisions_are_small_and_come_back_from_json() {
     );
     assert_eq!(serde_json::from_str::<Decision>(&json).unwrap(), moved);
 }
+
+#[test]
+fn a_union_keeps_additions_and_removals_of_both() {
+    let rules = rules("ask", &[("tags", "policy = \"union\"")]);
+    let tags = |tags: &[&str]| {
+        let list = Value::List(tags.iter().map(|tag| Value::from(*tag)).collect());
+        [("tags".to_owned(), list)].into()
+    };
+    let (base, core) = (tags(&["a", "b", "c"]), tags(&["b", "c", "mine"]));
+    let news = patch(tags(&["a", "theirs", " c"]));
+    let done = merged(&rules, Some(&base), Some(&core), &news, &Context::default());
+    assert_eq!(applied(Some(&core), &done), tags(&["c", "mine", "theirs"]));
+    assert!(done.push.contains("tags"));
+}

@@ -172,7 +172,7 @@ proptest! {
         };
         let one_way = run([&halves[0], &halves[1]]);
         prop_assert_eq!(&one_way, &run([&halves[1], &halves[0]]));
-        let at_once = merged(rules, Some(&base), Some(&core), &patch(remote.clone()), &context);
+        let at_once = merged(rules, Some(&base), Some(&core), &patch(remote), &context);
         prop_assert_eq!(one_way, (at_once.base.clone(), applied(Some(&core), &at_once)));
     }
 
@@ -187,7 +187,7 @@ proptest! {
         let rules = &RULES[first_contact];
         let done = merged(rules, Some(&base), Some(&core), &patch(remote.clone()), &pins(pinned));
         let after = applied(Some(&core), &done);
-        let mut theirs = base.clone();
+        let mut theirs = base;
         theirs.extend(remote);
         for group in ["address", "state"] {
             let found = shape(rules, group, &after);

@@ -22,12 +22,12 @@ struct World {
 impl World {
     /// A hub that is connected to a simulated Salesforce with `accounts` accounts, not yet read.
     async fn new(accounts: usize) -> Result<(Self, HubProcess, Api)> {
-        let db = TestDb::create().await?;
+        let db = TestDb::new().await?;
         let pool = db.pool().await?;
         let salesforce = Salesforce::start(SimOptions::default()).await?;
         salesforce.sim.seed_accounts(accounts);
         let data = tempfile::tempdir()?;
-        let hub = HubProcess::start(db.url(), data.path()).await?;
+        let hub = HubProcess::start(&db.url(), data.path()).await?;
         let api = hub.api().await?;
         let mut config = salesforce.config();
         // Pages of a query, so that a kill falls between many of them.
@@ -58,7 +58,7 @@ impl World {
     }
 
     async fn restart(&self) -> Result<(HubProcess, Api)> {
-        let hub = HubProcess::start(self.db.url(), self.data.path()).await?;
+        let hub = HubProcess::start(&self.db.url(), self.data.path()).await?;
         let api = hub.api().await?;
         Ok((hub, api))
     }

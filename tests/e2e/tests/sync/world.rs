@@ -75,7 +75,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Result<Self> {
-        let db = TestDb::create().await?;
+        let db = TestDb::new().await?;
         let store = db.store(Clock::system()).await?;
         let mut tx = store.begin_system().await?;
         let tenant = domain::tenants::NewTenant {
