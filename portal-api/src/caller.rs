@@ -16,19 +16,19 @@ use crate::portal::Portal;
 pub(crate) const COOKIE_NAME: &str = "syncline_session";
 
 /// Somebody who is signed in, whatever else holds.
-pub struct SignedIn {
-    pub session: Session,
-    pub token: Token,
+pub(crate) struct SignedIn {
+    pub(crate) session: Session,
+    pub(crate) token: Token,
     portal: Portal,
 }
 
 impl SignedIn {
     /// Begins a transaction that sees the caller's tenant only.
-    pub async fn begin(&self) -> Result<Tx, StoreError> {
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         self.portal.store.begin(self.session.user.tenant).await
     }
 
-    pub fn portal(&self) -> &Portal {
+    pub(crate) fn portal(&self) -> &Portal {
         &self.portal
     }
 }
@@ -57,13 +57,13 @@ pub(crate) fn token(headers: &HeaderMap) -> Option<Token> {
 }
 
 /// Any user of the tenant.
-pub struct Caller(SignedIn);
+pub(crate) struct Caller(SignedIn);
 
 /// Somebody who may retry, resolve and edit.
-pub struct Operator(Caller);
+pub(crate) struct Operator(Caller);
 
 /// Somebody who may connect and map.
-pub struct Admin(Caller);
+pub(crate) struct Admin(Caller);
 
 impl Deref for Caller {
     type Target = SignedIn;

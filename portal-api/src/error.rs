@@ -5,7 +5,7 @@ use std::error::Error;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::edit::EditError;
+use domain::entities::Refusal;
 use engine::StoreError;
 use engine::peers::PeersError;
 use serde::Serialize;
@@ -115,7 +115,7 @@ pub struct FieldProblem {
 }
 
 impl FieldProblem {
-    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), message: message.into(), line: None, column: None }
     }
 }
@@ -148,7 +148,7 @@ pub struct Problem {
 
 /// Why a request was refused or failed.
 #[derive(Debug)]
-pub struct ApiError(Box<Inner>);
+pub(crate) struct ApiError(Box<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -162,7 +162,7 @@ struct Inner {
 }
 
 impl ApiError {
-    pub fn new(slug: Slug, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(slug: Slug, detail: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             slug,
             detail: detail.into(),
@@ -174,25 +174,25 @@ impl ApiError {
         }))
     }
 
-    pub fn unauthenticated() -> Self {
+    pub(crate) fn unauthenticated() -> Self {
         Self::new(Slug::Unauthenticated, "sign in first")
     }
 
-    pub fn not_found(what: impl std::fmt::Display) -> Self {
+    pub(crate) fn not_found(what: impl std::fmt::Display) -> Self {
         Self::new(Slug::NotFound, format!("{what} not found"))
     }
 
-    pub fn forbidden(detail: impl Into<String>) -> Self {
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(Slug::Forbidden, detail)
     }
 
     /// One value is not valid.
-    pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self::invalid_all(vec![FieldProblem::new(pointer, message)])
     }
 
     /// Several values are not valid; `problems` is not empty.
-    pub fn invalid_all(problems: Vec<FieldProblem>) -> Self {
+    pub(crate) fn invalid_all(problems: Vec<FieldProblem>) -> Self {
         let detail = problems.first().map_or_else(String::new, |first| first.message.clone());
         let mut error = Self::new(Slug::InvalidField, detail);
         error.0.errors = problems;
@@ -200,29 +200,29 @@ impl ApiError {
     }
 
     /// The thing moved on since the caller read it; `current` is how it is now.
-    pub fn stale(current: &impl Serialize) -> Self {
+    pub(crate) fn stale(current: &impl Serialize) -> Self {
         let mut error = Self::new(Slug::Stale, "it was changed since you read it");
         error.0.current = serde_json::to_value(current).ok();
         error
     }
 
-    pub fn internal(detail: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn internal(detail: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Slug::Internal, detail).with_source(source)
     }
 
     #[must_use]
-    pub fn with_retry_after(mut self, seconds: u64) -> Self {
+    pub(crate) fn with_retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after_seconds = Some(seconds);
         self
     }
 
     #[must_use]
-    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    pub fn slug(&self) -> Slug {
+    pub(crate) fn slug(&self) -> Slug {
         self.0.slug
     }
 }
@@ -267,15 +267,18 @@ impl From<PeersError> for ApiError {
     }
 }
 
-impl From<EditError> for ApiError {
-    fn from(error: EditError) -> Self {
-        match error {
-            EditError::Store(error) => error.into(),
-            EditError::Invalid(problems) => Self::invalid_all(
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Store(error) => error.into(),
+            Refusal::Stale => Self::new(Slug::Stale, "it was changed since you read it"),
+            Refusal::Blocked(why) => Self::new(Slug::Conflict, why),
+            Refusal::Invalid(problems) => Self::invalid_all(
                 problems
                     .into_iter()
-                    .map(|(field, message)| {
-                        FieldProblem::new(format!("/fields/{}", escape(&field)), message)
+                    .map(|(field, reason)| {
+                        let pointer = format!("/fields/{}", escape(&field));
+                        FieldProblem::new(pointer, format!("{field} {reason}"))
                     })
                     .collect(),
             ),
@@ -284,7 +287,7 @@ impl From<EditError> for ApiError {
 }
 
 /// A name as one token of a JSON pointer (RFC 6901).
-pub fn escape(token: &str) -> String {
+pub(crate) fn escape(token: &str) -> String {
     token.replace('~', "~0").replace('/', "~1")
 }
 

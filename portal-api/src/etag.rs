@@ -10,7 +10,7 @@ use crate::error::{ApiError, Slug};
 
 /// The version that the caller read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IfMatch(pub i64);
+pub(crate) struct IfMatch(pub(crate) i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = ApiError;
@@ -27,7 +27,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 
 /// As [`IfMatch`], where a thing may be made as well as changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaybeIfMatch(pub Option<i64>);
+pub(crate) struct MaybeIfMatch(pub(crate) Option<i64>);
 
 impl<S: Send + Sync> FromRequestParts<S> for MaybeIfMatch {
     type Rejection = ApiError;
@@ -59,7 +59,7 @@ fn read(headers: &HeaderMap) -> Result<Option<i64>, ApiError> {
 }
 
 /// A body with the version it shows.
-pub struct Tagged<T>(pub i64, pub T);
+pub(crate) struct Tagged<T>(pub(crate) i64, pub(crate) T);
 
 impl<T: Serialize> IntoResponse for Tagged<T> {
     fn into_response(self) -> Response {
@@ -75,7 +75,7 @@ impl<T> Tagged<T> {
 }
 
 /// A body that was made just now: 201 with its version.
-pub struct Created<T>(pub i64, pub T);
+pub(crate) struct Created<T>(pub(crate) i64, pub(crate) T);
 
 impl<T: Serialize> IntoResponse for Created<T> {
     fn into_response(self) -> Response {

@@ -22,19 +22,24 @@ pub use portal::{Portal, PortalParts};
 pub use spec::document;
 
 use axum::extract::DefaultBodyLimit;
+use axum::routing::any;
 
 /// Largest body taken, in bytes.
 pub const MAX_BODY: usize = 1 << 20;
 
 /// Everything that is served on one address.
 pub fn router(portal: Portal) -> axum::Router {
-    let (router, _document) = routes::all().split_for_parts();
-    let api = router
-        .fallback(routes::nothing_here)
+    let (operations, _document) = routes::all().split_for_parts();
+    let nothing_here = || any(routes::nothing_here);
+    operations
         .method_not_allowed_fallback(routes::not_with_this_method)
-        .layer(axum::middleware::from_fn(origin::guard));
-    axum::Router::new()
-        .merge(api)
+        // These names are ours: what is not there is a problem, not a page of the console.
+        .route("/api", nothing_here())
+        .route("/api/{*rest}", nothing_here())
+        .route("/graphql", nothing_here())
+        .route("/hooks/{*rest}", nothing_here())
+        .layer(axum::middleware::from_fn(origin::guard))
+        .fallback_service(assets::router().with_state(portal.clone()))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(axum::middleware::from_fn_with_state(portal.clone(), frame::frame))
         .with_state(portal)

@@ -9,23 +9,23 @@ use utoipa::ToSchema;
 use crate::error::ApiError;
 
 /// Things on a page unless the caller says otherwise.
-pub const DEFAULT_LIMIT: u32 = 50;
+pub(crate) const DEFAULT_LIMIT: u32 = 50;
 /// Most things on a page.
-pub const MAX_LIMIT: u32 = 200;
+pub(crate) const MAX_LIMIT: u32 = 200;
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Page<T> {
-    pub items: Vec<T>,
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
     /// Give it as `cursor` to read on; null at the end.
-    pub next: Option<String>,
+    pub(crate) next: Option<String>,
     /// How many there are in all; null where counting costs too much.
-    pub total: Option<i64>,
+    pub(crate) total: Option<i64>,
 }
 
 impl<T> Page<T> {
     /// The page of a slice that was read in the order `sort`.
-    pub fn new<R>(slice: Slice<R>, sort: &str, show: impl FnMut(R) -> T) -> Self {
+    pub(crate) fn new<R>(slice: Slice<R>, sort: &str, show: impl FnMut(R) -> T) -> Self {
         Self {
             next: slice.next.map(|after| encode(sort, after)),
             total: slice.total,
@@ -34,13 +34,13 @@ impl<T> Page<T> {
     }
 
     /// A list that is always shown whole.
-    pub fn whole(items: Vec<T>) -> Self {
+    pub(crate) fn whole(items: Vec<T>) -> Self {
         Self { total: i64::try_from(items.len()).ok(), items, next: None }
     }
 }
 
 /// The number of things wanted.
-pub fn limit(limit: Option<u32>) -> Result<i64, ApiError> {
+pub(crate) fn limit(limit: Option<u32>) -> Result<i64, ApiError> {
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if (1..=MAX_LIMIT).contains(&limit) {
         return Ok(i64::from(limit));
@@ -59,7 +59,7 @@ fn encode(sort: &str, after: After) -> String {
 }
 
 /// Where a list in the order `sort` goes on.
-pub fn after(cursor: Option<&str>, sort: &str) -> Result<Option<After>, ApiError> {
+pub(crate) fn after(cursor: Option<&str>, sort: &str) -> Result<Option<After>, ApiError> {
     let Some(cursor) = cursor else {
         return Ok(None);
     };

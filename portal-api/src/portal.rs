@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::mappings::Shipped;
 use domain::users::Passwords;
 use engine::Store;
 use engine::entity::CoreTables;
@@ -15,6 +16,7 @@ pub struct PortalParts {
     pub store: Store,
     pub peers: Peers,
     pub tables: CoreTables,
+    pub shipped: Shipped,
     pub passwords: Passwords,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,

@@ -50,8 +50,15 @@ impl Workflow for PushWrites {
     async fn run(cx: &mut Run, input: PushInput) -> Result<Pushed, RunError> {
         let mut pushed = Pushed::default();
         for number in 0.. {
-            let place = || BatchPlace { input: input.clone(), number };
-            cx.tx(ReadFirst { place: place(), found: Mutex::default() }).await?;
+            let place = || BatchPlace {
+                input: input.clone(),
+                number,
+            };
+            cx.tx(ReadFirst {
+                place: place(),
+                found: Mutex::default(),
+            })
+            .await?;
             let batch = cx.tx(ClaimWrites(place())).await?;
             if batch.outgoing.is_empty() {
                 if batch.settled == 0 {
@@ -60,12 +67,23 @@ impl Workflow for PushWrites {
                 continue;
             }
             let outgoing = batch.outgoing;
-            let sent = cx.step(SendWrites { place: place(), outgoing: outgoing.clone() }).await?;
+            let sent = cx
+                .step(SendWrites {
+                    place: place(),
+                    outgoing: outgoing.clone(),
+                })
+                .await?;
             let failed = match &sent {
                 Sent::Rows { .. } => None,
                 Sent::Failed(refusal) => Some(refusal.clone()),
             };
-            let settled = cx.tx(SettleWrites { place: place(), outgoing, sent }).await?;
+            let settled = cx
+                .tx(SettleWrites {
+                    place: place(),
+                    outgoing,
+                    sent,
+                })
+                .await?;
             cx.counts(Counts {
                 written: settled.written,
                 failed: settled.failed,
@@ -131,7 +149,9 @@ impl TxStep for ReadFirst {
         };
         let opened = hub.open(cx.tenant(), *connection).await?;
         let stream = StreamName(stream.clone());
-        let found = opened.fetch(&stream, &keys, &plan.mapping.remote_fields()).await;
+        let found = opened
+            .fetch(&stream, &keys, &plan.mapping.remote_fields())
+            .await;
         let found = hub.noted(cx, *connection, opened.usage(), found).await?;
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) =
             found.into_iter().flatten().collect();
@@ -151,10 +171,14 @@ impl TxStep for ReadFirst {
             changes: found.into_iter().map(Change::Upsert).collect(),
             cursor: None,
         };
-        let applied = page::apply(tx, &hub.tables, page).await.map_err(sync_error)?;
-        let own = (self.place.input.connection, self.place.input.stream.clone());
-        let others = applied.owed.iter().filter(|owed| **owed != own);
-        outbox::start_pushes(tx, others, "push").await?;
+        let mut applied = page::apply(tx, &hub.tables, page)
+            .await
+            .map_err(sync_error)?;
+        // What this stream is owed is claimed next.
+        applied
+            .owed
+            .remove(&(self.place.input.connection, self.place.input.stream.clone()));
+        outbox::start_pushes(tx, &applied.owed, "push").await?;
         Ok(applied.counts)
     }
 }
@@ -212,9 +236,13 @@ impl Step for SendWrites {
         let opened = hub.open(cx.tenant(), connection).await?;
         let stream = StreamName(self.place.input.stream.clone());
         let sent = send(&*opened, &stream, &self.outgoing, cx.attempt()).await;
-        hub.peers.note(cx.tenant(), connection, sent.as_ref().err(), opened.usage()).await?;
+        hub.peers
+            .note(cx.tenant(), connection, sent.as_ref().err(), opened.usage())
+            .await?;
         Ok(match sent {
-            Ok(rows) => Sent::Rows { rows: rows.into_iter().map(outcome).collect() },
+            Ok(rows) => Sent::Rows {
+                rows: rows.into_iter().map(outcome).collect(),
+            },
             Err(error) => Sent::Failed((&error).into()),
         })
     }
@@ -246,8 +274,10 @@ async fn send(
     }
     let answers = opened.write(stream, &writes).await?;
     if answers.len() != writes.len() {
-        return Err(ConnectorError::transient("system answered another number of rows")
-            .with_outcome_unknown());
+        return Err(
+            ConnectorError::transient("system answered another number of rows")
+                .with_outcome_unknown(),
+        );
     }
     Ok(answers)
 }
@@ -261,7 +291,10 @@ async fn found(
 ) -> Result<Write, ConnectorError> {
     let mut write = row.write.clone();
     if let Some(record) = opened.find(stream, &row.write.hub_id, &[]).await? {
-        write.op = WriteOp::Update { key: record.key, fields };
+        write.op = WriteOp::Update {
+            key: record.key,
+            fields,
+        };
     }
     Ok(write)
 }
@@ -285,13 +318,19 @@ impl TxStep for SettleWrites {
         let PushInput { connection, stream } = &self.place.input;
         let settled = match &self.sent {
             Sent::Failed(refusal) => {
-                let settled =
-                    outbox::put_back(tx, &self.outgoing, refusal).await.map_err(sync_error)?;
+                let settled = outbox::put_back(tx, &self.outgoing, refusal)
+                    .await
+                    .map_err(sync_error)?;
                 outbox::start_push_when_due(tx, *connection, stream).await?;
                 settled
             }
             Sent::Rows { rows } => {
-                let pairs = self.outgoing.iter().cloned().zip(rows.iter().cloned()).collect();
+                let pairs = self
+                    .outgoing
+                    .iter()
+                    .cloned()
+                    .zip(rows.iter().cloned())
+                    .collect();
                 outbox::settle(tx, &hub.tables, *connection, stream, cx.run_id(), pairs)
                     .await
                     .map_err(sync_error)?

@@ -83,12 +83,15 @@ impl Mapping {
         check::check(self, catalogue, stream)
     }
 
-    /// The mapping without the rows that require a field the stream does not have. What pulls and
+    /// The mapping without what requires a field the stream does not have: rows that say so, and
+    /// the place for the hub's id. What pulls and
     /// pushes use; [`Mapping::check`] passes over such rows by itself.
     #[must_use]
     pub fn fitted(&self, stream: &Stream) -> Self {
         let mut fitted = self.clone();
         fitted.rows.retain(|row| row.applies_to(stream));
+        let has = |name: &String| stream.fields.iter().any(|field| field.name == *name);
+        fitted.link.hub_id = fitted.link.hub_id.filter(has);
         fitted
     }
 

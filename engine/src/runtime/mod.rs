@@ -85,6 +85,12 @@ pub trait TxStep: Send + Sync {
         String::new()
     }
 
+    /// Runs before the transaction begins: what the step needs from elsewhere, kept in the step.
+    /// It is not journaled and may run many times; it must change nothing outside.
+    fn prepare(&self, _cx: &StepCx) -> impl Future<Output = Result<(), StepError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     fn run(
         &self,
         cx: &StepCx,

@@ -183,12 +183,22 @@ impl Run {
             self.flush().await;
         }
         let (cx, started_at) = self.attempt(T::NAME, key);
-        let mut tx = match self.core.store.begin(self.lease.tenant).await {
+        let prepared = AssertUnwindSafe(Box::pin(step.prepare(&cx)))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_panic| Err(panicked(T::NAME)));
+        let begun = match prepared {
+            Ok(()) => self
+                .core
+                .store
+                .begin(self.lease.tenant)
+                .await
+                .map_err(StepError::from),
+            Err(error) => Err(error),
+        };
+        let mut tx = match begun {
             Ok(tx) => tx,
-            Err(error) => {
-                let error = error.into();
-                return Err(self.failed(kind, &cx, started_at, T::RETRY, error).await);
-            }
+            Err(error) => return Err(self.failed(kind, &cx, started_at, T::RETRY, error).await),
         };
         let result = AssertUnwindSafe(Box::pin(step.run(&cx, &mut tx)))
             .catch_unwind()

@@ -1,5 +1,7 @@
 //! Connections: a tenant's configured links to systems, their sealed credentials and tokens.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use connector_sdk::Usage;
 use serde::{Deserialize, Serialize};
@@ -163,7 +165,7 @@ pub async fn list(
                (select count(*) from streams where streams.connection_id = connections.id)
                    as "streams!"
         from connections
-        where $2::text is null or (lower(name), id) > ($2, $3)
+        where $2::text is null or (lower(name), id) > (lower($2), $3)
         order by lower(name), id
         limit $1::bigint + 1
         "#,
@@ -252,6 +254,24 @@ pub async fn delete(tx: &mut Tx, id: ConnectionId, version: i64) -> Result<(), S
         .execute(tx.conn())
         .await?;
     Ok(())
+}
+
+/// Names of connections, for sentences.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn names(
+    tx: &mut Tx,
+    ids: &[ConnectionId],
+) -> Result<HashMap<ConnectionId, String>, StoreError> {
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"select id as "id: ConnectionId", name from connections where id = any($1)"#,
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 
 /// What is needed to open a connection.

@@ -12,6 +12,7 @@ pub mod custom_fields;
 pub mod echoes;
 pub(crate) mod journal;
 pub mod keyset;
+pub mod links;
 pub mod mappings;
 pub mod plans;
 pub mod processes;

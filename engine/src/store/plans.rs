@@ -77,6 +77,12 @@ fn plan(row: PlanRow) -> Result<Plan, StoreError> {
             errors.to_string(),
         )
     })?;
+    let description = row.description.map(|json| json.0);
+    // Rows that need a field which this org does not have do not apply.
+    let mapping = match &description {
+        Some(stream) => mapping.fitted(stream),
+        None => mapping,
+    };
     Ok(Plan {
         connection: ConnectionId(row.connection_id),
         connection_name: row.connection_name,
@@ -85,7 +91,7 @@ fn plan(row: PlanRow) -> Result<Plan, StoreError> {
         entity: row.entity,
         mapping: Arc::new(mapping),
         mapping_version: row.version,
-        description: row.description.map(|json| json.0),
+        description,
         cursor: row.cursor.map(Cursor),
         phase: Phase::read(&row.phase)?,
     })

@@ -518,6 +518,8 @@ async fn not_in_state(tx: &mut Tx, id: RunId, wanted: &str) -> Result<StoreError
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
     pub states: Vec<RunState>,
+    /// With or without records that failed.
+    pub partial: Option<bool>,
     pub workflow: Option<String>,
     pub connection_id: Option<ConnectionId>,
     pub stream: Option<String>,
@@ -556,6 +558,11 @@ pub async fn list(
     if !filter.states.is_empty() {
         let states: Vec<_> = filter.states.iter().map(|state| state.as_str()).collect();
         query.push(" and state = any(").push_bind(states).push(")");
+    }
+    if let Some(partial) = filter.partial {
+        query
+            .push(" and coalesce((counts ->> 'failed')::bigint, 0) > 0 = ")
+            .push_bind(partial);
     }
     let texts = [
         (" and workflow = ", &filter.workflow),

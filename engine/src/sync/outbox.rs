@@ -224,7 +224,11 @@ fn prepare(
             key: linked.key.clone(),
             fields,
         },
-        None => WriteOp::Create { fields },
+        None => {
+            let mut all = stream.plan.mapping.constants.clone();
+            all.extend(fields);
+            WriteOp::Create { fields: all }
+        }
     };
     Prepared::Send(outgoing(write, parent, op, sent))
 }
@@ -423,7 +427,10 @@ pub async fn put_back(
         })
         .collect();
     writes::requeue(tx, &again).await?;
-    Ok(Settled { retried: again.len() as u64, ..Settled::default() })
+    Ok(Settled {
+        retried: again.len() as u64,
+        ..Settled::default()
+    })
 }
 
 fn shown(refusal: &Refusal) -> serde_json::Value {
@@ -454,7 +461,9 @@ fn retry_at(now: DateTime<Utc>, outgoing: &Outgoing, refusal: &Refusal) -> Optio
 /// How long a write waits for its next attempt: as the system asks, else doubling from 5 s.
 fn wait(attempt: i32, refusal: &Refusal) -> TimeDelta {
     let doubled = Duration::from_secs(5).saturating_mul(1 << (attempt - 1).clamp(0, 10));
-    let asked = refusal.retry_after_ms.map_or(doubled, Duration::from_millis);
+    let asked = refusal
+        .retry_after_ms
+        .map_or(doubled, Duration::from_millis);
     TimeDelta::from_std(asked.min(LONGEST_WAIT)).unwrap_or(TimeDelta::minutes(15))
 }
 
@@ -642,9 +651,9 @@ impl PushInput {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn start_pushes<'a>(
+pub async fn start_pushes(
     tx: &mut Tx,
-    owed: impl IntoIterator<Item = &'a (ConnectionId, String)>,
+    owed: &BTreeSet<(ConnectionId, String)>,
     trigger: &str,
 ) -> Result<(), StoreError> {
     for (connection, stream) in owed {

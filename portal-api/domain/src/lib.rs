@@ -5,10 +5,21 @@
 
 pub mod accounts;
 mod columns;
+pub mod conflicts;
+pub mod connections;
 pub mod contacts;
-
+pub mod custom_fields;
+pub mod entities;
+pub mod mappings;
+pub mod overview;
+pub mod provenance;
+pub mod pulls;
+pub mod runs;
+pub mod schedules;
 pub mod sessions;
+mod show;
 pub mod tenants;
+pub mod timeline;
 pub mod users;
 
 use engine::entity::CoreTables;

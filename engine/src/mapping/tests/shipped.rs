@@ -39,6 +39,7 @@ fn account_stream(custom: bool) -> Stream {
             ("Tier__c", FieldType::Choice),
             ("CSM__c", FieldType::Reference),
             ("Products_Owned__c", FieldType::Choices),
+            ("Hub_Id__c", FieldType::Text),
         ];
         stream.fields.extend(super::stream("", &fields).fields);
     }
@@ -99,6 +100,7 @@ fn an_org_without_the_custom_fields_is_not_asked_for_them() {
     assert!(plain.contains(&"Owner.Name".to_owned()) && plain.contains(&"Id".to_owned()));
     let whole = mapping.fitted(&account_stream(true)).remote_fields();
     assert!(whole.contains(&"CSM__r.Email".to_owned()));
+    assert!(whole.contains(&"Hub_Id__c".to_owned()));
     let rules = Rules::new(&mapping, &accounts(), Some(&account_stream(false))).unwrap();
     assert!(rules.field("tier").is_none() && rules.field("name").is_some());
 }

@@ -1,6 +1,6 @@
 import { useWords, type WordKey } from '#/lib/words';
-import { Keys } from '#/ui/command-palette';
 import { Dialog } from '#/ui/dialog';
+import { Keys } from '#/ui/keys';
 import { ALL_PLACES } from './places';
 
 const GROUPS: readonly { title: WordKey; keys: readonly (readonly [string, WordKey])[] }[] = [
@@ -47,7 +47,7 @@ export function KeySheet({ isOpen, onClose }: { isOpen: boolean; onClose: () => 
   const go = ALL_PLACES.map((place) => [`G ${place.key.toUpperCase()}`, place.word] as const);
   return (
     <Dialog wide title={t('keys.title')} isOpen={isOpen} onClose={onClose}>
-      <div className="grid grid-cols-2 gap-x-8 gap-y-5 max-sm:grid-cols-1">
+      <div tabIndex={0} className="-outline-offset-2 grid grid-cols-2 gap-x-8 gap-y-5 max-sm:grid-cols-1">
         {[...GROUPS, { title: 'keys.go' as const, keys: go }].map((group) => (
           <section key={group.title} aria-label={t(group.title)}>
             <h3 className="mb-1 text-xs font-medium text-ink-2">{t(group.title)}</h3>

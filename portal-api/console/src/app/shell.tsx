@@ -1,19 +1,21 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { Outlet, useNavigate } from '@tanstack/react-router';
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { listen } from '#/api/live';
 import type { Session } from '#/api/types';
 import { useKeys } from '#/lib/keys';
 import { usePhone } from '#/lib/media';
 import { useWords } from '#/lib/words';
 import { Toasts } from '#/ui/toast';
-import { KeySheet } from './key-sheet';
 import { LineBanner } from './line-banner';
-import { Palette } from './palette';
 import { PhoneBar } from './phone-bar';
 import { ALL_PLACES } from './places';
 import { SideBar } from './side-bar';
 import { TopBar } from './top-bar';
+
+// Both are opened by a key or a click, so they come when they are wanted.
+const Palette = lazy(async () => ({ default: (await import('./palette')).Palette }));
+const KeySheet = lazy(async () => ({ default: (await import('./key-sheet')).KeySheet }));
 
 /** What stands around every page once somebody is signed in. */
 export function Shell({ session }: { session: Session }) {
@@ -60,8 +62,10 @@ export function Shell({ session }: { session: Session }) {
         </main>
       </div>
       {phone && <PhoneBar />}
-      <Palette isOpen={palette} onClose={() => setPalette(false)} onKeys={() => setKeys(true)} />
-      <KeySheet isOpen={keys} onClose={() => setKeys(false)} />
+      <Suspense>
+        {palette && <Palette isOpen onClose={() => setPalette(false)} onKeys={() => setKeys(true)} />}
+        {keys && <KeySheet isOpen onClose={() => setKeys(false)} />}
+      </Suspense>
       <Toasts />
     </div>
   );

@@ -7,7 +7,7 @@ import { Popover } from 'react-aria-components/Popover';
 import type { Session } from '#/api/types';
 import { signOut } from '#/features/session/queries';
 import { useWords } from '#/lib/words';
-import { Keys } from '#/ui/command-palette';
+import { Keys } from '#/ui/keys';
 import { ThemeSwitch } from '#/ui/theme-switch';
 import { toast } from '#/ui/toast';
 import { Mark } from './mark';
@@ -36,11 +36,10 @@ export function TopBar({ session, onPalette, onKeys }: TopBarProps) {
       </div>
       <AriaButton
         onPress={onPalette}
-        aria-label={t('shell.palette')}
         className="flex h-8 w-90 max-w-[34vw] items-center gap-2 rounded-control border border-line bg-canvas px-2 text-sm text-ink-3 hover:border-edge touch max-sm:w-11 max-sm:justify-center max-sm:border-transparent max-sm:bg-transparent"
       >
         <Search aria-hidden size={16} className="shrink-0" />
-        <span className="min-w-0 flex-1 truncate text-left max-sm:hidden">{t('shell.palette')}</span>
+        <span className="min-w-0 flex-1 truncate text-left max-sm:sr-only">{t('shell.palette')}</span>
         <span className="max-lg:hidden">
           <Keys value={isMac ? '⌘ K' : 'Ctrl K'} />
         </span>

@@ -6,6 +6,7 @@ import { Menu, MenuItem } from 'react-aria-components/Menu';
 import { Modal, ModalOverlay } from 'react-aria-components/Modal';
 import { SearchField } from 'react-aria-components/SearchField';
 import { useWords } from '#/lib/words';
+import { Keys } from './keys';
 
 export type Command = { id: string; label: string; hint?: string; keys?: string; run: () => void };
 
@@ -68,20 +69,5 @@ export function CommandPalette({ isOpen, onClose, typed, onType, commands }: Pal
         </Dialog>
       </Modal>
     </ModalOverlay>
-  );
-}
-
-export function Keys({ value }: { value: string }) {
-  return (
-    <span className="flex shrink-0 gap-1">
-      {value.split(' ').map((key) => (
-        <kbd
-          key={key}
-          className="min-w-5 rounded-tag border border-line bg-surface px-1 text-center font-sans text-xs text-ink-2"
-        >
-          {key}
-        </kbd>
-      ))}
-    </span>
   );
 }

@@ -8,13 +8,15 @@ type FilterBarProps = {
   count: number | undefined;
   /** The words for the count: an ICU plural with `count`. */
   word: WordKey;
+  /** The list below is a table, whose rows can be high or low. */
+  hasRows?: boolean;
   /** Given while a filter is set. */
   onClear?: () => void;
   children: React.ReactNode;
 };
 
 /** Above a list: what narrows it down, and how many are left. */
-export function FilterBar({ count, word, onClear, children }: FilterBarProps) {
+export function FilterBar({ count, word, hasRows = true, onClear, children }: FilterBarProps) {
   const t = useWords();
   return (
     <div role="search" aria-label={t('filter.label')} className="flex flex-wrap items-center gap-x-3 gap-y-2">
@@ -27,9 +29,11 @@ export function FilterBar({ count, word, onClear, children }: FilterBarProps) {
       <p aria-live="polite" className="numeric ml-auto text-sm text-ink-2">
         {count === undefined ? '' : t(word, { count })}
       </p>
-      <span className="max-sm:hidden">
-        <DensitySwitch />
-      </span>
+      {hasRows && (
+        <span className="max-sm:hidden">
+          <DensitySwitch />
+        </span>
+      )}
     </div>
   );
 }

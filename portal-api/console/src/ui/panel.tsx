@@ -14,7 +14,6 @@ type PanelProps = {
 export function Panel({ title, actions, busy = false, flush = false, className = '', children }: PanelProps) {
   return (
     <section
-      aria-label={title}
       aria-busy={busy || undefined}
       className={`relative min-w-0 overflow-hidden rounded-panel border border-line bg-surface ${className}`}
     >

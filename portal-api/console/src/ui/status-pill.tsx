@@ -39,7 +39,7 @@ export function StatusPill({ status, children }: { status: Status; children: str
   const { box } = LOOK[status];
   return (
     <span
-      className={`inline-flex h-5 max-w-full items-center gap-1 rounded-full pr-2 pl-1 text-xs font-medium ${box}`}
+      className={`inline-flex h-5 max-w-full align-middle items-center gap-1 rounded-full pr-2 pl-1 text-xs font-medium ${box}`}
     >
       <StatusMark status={status} />
       <span className="truncate">{children}</span>

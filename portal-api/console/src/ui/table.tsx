@@ -134,8 +134,13 @@ export function Table<T>(props: TableProps<T>) {
       {phone ? (
         <div role="list">{body}</div>
       ) : (
-        <div role="table" aria-label={label} aria-rowcount={props.total ?? (hasMore ? -1 : rows.length + 1)}>
-          <div role="rowgroup" className="sticky top-0 z-10 min-w-max">
+        <div
+          role="table"
+          aria-label={label}
+          aria-rowcount={props.total == null ? (hasMore ? -1 : rows.length + 1) : props.total + 1}
+          style={{ minWidth: leastWidth(seen) }}
+        >
+          <div role="rowgroup" className="sticky top-0 z-10">
             <div
               role="row"
               aria-rowindex={1}
@@ -155,6 +160,11 @@ export function Table<T>(props: TableProps<T>) {
   );
 }
 
+/** The least width of the columns together, with the row's own padding; under it the table scrolls sideways. */
+function leastWidth<T>(columns: readonly Column<T>[]): number {
+  return columns.reduce((sum, column) => sum + Number(/\d+/.exec(column.width)?.[0] ?? 0), 32);
+}
+
 function Head<T>({
   column,
   sort,
@@ -169,7 +179,7 @@ function Head<T>({
     return (
       <div
         role="columnheader"
-        className={`flex min-w-0 items-center px-2 text-xs font-medium text-ink-2 first:pl-0 last:pr-0 ${side}`}
+        className={`flex min-w-0 items-center px-3 text-xs font-medium text-ink-2 first:pl-0 last:pr-0 ${side}`}
       >
         <span className="truncate">{column.header}</span>
       </div>
@@ -182,7 +192,7 @@ function Head<T>({
     <div
       role="columnheader"
       aria-sort={up ? 'ascending' : down ? 'descending' : 'none'}
-      className={`flex min-w-0 items-center px-2 first:pl-0 last:pr-0 ${side}`}
+      className={`flex min-w-0 items-center px-3 first:pl-0 last:pr-0 ${side}`}
     >
       <button
         type="button"
@@ -218,7 +228,7 @@ const Row = memo(function Row<T>({ row, index, top, height, columns, tracks }: R
         <div
           key={column.id}
           role="cell"
-          className={`min-w-0 truncate px-2 py-1 first:pl-0 last:pr-0 ${column.align === 'right' ? 'numeric text-right' : ''}`}
+          className={`min-w-0 truncate px-3 py-1 first:pl-0 last:pr-0 ${column.align === 'right' ? 'numeric text-right' : ''}`}
         >
           {column.cell(row)}
         </div>

@@ -1,4 +1,5 @@
 use axum::response::{IntoResponse, Response};
+use domain::mappings;
 use engine::ids::ConnectionId;
 use engine::store::streams;
 use engine::{StoreError, Tx};
@@ -21,7 +22,8 @@ pub(crate) struct StreamSetup {
 
 /// Sets up a stream, or changes how it is set up
 ///
-/// A new one needs no If-Match; the system is asked what it looks like.
+/// A new one needs no If-Match; the system is asked what it looks like, and it gets the mapping that
+/// comes with the hub, if there is one.
 #[utoipa::path(
     put, path = "/connections/{id}/streams/{stream}", operation_id = "put_connection_stream",
     tag = "connections",
@@ -95,6 +97,7 @@ async fn create(
         .ok_or_else(|| ApiError::not_found(format!("stream {stream:?} of this system")))?;
     let mut tx = caller.begin().await?;
     streams::insert(&mut tx, id, &body.entity, body.enabled, description).await?;
+    mappings::adopt_shipped(&mut tx, &caller.portal().shipped, id, stream).await?;
     let row = streams::get(&mut tx, id, stream).await?;
     tx.commit().await?;
     Ok(Created(row.version, ConnectionStream::from(row)).into_response())

@@ -5,8 +5,8 @@ import { Radio, RadioGroup } from 'react-aria-components/RadioGroup';
 import { TextField } from 'react-aria-components/TextField';
 import type { Conflict } from '#/api/types';
 import { useWords } from '#/lib/words';
-import { Keys } from '#/ui/command-palette';
 import { INPUT } from '#/ui/field';
+import { Keys } from '#/ui/keys';
 import { Value } from '#/ui/value';
 import { CHOICES, type Choice } from './queries';
 

@@ -49,7 +49,7 @@ function fieldOf(root: Schema, given: unknown, path: readonly string[], required
     path,
     // A schema's title names a type (`Auth`) as often as a field; the key is what the person knows.
     label: title?.includes(' ') ? title : sentence(path.at(-1) ?? ''),
-    help: text(given.description) ?? text(schema.description),
+    help: plain(text(given.description) ?? text(schema.description)),
     required: required && !optional,
     secret: given.writeOnly === true || schema.writeOnly === true,
     initial: given.default ?? schema.default,
@@ -112,7 +112,7 @@ function variantsOf(root: Schema, schema: Schema, path: readonly string[]) {
     const value = constant(properties(part)[tag]);
     return value === undefined
       ? []
-      : [{ value, help: text(part.description), fields: fieldsOf(root, part, path, new Set([tag])) }];
+      : [{ value, help: plain(text(part.description)), fields: fieldsOf(root, part, path, new Set([tag])) }];
   });
   return { tag, variants };
 }
@@ -148,6 +148,11 @@ export function sentence(key: string): string {
     .replaceAll('_', ' ')
     .replace(/\b(url|id|api)\b/g, (word) => (word === 'id' ? 'ID' : word.toUpperCase()));
   return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** Descriptions are written for documentation, where backticks set code apart. */
+function plain(description: string | undefined): string | undefined {
+  return description?.replaceAll('`', '');
 }
 
 function isSchema(value: unknown): value is Schema {

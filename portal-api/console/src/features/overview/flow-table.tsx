@@ -23,7 +23,7 @@ export function FlowTable({ flows }: { flows: readonly Flow[] }) {
       {
         id: 'flow',
         header: t('flows.flow'),
-        width: 'minmax(200px, 1.6fr)',
+        width: 'minmax(220px, 1.8fr)',
         phone: 'name',
         cell: (flow) => (
           <Link to="/connections/$id" params={{ id: flow.connection_id }} className={NAME_LINK}>
@@ -34,7 +34,7 @@ export function FlowTable({ flows }: { flows: readonly Flow[] }) {
       {
         id: 'state',
         header: t('flows.state'),
-        width: '116px',
+        width: '128px',
         phone: 'status',
         cell: (flow) => (
           <StatusPill status={STATUS[flow.state] ?? 'new'}>
@@ -55,13 +55,13 @@ export function FlowTable({ flows }: { flows: readonly Flow[] }) {
         header: t('flows.records'),
         width: '84px',
         align: 'right',
-        phone: 'fact',
         cell: (flow) => formatNumber(flow.records),
       },
       {
         id: 'last',
         header: t('flows.last_read'),
         width: '112px',
+        phone: 'fact',
         hides: 3,
         cell: (flow) => <Time at={flow.last_read_at} as="age" />,
       },
@@ -86,26 +86,32 @@ export function FlowTable({ flows }: { flows: readonly Flow[] }) {
         width: '80px',
         align: 'right',
         hides: 2,
-        cell: (flow) => (
-          <Link to="/conflicts" search={{ connection_id: flow.connection_id }} className={NAME_LINK}>
-            {formatNumber(flow.conflicts)}
-          </Link>
-        ),
+        cell: (flow) =>
+          flow.conflicts === 0 ? (
+            '0'
+          ) : (
+            <Link to="/conflicts" search={{ connection_id: flow.connection_id }} className={NAME_LINK}>
+              {formatNumber(flow.conflicts)}
+            </Link>
+          ),
       },
       {
         id: 'failures',
         header: t('flows.failures'),
         width: '76px',
         align: 'right',
-        cell: (flow) => (
-          <Link
-            to="/runs"
-            search={{ connection_id: flow.connection_id, state: 'failed' }}
-            className={flow.failures > 0 ? 'rounded-tag font-medium text-bad-ink hover:underline' : NAME_LINK}
-          >
-            {formatNumber(flow.failures)}
-          </Link>
-        ),
+        cell: (flow) =>
+          flow.failures === 0 ? (
+            '0'
+          ) : (
+            <Link
+              to="/runs"
+              search={{ connection_id: flow.connection_id, state: 'failed' }}
+              className="rounded-tag font-medium text-bad-ink hover:underline"
+            >
+              {formatNumber(flow.failures)}
+            </Link>
+          ),
       },
     ],
     [t],

@@ -34,7 +34,7 @@ export function FieldGrid(props: GridProps) {
     'minmax(120px,0.9fr)',
     'minmax(170px,1.5fr)',
     ...provenance.connections.flatMap(() => ['minmax(140px,1.3fr)', 'minmax(110px,1fr)']),
-    'minmax(120px,0.9fr)',
+    'minmax(150px,1fr)',
     '32px',
   ].join(' ');
 
@@ -83,7 +83,12 @@ export function FieldGrid(props: GridProps) {
   }
   return (
     <section aria-label={label} tabIndex={0} className="overflow-x-auto -outline-offset-2">
-      <div role="table" aria-label={label} aria-rowcount={fields.length + 1} className="min-w-max">
+      <div
+        role="table"
+        aria-label={label}
+        aria-rowcount={fields.length + 1}
+        style={{ minWidth: 504 + provenance.connections.length * 250 }}
+      >
         <div role="rowgroup">
           <div
             role="row"
@@ -246,13 +251,16 @@ function CoreValue({ field, canEdit, onEdit }: FieldRowProps) {
         <Value value={field.value} type={field.type} />
       </span>
       {canEdit(field) && (
-        <IconButton
-          dense
-          size="small"
-          icon={Pencil}
-          label={t('grid.edit_named', { field: field.label })}
-          onPress={() => onEdit(field)}
-        />
+        // A pencil on every row is noise; it comes with the pointer or the focus, and stays where there is no pointer.
+        <span className="opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 max-sm:opacity-100 pointer-coarse:opacity-100">
+          <IconButton
+            dense
+            size="small"
+            icon={Pencil}
+            label={t('grid.edit_named', { field: field.label })}
+            onPress={() => onEdit(field)}
+          />
+        </span>
       )}
     </div>
   );

@@ -29,7 +29,7 @@ export function useRunColumns(): Column<RunRow>[] {
       {
         id: 'state',
         header: t('runs.state'),
-        width: '116px',
+        width: '132px',
         phone: 'status',
         cell: (run) => (
           <StatusPill status={RUN_STATUS[run.state]}>

@@ -30,7 +30,7 @@ export function StepDetail({ step }: { step: Step }) {
         ]}
       />
       {step.attempts.length > 0 && (
-        <section aria-label={t('run.attempts')}>
+        <div>
           <h4 className="mb-1 text-xs font-medium text-ink-2">{t('run.attempts')}</h4>
           <ol className="border-t border-line">
             {step.attempts.map((attempt) => (
@@ -65,9 +65,9 @@ export function StepDetail({ step }: { step: Step }) {
               </li>
             ))}
           </ol>
-        </section>
+        </div>
       )}
-      <section aria-label={t('run.output')}>
+      <div>
         <h4 className="mb-1 text-xs font-medium text-ink-2">{t('run.output')}</h4>
         {step.output == null ? (
           <p className="text-sm text-ink-2">{t('run.no_output')}</p>
@@ -77,7 +77,7 @@ export function StepDetail({ step }: { step: Step }) {
             {step.truncated && <p className="mt-1 text-xs text-ink-2">{t('run.truncated')}</p>}
           </>
         )}
-      </section>
+      </div>
     </div>
   );
 }

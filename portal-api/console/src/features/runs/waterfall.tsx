@@ -87,15 +87,18 @@ function Ruler({ axis, most }: { axis: Axis; most: number }) {
     >
       <span>{t('run.step')}</span>
       <div aria-hidden className="relative mx-2 h-full overflow-hidden">
-        {ticksOf(axis, most).map((tick) => (
-          <span
-            key={tick}
-            className="numeric absolute top-2 border-l border-line pl-1 font-normal whitespace-nowrap"
-            style={{ left: `${place(axis, axis.from + tick)}%` }}
-          >
-            {formatDuration(tick)}
-          </span>
-        ))}
+        {ticksOf(axis, most)
+          // The last one's words would be cut at the edge.
+          .filter((tick) => place(axis, axis.from + tick) < 90)
+          .map((tick) => (
+            <span
+              key={tick}
+              className="numeric absolute top-2 border-l border-line pl-1 font-normal whitespace-nowrap"
+              style={{ left: `${place(axis, axis.from + tick)}%` }}
+            >
+              {formatDuration(tick)}
+            </span>
+          ))}
       </div>
       <span className="text-right">{t('runs.took')}</span>
     </div>

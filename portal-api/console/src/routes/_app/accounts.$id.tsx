@@ -8,8 +8,10 @@ import { LINK } from '#/ui/link';
 import { textOf } from '#/ui/value';
 
 export const Route = createFileRoute('/_app/accounts/$id')({
-  validateSearch: (search): RecordSearch =>
-    compact({ show: oneOf(search.show, SHOWS), tab: oneOf(search.tab, ['fields', 'timeline'] as const) }),
+  validateSearch: (search): RecordSearch => ({
+    show: oneOf(search.show, SHOWS),
+    tab: oneOf(search.tab, ['fields', 'timeline'] as const),
+  }),
   loader: ({ context, params }) => {
     void context.queryClient.prefetchQuery(recordQuery('accounts', params.id));
     void context.queryClient.prefetchQuery(provenanceQuery('accounts', params.id));

@@ -5,7 +5,7 @@ import type { AccountRow } from '#/api/types';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { type AccountFilters, accountsQuery, catalogueQuery } from '#/features/records/queries';
 import { RowMarks } from '#/features/records/row-marks';
-import { compact, textParam } from '#/lib/search';
+import { compact, isAnySet, textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button, buttonLook } from '#/ui/button';
 import { FilterBar } from '#/ui/filter-bar';
@@ -20,16 +20,15 @@ import { Time } from '#/ui/time';
 import { Value } from '#/ui/value';
 
 export const Route = createFileRoute('/_app/accounts/')({
-  validateSearch: (search): AccountFilters =>
-    compact({
-      q: textParam(search.q),
-      industry: textParam(search.industry),
-      tier: textParam(search.tier),
-      type: textParam(search.type),
-      country: textParam(search.country),
-      connection_id: textParam(search.connection_id),
-      sort: textParam(search.sort),
-    }),
+  validateSearch: (search): AccountFilters => ({
+    q: textParam(search.q),
+    industry: textParam(search.industry),
+    tier: textParam(search.tier),
+    type: textParam(search.type),
+    country: textParam(search.country),
+    connection_id: textParam(search.connection_id),
+    sort: textParam(search.sort),
+  }),
   component: AccountsPage,
 });
 
@@ -49,7 +48,7 @@ function AccountsPage() {
   );
   const find = useCallback((q: string) => set({ q }), [set]);
   const clear = () => void navigate({ search: compact({ sort: search.sort }), replace: true });
-  const filtered = Object.keys(search).some((key) => key !== 'sort');
+  const filtered = isAnySet(search, 'sort');
   const any = { value: '', label: t('filter.any') };
   const choices = (name: string, chosen: string | undefined) => {
     const known = fields?.find((field) => field.name === name)?.choices ?? [];
@@ -138,7 +137,7 @@ function useAccountColumns(): Column<AccountRow>[] {
       {
         id: 'state',
         header: t('record.state'),
-        width: '128px',
+        width: '148px',
         phone: 'status',
         cell: (one) => <RowMarks conflicts={one.conflicts} writes={one.pending_writes} />,
       },

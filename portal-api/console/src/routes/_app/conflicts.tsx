@@ -7,7 +7,7 @@ import { conflictQuery, conflictsQuery } from '#/features/conflicts/queries';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { useKeys } from '#/lib/keys';
 import { useMedia } from '#/lib/media';
-import { compact, oneOf, textParam } from '#/lib/search';
+import { compact, isAnySet, oneOf, textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { FilterBar } from '#/ui/filter-bar';
@@ -26,13 +26,12 @@ type ConflictsSearch = {
 };
 
 export const Route = createFileRoute('/_app/conflicts')({
-  validateSearch: (search): ConflictsSearch =>
-    compact({
-      state: oneOf(search.state, ['resolved'] as const),
-      entity: oneOf(search.entity, ['account', 'contact'] as const),
-      connection_id: textParam(search.connection_id),
-      id: textParam(search.id),
-    }),
+  validateSearch: (search): ConflictsSearch => ({
+    state: oneOf(search.state, ['resolved'] as const),
+    entity: oneOf(search.entity, ['account', 'contact'] as const),
+    connection_id: textParam(search.connection_id),
+    id: textParam(search.id),
+  }),
   component: ConflictsPage,
 });
 
@@ -60,7 +59,7 @@ function ConflictsPage() {
   }
   useKeys({ j: () => go(1), k: () => go(-1) });
   const any = { value: '', label: t('filter.any') };
-  const filtered = Object.keys(filters).length > 0;
+  const filtered = isAnySet(filters);
   const clear = () => void navigate({ search: {}, replace: true });
   const list = (
     <section aria-label={t('conflicts.queue')} className="relative min-h-0 overflow-auto">
@@ -89,6 +88,7 @@ function ConflictsPage() {
   return (
     <Page fill title={t('conflicts.title')}>
       <FilterBar
+        hasRows={false}
         count={countOf(query)}
         word={filters.state ? 'conflicts.count_resolved' : 'conflicts.count'}
         onClear={filtered ? clear : undefined}

@@ -38,7 +38,7 @@ function ConnectionsPage() {
       {
         id: 'state',
         header: t('connections.state'),
-        width: '124px',
+        width: '140px',
         phone: 'status',
         cell: (one) => <ConnectionPill state={one.state} />,
       },

@@ -9,8 +9,10 @@ import { LINK } from '#/ui/link';
 import { textOf } from '#/ui/value';
 
 export const Route = createFileRoute('/_app/contacts/$id')({
-  validateSearch: (search): RecordSearch =>
-    compact({ show: oneOf(search.show, SHOWS), tab: oneOf(search.tab, ['fields', 'timeline'] as const) }),
+  validateSearch: (search): RecordSearch => ({
+    show: oneOf(search.show, SHOWS),
+    tab: oneOf(search.tab, ['fields', 'timeline'] as const),
+  }),
   loader: ({ context, params }) => {
     void context.queryClient.prefetchQuery(recordQuery('contacts', params.id));
     void context.queryClient.prefetchQuery(provenanceQuery('contacts', params.id));

@@ -5,7 +5,7 @@ import type { ContactRow } from '#/api/types';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { type ContactFilters, contactsQuery, personName, recordQuery } from '#/features/records/queries';
 import { RowMarks } from '#/features/records/row-marks';
-import { compact, textParam } from '#/lib/search';
+import { compact, isAnySet, textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button, buttonLook } from '#/ui/button';
 import { FilterBar } from '#/ui/filter-bar';
@@ -20,13 +20,12 @@ import { Time } from '#/ui/time';
 import { textOf, Value } from '#/ui/value';
 
 export const Route = createFileRoute('/_app/contacts/')({
-  validateSearch: (search): ContactFilters =>
-    compact({
-      q: textParam(search.q),
-      account_id: textParam(search.account_id),
-      connection_id: textParam(search.connection_id),
-      sort: textParam(search.sort),
-    }),
+  validateSearch: (search): ContactFilters => ({
+    q: textParam(search.q),
+    account_id: textParam(search.account_id),
+    connection_id: textParam(search.connection_id),
+    sort: textParam(search.sort),
+  }),
   component: ContactsPage,
 });
 
@@ -49,7 +48,7 @@ function ContactsPage() {
   );
   const find = useCallback((q: string) => set({ q }), [set]);
   const clear = () => void navigate({ search: compact({ sort: search.sort }), replace: true });
-  const filtered = Object.keys(search).some((key) => key !== 'sort');
+  const filtered = isAnySet(search, 'sort');
   return (
     <Page
       fill
@@ -123,7 +122,7 @@ function useContactColumns(): Column<ContactRow>[] {
       {
         id: 'state',
         header: t('record.state'),
-        width: '128px',
+        width: '148px',
         phone: 'status',
         cell: (one) => <RowMarks conflicts={one.conflicts} writes={one.pending_writes} />,
       },

@@ -22,7 +22,7 @@ import { Time } from '#/ui/time';
 const TABS = ['rows', 'text', 'versions'] as const;
 
 export const Route = createFileRoute('/_app/mappings/$id')({
-  validateSearch: (search): { tab?: (typeof TABS)[number] } => compact({ tab: oneOf(search.tab, TABS) }),
+  validateSearch: (search): { tab?: (typeof TABS)[number] } => ({ tab: oneOf(search.tab, TABS) }),
   loader: ({ context, params }) => void context.queryClient.prefetchQuery(mappingQuery(params.id)),
   component: MappingPage,
 });

@@ -19,8 +19,9 @@ import type { Column } from '#/ui/table';
 import { Time } from '#/ui/time';
 
 export const Route = createFileRoute('/_app/mappings/')({
-  validateSearch: (search): { connection_id?: string } =>
-    compact({ connection_id: textParam(search.connection_id) }),
+  validateSearch: (search): { connection_id?: string } => ({
+    connection_id: textParam(search.connection_id),
+  }),
   component: MappingsPage,
 });
 
@@ -46,7 +47,7 @@ function MappingsPage() {
       {
         id: 'state',
         header: t('mapping.state'),
-        width: '128px',
+        width: '144px',
         phone: 'status',
         cell: (one) => (
           <StatusPill status={one.draft ? 'partial' : 'succeeded'}>

@@ -259,13 +259,13 @@ function Children({ id, count }: { id: string; count: number }) {
 function Data({ label, value }: { label: string; value: unknown }) {
   const t = useWords();
   return (
-    <section aria-label={label} className="min-w-0">
+    <div className="min-w-0">
       <h3 className="mb-1 text-xs font-medium text-ink-2">{label}</h3>
       {value == null ? (
         <p className="text-sm text-ink-2">{t('run.nothing')}</p>
       ) : (
-        <JsonView label={label} value={value} />
+        <JsonView label={t('run.data_of', { what: label })} value={value} />
       )}
-    </section>
+    </div>
   );
 }

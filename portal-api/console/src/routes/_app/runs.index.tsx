@@ -4,7 +4,7 @@ import { connectionNamesQuery } from '#/features/connections/queries';
 import { type RunFilters, runsQuery } from '#/features/runs/queries';
 import { useRunColumns } from '#/features/runs/run-table';
 import { RUN_STATES } from '#/features/runs/state';
-import { compact, oneOf, textParam } from '#/lib/search';
+import { compact, isAnySet, oneOf, textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { FilterBar } from '#/ui/filter-bar';
@@ -30,15 +30,14 @@ type Period = keyof typeof PERIODS;
 type RunsSearch = Omit<RunFilters, 'since'> & { last?: Period };
 
 export const Route = createFileRoute('/_app/runs/')({
-  validateSearch: (search): RunsSearch =>
-    compact({
-      state: oneOf(search.state, RUN_STATES),
-      workflow: textParam(search.workflow),
-      connection_id: textParam(search.connection_id),
-      key: textParam(search.key),
-      error_class: oneOf(search.error_class, CLASSES),
-      last: oneOf(search.last, Object.keys(PERIODS) as Period[]),
-    }),
+  validateSearch: (search): RunsSearch => ({
+    state: oneOf(search.state, RUN_STATES),
+    workflow: textParam(search.workflow),
+    connection_id: textParam(search.connection_id),
+    key: textParam(search.key),
+    error_class: oneOf(search.error_class, CLASSES),
+    last: oneOf(search.last, Object.keys(PERIODS) as Period[]),
+  }),
   component: RunsPage,
 });
 
@@ -53,7 +52,7 @@ function RunsPage() {
   const set = (change: Partial<RunsSearch>) =>
     void navigate({ search: (old) => compact({ ...old, ...change }), replace: true });
   const clear = () => void navigate({ search: {}, replace: true });
-  const filtered = Object.keys(search).length > 0;
+  const filtered = isAnySet(search);
   const any = { value: '', label: t('filter.any') };
   return (
     <Page fill title={t('runs.title')}>

@@ -37,7 +37,7 @@ function SchedulesPage() {
       {
         id: 'state',
         header: t('schedules.state'),
-        width: '108px',
+        width: '120px',
         phone: 'status',
         cell: (one) => (
           <StatusPill status={one.paused ? 'paused' : 'succeeded'}>

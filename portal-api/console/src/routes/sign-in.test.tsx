@@ -1,0 +1,52 @@
+import { screen, waitFor } from '@testing-library/react';
+import { expect, it } from 'vitest';
+import { open, problem, SESSION, serve } from '#/test/render';
+
+const REFUSED = () => problem(401, 'unauthenticated', 'sign in');
+
+it('says that e-mail and password do not belong together', async () => {
+  serve({ 'GET /api/v1/session': REFUSED, 'POST /api/v1/session': REFUSED });
+  const { user } = await open('/sign-in');
+  await user.type(screen.getByLabelText(/E-mail/), 'admin@example.com');
+  await user.type(screen.getByLabelText(/Password/), 'wrong');
+  await user.click(screen.getByRole('button', { name: 'Sign in' }));
+  expect((await screen.findByRole('alert')).textContent).toContain('do not belong together');
+});
+
+it('asks for a new password after a one-time one', async () => {
+  const first = { ...SESSION, user: { ...SESSION.user, must_change_password: true } };
+  let changed = false;
+  const asked = serve({
+    'GET /api/v1/session': () => (changed ? SESSION : REFUSED()),
+    'POST /api/v1/session': first,
+    'POST /api/v1/session/password': () => {
+      changed = true;
+      return new Response(null, { status: 204 });
+    },
+  });
+  const { user, router } = await open('/sign-in');
+  await user.type(screen.getByLabelText(/E-mail/), 'admin@example.com');
+  await user.type(screen.getByLabelText(/Password/), 'one-time');
+  await user.click(screen.getByRole('button', { name: 'Sign in' }));
+  expect(await screen.findByRole('heading', { level: 1, name: 'Choose a password' })).toBeTruthy();
+  await user.type(screen.getByLabelText(/One-time password/), 'one-time');
+  await user.type(screen.getByLabelText(/^New password \*|^New password$/), 'a long enough one');
+  await user.type(screen.getByLabelText(/New password again/), 'a long enough one');
+  await user.click(screen.getByRole('button', { name: 'Change password' }));
+  await waitFor(() => expect(router.state.location.pathname).toBe('/'));
+  const sent = asked.find(({ call }) => call === 'POST /api/v1/session/password')?.body;
+  expect(sent).toEqual({ current: 'one-time', new: 'a long enough one' });
+});
+
+it('goes on only to a page of this console', async () => {
+  serve({ 'GET /api/v1/session': REFUSED });
+  const { router } = await open('/sign-in?next=//evil.example/');
+  expect(router.state.location.search).toEqual({});
+});
+
+it('sends a stranger to the sign-in and remembers where he was going', async () => {
+  serve({ 'GET /api/v1/session': REFUSED });
+  const { router } = await open('/runs?state=failed');
+  expect(router.state.location.pathname).toBe('/sign-in');
+  expect(router.state.location.search).toEqual({ next: '/runs?state=failed' });
+});
