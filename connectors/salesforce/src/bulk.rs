@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::client::Call;
-use crate::cursor::{BulkAt, Pass, Phase, Rest};
+use crate::cursor::{BulkAt, LogAt, Pass, Phase, Rest};
 use crate::query::Reader;
 use crate::rows::{Columns, field_list, from_csv};
 use crate::soql::{Window, select_unordered};
@@ -141,7 +141,7 @@ async fn results(reader: &Reader<'_>, mut at: BulkAt) -> Result<Page> {
     }
     let rest = Rest {
         since: at.to,
-        deletes_from: Some(at.to),
+        log: LogAt::begin(at.to),
         seen: crate::cursor::Seen::default(),
         // Kept until its last page is known to be stored.
         bulk_done: Some(address(&at, "")),

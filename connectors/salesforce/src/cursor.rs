@@ -68,11 +68,30 @@ pub(crate) struct Pass {
     pub(crate) asked: String,
     /// The last row given. A query can always go on from here.
     pub(crate) after: Option<Place>,
-    pub(crate) deletes_from: Option<DateTime<Utc>>,
+    pub(crate) log: LogAt,
     /// Given by the pass before, within the overlap.
     pub(crate) seen: Seen,
     /// Given by this pass, within the next overlap.
     pub(crate) fresh: Seen,
+}
+
+/// How far the log of deleted records is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LogAt {
+    /// Covered up to here by the system's own word, which may lie well in the past.
+    pub(crate) covered: DateTime<Utc>,
+    /// When it was asked last.
+    pub(crate) asked: DateTime<Utc>,
+}
+
+impl LogAt {
+    /// For a stream that is read in full now: what goes from here on is of interest.
+    pub(crate) fn begin(at: DateTime<Utc>) -> Self {
+        Self {
+            covered: at,
+            asked: at,
+        }
+    }
 }
 
 /// Between two passes.
@@ -80,8 +99,7 @@ pub(crate) struct Pass {
 pub(crate) struct Rest {
     /// Every change stamped before this was given, but for those that commit late.
     pub(crate) since: DateTime<Utc>,
-    /// The log of deleted records is read up to here.
-    pub(crate) deletes_from: Option<DateTime<Utc>>,
+    pub(crate) log: LogAt,
     #[serde(default)]
     pub(crate) seen: Seen,
     /// A bulk query whose results are all stored, to be removed.
@@ -173,7 +191,7 @@ impl Pass {
         let overlap = Duration::from_std(overlap).unwrap_or(Duration::zero());
         Self {
             from: Some(rest.since - overlap),
-            deletes_from: rest.deletes_from,
+            log: rest.log,
             seen: rest.seen,
             ..Self::default()
         }
@@ -184,7 +202,7 @@ impl Pass {
         Self {
             full: true,
             to: Some(to),
-            deletes_from: Some(to),
+            log: LogAt::begin(to),
             ..Self::default()
         }
     }

@@ -12,7 +12,7 @@ use connector_sdk::{Change, ConnectorError, FieldType, Page, Removal, Result, To
 use serde::Deserialize;
 
 use crate::client::Call;
-use crate::cursor::{Deletes, Phase, Rest};
+use crate::cursor::{Deletes, LogAt, Phase, Rest};
 use crate::ids;
 use crate::query::Reader;
 use crate::rows::{RawRow, parse, system_fields};
@@ -43,11 +43,10 @@ struct Entry {
 
 /// Whether the log is asked at the end of this pass.
 pub(crate) fn is_due(reader: &Reader<'_>, rest: &Rest) -> bool {
-    let Some(from) = rest.deletes_from else {
-        return false;
-    };
     let interval = Duration::seconds(reader.config.deleted_interval_seconds.into());
-    reader.object.has_bin && rest.since - from >= interval.max(SHORTEST)
+    reader.object.has_bin
+        && rest.since - rest.log.asked >= interval
+        && rest.since - rest.log.covered >= SHORTEST
 }
 
 pub(crate) async fn read(reader: &Reader<'_>, deletes: Deletes) -> Result<Page> {
@@ -64,7 +63,7 @@ pub(crate) async fn take(
     mut deletes: Deletes,
     room: usize,
 ) -> Result<(Vec<Change>, Phase, bool)> {
-    let from = deletes.rest.deletes_from.unwrap_or(deletes.rest.since);
+    let from = deletes.rest.log.covered;
     let log = ask(reader, from, &mut deletes.until).await?;
     let stamp = |text: &Option<String>| text.as_deref().and_then(values::parse_instant);
     if stamp(&log.earliest_date_available).is_some_and(|earliest| earliest > from) {
@@ -89,7 +88,10 @@ pub(crate) async fn take(
     let mut rest = deletes.rest;
     // Without the answer's own word the same window is asked again, which is harmless.
     let covered = stamp(&log.latest_date_covered).unwrap_or(from);
-    rest.deletes_from = Some(covered.max(from));
+    rest.log = LogAt {
+        covered: covered.max(from),
+        asked: rest.since,
+    };
     // A window that had to be cut goes on at once, unless it does not move.
     let cut = until < rest.since && covered > from && rest.since - covered >= SHORTEST;
     if cut {

@@ -198,7 +198,7 @@ impl Reader<'_> {
         fresh.forget_before(to - overlap.unwrap_or(chrono::Duration::zero()));
         let rest = Rest {
             since: to,
-            deletes_from: pass.deletes_from,
+            log: pass.log,
             seen: fresh,
             bulk_done: None,
         };

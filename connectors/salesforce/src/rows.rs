@@ -55,11 +55,7 @@ impl Columns {
             .with_code("INVALID_FIELD")
             .with_fields(missing));
         }
-        tracing::warn!(
-            stream,
-            fields = missing.join(", "),
-            "mapped fields do not exist or are hidden from the hub's user, they are left out"
-        );
+        described.warn_of(&missing);
         Ok(Self { wanted: known })
     }
 

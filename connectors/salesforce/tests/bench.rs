@@ -197,11 +197,13 @@ pub(crate) async fn changes(connector: &Salesforce, read: Read) -> (Vec<Change>,
 }
 
 pub(crate) fn upserts(changes: &[Change]) -> Vec<&Record> {
-    let record = |change| match change {
-        &Change::Upsert(ref record) => Some(record),
-        &Change::Delete(_) => None,
-    };
-    changes.iter().filter_map(record).collect()
+    let mut records = Vec::new();
+    for change in changes {
+        if let Change::Upsert(record) = change {
+            records.push(record);
+        }
+    }
+    records
 }
 
 pub(crate) fn fields(pairs: &[(&str, Value)]) -> Fields {

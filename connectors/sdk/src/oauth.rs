@@ -222,6 +222,16 @@ impl<G: Grant> Inner<G> {
         refreshed
     }
 
+    /// After our right had lapsed and another refresher stored first: what is stored counts.
+    async fn theirs(&self, refused: Option<&SecretString>) -> Result<Arc<Tokens>> {
+        match self.load().await? {
+            (Some(tokens), _) if self.usable(&tokens, refused) => Ok(self.remember(tokens)),
+            _ => Err(ConnectorError::transient(
+                "another process is refreshing the tokens",
+            )),
+        }
+    }
+
     async fn refresh_with_right(&self, refused: Option<&SecretString>) -> Result<Arc<Tokens>> {
         let (mut stored, mut revision) = self.load().await?;
         loop {
@@ -232,8 +242,13 @@ impl<G: Grant> Inner<G> {
             match self.grant.ask(previous.as_ref()).await {
                 Ok(answer) => {
                     let tokens = self.tokens(answer, previous);
-                    self.save(&tokens, revision).await?;
-                    return Ok(self.remember(tokens));
+                    return match self.save(&tokens, revision).await {
+                        Ok(_) => Ok(self.remember(tokens)),
+                        Err(error) if error.kind == ErrorKind::Conflict => {
+                            self.theirs(refused).await
+                        }
+                        Err(error) => Err(error),
+                    };
                 }
                 Err(error) if error.kind == ErrorKind::Auth => {
                     // A refresher whose right had lapsed may have rotated under us.

@@ -1,6 +1,6 @@
 //! What the org says about an object, asked once and remembered for a while.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -16,9 +16,11 @@ use crate::client::{Call, Client};
 const FRESH: Duration = Duration::from_secs(10 * 60);
 
 /// An object as the org describes it to the hub's user.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Described {
     pub(crate) stream: Stream,
+    /// Fields that were asked for and are not there, warned about.
+    missed: Mutex<BTreeSet<String>>,
     fields: BTreeMap<String, Known>,
     /// `Owner` of `Owner.Name`.
     relations: Vec<String>,
@@ -46,6 +48,20 @@ impl Described {
 
     pub(crate) fn is_compound(&self, field: &str) -> bool {
         self.fields.get(field).is_some_and(|known| known.compound)
+    }
+
+    /// Warns once of mapped fields that are left out of the records.
+    pub(crate) fn warn_of(&self, missing: &[String]) {
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        if missing.iter().all(|field| missed.contains(field)) {
+            return;
+        }
+        missed.extend(missing.iter().cloned());
+        tracing::warn!(
+            stream = self.stream.name.as_str(),
+            fields = missing.join(", "),
+            "mapped fields do not exist or are hidden from the hub's user, they are left out"
+        );
     }
 
     pub(crate) fn field(&self, name: &str) -> Option<&StreamField> {
@@ -231,6 +247,7 @@ impl Answer {
         Described {
             fields,
             relations: relations.collect(),
+            missed: Mutex::default(),
             stream: Stream {
                 name: object.name.into(),
                 label: self.label,
