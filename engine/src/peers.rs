@@ -215,6 +215,19 @@ impl Peers {
         tx.commit().await
     }
 
+    /// Whether this vault's key is the one that stored credentials were sealed with.
+    ///
+    /// # Errors
+    /// [`PeersError::Vault`] when it is not.
+    pub async fn check_key(&self) -> Result<(), PeersError> {
+        let mut tx = self.store.begin_system().await?;
+        let sealed = connections::any_sealed(&mut tx).await?;
+        if let Some((id, secrets)) = sealed {
+            self.vault.open(&secrets_owner(id), &secrets)?;
+        }
+        Ok(())
+    }
+
     fn entry(&self, system: &str) -> Result<&SystemEntry, PeersError> {
         self.registry
             .get(system)

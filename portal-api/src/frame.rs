@@ -1,7 +1,6 @@
 //! What every request and answer has in common: an id, a time limit, a log line, figures, security
 //! headers, and the body of a problem.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -13,10 +12,6 @@ use tracing::Instrument;
 
 use crate::error::{ApiError, Pending, Slug};
 use crate::portal::Portal;
-
-/// The address a connection came from, put into requests by who serves them.
-#[derive(Clone, Copy, Debug)]
-pub struct ConnectedFrom(pub SocketAddr);
 
 /// Longest time until an answer begins. Checks of slow systems are the slowest thing we do.
 const LONGEST: Duration = Duration::from_secs(60);

@@ -17,7 +17,6 @@ mod spec;
 mod throttle;
 
 pub use error::{FieldProblem, Problem, Slug};
-pub use frame::ConnectedFrom;
 pub use portal::{Portal, PortalParts};
 pub use spec::document;
 

@@ -22,8 +22,6 @@ pub struct PortalParts {
     pub metrics: PrometheusHandle,
     /// Whether browsers reach us over https: cookies are then marked secure.
     pub https: bool,
-    /// Whether this process also works off runs.
-    pub has_worker: bool,
 }
 
 /// The portal of a process; cheap to clone.

@@ -7,7 +7,7 @@ use connector_sdk::Usage;
 use serde::{Deserialize, Serialize};
 
 use super::keyset::{After, Slice};
-use super::{StoreError, Tx};
+use super::{StoreError, SystemTx, Tx};
 use crate::ids::ConnectionId;
 
 /// Whether the hub can work with a connection.
@@ -295,6 +295,26 @@ pub async fn opening(tx: &mut Tx, id: ConnectionId) -> Result<Opening, StoreErro
     .fetch_optional(tx.conn())
     .await?
     .ok_or_else(|| StoreError::NotFound(format!("connection {id}")))
+}
+
+/// The sealed secrets of some connection, of whatever tenant.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn any_sealed(
+    tx: &mut SystemTx,
+) -> Result<Option<(ConnectionId, Vec<u8>)>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select id as "id: ConnectionId", secrets as "secrets!"
+        from connections
+        where secrets is not null
+        limit 1
+        "#
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(|row| (row.id, row.secrets)))
 }
 
 /// Notes how the last call went: `None` for well.

@@ -1,6 +1,6 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 use super::{Session, cookie};
 use crate::error::{ApiError, Slug};
 use crate::extract;
-use crate::frame::ConnectedFrom;
 use crate::portal::Portal;
 
 #[derive(Deserialize, ToSchema)]
@@ -33,10 +32,10 @@ pub(crate) struct SignIn {
 )]
 pub(super) async fn sign_in(
     State(portal): State<Portal>,
-    from: Option<Extension<ConnectedFrom>>,
+    from: Option<Extension<ConnectInfo<SocketAddr>>>,
     extract::Json(body): extract::Json<SignIn>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let caller = from.map(|Extension(ConnectedFrom(address))| address.ip());
+    let caller = from.map(|Extension(ConnectInfo(address))| address.ip());
     let user = authenticate(&portal, caller, body).await?;
     let token = sessions::open(&portal.store, &user)
         .await
