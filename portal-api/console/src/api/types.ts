@@ -1,34 +1,39 @@
 import type { components } from './schema';
 
+// The server's names for what the console shows, shortened where the context says the rest.
 type Schemas = components['schemas'];
 
 export type Session = Schemas['Session'];
-export type Overview = Schemas['Overview'];
+/** The server's document has two things of the name `RunCounts` and shows the other one here. */
+export type Overview = Omit<Schemas['Overview'], 'runs'> & {
+  runs: { running: number; queued: number; failed_24h: number; succeeded_24h: number };
+};
 export type Flow = Schemas['Flow'];
 export type System = Schemas['System'];
 export type Connection = Schemas['Connection'];
-export type Check = Schemas['Check'];
-export type Stream = Schemas['Stream'];
+export type Check = Schemas['CheckResult'];
+export type Stream = Schemas['DiscoveredStream'];
 export type ConnectionStream = Schemas['ConnectionStream'];
-export type MappingRow = Schemas['MappingRow'];
+export type MappingSummary = Schemas['MappingSummary'];
 export type Mapping = Schemas['Mapping'];
-export type MappingLine = Schemas['MappingLine'];
-export type MappingProblem = Schemas['MappingProblem'];
-export type MappingVersion = Schemas['MappingVersion'];
+export type MappingLine = Schemas['MappingRow'];
+export type MappingProblem = Pick<Schemas['MappingProblem'], 'line' | 'column' | 'message' | 'severity'>;
+export type MappingVersion = Schemas['MappingVersionSummary'];
 export type Field = Schemas['Field'];
 export type Schedule = Schemas['Schedule'];
-export type ScheduleInput = Schemas['ScheduleInput'];
+export type NewSchedule = Schemas['NewSchedule'];
+export type ScheduleChange = Schemas['ScheduleChange'];
 export type RunRow = Schemas['RunRow'];
 export type Run = Schemas['Run'];
 export type RunCounts = Schemas['RunCounts'];
-export type Step = Schemas['Step'];
-export type Attempt = Schemas['Attempt'];
+export type Step = Schemas['RunStep'];
 export type AccountRow = Schemas['AccountRow'];
 export type ContactRow = Schemas['ContactRow'];
-export type Entity = Schemas['Entity'];
+/** Accounts and contacts are alike but for the names of their fields. */
+export type Entity = Schemas['Account'] | Schemas['Contact'];
 export type Provenance = Schemas['Provenance'];
-export type FieldProvenance = Schemas['FieldProvenance'];
-export type Side = Schemas['Side'];
+export type FieldProvenance = Schemas['ProvenanceField'];
+export type Side = Schemas['ProvenanceSide'];
 export type TimelineEntry = Schemas['TimelineEntry'];
 export type Conflict = Schemas['Conflict'];
 

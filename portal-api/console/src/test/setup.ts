@@ -1,9 +1,10 @@
 import { cleanup, configure } from '@testing-library/react';
-import { afterEach } from 'vitest';
+import { afterEach, vi } from 'vitest';
 
-// jsdom has neither; React Aria's lists need the first, the theme and narrow layouts the second.
+// jsdom has none of these: React Aria's lists need the first, the router the second, narrow layouts the third.
 globalThis.CSS ??= {} as typeof CSS;
 CSS.escape ??= (text: string) => text.replace(/[^\w-]/g, (letter) => `\\${letter}`);
+globalThis.scrollTo = () => {};
 globalThis.matchMedia ??= (query: string) =>
   ({
     matches: query.includes('min-width'),
@@ -13,12 +14,15 @@ globalThis.matchMedia ??= (query: string) =>
   }) as unknown as MediaQueryList;
 
 // jsdom lays nothing out: without a size, a virtual list draws no rows.
-Object.defineProperty(Element.prototype, 'clientHeight', { get: () => 600 });
-Object.defineProperty(Element.prototype, 'clientWidth', { get: () => 1200 });
+if (globalThis.Element) {
+  Object.defineProperty(Element.prototype, 'clientHeight', { get: () => 600 });
+  Object.defineProperty(Element.prototype, 'clientWidth', { get: () => 1200 });
+}
 
 configure({ asyncUtilTimeout: 5_000 });
 
 afterEach(() => {
   cleanup();
-  localStorage.clear();
+  vi.unstubAllGlobals();
+  globalThis.localStorage?.clear();
 });

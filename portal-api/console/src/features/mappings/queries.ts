@@ -1,10 +1,10 @@
 import { queryOptions } from '@tanstack/react-query';
 import { api, tagged, unwrap } from '#/api/client';
-import type { Mapping, MappingRow, MappingVersion } from '#/api/types';
+import type { Mapping, MappingSummary, MappingVersion } from '#/api/types';
 import { LIMIT, listQuery } from '#/lib/pages';
 
 export function mappingsQuery(filters: { connection_id?: string }) {
-  return listQuery<MappingRow>(['mappings', 'list', filters], (cursor) =>
+  return listQuery<MappingSummary>(['mappings', 'list', filters], (cursor) =>
     unwrap(api.GET('/api/v1/mappings', { params: { query: { ...filters, cursor, limit: LIMIT } } })),
   );
 }
@@ -20,20 +20,22 @@ export function mappingQuery(id: string) {
   });
 }
 
+/** All of them: a mapping has few, and the server gives them at once. */
 export function versionsQuery(id: string) {
-  return listQuery<MappingVersion>(['mappings', 'versions', id], (cursor) =>
-    unwrap(
-      api.GET('/api/v1/mappings/{id}/versions', {
-        params: { path: { id }, query: { cursor, limit: LIMIT } },
-      }),
-    ),
-  );
+  return queryOptions({
+    queryKey: ['mappings', 'versions', id],
+    queryFn: async (): Promise<MappingVersion[]> => {
+      const page = await unwrap(api.GET('/api/v1/mappings/{id}/versions', { params: { path: { id } } }));
+      return page.items;
+    },
+  });
 }
 
-export function versionQuery(id: string, n: number) {
+export function versionQuery(id: string, version: number) {
   return queryOptions({
-    queryKey: ['mappings', 'version', id, n],
-    queryFn: () => unwrap(api.GET('/api/v1/mappings/{id}/versions/{n}', { params: { path: { id, n } } })),
+    queryKey: ['mappings', 'version', id, version],
+    queryFn: () =>
+      unwrap(api.GET('/api/v1/mappings/{id}/versions/{version}', { params: { path: { id, version } } })),
     staleTime: 600_000,
   });
 }

@@ -1,6 +1,5 @@
-import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { MappingVersion } from '#/api/types';
 import { useWords, wordFor } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { Dialog } from '#/ui/dialog';
@@ -11,7 +10,7 @@ import { Time } from '#/ui/time';
 import { versionQuery, versionsQuery } from './queries';
 import { TextEditor } from './text-editor';
 
-const STATUS: Record<MappingVersion['state'], Status> = {
+const STATUS: Record<string, Status> = {
   draft: 'new',
   published: 'succeeded',
   superseded: 'off',
@@ -20,12 +19,11 @@ const STATUS: Record<MappingVersion['state'], Status> = {
 /** Every version with who made it; its text can be read, and taken back into the draft. */
 export function Versions({ id, onTake }: { id: string; onTake: (text: string) => void }) {
   const t = useWords();
-  const query = useInfiniteQuery(versionsQuery(id));
+  const query = useQuery(versionsQuery(id));
   const [open, setOpen] = useState<number | null>(null);
   return (
     <QueryView query={query} loading={t('mapping.versions_loading')} skeletonRows={4}>
-      {(data) => {
-        const versions = data.pages.flatMap((page) => page.items);
+      {(versions) => {
         if (versions.length === 0) return <EmptyState title={t('mapping.no_versions')} />;
         return (
           <>
@@ -39,7 +37,7 @@ export function Versions({ id, onTake }: { id: string; onTake: (text: string) =>
                     {t('mapping.version_n', { version: version.version })}
                   </span>
                   <span className="w-28">
-                    <StatusPill status={STATUS[version.state]}>
+                    <StatusPill status={STATUS[version.state] ?? 'new'}>
                       {wordFor(t, `version_state.${version.state}`, version.state)}
                     </StatusPill>
                   </span>

@@ -1,13 +1,12 @@
 import { queryOptions } from '@tanstack/react-query';
 import { api, ifMatch, unwrap } from '#/api/client';
 import { pollEvery } from '#/api/live';
-import type { Schedule, ScheduleInput } from '#/api/types';
-import { LIMIT, listQuery } from '#/lib/pages';
+import type { NewSchedule, Schedule, ScheduleChange } from '#/api/types';
+import { listQuery } from '#/lib/pages';
 
+/** All of them: the server gives them at once. */
 export function schedulesQuery() {
-  return listQuery<Schedule>(['schedules', 'list'], (cursor) =>
-    unwrap(api.GET('/api/v1/schedules', { params: { query: { cursor, limit: LIMIT } } })),
-  );
+  return listQuery<Schedule>(['schedules', 'list'], () => unwrap(api.GET('/api/v1/schedules')));
 }
 
 export function scheduleQuery(id: string) {
@@ -18,11 +17,11 @@ export function scheduleQuery(id: string) {
   });
 }
 
-export function createSchedule(body: ScheduleInput): Promise<Schedule> {
+export function createSchedule(body: NewSchedule): Promise<Schedule> {
   return unwrap(api.POST('/api/v1/schedules', { body }));
 }
 
-export function editSchedule(schedule: Schedule, body: Partial<ScheduleInput>): Promise<Schedule> {
+export function editSchedule(schedule: Schedule, body: ScheduleChange): Promise<Schedule> {
   return unwrap(
     api.PATCH('/api/v1/schedules/{id}', {
       params: { path: { id: schedule.id }, header: { 'If-Match': ifMatch(schedule.version) } },

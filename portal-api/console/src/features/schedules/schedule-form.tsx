@@ -2,7 +2,7 @@ import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
-import type { Schedule, ScheduleInput } from '#/api/types';
+import type { Schedule } from '#/api/types';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { CheckBox } from '#/ui/check-box';
@@ -10,13 +10,22 @@ import { Field } from '#/ui/field';
 import { Select } from '#/ui/select';
 import { ErrorState } from '#/ui/states';
 
+/** What a person says about a schedule. */
+export type ScheduleInput = Pick<
+  Schedule,
+  'name' | 'connection_id' | 'stream' | 'cron' | 'time_zone' | 'overlap' | 'catch_up' | 'paused'
+>;
+
 type ScheduleFormProps = {
   /** What stands in the form at first. */
   schedule: ScheduleInput;
-  connections: readonly { id: string; name: string }[];
-  /** The streams of the chosen connection, by the page. */
-  streams: readonly string[];
-  onConnection: (id: string) => void;
+  /** What it may start; not given for one that exists, which keeps what it starts. */
+  target?: {
+    connections: readonly { id: string; name: string }[];
+    /** The streams of the chosen connection. */
+    streams: readonly string[];
+    onConnection: (id: string) => void;
+  };
   save: (input: ScheduleInput) => Promise<Schedule>;
   submit: string;
 };
@@ -30,14 +39,7 @@ const PRESETS = [
 ] as const;
 const CUSTOM = 'custom';
 
-export function ScheduleForm({
-  schedule,
-  connections,
-  streams,
-  onConnection,
-  save,
-  submit,
-}: ScheduleFormProps) {
+export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormProps) {
   const t = useWords();
   const [input, setInput] = useState(schedule);
   const set = (change: Partial<ScheduleInput>) => setInput((old) => ({ ...old, ...change }));
@@ -62,26 +64,30 @@ export function ScheduleForm({
         isRequired
       />
       <div className="grid grid-cols-2 gap-4 max-sm:grid-cols-1">
-        <Select
-          label={t('schedules.connection')}
-          name="connection_id"
-          value={input.connection_id ?? null}
-          onChange={(id) => {
-            set({ connection_id: id, stream: null });
-            onConnection(id);
-          }}
-          choices={connections.map((one) => ({ value: one.id, label: one.name }))}
-          isRequired
-        />
-        <Select
-          label={t('schedules.stream')}
-          name="stream"
-          value={input.stream ?? null}
-          onChange={(stream) => set({ stream })}
-          choices={streams.map((stream) => ({ value: stream, label: stream }))}
-          isDisabled={streams.length === 0}
-          isRequired
-        />
+        {target && (
+          <>
+            <Select
+              label={t('schedules.connection')}
+              name="connection_id"
+              value={input.connection_id ?? null}
+              onChange={(id) => {
+                set({ connection_id: id, stream: null });
+                target.onConnection(id);
+              }}
+              choices={target.connections.map((one) => ({ value: one.id, label: one.name }))}
+              isRequired
+            />
+            <Select
+              label={t('schedules.stream')}
+              name="stream"
+              value={input.stream ?? null}
+              onChange={(stream) => set({ stream })}
+              choices={target.streams.map((stream) => ({ value: stream, label: stream }))}
+              isDisabled={target.streams.length === 0}
+              isRequired
+            />
+          </>
+        )}
         <Select
           label={t('schedules.how_often')}
           value={preset}

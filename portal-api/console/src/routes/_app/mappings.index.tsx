@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
-import type { MappingRow } from '#/api/types';
+import type { MappingSummary } from '#/api/types';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { mappingsQuery } from '#/features/mappings/queries';
 import { formatNumber } from '#/lib/format';
@@ -31,7 +31,7 @@ function MappingsPage() {
   const navigate = Route.useNavigate();
   const query = useInfiniteQuery(mappingsQuery(search));
   const connections = useQuery(connectionNamesQuery).data;
-  const columns = useMemo<Column<MappingRow>[]>(
+  const columns = useMemo<Column<MappingSummary>[]>(
     () => [
       {
         id: 'name',

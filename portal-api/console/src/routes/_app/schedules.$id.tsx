@@ -3,11 +3,11 @@ import { createFileRoute, Link } from '@tanstack/react-router';
 import { Play, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import type { Schedule } from '#/api/types';
-import { connectionNamesQuery, streamsQuery } from '#/features/connections/queries';
+import { connectionNamesQuery } from '#/features/connections/queries';
 import { NextTimes } from '#/features/schedules/next-times';
 import { deleteSchedule, editSchedule, runNow, scheduleQuery } from '#/features/schedules/queries';
-import { ScheduleForm } from '#/features/schedules/schedule-form';
-import { useWords } from '#/lib/words';
+import { ScheduleForm, type ScheduleInput } from '#/features/schedules/schedule-form';
+import { useWords, wordFor } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { Dialog } from '#/ui/dialog';
 import { Facts } from '#/ui/facts';
@@ -58,38 +58,39 @@ function SchedulePage() {
 function ScheduleView({ schedule }: { schedule: Schedule }) {
   const t = useWords();
   const client = useQueryClient();
-  const names = useQuery(connectionNamesQuery).data ?? [];
-  const [connection, setConnection] = useState(schedule.connection_id ?? '');
-  const streams = useQuery({ ...streamsQuery(connection), enabled: connection !== '' }).data ?? [];
-  const known = streams.map((one) => one.stream);
-  const { id: _id, next: _next, last_at, last_run_id, version: _version, ...input } = schedule;
+  const connection = useQuery(connectionNamesQuery).data?.find((one) => one.id === schedule.connection_id);
+  const { last_at, last_run_id } = schedule;
+  async function save({ name, cron, time_zone, overlap, catch_up, paused }: ScheduleInput) {
+    const saved = await editSchedule(schedule, { name, cron, time_zone, overlap, catch_up, paused });
+    toast({ text: t('schedules.saved') });
+    client.setQueryData(scheduleQuery(schedule.id).queryKey, saved);
+    void client.invalidateQueries({ queryKey: ['schedules', 'list'] });
+    return saved;
+  }
   return (
     <div className="grid grid-cols-[minmax(0,2fr)_minmax(300px,1fr)] items-start gap-4 max-lg:grid-cols-1">
       <Panel title={t('schedules.settings')}>
-        <ScheduleForm
-          schedule={input}
-          connections={names}
-          streams={
-            schedule.stream && !known.includes(schedule.stream) && known.length === 0
-              ? [schedule.stream]
-              : known
-          }
-          onConnection={setConnection}
-          submit={t('ui.save')}
-          save={async (change) => {
-            const saved = await editSchedule(schedule, change);
-            toast({ text: t('schedules.saved') });
-            client.setQueryData(scheduleQuery(schedule.id).queryKey, saved);
-            void client.invalidateQueries({ queryKey: ['schedules', 'list'] });
-            return saved;
-          }}
-        />
+        <ScheduleForm schedule={schedule} submit={t('ui.save')} save={save} />
       </Panel>
       <Panel title={t('schedules.next_five')}>
         <div className="flex flex-col gap-4">
           <NextTimes next={schedule.next} zone={schedule.time_zone} paused={schedule.paused} />
           <Facts
             facts={[
+              schedule.connection_id != null && {
+                label: t('schedules.starts'),
+                value: (
+                  <Link to="/connections/$id" params={{ id: schedule.connection_id }} className={LINK}>
+                    {[
+                      wordFor(t, `workflow.${schedule.workflow}`, schedule.workflow),
+                      connection?.name,
+                      schedule.stream,
+                    ]
+                      .filter(Boolean)
+                      .join(' · ')}
+                  </Link>
+                ),
+              },
               { label: t('schedules.zone'), value: schedule.time_zone },
               {
                 label: t('schedules.last'),

@@ -1,10 +1,9 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
 import { useState } from 'react';
-import type { ScheduleInput } from '#/api/types';
 import { connectionNamesQuery, streamsQuery } from '#/features/connections/queries';
 import { createSchedule } from '#/features/schedules/queries';
-import { ScheduleForm } from '#/features/schedules/schedule-form';
+import { ScheduleForm, type ScheduleInput } from '#/features/schedules/schedule-form';
 import { useWords } from '#/lib/words';
 import { LINK } from '#/ui/link';
 import { Page } from '#/ui/page';
@@ -16,7 +15,6 @@ export const Route = createFileRoute('/_app/schedules/new')({ component: NewSche
 
 const BLANK: ScheduleInput = {
   name: '',
-  workflow: 'pull_stream',
   connection_id: null,
   stream: null,
   cron: '*/15 * * * *',
@@ -47,9 +45,11 @@ function NewSchedulePage() {
           {(names) => (
             <ScheduleForm
               schedule={BLANK}
-              connections={names}
-              streams={(streams.data ?? []).map((one) => one.stream)}
-              onConnection={setConnection}
+              target={{
+                connections: names,
+                streams: (streams.data ?? []).map((one) => one.stream),
+                onConnection: setConnection,
+              }}
               submit={t('schedules.create')}
               save={async (input) => {
                 const schedule = await createSchedule(input);
