@@ -3,10 +3,9 @@
 
 use anyhow::{Context, Result};
 use engine::store::MIGRATIONS;
-use engine::{Clock, Store, StoreOptions};
+use engine::{Clock, Store, StoreOptions, ids};
 use localpg::Cluster;
 use sqlx::{Connection, PgConnection};
-use uuid::Uuid;
 
 /// Held while the template is made; any number that nothing else uses.
 const TEMPLATE_LOCK: i64 = 7_311_002_025;
@@ -33,7 +32,7 @@ impl TestDb {
     /// When the server refuses.
     pub async fn on(cluster: Cluster) -> Result<Self> {
         let template = template(&cluster).await?;
-        let name = format!("t_{}", Uuid::now_v7().simple());
+        let name = format!("t_{}", ids::fresh().simple());
         // A copy of files takes 50 ms, the default (through the log) up to a second.
         let create = format!("create database {name} template {template} strategy file_copy");
         run(&cluster, create).await?;

@@ -163,7 +163,7 @@ pub(crate) async fn wait(tx: &mut Tx, lease: &Lease) -> Result<bool, StoreError>
         set state = case when cancel_requested then 'queued' else 'waiting' end,
             due_at = case when cancel_requested then $4::timestamptz end,
             owner = null
-        where id = $1 and epoch = $2 and owner = $3 and state = 'running'
+        where id = $1 and epoch = $2 and owner is not distinct from $3
         "#,
         lease.id.0,
         lease.epoch,
