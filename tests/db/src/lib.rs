@@ -5,12 +5,8 @@ use anyhow::{Context, Result};
 use engine::store::MIGRATIONS;
 use engine::{Clock, Store, StoreOptions, ids};
 use localpg::Cluster;
-<<<<<<< HEAD:tests/db/src/lib.rs
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
-=======
-use sqlx::{Connection, PgConnection};
->>>>>>> runtime:tests/kit/src/testdb.rs
 
 /// Held while the template is made; any number that nothing else uses.
 const TEMPLATE_LOCK: i64 = 7_311_002_025;
@@ -37,11 +33,7 @@ impl TestDb {
     /// When the server refuses.
     pub async fn on(cluster: Cluster) -> Result<Self> {
         let template = template(&cluster).await?;
-<<<<<<< HEAD:tests/db/src/lib.rs
         let name = format!("t_{}", engine::ids::fresh().simple());
-=======
-        let name = format!("t_{}", ids::fresh().simple());
->>>>>>> runtime:tests/kit/src/testdb.rs
         // A copy of files takes 50 ms, the default (through the log) up to a second.
         let create = format!("create database {name} template {template} strategy file_copy");
         run(&cluster, create).await?;

@@ -201,6 +201,8 @@ pub struct RunRow {
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
     pub states: Vec<RunState>,
+    /// With or without records that failed.
+    pub partial: Option<bool>,
     pub workflow: Option<String>,
     pub connection_id: Option<ConnectionId>,
     pub stream: Option<String>,

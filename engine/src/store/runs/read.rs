@@ -29,6 +29,11 @@ pub async fn list(
         let states: Vec<_> = filter.states.iter().map(|state| state.as_str()).collect();
         query.push(" and state = any(").push_bind(states).push(")");
     }
+    if let Some(partial) = filter.partial {
+        query
+            .push(" and coalesce((counts ->> 'failed')::bigint, 0) > 0 = ")
+            .push_bind(partial);
+    }
     let texts = [
         (" and workflow = ", &filter.workflow),
         (" and stream = ", &filter.stream),
