@@ -1,7 +1,7 @@
 //! Extractors whose refusals are problems: JSON bodies, query strings, paths.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -150,7 +150,11 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|path| Self(path.0)).map_err(|_no_such_id| ApiError::not_found(parts.uri.path()))
+        path.map(|path| Self(path.0)).map_err(|_no_such_id| {
+            // The path as it was asked for: inside of a nested router it is cut.
+            let asked = parts.extensions.get::<OriginalUri>();
+            ApiError::not_found(asked.map_or(parts.uri.path(), |asked| asked.0.path()))
+        })
     }
 }
 

@@ -23,7 +23,7 @@ use crate::files::Data;
 use crate::hub::Hub;
 use crate::shipped;
 use crate::terminal::{say, stop_on_signal};
-use crate::up::{options, until_stopped};
+use crate::up::{announce, options, until_stopped};
 
 const ACCOUNTS: usize = 500;
 const CONTACTS: usize = 1_000;
@@ -49,6 +49,7 @@ async fn show(
     let hub = Hub::start(options(common, data, &database.url, tenant)?).await?;
     let (simulator, address) = simulate(stop.child_token()).await?;
     set_up(&hub, &simulator, address).await.context("cannot set up the demo's connection")?;
+    announce(&hub)?;
     say(&format!("Simulated Salesforce is at http://{address}: {ACCOUNTS} accounts"))?;
     until_stopped(hub, stop).await
 }

@@ -42,7 +42,7 @@ pub(crate) async fn run(common: Common) -> Result<()> {
     let database = Database::find(&common, &data).await?;
     let outcome = async {
         let options = options(&common, &data, &database.url, tenant())?;
-        until_stopped(Hub::start(options).await?, &stop).await
+        until_stopped(announced(options).await?, &stop).await
     }
     .await;
     let stopped = database.stop().await;
@@ -55,7 +55,7 @@ pub(crate) async fn serve(common: Common) -> Result<()> {
     let url = database::given(&common)?;
     let options =
         HubOptions { workers: 0, migrate: false, ..options(&common, &data, url, tenant())? };
-    until_stopped(Hub::start(options).await?, &stop).await
+    until_stopped(announced(options).await?, &stop).await
 }
 
 pub(crate) async fn work(common: Common) -> Result<()> {
@@ -68,7 +68,7 @@ pub(crate) async fn work(common: Common) -> Result<()> {
         admin: None,
         ..options(&common, &data, url, tenant())?
     };
-    until_stopped(Hub::start(options).await?, &stop).await
+    until_stopped(announced(options).await?, &stop).await
 }
 
 pub(crate) async fn migrate(common: Common) -> Result<()> {
@@ -85,18 +85,24 @@ pub(crate) async fn migrate(common: Common) -> Result<()> {
     outcome.and(stopped)
 }
 
-/// Says where the hub is and who may sign in, waits, and ends it.
+async fn announced(options: HubOptions) -> Result<Hub> {
+    let hub = Hub::start(options).await?;
+    announce(&hub)?;
+    Ok(hub)
+}
+
+/// Waits, and ends the hub.
 pub(crate) async fn until_stopped(
     hub: Hub,
     stop: &tokio_util::sync::CancellationToken,
 ) -> Result<()> {
-    announce(&hub)?;
     stop.cancelled().await;
     say("Stopping …")?;
     hub.shutdown().await
 }
 
-fn announce(hub: &Hub) -> Result<()> {
+/// Says where the hub is and who may sign in.
+pub(crate) fn announce(hub: &Hub) -> Result<()> {
     match hub.url() {
         Some(url) => say(&format!("Syncline is at {url}"))?,
         None => say("Syncline works.")?,
