@@ -1,1 +1,14 @@
-//! workflows
+//! What the hub does durably, one workflow and its steps per file.
+//!
+//! - [`pull_stream`]: reads a stream page by page into the core.
+//! - [`push_writes`]: sends what is owed to a stream and settles it by the answers.
+//!
+//! Workflows know neither HTTP nor SQL: they connect the engine's parts with the connectors.
+
+mod hub;
+pub mod pull_stream;
+pub mod push_writes;
+
+pub use hub::Hub;
+pub use pull_stream::{PullInput, PullStream};
+pub use push_writes::PushWrites;

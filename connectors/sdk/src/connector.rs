@@ -6,7 +6,12 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Cursor, Http, Page, Receipt, Record, Result, Stream, StreamName, TokenStore, Write};
+use url::Url;
+
+use crate::{
+    ConnectorError, Consent, ConsentAnswer, Cursor, Http, Page, Receipt, Record, Result, Stream,
+    StreamName, TokenStore, Write,
+};
 
 /// What the hub knows of a system before it has a connection.
 #[derive(Clone, Debug, Serialize)]
@@ -74,6 +79,23 @@ pub trait Connector: Send + Sync + Sized + 'static {
     fn usage(&self) -> Option<Usage> {
         None
     }
+    /// Begins a person's consent; the browser comes back to `redirect`. No I/O.
+    fn start_consent(&self, redirect: &Url) -> Result<Consent> {
+        Err(ConnectorError::unsupported(&format!(
+            "consent by way of {redirect}"
+        )))
+    }
+    /// Turns what the browser brought back into stored tokens.
+    fn finish_consent(
+        &self,
+        consent: &Consent,
+        answer: &ConsentAnswer,
+    ) -> impl Future<Output = Result<()>> + Send {
+        let refused = consent
+            .check(answer)
+            .and(Err(ConnectorError::unsupported("consent in the browser")));
+        async { refused }
+    }
 }
 
 /// A system that can be read.
@@ -95,13 +117,13 @@ pub trait Sink: Connector {
         writes: &[Write],
     ) -> impl Future<Output = Result<Vec<Result<Receipt>>>> + Send;
 
-    /// The record with this key, or `None` when the system says there is none.
+    /// The records with these keys, in the same order; `None` where the system says there is none.
     fn fetch(
         &self,
         stream: &StreamName,
-        key: &str,
+        keys: &[String],
         fields: &[String],
-    ) -> impl Future<Output = Result<Option<Record>>> + Send;
+    ) -> impl Future<Output = Result<Vec<Option<Record>>>> + Send;
 
     /// The record that carries this hub id, to settle a create whose answer was lost.
     fn find(

@@ -121,6 +121,20 @@ impl ConnectorError {
         self
     }
 
+    /// The same failure for another row of the same request; the source stays with the first.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.message.clone(),
+            code: self.code.clone(),
+            fields: self.fields.clone(),
+            retry_after: self.retry_after,
+            outcome_unknown: self.outcome_unknown,
+            source: None,
+        }
+    }
+
     /// Whether trying again later, unchanged, can help.
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, ErrorKind::Transient | ErrorKind::RateLimited)

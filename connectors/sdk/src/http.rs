@@ -47,6 +47,12 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// How long `Retry-After` asks us to stay away, where it is told in seconds.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.header("retry-after")?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    }
+
     /// The body as JSON.
     ///
     /// # Errors
@@ -75,6 +81,10 @@ impl Http {
     ///
     /// # Errors
     /// `Config` when the TLS set-up of the process does not work.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the client is made"
+    )]
     pub fn new(
         options: &HttpOptions,
         now: impl Fn() -> SystemTime + Send + Sync + 'static,

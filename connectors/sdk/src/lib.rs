@@ -5,18 +5,26 @@
 //! retries that outlive a process and scheduling live in the engine. Nothing here knows a
 //! particular system or the hub's core tables.
 
+mod backoff;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod connector;
+mod consent;
 mod error;
 mod http;
+mod oauth;
 mod record;
 mod registry;
 mod tokens;
 mod value;
 mod write;
 
+pub use backoff::{Backoff, between};
 pub use connector::{AuthKind, Connector, RateLimit, Read, Sink, Source, Spec, Usage};
+pub use consent::{Consent, ConsentAnswer, StoredConsent};
 pub use error::{ConnectorError, ErrorKind, Result};
 pub use http::{Http, HttpOptions, Reply};
+pub use oauth::{Grant, Session, TokenAnswer, Tokens, ask_tokens};
 pub use record::{
     Change, Cursor, FieldType, Fields, Page, Record, Removal, Stream, StreamField, StreamName,
     Tombstone,

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use serde::Serialize;
 
+use url::Url;
+
 use crate::{
-    Connector, ConnectorError, Http, Page, Read, Receipt, Record, Result, Sink, Source, Spec,
-    Stream, StreamName, TokenStore, Usage, Write,
+    Connector, ConnectorError, Consent, ConsentAnswer, Http, Page, Read, Receipt, Record, Result,
+    Sink, Source, Spec, Stream, StreamName, TokenStore, Usage, Write,
 };
 
 type Open =
@@ -31,6 +33,19 @@ pub trait Opened: Send + Sync {
     fn check(&self) -> BoxFuture<'_, Result<()>>;
     fn discover(&self) -> BoxFuture<'_, Result<Vec<Stream>>>;
     fn usage(&self) -> Option<Usage>;
+    fn start_consent(&self, redirect: &Url) -> Result<Consent> {
+        Err(ConnectorError::unsupported(&format!(
+            "consent by way of {redirect}"
+        )))
+    }
+    fn finish_consent<'a>(
+        &'a self,
+        consent: &'a Consent,
+        answer: &'a ConsentAnswer,
+    ) -> BoxFuture<'a, Result<()>> {
+        let unsupported = Err(ConnectorError::unsupported("consent in the browser"));
+        Box::pin(async move { consent.check(answer).and(unsupported) })
+    }
     fn read<'a>(&'a self, read: &'a Read) -> BoxFuture<'a, Result<Page>>;
     fn write<'a>(
         &'a self,
@@ -40,9 +55,9 @@ pub trait Opened: Send + Sync {
     fn fetch<'a>(
         &'a self,
         stream: &'a StreamName,
-        key: &'a str,
+        keys: &'a [String],
         fields: &'a [String],
-    ) -> BoxFuture<'a, Result<Option<Record>>>;
+    ) -> BoxFuture<'a, Result<Vec<Option<Record>>>>;
     fn find<'a>(
         &'a self,
         stream: &'a StreamName,
@@ -133,6 +148,18 @@ impl<C: Source + Sink> Opened for TwoWay<C> {
         self.0.usage()
     }
 
+    fn start_consent(&self, redirect: &Url) -> Result<Consent> {
+        self.0.start_consent(redirect)
+    }
+
+    fn finish_consent<'a>(
+        &'a self,
+        consent: &'a Consent,
+        answer: &'a ConsentAnswer,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.0.finish_consent(consent, answer))
+    }
+
     fn read<'a>(&'a self, read: &'a Read) -> BoxFuture<'a, Result<Page>> {
         Box::pin(self.0.read(read))
     }
@@ -148,10 +175,10 @@ impl<C: Source + Sink> Opened for TwoWay<C> {
     fn fetch<'a>(
         &'a self,
         stream: &'a StreamName,
-        key: &'a str,
+        keys: &'a [String],
         fields: &'a [String],
-    ) -> BoxFuture<'a, Result<Option<Record>>> {
-        Box::pin(self.0.fetch(stream, key, fields))
+    ) -> BoxFuture<'a, Result<Vec<Option<Record>>>> {
+        Box::pin(self.0.fetch(stream, keys, fields))
     }
 
     fn find<'a>(

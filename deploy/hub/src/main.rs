@@ -1,2 +1,18 @@
-//! syncline
-fn main() {}
+//! `syncline`: the hub's one program.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = hub::Cli::parse();
+    match hub::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line: what failed, and why, from the outside in.
+            let line = format!("{error:#}").replace('\n', " ");
+            eprintln!("syncline: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,32 @@
-//! domain
+//! The business: its nouns, their tables and rules.
+//!
+//! A noun is a folder: types and rules in `mod.rs` and beside it, SQL in `table.rs` and
+//! `store.rs`. HTTP is not here, nor is any system's name.
+
+pub mod accounts;
+mod columns;
+pub mod conflicts;
+pub mod connections;
+pub mod contacts;
+pub mod custom_fields;
+pub mod entities;
+pub mod mappings;
+pub mod overview;
+pub mod provenance;
+pub mod pulls;
+pub mod runs;
+pub mod schedules;
+pub mod sessions;
+mod show;
+pub mod tenants;
+pub mod timeline;
+pub mod users;
+
+use engine::entity::CoreTables;
+
+/// The kinds of entities this hub merges.
+pub fn core_tables() -> CoreTables {
+    CoreTables::default()
+        .with::<accounts::Accounts>()
+        .with::<contacts::Contacts>()
+}

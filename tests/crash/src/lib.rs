@@ -1,1 +1,1 @@
-//! crash
+//! The hub killed with SIGKILL in the middle of its work: nothing lost, nothing doubled.

@@ -1,0 +1,90 @@
+//! `admin`: users, and the API's description.
+
+use anyhow::{Context, Result, bail};
+use domain::users::{self, NewUser, Passwords, Role, fresh_password};
+use domain::tenants;
+use engine::Store;
+use engine::ids::TenantId;
+use secrecy::ExposeSecret;
+
+use crate::cli::{Admin, AdminCommand, Common};
+use crate::database::{self, Database};
+use crate::files::Data;
+use crate::terminal::say;
+
+pub(crate) async fn run(common: Common, admin: Admin) -> Result<()> {
+    if let AdminCommand::Openapi = admin.command {
+        let document = serde_json::to_string_pretty(&portal_api::document())
+            .context("cannot write the document")?;
+        return say(&document);
+    }
+    let data = Data::of(&common)?;
+    let database = Database::find(&common, &data).await?;
+    let outcome = async {
+        let store = database::connect(&database.url).await?;
+        let done = manage(&store, admin.command).await;
+        store.close().await;
+        done
+    }
+    .await;
+    let stopped = database.stop().await;
+    outcome.and(stopped)
+}
+
+async fn manage(store: &Store, command: AdminCommand) -> Result<()> {
+    match command {
+        AdminCommand::CreateUser { email, name, role, tenant } => {
+            create_user(store, &email, name, role, tenant).await
+        }
+        AdminCommand::ResetPassword { email } => reset_password(store, &email).await,
+        AdminCommand::Openapi => Ok(()),
+    }
+}
+
+async fn create_user(
+    store: &Store,
+    email: &str,
+    name: String,
+    role: Role,
+    tenant: Option<TenantId>,
+) -> Result<()> {
+    let email = users::email(email)?;
+    let password = fresh_password()?;
+    let password_hash = Passwords::new()?.hash(password.clone()).await?;
+    let mut tx = store.begin_system().await?;
+    let tenant = match (tenant, tenants::list(&mut tx).await?.as_slice()) {
+        (Some(wanted), known) if known.contains(&wanted) => wanted,
+        (Some(wanted), _) => bail!("there is no tenant {wanted}"),
+        (None, [only]) => *only,
+        (None, []) => bail!("there is no tenant yet: start the hub once with `syncline up`"),
+        (None, _) => bail!("there are several tenants: name one with --tenant"),
+    };
+    let new = NewUser {
+        tenant,
+        email: email.clone(),
+        name,
+        role,
+        password_hash,
+        must_change_password: true,
+    };
+    users::insert(&mut tx, &new).await?;
+    tx.commit().await?;
+    say(&format!("{email} signs in with the one-time password {}", password.expose_secret()))
+}
+
+async fn reset_password(store: &Store, email: &str) -> Result<()> {
+    let mut tx = store.begin_system().await?;
+    let found = users::find_by_email(&mut tx, email.trim()).await?;
+    drop(tx); // hashing takes a while
+    let user = found.with_context(|| format!("nobody signs in as {email}"))?.user;
+    let password = fresh_password()?;
+    let hash = Passwords::new()?.hash(password.clone()).await?;
+    let mut tx = store.begin(user.tenant).await?;
+    users::change_password(&mut tx, user.id, &hash, true, None).await?;
+    tx.commit().await?;
+    say(&format!(
+        "{} signs in with the one-time password {}; all sessions have ended",
+        user.email,
+        password.expose_secret()
+    ))
+}

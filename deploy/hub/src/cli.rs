@@ -1,0 +1,182 @@
+//! The command line; `syncline --help` is the reference of all settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
+
+/// Keeps systems and their shared core in step: a durable integration hub.
+#[derive(Debug, Parser)]
+#[command(name = "syncline", version)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+
+    /// How log lines look.
+    #[arg(long, env = "SYNCLINE_LOG_FORMAT", global = true, default_value = "text")]
+    pub log_format: LogFormat,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings that several commands share.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Address to serve on; port 0 takes a free one.
+    #[arg(
+        long,
+        env = "SYNCLINE_LISTEN",
+        global = true,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: SocketAddr,
+
+    /// Folder of the private Postgres and the vault's key. Default: /var/lib/syncline for root,
+    /// otherwise ~/.local/share/syncline; `demo` takes its own folder in it.
+    #[arg(long, env = "SYNCLINE_DATA", global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Postgres to use (15 or newer) in place of a private one.
+    #[arg(long, env = "DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<SecretString>,
+
+    /// Address of the first admin, who is made when the database is empty.
+    #[arg(
+        long,
+        env = "SYNCLINE_ADMIN_EMAIL",
+        global = true,
+        value_name = "EMAIL",
+        default_value = "admin@syncline.local"
+    )]
+    pub admin_email: String,
+
+    /// Password of the first admin. Default: one is made up, printed once, and must be changed at
+    /// the first sign-in.
+    #[arg(
+        long,
+        env = "SYNCLINE_ADMIN_PASSWORD",
+        global = true,
+        value_name = "PASSWORD",
+        hide_env_values = true
+    )]
+    pub admin_password: Option<SecretString>,
+
+    /// File with the 32-byte key that seals credentials; made when it is not there. Default:
+    /// vault.key in the data folder.
+    #[arg(long, env = "SYNCLINE_KEY_FILE", global = true, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+
+    /// Browsers reach the hub over https: cookies are marked secure.
+    #[arg(long, env = "SYNCLINE_HTTPS", global = true)]
+    pub https: bool,
+
+    /// Runs worked on at once.
+    #[arg(long, env = "SYNCLINE_WORKERS", global = true, value_name = "N", default_value_t = 50)]
+    pub workers: usize,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the main job: private Postgres, simulated Salesforce with data, a two-way sync.
+    Demo,
+    /// Serve and work in one process, on DATABASE_URL or a private Postgres.
+    Up,
+    /// Serve API and console; needs DATABASE_URL and a process that works.
+    Serve,
+    /// Work off runs; needs DATABASE_URL.
+    Work,
+    /// Bring the database to this release's schema.
+    Migrate,
+    /// Run a simulated system; needs no database.
+    Simulate(Simulate),
+    /// Manage users; print the API's description.
+    Admin(Admin),
+    /// Control the private Postgres.
+    Pg(Pg),
+}
+
+/// Settings of a simulated system.
+#[derive(Debug, Clone, Args)]
+pub struct Simulate {
+    pub system: SimulatedSystem,
+    /// Accounts it begins with.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub accounts: usize,
+    /// Contacts it begins with.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub contacts: usize,
+    /// Client id of the connected app; made up unless given.
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
+    /// Client secret of the connected app; made up unless given.
+    #[arg(long, env = "SYNCLINE_SIM_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub client_secret: Option<String>,
+}
+
+/// The systems that can be simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SimulatedSystem {
+    Salesforce,
+}
+
+/// Work of the person who runs the hub.
+#[derive(Debug, Clone, Args)]
+pub struct Admin {
+    #[command(subcommand)]
+    pub command: AdminCommand,
+}
+
+/// What to manage.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AdminCommand {
+    /// Make a user with a one-time password, which is printed.
+    CreateUser {
+        #[arg(long)]
+        email: String,
+        #[arg(long)]
+        name: String,
+        /// admin, operator or viewer
+        #[arg(long)]
+        role: domain::users::Role,
+        /// Id of the tenant; needed where there are several.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<engine::ids::TenantId>,
+    },
+    /// Print the API's OpenAPI document.
+    Openapi,
+    /// Give a user a new one-time password, which is printed, and end all sessions.
+    ResetPassword {
+        #[arg(long)]
+        email: String,
+    },
+}
+
+/// Settings of `pg`.
+#[derive(Debug, Clone, Args)]
+pub struct Pg {
+    #[command(subcommand)]
+    pub command: PgCommand,
+}
+
+/// What to do with the private Postgres.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum PgCommand {
+    /// Start it and leave it running.
+    Start,
+    Stop,
+    /// Print its connection URL.
+    Url,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

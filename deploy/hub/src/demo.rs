@@ -1,0 +1,151 @@
+//! `demo`: the main job on a machine with nothing installed. A simulated Salesforce with data, a
+//! connection to it with both streams in two-way sync, and a schedule.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use connector_salesforce::sim::{SimOptions, Simulator};
+use domain::mappings;
+use domain::pulls;
+use domain::schedules::{self, Wish};
+use domain::tenants::{self, NewTenant};
+use engine::ids::{ConnectionId, TenantId};
+use engine::store::connections;
+use engine::store::schedules::{CatchUp, Overlap};
+use engine::store::streams;
+use serde_json::{Value as Json, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Common;
+use crate::database::Database;
+use crate::files::Data;
+use crate::hub::Hub;
+use crate::shipped;
+use crate::terminal::{say, stop_on_signal};
+use crate::up::{options, until_stopped};
+
+const ACCOUNTS: usize = 500;
+const CONTACTS: usize = 1_000;
+const CONNECTION: &str = "Salesforce (simulated)";
+const STREAMS: [(&str, &str); 2] = [("Account", "account"), ("Contact", "contact")];
+
+pub(crate) async fn run(common: Common) -> Result<()> {
+    let stop = stop_on_signal()?;
+    let data = Data::of_demo(&common)?;
+    let database = Database::find(&common, &data).await?;
+    let outcome = show(&common, &data, &database, &stop).await;
+    let stopped = database.stop().await;
+    outcome.and(stopped)
+}
+
+async fn show(
+    common: &Common,
+    data: &Data,
+    database: &Database,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let tenant = NewTenant { name: "Demo".to_owned(), environment: "demo".to_owned() };
+    let hub = Hub::start(options(common, data, &database.url, tenant)?).await?;
+    let (simulator, address) = simulate(stop.child_token()).await?;
+    set_up(&hub, &simulator, address).await.context("cannot set up the demo's connection")?;
+    say(&format!("Simulated Salesforce is at http://{address}: {ACCOUNTS} accounts"))?;
+    until_stopped(hub, stop).await
+}
+
+async fn simulate(stop: CancellationToken) -> Result<(Simulator, SocketAddr)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("no free port")?;
+    let address = listener.local_addr().context("cannot tell the simulator's address")?;
+    let simulator = Simulator::new(SimOptions::default());
+    simulator.seed_accounts(ACCOUNTS);
+    simulator.seed_contacts(CONTACTS);
+    let served = simulator.clone();
+    tokio::spawn(async move {
+        if let Err(error) = served.serve(listener, stop.cancelled_owned()).await {
+            tracing::error!(%error, "simulated Salesforce ended");
+        }
+    });
+    Ok((simulator, address))
+}
+
+/// Connects the simulator, or leads the connection of an earlier start to it.
+async fn set_up(hub: &Hub, simulator: &Simulator, address: SocketAddr) -> Result<()> {
+    let mut tx = hub.store.begin_system().await?;
+    let known = tenants::list(&mut tx).await?;
+    drop(tx);
+    let tenant = *known.first().context("there is no tenant")?;
+    let config = json!({
+        "login_url": format!("http://{address}"),
+        "auth": {
+            "kind": "client_credentials",
+            "client_id": simulator.client_id(),
+            "client_secret": simulator.client_secret(),
+        },
+    });
+    let connection = connect(hub, tenant, config).await?;
+    let checked = hub.peers.check(tenant, connection).await?;
+    if let Some(error) = checked.error {
+        return Err(error.into());
+    }
+    for (stream, entity) in STREAMS {
+        sync(hub, tenant, connection, stream, entity).await?;
+    }
+    Ok(())
+}
+
+async fn connect(hub: &Hub, tenant: TenantId, config: Json) -> Result<ConnectionId> {
+    let mut tx = hub.store.begin(tenant).await?;
+    let all = connections::list(&mut tx, 200, None).await?;
+    let known = all.items.into_iter().find(|connection| connection.name == CONNECTION);
+    let id = match known {
+        Some(known) => {
+            hub.peers.change(&mut tx, known.id, known.version, None, Some(config)).await?;
+            known.id
+        }
+        None => hub.peers.create(&mut tx, "salesforce", CONNECTION, config).await?,
+    };
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Puts a stream into two-way sync, once, and reads it.
+async fn sync(
+    hub: &Hub,
+    tenant: TenantId,
+    connection: ConnectionId,
+    stream: &str,
+    entity: &str,
+) -> Result<()> {
+    let mut tx = hub.store.begin(tenant).await?;
+    let rows = streams::list(&mut tx, connection).await?;
+    drop(tx); // the system is asked next
+    if !rows.iter().any(|row| row.stream == stream) {
+        let found = hub.peers.discover(tenant, connection).await?;
+        let description = found
+            .iter()
+            .find(|found| found.name.as_str() == stream)
+            .with_context(|| format!("the simulator has no stream {stream}"))?;
+        let mut tx = hub.store.begin(tenant).await?;
+        streams::insert(&mut tx, connection, entity, true, description).await?;
+        mappings::adopt_shipped(&mut tx, &shipped::mappings(), connection, stream).await?;
+        schedules::create(&mut tx, every_minute(connection, stream)).await?;
+        tx.commit().await?;
+    }
+    let mut tx = hub.store.begin(tenant).await?;
+    pulls::start(&mut tx, connection, stream, false).await?;
+    Ok(tx.commit().await?)
+}
+
+fn every_minute(connection: ConnectionId, stream: &str) -> Wish {
+    Wish {
+        name: format!("{stream} every minute"),
+        workflow: pulls::PULL_WORKFLOW.to_owned(),
+        connection_id: Some(connection),
+        stream: Some(stream.to_owned()),
+        cron: "* * * * *".to_owned(),
+        time_zone: "UTC".to_owned(),
+        overlap: Overlap::Skip,
+        catch_up: CatchUp::One,
+        paused: false,
+    }
+}

@@ -1,0 +1,223 @@
+//! The hub of one process.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use connector_sdk::{Http, HttpOptions};
+use domain::tenants::NewTenant;
+use domain::users::{FirstAdmin, FirstAdminWish, Passwords, ensure_first_admin};
+use engine::entity::CoreTables;
+use engine::peers::Peers;
+use engine::vault::Vault;
+use engine::{Engine, Store};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use portal_api::{Portal, PortalParts};
+use secrecy::{SecretSlice, SecretString};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{database, shipped};
+
+/// Requests under way get this long at shutdown; streams of news would never end.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What a hub is started with.
+#[derive(Clone)]
+pub struct HubOptions {
+    pub database_url: SecretString,
+    /// 32 bytes.
+    pub vault_key: SecretSlice<u8>,
+    /// Where to serve; `None` serves nothing.
+    pub listen: Option<SocketAddr>,
+    /// Runs worked on at once; 0 works on none.
+    pub workers: usize,
+    /// Bring the schema up to date first; without, an old one is an error.
+    pub migrate: bool,
+    /// Made when the database is empty.
+    pub admin: Option<AdminWish>,
+    pub https: bool,
+}
+
+/// Who the first admin shall be.
+#[derive(Clone)]
+pub struct AdminWish {
+    pub email: String,
+    pub password: Option<SecretString>,
+    pub tenant: NewTenant,
+}
+
+/// A hub at work.
+pub struct Hub {
+    /// Where it is served; the port is the one that was taken.
+    pub addr: Option<SocketAddr>,
+    pub store: Store,
+    pub peers: Peers,
+    pub tables: CoreTables,
+    pub engine: Option<Engine>,
+    /// The first admin, if just made.
+    pub first_admin: Option<FirstAdmin>,
+    stop: CancellationToken,
+    serving: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Hub {
+    /// Starts everything the options ask for, and returns when it is served.
+    ///
+    /// # Errors
+    /// The address is taken, the database does not answer or has an old schema, the vault's key is
+    /// not the one its credentials were sealed with.
+    pub async fn start(options: HubOptions) -> Result<Self> {
+        // First of all, because a taken port is the most common mistake and costs nothing to see.
+        let listener = match options.listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let store = database::connect(&options.database_url).await?;
+        prepare(&store, options.migrate).await?;
+        let vault = Vault::new(&options.vault_key).context("the vault's key is not usable")?;
+        let peers = peers(&store, &vault)?;
+        peers.check_key().await.context("cannot open stored credentials")?;
+        let tables = domain::core_tables();
+        let passwords = Passwords::new().context("cannot hash passwords")?;
+        let first_admin = match options.admin {
+            Some(wish) => first_admin(&store, &passwords, wish).await?,
+            None => None,
+        };
+        let engine =
+            (options.workers > 0).then(|| work(&store, &peers, &tables, options.workers));
+        let stop = CancellationToken::new();
+        store.feed().listen(stop.clone());
+        let (addr, serving) = match listener {
+            None => (None, None),
+            Some(listener) => {
+                let portal = Portal::new(PortalParts {
+                    store: store.clone(),
+                    peers: peers.clone(),
+                    tables: tables.clone(),
+                    shipped: shipped::mappings(),
+                    passwords,
+                    metrics: metrics()?,
+                    https: options.https,
+                });
+                let addr = listener.local_addr().context("cannot tell the served address")?;
+                (Some(addr), Some(serve(listener, portal, stop.clone())))
+            }
+        };
+        Ok(Self { addr, store, peers, tables, engine, first_admin, stop, serving })
+    }
+
+    /// Where people reach it.
+    pub fn url(&self) -> Option<String> {
+        self.addr.map(|addr| format!("http://{addr}"))
+    }
+
+    /// Ends serving and working; runs under way come to the end of their step.
+    ///
+    /// # Errors
+    /// Serving had failed.
+    pub async fn shutdown(self) -> Result<()> {
+        self.stop.cancel();
+        if let Some(serving) = self.serving {
+            let ended = serving.await.context("serving was cut short")?;
+            ended.context("serving failed")?;
+        }
+        if let Some(engine) = self.engine {
+            engine.shutdown().await;
+        }
+        self.store.close().await;
+        Ok(())
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            anyhow::anyhow!("{address} is taken: choose another with --listen")
+        }
+        _ => anyhow::Error::new(error).context(format!("cannot listen on {address}")),
+    })
+}
+
+async fn prepare(store: &Store, migrate: bool) -> Result<()> {
+    if migrate {
+        return store.migrate().await.context("cannot migrate the database");
+    }
+    let migrated = store.is_migrated().await.context("cannot read the database's schema")?;
+    anyhow::ensure!(migrated, "the database's schema is old: run `syncline migrate`");
+    Ok(())
+}
+
+fn peers(store: &Store, vault: &Vault) -> Result<Peers> {
+    let clock = store.clock().clone();
+    let http = Http::new(&HttpOptions::default(), move || clock.system_time())
+        .context("cannot set up the HTTP client")?;
+    Ok(Peers::new(connector_registry::all(), http, store.clone(), vault.clone()))
+}
+
+async fn first_admin(
+    store: &Store,
+    passwords: &Passwords,
+    wish: AdminWish,
+) -> Result<Option<FirstAdmin>> {
+    let email = domain::users::email(&wish.email).context("cannot make the first admin")?;
+    let wish = FirstAdminWish { tenant: wish.tenant, email, password: wish.password };
+    ensure_first_admin(store, passwords, wish).await.context("cannot make the first admin")
+}
+
+fn work(store: &Store, peers: &Peers, tables: &CoreTables, workers: usize) -> Engine {
+    let service = workflows::Hub { peers: peers.clone(), tables: tables.clone() };
+    Engine::builder(store.clone())
+        .service(Arc::new(service))
+        .register::<workflows::PullStream>()
+        .register::<workflows::PushWrites>()
+        .concurrency(workers)
+        .host(host())
+        .start()
+}
+
+/// The machine's name, for people.
+fn host() -> String {
+    std::fs::read_to_string("/etc/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// One recorder a process, whatever number of hubs a test starts in it.
+fn metrics() -> Result<PrometheusHandle> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    match PrometheusBuilder::new().install_recorder() {
+        Ok(handle) => Ok(HANDLE.get_or_init(|| handle).clone()),
+        // Another hub of this process installed it in this very moment.
+        Err(error) => HANDLE.get().cloned().ok_or(error).context("cannot record metrics"),
+    }
+}
+
+fn serve(
+    listener: TcpListener,
+    portal: Portal,
+    stop: CancellationToken,
+) -> JoinHandle<std::io::Result<()>> {
+    let service =
+        portal_api::router(portal).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move {
+        let stopped = stop.clone();
+        let server = axum::serve(listener, service)
+            .with_graceful_shutdown(async move { stopped.cancelled().await });
+        let overdue = async {
+            stop.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            served = server => served,
+            () = overdue => Ok(()),
+        }
+    })
+}

@@ -1,0 +1,161 @@
+//! The small commands.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use localpg::{Cluster, TEST_CLUSTER_VARIABLE};
+
+use crate::node::Node;
+use crate::{console, generate, pg, run, test, tree};
+
+#[derive(Subcommand)]
+pub(crate) enum Db {
+    /// Drop and make the database of the demo anew; the next start migrates it.
+    Reset,
+    /// Apply the migrations to an empty throw-away database, to see that they do.
+    Check,
+}
+
+/// A benchmark in a release build; its Postgres is as fast as one gets, and gone afterwards.
+pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+    let throwaway = pg::throwaway()?;
+    let build = [
+        "build",
+        "--release",
+        "--workspace",
+        "--bin",
+        "bench",
+        "--bin",
+        "syncline",
+    ];
+    run::step("cargo build --release", run::cargo().args(build))?;
+    let mut bench = run::command(tree::target().join("release/bench"));
+    bench
+        .args(arguments)
+        .env("SYNCLINE_BIN", tree::target().join("release/syncline"));
+    run::check(
+        "the benchmark",
+        pg::with_cluster(&mut bench, throwaway.cluster())?,
+    )
+}
+
+/// The tests that kill the hub, again and again: what fails once in twenty fails some day.
+pub(crate) fn crash(times: u32) -> Result<()> {
+    let hub = generate::hub()?;
+    let throwaway = pg::throwaway()?;
+    for round in 1..=times {
+        let mut tests = package_tests("crash");
+        tests
+            .env("SYNCLINE_BIN", &hub)
+            .env(TEST_CLUSTER_VARIABLE, throwaway.cluster().dir());
+        run::step(
+            &format!("crash tests, round {round} of {times}"),
+            &mut tests,
+        )?;
+    }
+    Ok(())
+}
+
+pub(crate) fn e2e() -> Result<()> {
+    let hub = generate::hub()?;
+    let throwaway = pg::throwaway()?;
+    let mut tests = package_tests("e2e");
+    tests
+        .env("SYNCLINE_BIN", hub)
+        .env(TEST_CLUSTER_VARIABLE, throwaway.cluster().dir());
+    run::step("scenarios", &mut tests)
+}
+
+pub(crate) fn browser() -> Result<()> {
+    let throwaway = pg::throwaway()?;
+    let mut left_out = Vec::new();
+    test::browser(throwaway.cluster(), &mut left_out)?;
+    match left_out.pop() {
+        Some(why) => bail!("{why}"),
+        None => Ok(()),
+    }
+}
+
+/// The script of the main job on real data, against a hub of its own.
+pub(crate) fn real(arguments: &[String]) -> Result<()> {
+    let script = tree::root().join("tests/real/run.sh");
+    if !script.is_file() {
+        bail!("{} is not there", tree::shown(&script));
+    }
+    let hub = generate::hub()?;
+    let throwaway = pg::throwaway()?;
+    let mut real = run::command("bash");
+    real.arg(script).args(arguments).env("SYNCLINE_BIN", hub);
+    run::check(
+        "the script",
+        pg::with_cluster(&mut real, throwaway.cluster())?,
+    )
+}
+
+/// The hub with its demo data, and Vite in front of it; Ctrl-C ends both.
+pub(crate) fn dev() -> Result<()> {
+    pg::provide()?;
+    let hub = generate::hub()?;
+    let node = Node::find().map_err(anyhow::Error::msg)?;
+    let folder = Path::new(console::FOLDER);
+    node.install(folder)?;
+    let mut vite = node
+        .npm(folder, &["run", "dev"])?
+        .spawn()
+        .context("cannot run npm")?;
+    let hub = run::check(
+        "the hub",
+        run::command(&hub).arg("demo").stdin(Stdio::null()),
+    );
+    vite.kill()
+        .context("cannot stop the console's development server")?;
+    vite.wait()?;
+    hub
+}
+
+pub(crate) fn db(db: &Db) -> Result<()> {
+    match db {
+        Db::Reset => {
+            pg::provide()?;
+            let cluster = Cluster::open(localpg::default_dir()?)?;
+            let started = cluster.start()?;
+            let made = cluster
+                .execute("postgres", "drop database if exists syncline with (force)")
+                .and_then(|_rows| cluster.create_database("syncline"));
+            if started.by_us {
+                cluster.stop()?;
+            }
+            made?;
+            println!("the database is empty");
+        }
+        Db::Check => {
+            let throwaway = pg::throwaway()?;
+            throwaway.cluster().create_database("checked")?;
+            pg::migrate(throwaway.cluster(), "checked")?;
+            println!(
+                "{} migrations apply to an empty database",
+                pg::migrations()?.len()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The tests of one crate, built with the features of the whole workspace.
+fn package_tests(package: &str) -> std::process::Command {
+    let mut tests = run::cargo();
+    if run::exists("cargo", &["nextest", "--version"]) {
+        tests.args([
+            "nextest",
+            "run",
+            "--workspace",
+            "-E",
+            &format!("package({package})"),
+        ]);
+    } else {
+        tests.args(["test", "--package", package]);
+    }
+    tests
+}

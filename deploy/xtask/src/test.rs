@@ -1,0 +1,131 @@
+//! `cargo x test`: the second command of a newcomer. Provides what the tests need where it can,
+//! leaves nothing running, and says at the end what it left out and why.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use localpg::{Cluster, TEST_CLUSTER_VARIABLE};
+
+use crate::clients::Clients;
+use crate::node::Node;
+use crate::{console, generate, pg, run, tree};
+
+#[derive(clap::Args)]
+pub(crate) struct Test {
+    /// Fail when something would be left out.
+    #[arg(long)]
+    strict: bool,
+}
+
+impl Test {
+    /// As CI runs it.
+    pub(crate) fn strict() -> Self {
+        Self { strict: true }
+    }
+}
+
+/// What was not tested, and why.
+type LeftOut = Vec<String>;
+
+pub(crate) fn run(test: &Test) -> Result<()> {
+    let mut left_out = LeftOut::new();
+    if !run::exists("cc", &["--version"]) {
+        bail!("no C compiler: install one (Debian: apt-get install build-essential)");
+    }
+    let clients = Clients::install(&mut left_out)?;
+    let hub = generate::hub()?;
+    let throwaway = pg::throwaway()?;
+    rust(&hub, throwaway.cluster(), &clients)?;
+    console_tests(&mut left_out)?;
+    browser(throwaway.cluster(), &mut left_out)?;
+    drop(throwaway);
+    if left_out.is_empty() {
+        println!("nothing was left out but the crash tests (cargo x crash)");
+        return Ok(());
+    }
+    println!("left out:");
+    for what in &left_out {
+        println!("  {what}");
+    }
+    println!("  crash tests: cargo x crash");
+    if test.strict {
+        bail!("{} parts were left out", left_out.len());
+    }
+    Ok(())
+}
+
+/// All crates but the crash tests, which take minutes: with nextest where it is installed.
+fn rust(hub: &Path, cluster: &Cluster, clients: &Clients) -> Result<()> {
+    let with_nextest = run::exists("cargo", &["nextest", "--version"]);
+    let arguments = if with_nextest {
+        "nextest run --workspace --exclude crash --no-tests warn --no-fail-fast"
+    } else {
+        "test --workspace --exclude crash --lib --bins --tests --no-fail-fast"
+    };
+    let mut tests = run::cargo();
+    tests.args(arguments.split(' ')).env("SYNCLINE_BIN", hub);
+    tests.env(TEST_CLUSTER_VARIABLE, cluster.dir());
+    clients.hand_to(&mut tests)?;
+    run::step("Rust tests", &mut tests)?;
+    let mut examples = run::cargo();
+    examples.args(["test", "--workspace", "--doc", "--quiet"]);
+    examples.env(TEST_CLUSTER_VARIABLE, cluster.dir());
+    run::step("examples in the documentation", &mut examples)
+}
+
+fn console_tests(left_out: &mut LeftOut) -> Result<()> {
+    let folder = Path::new(console::FOLDER);
+    if !tree::root().join(folder).join("package.json").is_file() {
+        left_out.push(format!("console: {} has no package.json", folder.display()));
+        return Ok(());
+    }
+    match Node::find() {
+        Err(why) => left_out.push(format!("console: {why}")),
+        Ok(node) => {
+            node.install(folder)?;
+            run::step(
+                "console: types, lint, words",
+                &mut node.npm(folder, &["run", "check"])?,
+            )?;
+            run::step(
+                "console: component tests",
+                &mut node.npm(folder, &["run", "test"])?,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The console in a real browser against a real hub.
+pub(crate) fn browser(cluster: &Cluster, left_out: &mut LeftOut) -> Result<()> {
+    if !tree::root().join("tests/browser").is_dir() {
+        left_out.push("browser tests: tests/browser is not there".to_owned());
+        return Ok(());
+    }
+    let Some(chromium) = run::first_of(&["chromium", "chromium-browser", "google-chrome"]) else {
+        left_out.push(
+            "browser tests: Chromium is not installed (Debian: apt-get install chromium)"
+                .to_owned(),
+        );
+        return Ok(());
+    };
+    let node = match Node::find() {
+        Ok(node) => node,
+        Err(why) => {
+            left_out.push(format!("browser tests: {why}"));
+            return Ok(());
+        }
+    };
+    if let Err(why) = console::build()? {
+        left_out.push(format!("browser tests: no console: {why}"));
+        return Ok(());
+    }
+    // Again, because the hub holds the console that was there when it was compiled.
+    let hub = generate::hub()?;
+    let mut tests = node.npm(Path::new(console::FOLDER), &["run", "e2e"])?;
+    tests
+        .env("CHROMIUM", chromium)
+        .env("SYNCLINE_BIN", hub)
+        .env(TEST_CLUSTER_VARIABLE, cluster.dir());
+    run::step("browser tests", &mut tests)
+}

@@ -1,0 +1,174 @@
+//! The hub's own merged things, whatever their kind, and what a kind must give to be merged.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+
+use crate::catalogue::FieldDef;
+use crate::ids::EntityId;
+use crate::mapping::Values;
+use crate::provenance::Provenance;
+use crate::store::{StoreError, Tx};
+
+/// One thing of the hub: an account, a contact.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entity {
+    pub id: EntityId,
+    /// Grows with every change; zero for one that is not stored yet.
+    pub version: i64,
+    /// All fields of the kind; custom ones as `custom.<key>`. A field that is not in here is null.
+    pub values: Values,
+    pub provenance: Provenance,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub removed_at: Option<DateTime<Utc>>,
+}
+
+impl Entity {
+    /// A new one without values.
+    pub fn new(id: EntityId, now: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            version: 0,
+            values: Values::new(),
+            provenance: Provenance::default(),
+            created_at: now,
+            updated_at: now,
+            removed_at: None,
+        }
+    }
+
+    /// The value of a field; null where it has none.
+    pub fn value(&self, field: &str) -> connector_sdk::Value {
+        self.values.get(field).cloned().unwrap_or_default()
+    }
+}
+
+/// What a business noun gives the engine so that it can be merged. Implemented in `domain`.
+pub trait CoreTable: Send + Sync + 'static {
+    const KIND: &'static str;
+    /// The built-in fields: what mappings may name.
+    const FIELDS: &'static [FieldDef];
+
+    /// The entities with these ids, rows locked in id order; those that are not there are left out.
+    fn load(
+        tx: &mut Tx,
+        ids: &[EntityId],
+    ) -> impl Future<Output = Result<Vec<Entity>, StoreError>> + Send;
+
+    /// Stores entities, new or known, in one statement. Each row ends at `version + 1`.
+    fn save(
+        tx: &mut Tx,
+        entities: &[Entity],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// A [`CoreTable`] behind a name. Only here are its futures boxed.
+trait AnyTable: Send + Sync {
+    fn fields(&self) -> &'static [FieldDef];
+    fn load<'a>(
+        &'a self,
+        tx: &'a mut Tx,
+        ids: &'a [EntityId],
+    ) -> BoxFuture<'a, Result<Vec<Entity>, StoreError>>;
+    fn save<'a>(
+        &'a self,
+        tx: &'a mut Tx,
+        entities: &'a [Entity],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+}
+
+struct Named<T>(std::marker::PhantomData<fn() -> T>);
+
+impl<T: CoreTable> AnyTable for Named<T> {
+    fn fields(&self) -> &'static [FieldDef] {
+        T::FIELDS
+    }
+
+    fn load<'a>(
+        &'a self,
+        tx: &'a mut Tx,
+        ids: &'a [EntityId],
+    ) -> BoxFuture<'a, Result<Vec<Entity>, StoreError>> {
+        Box::pin(T::load(tx, ids))
+    }
+
+    fn save<'a>(
+        &'a self,
+        tx: &'a mut Tx,
+        entities: &'a [Entity],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(T::save(tx, entities))
+    }
+}
+
+/// The kinds of entities of this hub.
+#[derive(Clone, Default)]
+pub struct CoreTables(BTreeMap<&'static str, Arc<dyn AnyTable>>);
+
+impl CoreTables {
+    /// Adds a kind.
+    #[must_use]
+    pub fn with<T: CoreTable>(mut self) -> Self {
+        self.0
+            .insert(T::KIND, Arc::new(Named::<T>(std::marker::PhantomData)));
+        self
+    }
+
+    /// The kind by its name.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub fn kind(&self, kind: &str) -> Result<Kind, StoreError> {
+        self.0
+            .get_key_value(kind)
+            .map(|(name, table)| Kind {
+                name,
+                table: table.clone(),
+            })
+            .ok_or_else(|| StoreError::NotFound(format!("kind of entity {kind}")))
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+}
+
+/// One kind of entity.
+#[derive(Clone)]
+pub struct Kind {
+    pub name: &'static str,
+    table: Arc<dyn AnyTable>,
+}
+
+impl Kind {
+    /// The built-in fields.
+    pub fn fields(&self) -> &'static [FieldDef] {
+        self.table.fields()
+    }
+
+    /// See [`CoreTable::load`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn load(&self, tx: &mut Tx, ids: &[EntityId]) -> Result<Vec<Entity>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.table.load(tx, ids).await
+    }
+
+    /// See [`CoreTable::save`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn save(&self, tx: &mut Tx, entities: &[Entity]) -> Result<(), StoreError> {
+        if entities.is_empty() {
+            return Ok(());
+        }
+        self.table.save(tx, entities).await
+    }
+}

@@ -1,0 +1,59 @@
+//! Our own writes: coming back, or still under way.
+
+use connector_sdk::Value;
+
+use super::decide::Case;
+use super::{FieldRule, MergeInput, Merged};
+use crate::catalogue::fingerprint;
+
+impl Case<'_> {
+    /// Whether all that moved here was written already and has only not come back yet.
+    pub(super) fn is_under_way(&self, merged: &Merged) -> bool {
+        if self.context.echoes.is_empty() {
+            return false;
+        }
+        self.fields
+            .iter()
+            .filter(|field| field.core_moved())
+            .all(|field| {
+                let print = fingerprint(&field.rule.field, field.core, field.rule.empty);
+                self.context.echoes.iter().enumerate().any(|(place, echo)| {
+                    *echo.field == *field.rule.name
+                        && echo.value == print
+                        && !merged.consumed.contains(&place)
+                        && !merged.retired.contains(&place)
+                })
+            })
+    }
+}
+
+/// Whether a value is one of our own writes coming back. The oldest matching write is used up; a
+/// write the peer has moved past is retired, so that it cannot swallow a later edit to the same
+/// value.
+pub(super) fn hear_echo(
+    rule: &FieldRule,
+    said: &Value,
+    input: &MergeInput<'_>,
+    merged: &mut Merged,
+) -> bool {
+    let echoes = &input.context.echoes;
+    if echoes.is_empty() {
+        return false;
+    }
+    let print = fingerprint(&rule.field, said, rule.empty);
+    let mut heard = false;
+    for (place, echo) in echoes.iter().enumerate() {
+        if *echo.field != *rule.name {
+            continue;
+        }
+        if echo.value == print && !heard {
+            heard = true;
+            merged.consumed.push(place);
+        } else if let (Some(written), Some(changed)) = (echo.written_at, input.patch.changed_at)
+            && changed > written
+        {
+            merged.retired.push(place);
+        }
+    }
+    heard
+}

@@ -1,0 +1,217 @@
+//! One turn of a run on a worker, from its claim to the write that ends it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use super::core::{Active, Core, Incarnation, Shown, Slot};
+use super::registry::{Finish, Finished};
+use super::run::{Exit, Run, judge, stored_failure};
+use super::{Class, Failure, Retry, RunError, StepError};
+use crate::store::activations::{Claimed, History, Lease};
+use crate::store::attempts::AttemptRow;
+use crate::store::journal::{End, Entry};
+use crate::store::runs::version_from_db;
+
+/// A claimed run with what it needs to go on.
+pub(crate) struct Activation {
+    pub(crate) claimed: Claimed,
+    pub(crate) history: History,
+    pub(crate) incarnation: Arc<Incarnation>,
+    pub(crate) slot: Slot,
+}
+
+/// How the activation ends for the journal.
+struct Ending {
+    attempt: Option<AttemptRow>,
+    end: End,
+}
+
+impl From<End> for Ending {
+    fn from(end: End) -> Self {
+        Self { attempt: None, end }
+    }
+}
+
+/// Takes the run out of the table of active ones, however the activation ends.
+struct Entered<'a>(&'a Core, Lease);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.0.leave(&self.1);
+    }
+}
+
+/// Runs an activation. Never fails: whatever goes wrong becomes a state of the run.
+pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
+    let Activation {
+        claimed,
+        history,
+        incarnation,
+        slot,
+    } = activation;
+    let lease = claimed.lease;
+    let cancelled = CancellationToken::new();
+    let shown = Arc::new(Shown::default());
+    core.enter(Active {
+        lease,
+        cancelled: cancelled.clone(),
+        shown: Arc::clone(&shown),
+    });
+    let _entered = Entered(&core, lease);
+    let begun = Instant::now();
+    let work = work(&core, claimed, history, cancelled, shown);
+    let entry = tokio::select! {
+        biased;
+        () = core.kill.cancelled() => return,
+        () = incarnation.lost.cancelled() => return,
+        () = core.grace_over.cancelled() => {
+            core.release(vec![lease]);
+            return;
+        }
+        entry = work => entry,
+    };
+    metrics::counter!("engine_activations_total").increment(1);
+    metrics::histogram!("engine_activation_seconds").record(begun.elapsed().as_secs_f64());
+    if let Some(entry) = entry {
+        core.writer.write_last(entry, slot);
+    }
+}
+
+/// Runs the workflow's function until the run ends or waits; what is returned is to be written.
+async fn work(
+    core: &Arc<Core>,
+    claimed: Claimed,
+    history: History,
+    cancelled: CancellationToken,
+    shown: Arc<Shown>,
+) -> Option<Entry> {
+    let lease = claimed.lease;
+    let bare = |end: End| {
+        Some(Entry {
+            lease,
+            steps: Vec::new(),
+            attempt: None,
+            end: Some(end),
+        })
+    };
+    if claimed.cancel_requested {
+        return bare(End::cancelled());
+    }
+    if core.stopping.is_cancelled() {
+        return bare(End::queued(None));
+    }
+    let known = version_from_db(claimed.version)
+        .ok()
+        .and_then(|version| core.registry.get(&claimed.workflow, version));
+    let Some(workflow) = known else {
+        let (name, version) = (&claimed.workflow, claimed.version);
+        tracing::warn!(run.id = %lease.id, workflow = name, version, "workflow is unknown");
+        return bare(End::parked(&format!(
+            "workflow {name} version {version} is not known to this release"
+        )));
+    };
+    let run = Run::new(Arc::clone(core), lease, history, cancelled, shown);
+    let Finished { run, finish } = (workflow.run)(run, claimed.input).await;
+    let left_over = matches!(finish, Finish::Output(_) | Finish::Failed(_))
+        .then(|| run.history.front())
+        .flatten();
+    let ending = match left_over {
+        Some(row) => Some(Ending::from(End::parked(&format!(
+            "step {} is journaled as {} {}, but the workflow now ends before it",
+            row.seq, row.kind, row.name
+        )))),
+        None => ending(core, &run, &claimed.workflow, finish),
+    };
+    let Ending { attempt, mut end } = ending?;
+    (end.progress, end.counts) = run.shown.get();
+    metrics::counter!(
+        "engine_runs_total", "workflow" => claimed.workflow, "state" => end.state.as_str()
+    )
+    .increment(1);
+    Some(Entry {
+        lease,
+        steps: run.pending,
+        attempt: attempt.or(run.pending_attempt),
+        end: Some(end),
+    })
+}
+
+/// `None`: nothing is to be written.
+fn ending(core: &Core, run: &Run, workflow: &str, finish: Finish) -> Option<Ending> {
+    Some(match finish {
+        Finish::Output(output) => End::succeeded(output).into(),
+        Finish::Failed(_) if run.cancelled.is_cancelled() => End::cancelled().into(),
+        Finish::Failed(error) => failed(run, &error).into(),
+        Finish::BadInput(message) => End::parked(&message).into(),
+        Finish::Panicked => panicked(core, run, workflow),
+        Finish::Exit(exit) => match exit {
+            Exit::Lost | Exit::Left => return None,
+            Exit::Unknown => {
+                core.release(vec![run.lease]);
+                return None;
+            }
+            Exit::Released => End::queued(None).into(),
+            Exit::Cancelled => End::cancelled().into(),
+            Exit::Asleep(due) => End::queued(Some(due)).into(),
+            Exit::Parked(message) => {
+                tracing::warn!(run.id = %run.lease.id, message, "run is parked");
+                End::parked(&message).into()
+            }
+            Exit::BackOff(attempt) => back_off(attempt),
+        },
+    })
+}
+
+fn failed(run: &Run, error: &RunError) -> End {
+    let failure = error.failure();
+    let mut stored = stored_failure(failure);
+    if let Some(seq) = error.seq {
+        stored["seq"] = seq.into();
+    }
+    tracing::warn!(
+        run.id = %run.lease.id, class = failure.class.as_str(), error = %failure,
+        source = failure.source.as_deref().map(tracing::field::display),
+        "run failed"
+    );
+    End::failed(failure.class.as_str(), stored)
+}
+
+fn back_off(attempt: AttemptRow) -> Ending {
+    let mut end = End::queued(attempt.next_at);
+    end.attempt = attempt.attempt;
+    Ending {
+        attempt: Some(attempt),
+        end,
+    }
+}
+
+/// A panic outside a step is retried like one inside: the attempt counts for the step that the run
+/// was about to come to.
+fn panicked(core: &Core, run: &Run, workflow: &str) -> Ending {
+    let failure = Failure::new(Class::Bug, format!("workflow {workflow} panicked"));
+    let error = StepError::Transient(failure);
+    let judged = judge(&run.lease, run.seq, run.past, Retry::DEFAULT, error);
+    tracing::error!(run.id = %run.lease.id, workflow, "workflow panicked");
+    let now = core.store.clock().now();
+    let stored = stored_failure(&judged.failure);
+    let attempt = AttemptRow {
+        seq: run.seq,
+        attempt: i32::try_from(run.past.last + 1).unwrap_or(i32::MAX),
+        name: workflow.to_owned(),
+        key: String::new(),
+        error: stored.clone(),
+        started_at: now,
+        finished_at: now,
+        next_at: judged.wait.map(|wait| now + wait),
+        counts: judged.counts,
+    };
+    if judged.wait.is_some() {
+        return back_off(attempt);
+    }
+    Ending {
+        attempt: Some(attempt),
+        end: End::failed(judged.failure.class.as_str(), stored),
+    }
+}

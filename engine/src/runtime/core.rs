@@ -1,0 +1,247 @@
+//! What the parts of a running engine share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use serde_json::Value as Json;
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::registry::Registry;
+use super::services::Services;
+use super::writer::Writer;
+use crate::feed::Changed;
+use crate::ids::{ProcessId, RunId, TenantId};
+use crate::store::Store;
+use crate::store::activations::{FreedKey, Lease};
+use crate::store::journal::{End, Entry, Recorded};
+use crate::store::runs::RunState;
+
+/// Room for one claimed run in this process; given back when dropped.
+pub(crate) type Slot = OwnedSemaphorePermit;
+
+/// One registration of this process.
+#[derive(Debug)]
+pub(crate) struct Incarnation {
+    pub(crate) id: ProcessId,
+    /// Others may have taken our runs: activations of this incarnation stop where they are.
+    pub(crate) lost: CancellationToken,
+}
+
+/// A run this process works on.
+pub(crate) struct Active {
+    pub(crate) lease: Lease,
+    /// Somebody wants it to stop.
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) shown: Arc<Shown>,
+}
+
+/// What a run shows of itself while it runs.
+#[derive(Default)]
+pub(crate) struct Shown(Mutex<ShownNow>);
+
+#[derive(Default)]
+struct ShownNow {
+    progress: Option<Json>,
+    counts: Option<Json>,
+    unsaved: bool,
+}
+
+impl Shown {
+    pub(crate) fn set_progress(&self, progress: Option<Json>) {
+        let mut now = locked(&self.0);
+        now.progress = progress;
+        now.unsaved = true;
+    }
+
+    pub(crate) fn set_counts(&self, counts: Option<Json>) {
+        let mut now = locked(&self.0);
+        now.counts = counts;
+        now.unsaved = true;
+    }
+
+    pub(crate) fn get(&self) -> (Option<Json>, Option<Json>) {
+        let now = locked(&self.0);
+        (now.progress.clone(), now.counts.clone())
+    }
+
+    fn take_unsaved(&self) -> Option<(Option<Json>, Option<Json>)> {
+        let mut now = locked(&self.0);
+        std::mem::take(&mut now.unsaved).then(|| (now.progress.clone(), now.counts.clone()))
+    }
+}
+
+/// The engine's shared state.
+pub(crate) struct Core {
+    pub(crate) store: Store,
+    pub(crate) services: Services,
+    pub(super) registry: Registry,
+    pub(super) writer: Writer,
+    pub(crate) host: String,
+    /// Runs stop at their next step and nothing is claimed.
+    pub(crate) stopping: CancellationToken,
+    /// Runs that still go on at shutdown stop where they are and are queued again.
+    pub(crate) grace_over: CancellationToken,
+    /// Everything stops where it is, as if the process were gone.
+    pub(crate) kill: CancellationToken,
+    pub(crate) incarnation: watch::Sender<Option<Arc<Incarnation>>>,
+    pub(super) to_release: Notify,
+    releases: Mutex<Vec<Lease>>,
+    active: Mutex<HashMap<RunId, Active>>,
+    freed: Mutex<Vec<FreedKey>>,
+    next_due: watch::Sender<Option<DateTime<Utc>>>,
+}
+
+impl Core {
+    pub(super) fn new(
+        store: Store,
+        services: Services,
+        registry: Registry,
+        writer: Writer,
+        host: String,
+    ) -> Self {
+        Self {
+            store,
+            services,
+            registry,
+            writer,
+            host,
+            stopping: CancellationToken::new(),
+            grace_over: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            incarnation: watch::channel(None).0,
+            to_release: Notify::new(),
+            releases: Mutex::default(),
+            active: Mutex::default(),
+            freed: Mutex::default(),
+            next_due: watch::channel(None).0,
+        }
+    }
+
+    /// Queues these runs again, as soon as the database can be reached.
+    pub(crate) fn release(&self, leases: Vec<Lease>) {
+        if !leases.is_empty() {
+            locked(&self.releases).extend(leases);
+            self.to_release.notify_one();
+        }
+    }
+
+    pub(super) fn take_releases(&self) -> Vec<Lease> {
+        std::mem::take(&mut *locked(&self.releases))
+    }
+
+    /// Parks a run whose last entry the database refused.
+    pub(super) fn refused(&self, lease: Lease, slot: Slot) {
+        let end = End::parked("what the run returned cannot be stored");
+        let entry = Entry {
+            lease,
+            steps: Vec::new(),
+            attempt: None,
+            end: Some(end),
+        };
+        self.writer.write_last(entry, slot);
+    }
+
+    pub(super) fn after_record(&self, entries: &[Entry], recorded: &Recorded) {
+        if !recorded.freed.is_empty() {
+            locked(&self.freed).extend(recorded.freed.iter().cloned());
+        }
+        let mut changes = Vec::new();
+        for entry in entries {
+            if !recorded.written.contains_key(&entry.lease.id) {
+                continue;
+            }
+            if let Some(End {
+                state: RunState::Queued | RunState::Waiting,
+                due_at: Some(due),
+                ..
+            }) = entry.end
+            {
+                self.due_by(due);
+            }
+            changes.push(Changed {
+                tenant: entry.lease.tenant,
+                topic: "run".into(),
+                id: Some(entry.lease.id.to_string()),
+            });
+        }
+        self.store.feed().publish(changes);
+        if !recorded.freed.is_empty() || recorded.woke || recorded.requeued {
+            self.store.feed().ring();
+        }
+    }
+
+    pub(crate) fn take_freed(&self) -> Vec<FreedKey> {
+        std::mem::take(&mut *locked(&self.freed))
+    }
+
+    pub(crate) fn add_freed(&self, keys: Vec<(TenantId, String)>) {
+        locked(&self.freed).extend(keys);
+    }
+
+    /// A run is due at this time: the claimer wakes then.
+    pub(crate) fn due_by(&self, due: DateTime<Utc>) {
+        self.next_due.send_if_modified(|next| {
+            let earlier = next.is_none_or(|next| due < next);
+            if earlier {
+                *next = Some(due);
+            }
+            earlier
+        });
+    }
+
+    pub(crate) fn next_due(&self) -> watch::Receiver<Option<DateTime<Utc>>> {
+        self.next_due.subscribe()
+    }
+
+    /// Forgets the next due time if it has come; returns whether it has.
+    pub(crate) fn is_due(&self) -> bool {
+        let now = self.store.clock().now();
+        self.next_due.send_if_modified(|next| {
+            let due = next.is_some_and(|next| next <= now);
+            if due {
+                *next = None;
+            }
+            due
+        })
+    }
+
+    pub(super) fn enter(&self, active: Active) {
+        locked(&self.active).insert(active.lease.id, active);
+    }
+
+    /// Removes a run, unless a later claim of it has entered meanwhile.
+    pub(super) fn leave(&self, lease: &Lease) {
+        let mut active = locked(&self.active);
+        if active.get(&lease.id).is_some_and(|run| run.lease == *lease) {
+            active.remove(&lease.id);
+        }
+    }
+
+    /// Activations under way.
+    pub(crate) fn active_count(&self) -> usize {
+        locked(&self.active).len()
+    }
+
+    pub(super) fn cancel_active(&self, ids: &[RunId]) {
+        let active = locked(&self.active);
+        for run in ids.iter().filter_map(|id| active.get(id)) {
+            run.cancelled.cancel();
+        }
+    }
+
+    pub(super) fn unsaved_progress(&self) -> Vec<(Lease, Option<Json>, Option<Json>)> {
+        locked(&self.active)
+            .values()
+            .filter_map(|run| {
+                let (progress, counts) = run.shown.take_unsaved()?;
+                Some((run.lease, progress, counts))
+            })
+            .collect()
+    }
+}
+
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,274 @@
+//! The handle to a running engine.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::core::Core;
+use super::registry::Registry;
+use super::services::Services;
+use super::writer::{self, Writer};
+use super::{Workflow, process};
+use crate::ids::{RunId, TenantId};
+use crate::queue::{self, Slots};
+use crate::store::runs::{self, NewRun, RunState, StartOptions, Started};
+use crate::store::{Store, StoreError, Tx, signals};
+
+/// Collects what an engine runs and with what.
+pub struct EngineBuilder {
+    store: Store,
+    services: Services,
+    registry: Registry,
+    concurrency: usize,
+    grace: Duration,
+    host: String,
+}
+
+impl EngineBuilder {
+    /// Gives steps a service; the last one of a type counts.
+    #[must_use]
+    pub fn service<T: Any + Send + Sync>(mut self, service: Arc<T>) -> Self {
+        self.services.insert(service);
+        self
+    }
+
+    /// Lets this process run a workflow. Register every version of which runs are open.
+    #[must_use]
+    pub fn register<W: Workflow>(mut self) -> Self {
+        self.registry.add::<W>();
+        self
+    }
+
+    /// Activations at once; 50 unless said. At least one.
+    #[must_use]
+    pub fn concurrency(mut self, runs: usize) -> Self {
+        self.concurrency = runs.max(1);
+        self
+    }
+
+    /// How long a shutdown waits for steps under way; 20 s unless said.
+    #[must_use]
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.grace = time;
+        self
+    }
+
+    /// The machine's name, for people.
+    #[must_use]
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.host = name.into();
+        self
+    }
+
+    /// Starts working; must be called in a tokio runtime. The database may be away: the engine
+    /// waits for it.
+    pub fn start(self) -> Engine {
+        let (writer, inbox) = Writer::new();
+        let core = Arc::new(Core::new(
+            self.store,
+            self.services,
+            self.registry,
+            writer,
+            self.host,
+        ));
+        let slots = Slots::new(self.concurrency);
+        let (to, activations) = mpsc::channel(slots.all());
+        let signed_off = CancellationToken::new();
+        core.store.feed().listen(core.kill.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(writer::start(Arc::clone(&core), inbox));
+        tasks.spawn(writer::keep_releasing(Arc::clone(&core)));
+        tasks.spawn(process::keep_pulse(Arc::clone(&core)));
+        tasks.spawn(queue::claim_on(Arc::clone(&core), slots.clone(), to));
+        tasks.spawn(queue::work(
+            Arc::clone(&core),
+            activations,
+            self.concurrency,
+        ));
+        let registration = tokio::spawn(process::stay_registered(
+            Arc::clone(&core),
+            signed_off.clone(),
+        ));
+        Engine {
+            core,
+            slots,
+            grace: self.grace,
+            tasks,
+            registration,
+            signed_off,
+        }
+    }
+}
+
+/// A running engine. Dropped without [`Engine::shutdown`] it stops where it is, as if the process
+/// had been killed: others find its lock free and go on with its runs.
+pub struct Engine {
+    core: Arc<Core>,
+    slots: Slots,
+    grace: Duration,
+    /// Aborted when dropped.
+    tasks: JoinSet<()>,
+    registration: tokio::task::JoinHandle<()>,
+    signed_off: CancellationToken,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.core.kill.cancel();
+        self.registration.abort();
+    }
+}
+
+impl Engine {
+    pub fn builder(store: Store) -> EngineBuilder {
+        EngineBuilder {
+            store,
+            services: Services::default(),
+            registry: Registry::default(),
+            concurrency: 50,
+            grace: Duration::from_secs(20),
+            host: "localhost".into(),
+        }
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.core.store
+    }
+
+    /// Whether this process is registered and claims runs.
+    pub fn is_running(&self) -> bool {
+        self.core.incarnation.borrow().is_some() && !self.core.stopping.is_cancelled()
+    }
+
+    /// Activations under way.
+    pub fn active(&self) -> usize {
+        self.core.active_count()
+    }
+
+    /// Starts a run in a transaction of its own.
+    ///
+    /// # Errors
+    /// As [`runs::start`].
+    pub async fn start<W: Workflow>(
+        &self,
+        tenant: TenantId,
+        input: &W::Input,
+        options: StartOptions,
+    ) -> Result<Started, StoreError> {
+        let mut tx = self.core.store.begin(tenant).await?;
+        let started = self.start_in::<W>(&mut tx, input, options).await?;
+        tx.commit().await?;
+        Ok(started)
+    }
+
+    /// Starts a run in the caller's transaction: it exists if and only if that commits.
+    ///
+    /// # Errors
+    /// As [`runs::start`].
+    pub async fn start_in<W: Workflow>(
+        &self,
+        tx: &mut Tx,
+        input: &W::Input,
+        options: StartOptions,
+    ) -> Result<Started, StoreError> {
+        runs::start(tx, NewRun::of::<W>(input, options)?).await
+    }
+
+    /// Starts many runs in one transaction.
+    ///
+    /// # Errors
+    /// As [`runs::start_many`].
+    pub async fn start_many<W: Workflow>(
+        &self,
+        tenant: TenantId,
+        inputs: &[W::Input],
+        options: &StartOptions,
+    ) -> Result<Vec<RunId>, StoreError> {
+        let new = inputs
+            .iter()
+            .map(|input| NewRun::of::<W>(input, options.clone()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut tx = self.core.store.begin(tenant).await?;
+        let ids = runs::start_many(&mut tx, &new).await?;
+        tx.commit().await?;
+        Ok(ids)
+    }
+
+    /// Sends a signal; false when one with this name and dedupe key was sent before.
+    ///
+    /// # Errors
+    /// As [`signals::send`].
+    pub async fn signal(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        name: &str,
+        body: &(impl Serialize + Sync),
+        dedupe: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let body = serde_json::to_vec(body).map_err(StoreError::Encode)?;
+        let mut tx = self.core.store.begin(tenant).await?;
+        let sent = signals::send(&mut tx, run, name, &body, dedupe).await?;
+        tx.commit().await?;
+        Ok(sent)
+    }
+
+    /// Cancels a run; a running one stops at its next step.
+    ///
+    /// # Errors
+    /// As [`runs::cancel`].
+    pub async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<RunState, StoreError> {
+        let mut tx = self.core.store.begin(tenant).await?;
+        let state = runs::cancel(&mut tx, run).await?;
+        tx.commit().await?;
+        Ok(state)
+    }
+
+    /// Queues a failed, cancelled or parked run again.
+    ///
+    /// # Errors
+    /// As [`runs::retry`].
+    pub async fn retry(&self, tenant: TenantId, run: RunId) -> Result<(), StoreError> {
+        let mut tx = self.core.store.begin(tenant).await?;
+        runs::retry(&mut tx, run).await?;
+        tx.commit().await
+    }
+
+    /// Stops claiming, lets runs come to the end of their step for as long as the grace time, stops
+    /// and queues again those that do not, and signs off.
+    pub async fn shutdown(mut self) {
+        self.core.stopping.cancel();
+        if !self.drained(self.grace).await {
+            tracing::warn!(
+                runs = self.active(),
+                "steps still run after the time of grace"
+            );
+            self.core.grace_over.cancel();
+            self.drained(Duration::from_secs(2)).await;
+        }
+        self.signed_off.cancel();
+        let signed_off = tokio::time::timeout(Duration::from_secs(5), &mut self.registration).await;
+        if signed_off.is_err() {
+            tracing::warn!("worker process did not sign off in time");
+        }
+        self.core.kill.cancel();
+        self.tasks.shutdown().await;
+    }
+
+    /// Whether all claimed runs were dealt with in this time.
+    async fn drained(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        while !self.slots.are_free() {
+            if Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        true
+    }
+}

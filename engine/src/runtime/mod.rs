@@ -1,0 +1,99 @@
+//! Durable execution: workflows, their steps, the journal, replay, retry, timers and schedules.
+//!
+//! A [`Workflow`] is an ordinary async function over a [`Run`]. Each of its steps is journaled; when
+//! the process dies, another one calls the function again, and steps that have a journal row return
+//! what is in it instead of running. What lies outside a step may therefore run many times and must
+//! be pure.
+//!
+//! Not here: how runs are claimed and handed to workers (`queue`), SQL (`store`).
+
+mod activation;
+mod children;
+mod core;
+pub mod cron;
+mod engine;
+mod error;
+mod process;
+mod registry;
+mod retry;
+mod run;
+mod schedules;
+mod services;
+mod step_cx;
+mod writer;
+
+use std::future::Future;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) use activation::{Activation, activate};
+pub(crate) use core::{Core, Incarnation, locked};
+pub use engine::{Engine, EngineBuilder};
+pub use error::{Class, Failure, RunError, StepError};
+pub use retry::Retry;
+pub use run::{Counts, Progress, Run};
+pub use services::{MissingService, Services};
+pub use step_cx::StepCx;
+
+use crate::store::Tx;
+
+/// Code of runs. Its name and version are stored with every run and never change their meaning.
+pub trait Workflow: Send + Sync + 'static {
+    const NAME: &'static str;
+    /// Old versions stay registered while runs of them are open.
+    const VERSION: u16 = 1;
+    type Input: Serialize + DeserializeOwned + Send;
+    type Output: Serialize + DeserializeOwned + Send;
+
+    /// Runs of one tenant with the same key run one at a time: a run holds its key from its first
+    /// step until it ends, also while it sleeps or backs off. Used where no key is given at start.
+    fn key(_input: &Self::Input) -> Option<String> {
+        None
+    }
+
+    fn run(
+        cx: &mut Run,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Self::Output, RunError>> + Send;
+}
+
+/// Touches the outside world: runs at least once, so it hands on [`StepCx::idempotency_key`].
+pub trait Step: Send + Sync {
+    /// A name never changes its meaning; a new meaning is a new name.
+    const NAME: &'static str;
+    const RETRY: Retry = Retry::DEFAULT;
+    type Output: Serialize + DeserializeOwned + Send;
+
+    /// Tells repeats of one step apart: a page, a write.
+    fn key(&self) -> String {
+        String::new()
+    }
+
+    fn run(&self, cx: &StepCx) -> impl Future<Output = Result<Self::Output, StepError>> + Send;
+}
+
+/// Touches only Postgres: its effects and its checkpoint commit together, exactly once.
+pub trait TxStep: Send + Sync {
+    /// A name never changes its meaning; a new meaning is a new name.
+    const NAME: &'static str;
+    const RETRY: Retry = Retry::DEFAULT;
+    type Output: Serialize + DeserializeOwned + Send;
+
+    /// Tells repeats of one step apart: a page, a write.
+    fn key(&self) -> String {
+        String::new()
+    }
+
+    /// Runs before the transaction begins: what the step needs from elsewhere, kept in the step.
+    /// It is not journaled and may run many times; it must change nothing outside.
+    fn prepare(&self, _cx: &StepCx) -> impl Future<Output = Result<(), StepError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    fn run(
+        &self,
+        cx: &StepCx,
+        tx: &mut Tx,
+    ) -> impl Future<Output = Result<Self::Output, StepError>> + Send;
+}

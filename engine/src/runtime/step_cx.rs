@@ -1,0 +1,95 @@
+//! What a step may ask while it runs.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Workflow;
+use super::services::{MissingService, Services};
+use crate::clock::Clock;
+use crate::ids::{RunId, TenantId};
+use crate::store::runs::{NewRun, StartOptions, Started};
+use crate::store::{Store, StoreError, Tx, runs};
+
+/// One attempt of one step.
+pub struct StepCx {
+    pub(crate) tenant: TenantId,
+    pub(crate) run_id: RunId,
+    pub(crate) seq: i32,
+    pub(crate) name: &'static str,
+    pub(crate) key: String,
+    pub(crate) attempt: u32,
+    pub(crate) store: Store,
+    pub(crate) services: Services,
+    pub(crate) cancelled: CancellationToken,
+}
+
+impl StepCx {
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    pub fn run_id(&self) -> RunId {
+        self.run_id
+    }
+
+    /// The step's name and key.
+    pub fn step(&self) -> (&'static str, &str) {
+        (self.name, &self.key)
+    }
+
+    /// One for the first attempt.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The same for every attempt of this step in this run, and for no other step: give it to the
+    /// other system, so that a repeat is harmless. 36 to 46 characters of `[a-z0-9_.]`.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}.{}", self.run_id, self.seq)
+    }
+
+    pub fn clock(&self) -> &Clock {
+        self.store.clock()
+    }
+
+    /// # Errors
+    /// [`MissingService`]: the engine was built without one.
+    pub fn service<T: Any + Send + Sync>(&self) -> Result<Arc<T>, MissingService> {
+        self.services.get()
+    }
+
+    /// Cancelled when somebody wants the run to stop. A long step looks at it and returns
+    /// [`StepError::Cancelled`](super::StepError::Cancelled); one that does not is let run to its end.
+    pub fn cancelled(&self) -> &CancellationToken {
+        &self.cancelled
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// A transaction of the run's tenant, apart from the step's own.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        self.store.begin(self.tenant).await
+    }
+
+    /// Starts a run in a [`TxStep`](super::TxStep)'s transaction: it exists if the step's effects do.
+    ///
+    /// # Errors
+    /// As [`runs::start`].
+    pub async fn start_in<W: Workflow>(
+        &self,
+        tx: &mut Tx,
+        input: &W::Input,
+        options: StartOptions,
+    ) -> Result<Started, StoreError> {
+        let mut new = NewRun::of::<W>(input, options)?;
+        new.parent_id.get_or_insert(self.run_id);
+        runs::start(tx, new).await
+    }
+}

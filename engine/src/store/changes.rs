@@ -1,0 +1,78 @@
+//! What happened to entities: one row per merge, edit or resolution that changed one.
+
+use sqlx::types::Uuid;
+
+use super::{StoreError, Tx};
+use crate::ids::{ChangeId, ConnectionId, EntityId, RunId, UserId};
+use crate::provenance::Why;
+
+/// Who or what changed an entity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Actor {
+    pub connection: Option<ConnectionId>,
+    pub run: Option<RunId>,
+    pub user: Option<UserId>,
+}
+
+/// A change to log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub entity: &'static str,
+    pub entity_id: EntityId,
+    /// `merged`, `edited`, `resolved`, `normalised`, `removed`, `restored`.
+    pub kind: &'static str,
+    pub fields: Vec<FieldChange>,
+}
+
+/// One field's change.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct FieldChange {
+    pub field: String,
+    pub old: connector_sdk::Value,
+    pub new: connector_sdk::Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
+    /// The value that lost, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<connector_sdk::Value>,
+}
+
+/// Logs changes, all at the transaction's time.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn log(tx: &mut Tx, actor: Actor, changes: &[Change]) -> Result<(), StoreError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let now = tx.now();
+    let ids: Vec<Uuid> = changes.iter().map(|_| ChangeId::fresh().0).collect();
+    let kinds: Vec<&str> = changes.iter().map(|change| change.entity).collect();
+    let entities: Vec<Uuid> = changes.iter().map(|change| change.entity_id.0).collect();
+    let what: Vec<&str> = changes.iter().map(|change| change.kind).collect();
+    let fields = changes
+        .iter()
+        .map(|change| serde_json::to_string(&change.fields).map_err(StoreError::Encode))
+        .collect::<Result<Vec<_>, _>>()?;
+    sqlx::query!(
+        "
+        insert into changes
+            (id, entity, entity_id, kind, fields, at, connection_id, run_id, user_id)
+        select id, entity, entity_id, kind, fields::jsonb, $1, $2, $3, $4
+        from unnest($5::uuid[], $6::text[], $7::uuid[], $8::text[], $9::text[])
+            as change (id, entity, entity_id, kind, fields)
+        ",
+        now,
+        actor.connection.map(|id| id.0),
+        actor.run.map(|id| id.0),
+        actor.user.map(|id| id.0),
+        &ids,
+        &kinds as &[&str],
+        &entities,
+        &what as &[&str],
+        &fields,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}

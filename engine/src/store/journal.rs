@@ -1,0 +1,373 @@
+//! The group commit: what many runs did, written by a handful of statements in one transaction.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use super::activations::{FreedKey, Lease};
+use super::attempts::AttemptRow;
+use super::runs::RunState;
+use super::steps::StepRow;
+use super::{StoreError, SystemTx};
+use crate::ids::{RunId, TenantId};
+
+/// What one run did since its last write.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) lease: Lease,
+    pub(crate) steps: Vec<StepRow>,
+    pub(crate) attempt: Option<AttemptRow>,
+    /// How the activation ends; `None` while it goes on.
+    pub(crate) end: Option<End>,
+}
+
+/// The state a run goes to.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) state: RunState,
+    pub(crate) due_at: Option<DateTime<Utc>>,
+    pub(crate) output: Option<Vec<u8>>,
+    pub(crate) error: Option<Json>,
+    pub(crate) error_class: Option<&'static str>,
+    /// Failed attempts of the step that backs off.
+    pub(crate) attempt: i32,
+    pub(crate) progress: Option<Json>,
+    pub(crate) counts: Option<Json>,
+}
+
+impl End {
+    fn to(state: RunState) -> Self {
+        Self {
+            state,
+            due_at: None,
+            output: None,
+            error: None,
+            error_class: None,
+            attempt: 0,
+            progress: None,
+            counts: None,
+        }
+    }
+
+    /// To be claimed again, from `due_at` on or, without it, at once.
+    pub(crate) fn queued(due_at: Option<DateTime<Utc>>) -> Self {
+        Self {
+            due_at,
+            ..Self::to(RunState::Queued)
+        }
+    }
+
+    pub(crate) fn succeeded(output: Vec<u8>) -> Self {
+        Self {
+            output: Some(output),
+            ..Self::to(RunState::Succeeded)
+        }
+    }
+
+    /// With an error of the form `{class, message, code?, seq?}`.
+    pub(crate) fn failed(class: &'static str, error: Json) -> Self {
+        Self {
+            error: Some(error),
+            error_class: Some(class),
+            ..Self::to(RunState::Failed)
+        }
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        Self {
+            error: Some(json!({"class": "cancelled", "message": "run was cancelled"})),
+            error_class: Some("cancelled"),
+            ..Self::to(RunState::Cancelled)
+        }
+    }
+
+    pub(crate) fn parked(message: &str) -> Self {
+        Self {
+            error: Some(json!({"class": "bug", "message": message, "code": "parked"})),
+            error_class: Some("bug"),
+            ..Self::to(RunState::Parked)
+        }
+    }
+}
+
+/// What became of the entries.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    /// Runs whose entry was written, and whether somebody wants them to stop. Who is missing has
+    /// lost the lease.
+    pub(crate) written: HashMap<RunId, bool>,
+    pub(crate) freed: Vec<FreedKey>,
+    /// Parents were queued.
+    pub(crate) woke: bool,
+    /// Runs are queued that are due at once.
+    pub(crate) requeued: bool,
+}
+
+/// Writes entries of different runs. Row locks on the runs hold off a new owner until the commit.
+pub(crate) async fn record(tx: &mut SystemTx, entries: &[Entry]) -> Result<Recorded, StoreError> {
+    let mut recorded = Recorded::default();
+    let (ending, going): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.end.is_some());
+    if !going.is_empty() {
+        hold(tx, &going, &mut recorded).await?;
+    }
+    if !ending.is_empty() {
+        end(tx, &ending, &mut recorded).await?;
+    }
+    insert_steps(tx, entries, &recorded).await?;
+    insert_attempts(tx, entries, &recorded).await?;
+    Ok(recorded)
+}
+
+async fn hold(
+    tx: &mut SystemTx,
+    entries: &[&Entry],
+    recorded: &mut Recorded,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select r.id, r.cancel_requested
+        from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[])
+            as t(tenant_id, id, epoch, owner)
+        join runs r on r.tenant_id = t.tenant_id and r.id = t.id
+        where r.epoch = t.epoch and r.owner = t.owner and r.state = 'running'
+        for share of r
+        "#,
+        &entries
+            .iter()
+            .map(|entry| entry.lease.tenant.0)
+            .collect::<Vec<_>>(),
+        &entries
+            .iter()
+            .map(|entry| entry.lease.id.0)
+            .collect::<Vec<_>>(),
+        &entries
+            .iter()
+            .map(|entry| entry.lease.epoch)
+            .collect::<Vec<_>>(),
+        &entries
+            .iter()
+            .map(|entry| entry.lease.owner.0)
+            .collect::<Vec<_>>(),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let held = rows
+        .into_iter()
+        .map(|row| (RunId(row.id), row.cancel_requested));
+    recorded.written.extend(held);
+    Ok(())
+}
+
+/// A run that is to wait or sleep although somebody wants it to stop is due at once instead: its
+/// next activation ends it.
+async fn end(
+    tx: &mut SystemTx,
+    entries: &[&Entry],
+    recorded: &mut Recorded,
+) -> Result<(), StoreError> {
+    let now = tx.now();
+    let ends: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| entry.end.as_ref())
+        .collect();
+    let rows = sqlx::query!(
+        r#"
+        update runs r
+        set state = case when r.cancel_requested and t.state = 'waiting' then 'queued'
+                    else t.state end,
+            owner = null,
+            due_at = case when r.cancel_requested and t.state in ('queued', 'waiting') then $12
+                     when t.state = 'queued' then coalesce(t.due_at, r.due_at)
+                     else t.due_at end,
+            holds_key = r.holds_key and t.state in ('queued', 'waiting'),
+            output = t.output,
+            error = t.error,
+            error_class = t.error_class,
+            attempt = t.attempt,
+            progress = coalesce(t.progress, r.progress),
+            counts = coalesce(t.counts, r.counts),
+            finished_at = case when t.state in ('succeeded', 'failed', 'cancelled') then $12 end
+        from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[],
+                    $6::timestamptz[], $7::bytea[], $8::jsonb[], $9::text[], $10::jsonb[],
+                    $11::jsonb[], $13::integer[])
+            as t(tenant_id, id, epoch, owner, state, due_at, output, error, error_class, progress,
+                 counts, attempt)
+        where r.tenant_id = t.tenant_id and r.id = t.id
+          and r.epoch = t.epoch and r.owner = t.owner and r.state = 'running'
+        returning r.tenant_id, r.id, r.cancel_requested, r.state, r.due_at,
+                  case when not r.holds_key then r.key end as freed,
+                  case when r.wakes_parent then r.parent_id end as parent
+        "#,
+        &entries
+            .iter()
+            .map(|entry| entry.lease.tenant.0)
+            .collect::<Vec<_>>(),
+        &entries
+            .iter()
+            .map(|entry| entry.lease.id.0)
+            .collect::<Vec<_>>(),
+        &entries
+            .iter()
+            .map(|entry| entry.lease.epoch)
+            .collect::<Vec<_>>(),
+        &entries
+            .iter()
+            .map(|entry| entry.lease.owner.0)
+            .collect::<Vec<_>>(),
+        &ends
+            .iter()
+            .map(|end| end.state.as_str().to_owned())
+            .collect::<Vec<_>>(),
+        &ends.iter().map(|end| end.due_at).collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
+        &ends
+            .iter()
+            .map(|end| end.output.as_deref())
+            .collect::<Vec<_>>() as &[Option<&[u8]>],
+        &ends.iter().map(|end| end.error.clone()).collect::<Vec<_>>() as &[Option<Json>],
+        &ends.iter().map(|end| end.error_class).collect::<Vec<_>>() as &[Option<&str>],
+        &ends
+            .iter()
+            .map(|end| end.progress.clone())
+            .collect::<Vec<_>>() as &[Option<Json>],
+        &ends
+            .iter()
+            .map(|end| end.counts.clone())
+            .collect::<Vec<_>>() as &[Option<Json>],
+        now,
+        &ends.iter().map(|end| end.attempt).collect::<Vec<_>>(),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut parents: Vec<(TenantId, Uuid)> = Vec::new();
+    for row in rows {
+        let tenant = TenantId(row.tenant_id);
+        recorded.written.insert(RunId(row.id), row.cancel_requested);
+        recorded.freed.extend(row.freed.map(|key| (tenant, key)));
+        if row.state == "queued" && row.due_at.is_some_and(|due| due <= now) {
+            recorded.requeued = true;
+        }
+        if matches!(row.state.as_str(), "succeeded" | "failed" | "cancelled") {
+            parents.extend(row.parent.map(|parent| (tenant, parent)));
+        }
+    }
+    if !parents.is_empty() {
+        wake(tx, &parents).await?;
+        recorded.woke = true;
+    }
+    Ok(())
+}
+
+/// Queues parents whose child has ended. It touches the row whatever its state: a parent that is
+/// just going to wait is locked, and its new state is seen here once that has committed.
+async fn wake(tx: &mut SystemTx, parents: &[(TenantId, Uuid)]) -> Result<(), StoreError> {
+    let now = tx.now();
+    sqlx::query!(
+        r#"
+        update runs r
+        set state = case when r.state = 'waiting' then 'queued' else r.state end,
+            due_at = case when r.state = 'waiting' then $3 else r.due_at end
+        from (select distinct tenant_id, id
+              from unnest($1::uuid[], $2::uuid[]) as t(tenant_id, id)) as t
+        where r.tenant_id = t.tenant_id and r.id = t.id
+        "#,
+        &parents.iter().map(|parent| parent.0.0).collect::<Vec<_>>(),
+        &parents.iter().map(|parent| parent.1).collect::<Vec<_>>(),
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+async fn insert_steps(
+    tx: &mut SystemTx,
+    entries: &[Entry],
+    recorded: &Recorded,
+) -> Result<(), StoreError> {
+    let rows: Vec<(&Lease, &StepRow)> = entries
+        .iter()
+        .filter(|entry| recorded.written.contains_key(&entry.lease.id))
+        .flat_map(|entry| entry.steps.iter().map(|step| (&entry.lease, step)))
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r#"
+        insert into steps (tenant_id, run_id, seq, name, key, kind, attempt, output, error,
+                           started_at, finished_at)
+        select * from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text[],
+                             $6::text[], $7::integer[], $8::bytea[], $9::jsonb[],
+                             $10::timestamptz[], $11::timestamptz[])
+        "#,
+        &rows.iter().map(|row| row.0.tenant.0).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.0.id.0).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.1.seq).collect::<Vec<_>>(),
+        &rows.iter().map(|row| &*row.1.name).collect::<Vec<_>>() as &[&str],
+        &rows
+            .iter()
+            .map(|row| row.1.key.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        &rows.iter().map(|row| &*row.1.kind).collect::<Vec<_>>() as &[&str],
+        &rows.iter().map(|row| row.1.attempt).collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|row| row.1.output.as_deref())
+            .collect::<Vec<_>>() as &[Option<&[u8]>],
+        &rows
+            .iter()
+            .map(|row| row.1.error.clone())
+            .collect::<Vec<_>>() as &[Option<Json>],
+        &rows.iter().map(|row| row.1.started_at).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.1.finished_at).collect::<Vec<_>>(),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+async fn insert_attempts(
+    tx: &mut SystemTx,
+    entries: &[Entry],
+    recorded: &Recorded,
+) -> Result<(), StoreError> {
+    let rows: Vec<(&Lease, &AttemptRow)> = entries
+        .iter()
+        .filter(|entry| recorded.written.contains_key(&entry.lease.id))
+        .filter_map(|entry| Some((&entry.lease, entry.attempt.as_ref()?)))
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r#"
+        insert into attempts (tenant_id, run_id, seq, attempt, name, key, error, started_at,
+                              finished_at, next_at, counts)
+        select * from unnest($1::uuid[], $2::uuid[], $3::integer[], $4::integer[], $5::text[],
+                             $6::text[], $7::jsonb[], $8::timestamptz[], $9::timestamptz[],
+                             $10::timestamptz[], $11::boolean[])
+        "#,
+        &rows.iter().map(|row| row.0.tenant.0).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.0.id.0).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.1.seq).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.1.attempt).collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|row| row.1.name.clone())
+            .collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.1.key.clone()).collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|row| row.1.error.clone())
+            .collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.1.started_at).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.1.finished_at).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.1.next_at).collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
+        &rows.iter().map(|row| row.1.counts).collect::<Vec<_>>(),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}

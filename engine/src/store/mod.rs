@@ -1,0 +1,342 @@
+//! The only doors to the database. A transaction belongs to a tenant ([`Tx`]) or to the hub itself
+//! ([`SystemTx`]); there is no connection outside one, and row security does the rest.
+//!
+//! Nouns are modules of functions over `&mut Tx`, which never begin or commit.
+
+pub(crate) mod activations;
+pub mod attempts;
+pub mod changes;
+pub mod conflicts;
+pub mod connections;
+pub mod custom_fields;
+pub mod echoes;
+pub(crate) mod journal;
+pub mod keyset;
+pub mod links;
+pub mod mappings;
+pub mod plans;
+pub mod processes;
+pub mod records;
+pub mod runs;
+pub mod schedules;
+pub mod signals;
+pub mod steps;
+pub mod streams;
+pub mod writes;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+
+use crate::clock::Clock;
+use crate::feed::{Changed, Feed};
+use crate::ids::TenantId;
+
+/// What can go wrong in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("database failed")]
+    Database(#[from] sqlx::Error),
+    #[error("migration failed")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The row is not there, or belongs to another tenant.
+    #[error("{0} not found")]
+    NotFound(String),
+    /// The row moved on since the caller read it.
+    #[error("{0} was changed meanwhile")]
+    Stale(String),
+    /// A unique value is taken, or the row is in a state that forbids this.
+    #[error("{0}")]
+    Conflict(String),
+    /// A stored value does not have the shape this version writes.
+    #[error("{what} cannot be read")]
+    Corrupt {
+        what: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("value cannot be encoded")]
+    Encode(#[source] serde_json::Error),
+}
+
+impl StoreError {
+    /// A stored value that does not decode.
+    pub fn corrupt(
+        what: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Corrupt {
+            what: what.into(),
+            source: source.into(),
+        }
+    }
+
+    /// Whether the same call may succeed later: the connection was lost, the server is restarting,
+    /// or another transaction was in the way.
+    pub fn is_transient(&self) -> bool {
+        let Self::Database(error) = self else {
+            return false;
+        };
+        match error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            // Classes 08 connection, 40 rollback, 53 resources, 57 operator intervention; 55P03 lock.
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                ["08", "40", "53", "57"]
+                    .iter()
+                    .any(|class| code.starts_with(class))
+                    || code == "55P03"
+            }),
+            _ => false,
+        }
+    }
+
+    /// Whether Postgres refused a text: it stores no NUL and nothing that is not UTF-8.
+    pub fn is_bad_text(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error))
+            if matches!(error.code().as_deref(), Some("22021" | "22P05")))
+    }
+
+    /// Whether a unique index refused the row.
+    pub fn is_unique_violation(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+}
+
+/// Settings of the pool.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    pub max_connections: u32,
+    pub acquire_timeout: Duration,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 20,
+            acquire_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The database of the hub; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: PgPool,
+    clock: Clock,
+    feed: Feed,
+}
+
+/// The migrations of this build.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+impl Store {
+    /// Connects; the schema may still be old ([`Store::migrate`]).
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the address is wrong or nobody answers in time.
+    pub async fn connect(
+        url: &str,
+        options: &StoreOptions,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let connect: PgConnectOptions = url.parse()?;
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.acquire_timeout)
+            .connect_with(connect.application_name("syncline"))
+            .await?;
+        let feed = Feed::new(pool.clone());
+        Ok(Self { pool, clock, feed })
+    }
+
+    /// Brings the schema to this build's state; safe to run from several processes at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`], also when the database is ahead of this build.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(MIGRATIONS.run(&self.pool).await?)
+    }
+
+    /// Whether every migration of this build has been applied.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn is_migrated(&self) -> Result<bool, StoreError> {
+        let applied: Option<i64> =
+            sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+                .fetch_optional(&self.pool)
+                .await
+                .or_else(|error| match &error {
+                    // The table is made by the first migration run.
+                    sqlx::Error::Database(cause) if cause.code().as_deref() == Some("42P01") => {
+                        Ok(None)
+                    }
+                    _ => Err(error),
+                })?
+                .flatten();
+        let newest = MIGRATIONS.iter().map(|migration| migration.version).max();
+        Ok(applied >= newest)
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What changes, as it happens.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Closes all connections; what is under way fails.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// The pool, for what needs a connection outside a transaction: the doorbell's listener and the
+    /// death watch's session lock.
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a transaction that sees and writes the rows of `tenant` only.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn begin(&self, tenant: TenantId) -> Result<Tx, StoreError> {
+        let mut inner = self.pool.begin().await?;
+        sqlx::query(
+            "select set_config('role', 'syncline_app', true), set_config('hub.tenant', $1, true)",
+        )
+        .bind(tenant.0.to_string())
+        .execute(&mut *inner)
+        .await?;
+        Ok(Tx {
+            inner,
+            tenant,
+            now: self.clock.now(),
+            feed: self.feed.clone(),
+            after_commit: AfterCommit::default(),
+        })
+    }
+
+    /// Begins a transaction over all tenants: claims, look-ups by token, schedules.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn begin_system(&self) -> Result<SystemTx, StoreError> {
+        self.system("begin; set local role syncline_system").await
+    }
+
+    /// [`Store::begin_system`] for what may be lost in a crash of the server, such as claims and
+    /// signs of life: its commit does not wait for the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn begin_system_relaxed(&self) -> Result<SystemTx, StoreError> {
+        self.system("begin; set local role syncline_system; set local synchronous_commit = off")
+            .await
+    }
+
+    /// A system transaction that begins with these statements, sent in one go.
+    pub(crate) async fn system(&self, begin: &'static str) -> Result<SystemTx, StoreError> {
+        let inner = self.pool.begin_with(begin).await?;
+        Ok(SystemTx {
+            inner,
+            now: self.clock.now(),
+        })
+    }
+}
+
+/// A transaction of one tenant. Dropped without [`Tx::commit`] it is rolled back.
+pub struct Tx {
+    inner: Transaction<'static, Postgres>,
+    tenant: TenantId,
+    now: DateTime<Utc>,
+    feed: Feed,
+    after_commit: AfterCommit,
+}
+
+/// What others are told once a transaction has committed.
+#[derive(Default)]
+struct AfterCommit {
+    ring: bool,
+    look: bool,
+    changes: Vec<Changed>,
+}
+
+impl Tx {
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// The time of this transaction: one instant for all it writes.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// The connection, for the statements of the noun modules here and in `domain`.
+    pub fn conn(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+
+    /// Tells whoever watches, once this transaction has committed, that a thing has changed.
+    pub fn changed(&mut self, topic: &str, id: impl std::fmt::Display) {
+        self.after_commit.changes.push(Changed {
+            tenant: self.tenant,
+            topic: topic.to_owned(),
+            id: Some(id.to_string()),
+        });
+    }
+
+    /// Wakes workers, once this transaction has committed: there are runs to claim.
+    pub(crate) fn ring(&mut self) {
+        self.after_commit.ring = true;
+    }
+
+    /// Makes workers look, once this transaction has committed, whether to cancel a run.
+    pub(crate) fn look(&mut self) {
+        self.after_commit.look = true;
+    }
+
+    /// # Errors
+    /// [`StoreError::Database`]; the outcome is then unknown unless the server said otherwise.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.inner.commit().await?;
+        if self.after_commit.ring {
+            self.feed.ring();
+        }
+        if self.after_commit.look {
+            self.feed.look();
+        }
+        self.feed.publish(self.after_commit.changes);
+        Ok(())
+    }
+}
+
+/// A transaction over all tenants, for the hub's own work.
+pub struct SystemTx {
+    inner: Transaction<'static, Postgres>,
+    now: DateTime<Utc>,
+}
+
+impl SystemTx {
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// The connection, for the statements of the noun modules.
+    pub fn conn(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+
+    /// # Errors
+    /// [`StoreError::Database`]; the outcome is then unknown unless the server said otherwise.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.inner.commit().await?)
+    }
+}

@@ -1,0 +1,246 @@
+//! What is synchronised with what: enabled streams with their published mappings, and the
+//! catalogue of a kind.
+
+use std::sync::Arc;
+
+use connector_sdk::{Cursor, Stream};
+use sqlx::types::Json;
+
+use super::{StoreError, Tx};
+use crate::catalogue::{CUSTOM_PREFIX, Catalogue, Field, FieldKind};
+use crate::entity::Kind;
+use crate::ids::{ConnectionId, RunId};
+use crate::mapping::Mapping;
+
+/// An enabled stream of a connection with the mapping that is in force.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub connection: ConnectionId,
+    pub connection_name: String,
+    pub system: String,
+    pub stream: String,
+    pub entity: String,
+    pub mapping: Arc<Mapping>,
+    pub mapping_version: i32,
+    /// The system's description of the stream, where it was discovered.
+    pub description: Option<Stream>,
+    pub cursor: Option<Cursor>,
+    pub phase: Phase,
+}
+
+/// How far reading a stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Never,
+    Full,
+    Incremental,
+}
+
+impl Phase {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Full => "full",
+            Self::Incremental => "incremental",
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, StoreError> {
+        match text {
+            "never" => Ok(Self::Never),
+            "full" => Ok(Self::Full),
+            "incremental" => Ok(Self::Incremental),
+            other => Err(StoreError::corrupt("phase of a stream", other.to_owned())),
+        }
+    }
+}
+
+/// A row of the statement both look-ups share.
+struct PlanRow {
+    connection_id: sqlx::types::Uuid,
+    connection_name: String,
+    system: String,
+    stream: String,
+    entity: String,
+    cursor: Option<String>,
+    phase: String,
+    version: i32,
+    body: String,
+    description: Option<Json<Stream>>,
+}
+
+fn plan(row: PlanRow) -> Result<Plan, StoreError> {
+    let mapping = Mapping::parse(&row.body).map_err(|errors| {
+        StoreError::corrupt(
+            format!("published mapping of {}", row.stream),
+            errors.to_string(),
+        )
+    })?;
+    let description = row.description.map(|json| json.0);
+    // Rows that need a field which this org does not have do not apply.
+    let mapping = match &description {
+        Some(stream) => mapping.fitted(stream),
+        None => mapping,
+    };
+    Ok(Plan {
+        connection: ConnectionId(row.connection_id),
+        connection_name: row.connection_name,
+        system: row.system,
+        stream: row.stream,
+        entity: row.entity,
+        mapping: Arc::new(mapping),
+        mapping_version: row.version,
+        description,
+        cursor: row.cursor.map(Cursor),
+        phase: Phase::read(&row.phase)?,
+    })
+}
+
+/// The plan of one stream, if it is enabled and its mapping is published.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn of_stream(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+) -> Result<Option<Plan>, StoreError> {
+    sqlx::query_as!(
+        PlanRow,
+        r#"
+        select s.connection_id, c.name as connection_name, c.system, s.stream, s.entity, s.cursor,
+               s.phase, v.version, v.body, s.description as "description: Json<Stream>"
+        from streams s
+        join connections c on c.tenant_id = s.tenant_id and c.id = s.connection_id
+        join mappings m
+          on m.tenant_id = s.tenant_id
+         and m.connection_id = s.connection_id
+         and m.stream = s.stream
+        join mapping_versions v
+          on v.tenant_id = m.tenant_id and v.mapping_id = m.id and v.version = m.published_version
+        where s.connection_id = $1 and s.stream = $2 and s.enabled
+        "#,
+        connection.0,
+        stream,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .map(plan)
+    .transpose()
+}
+
+/// The plans of all streams that hold this kind of entity, by connection's age.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn of_entity(tx: &mut Tx, entity: &str) -> Result<Vec<Plan>, StoreError> {
+    sqlx::query_as!(
+        PlanRow,
+        r#"
+        select s.connection_id, c.name as connection_name, c.system, s.stream, s.entity, s.cursor,
+               s.phase, v.version, v.body, s.description as "description: Json<Stream>"
+        from streams s
+        join connections c on c.tenant_id = s.tenant_id and c.id = s.connection_id
+        join mappings m
+          on m.tenant_id = s.tenant_id
+         and m.connection_id = s.connection_id
+         and m.stream = s.stream
+        join mapping_versions v
+          on v.tenant_id = m.tenant_id and v.mapping_id = m.id and v.version = m.published_version
+        where s.entity = $1 and s.enabled
+        order by c.created_at, c.id, s.stream
+        "#,
+        entity,
+    )
+    .fetch_all(tx.conn())
+    .await?
+    .into_iter()
+    .map(plan)
+    .collect()
+}
+
+/// Moves a stream's cursor over an applied page.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn advance(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    cursor: Option<&Cursor>,
+    phase: Phase,
+    run: RunId,
+) -> Result<(), StoreError> {
+    let now = tx.now();
+    sqlx::query!(
+        "
+        update streams
+        set cursor = $3, phase = $4, last_run_id = $5, last_read_at = $6
+        where connection_id = $1 and stream = $2
+        ",
+        connection.0,
+        stream,
+        cursor.map(|cursor| cursor.0.as_str()),
+        phase.as_str(),
+        run.0,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The fields of a kind: the built-in ones and this tenant's own.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn catalogue(tx: &mut Tx, kind: &Kind) -> Result<Catalogue, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select key, label, kind, scale, choices as "choices: Json<Vec<String>>"
+        from custom_fields
+        where entity = $1
+        order by created_at, key
+        "#,
+        kind.name,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let custom = rows
+        .into_iter()
+        .map(|row| {
+            let field_kind: FieldKind = serde_json::from_value(row.kind.into())
+                .map_err(|error| StoreError::corrupt("kind of a custom field", error))?;
+            let mut field =
+                Field::new(format!("{CUSTOM_PREFIX}{}", row.key), row.label, field_kind);
+            field.scale = row.scale.and_then(|scale| u32::try_from(scale).ok());
+            field.choices = row.choices.0;
+            Ok(field)
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    Catalogue::of(kind.name, kind.fields(), custom)
+        .map_err(|error| StoreError::corrupt("catalogue", error))
+}
+
+/// Names of the enabled streams of a connection.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn streams(tx: &mut Tx, connection: ConnectionId) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "
+        select s.stream
+        from streams s
+        join mappings m
+          on m.tenant_id = s.tenant_id
+         and m.connection_id = s.connection_id
+         and m.stream = s.stream
+        where s.connection_id = $1 and s.enabled and m.published_version is not null
+        order by s.stream
+        ",
+        connection.0,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}

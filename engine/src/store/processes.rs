@@ -1,0 +1,154 @@
+//! Processes of the hub, by incarnation: who lives, who has died.
+//!
+//! A process holds a session lock for as long as it lives; the server lets it go within
+//! milliseconds of the process's end. The sign of life covers what a lock cannot see: a cut network,
+//! a pooler. Times here are the server's, because those of several machines are compared.
+
+use chrono::{DateTime, Utc};
+
+use super::activations;
+use super::{StoreError, SystemTx, Tx};
+use crate::ids::{ProcessId, RunId};
+
+/// A process without a sign of life for this long has died. Seconds.
+const SILENCE: f64 = 15.0;
+
+/// A process that has registered.
+#[derive(Clone, Debug)]
+pub struct ProcessRow {
+    pub id: ProcessId,
+    pub host: String,
+    pub started_at: DateTime<Utc>,
+    pub seen_at: DateTime<Utc>,
+}
+
+/// The processes with a recent sign of life, oldest first.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn alive(tx: &mut Tx) -> Result<Vec<ProcessRow>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select id, host, started_at, seen_at
+        from processes
+        where seen_at > clock_timestamp() - make_interval(secs => $1)
+        order by started_at
+        "#,
+        SILENCE
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| ProcessRow {
+            id: ProcessId(row.id),
+            host: row.host,
+            started_at: row.started_at,
+            seen_at: row.seen_at,
+        })
+        .collect())
+}
+
+/// Enters this process, which holds the session lock `lock_key` already.
+pub(crate) async fn register(
+    tx: &mut SystemTx,
+    id: ProcessId,
+    host: &str,
+    lock_key: i64,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        insert into processes (id, host, lock_key, started_at, seen_at)
+        values ($1, $2, $3, clock_timestamp(), clock_timestamp())
+        "#,
+        id.0,
+        host,
+        lock_key
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// What a look at the database tells a process, once a second.
+#[derive(Debug)]
+pub(crate) struct Pulse {
+    /// False when the others have buried this process.
+    pub(crate) alive: bool,
+    /// Other processes whose lock is free or who have been silent for long. The locks are taken
+    /// until the end of the transaction, so that one of us buries them.
+    pub(crate) dead: Vec<ProcessId>,
+    /// Our running runs that somebody wants to stop.
+    pub(crate) cancelled: Vec<RunId>,
+    /// When the first queued run is due; in the past when some could be claimed now.
+    pub(crate) next_due: Option<DateTime<Utc>>,
+    /// When the first waiting run has waited long enough.
+    pub(crate) next_wait: Option<DateTime<Utc>>,
+    pub(crate) next_schedule: Option<DateTime<Utc>>,
+    /// Runs wait for their key.
+    pub(crate) behind: bool,
+}
+
+/// Gives a sign of life and looks around.
+pub(crate) async fn pulse(tx: &mut SystemTx, me: ProcessId) -> Result<Pulse, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        with recursive beat as (
+            update processes set seen_at = clock_timestamp() where id = $1 returning id
+        ), levels(priority) as (
+            (select priority from runs
+             where state = 'queued' and not behind
+             order by priority desc limit 1)
+            union all
+            select (select r.priority from runs r
+                    where r.state = 'queued' and not r.behind and r.priority < l.priority
+                    order by r.priority desc limit 1)
+            from levels l
+            where l.priority is not null
+        )
+        select exists (select from beat) as "alive!",
+               array(select id from processes
+                     where id <> $1
+                       and (pg_try_advisory_xact_lock(lock_key)
+                            or seen_at < clock_timestamp() - make_interval(secs => $2)))
+                   as "dead!",
+               array(select id from runs
+                     where owner = $1 and state = 'running' and cancel_requested)
+                   as "cancelled!",
+               (select min((select r.due_at from runs r
+                            where r.state = 'queued' and not r.behind
+                              and r.priority = l.priority
+                            order by r.due_at limit 1))
+                from levels l
+                where l.priority is not null) as next_due,
+               (select due_at from runs
+                where state = 'waiting' and due_at is not null
+                order by due_at limit 1) as next_wait,
+               (select next_at from schedules
+                where not paused and next_at is not null
+                order by next_at limit 1) as next_schedule,
+               exists (select from runs where state = 'queued' and behind) as "behind!"
+        "#,
+        me.0,
+        SILENCE,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(Pulse {
+        alive: row.alive,
+        dead: row.dead.into_iter().map(ProcessId).collect(),
+        cancelled: row.cancelled.into_iter().map(RunId).collect(),
+        next_due: row.next_due,
+        next_wait: row.next_wait,
+        next_schedule: row.next_schedule,
+        behind: row.behind,
+    })
+}
+
+/// Removes a process and queues its runs again; returns how many.
+pub(crate) async fn bury(tx: &mut SystemTx, id: ProcessId) -> Result<u64, StoreError> {
+    sqlx::query!("delete from processes where id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
+    activations::release_all(tx, id).await
+}

@@ -1,0 +1,403 @@
+//! The outbox: what is owed to systems. Rows are intents; values are read when they are sent.
+
+use chrono::{DateTime, Utc};
+use sqlx::types::Uuid;
+
+use super::{StoreError, Tx};
+use crate::ids::{ConnectionId, EntityId, RunId, UserId, WriteId};
+use crate::mapping::Values;
+
+/// What to do to the record of an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// Create it or bring the named fields to the core's values.
+    Upsert,
+    Delete,
+}
+
+impl Op {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Upsert => "upsert",
+            Self::Delete => "delete",
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, StoreError> {
+        match text {
+            "upsert" => Ok(Self::Upsert),
+            "delete" => Ok(Self::Delete),
+            other => Err(StoreError::corrupt(
+                "operation of a write",
+                other.to_owned(),
+            )),
+        }
+    }
+}
+
+/// An intent to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    pub connection: ConnectionId,
+    pub stream: String,
+    pub entity: &'static str,
+    pub entity_id: EntityId,
+    pub op: Op,
+    /// Core fields to bring over.
+    pub fields: Vec<String>,
+}
+
+/// Who caused a write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cause {
+    pub run: Option<RunId>,
+    pub user: Option<UserId>,
+}
+
+/// A write that was claimed and is to be sent.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub id: WriteId,
+    pub entity_id: EntityId,
+    pub op: Op,
+    pub fields: Vec<String>,
+    pub attempt: i32,
+    pub look_first: bool,
+}
+
+/// Adds intents. One that is still pending for the same entity and place takes the fields over.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn enqueue(tx: &mut Tx, intents: &[Intent], cause: Cause) -> Result<(), StoreError> {
+    if intents.is_empty() {
+        return Ok(());
+    }
+    let now = tx.now();
+    let ids: Vec<Uuid> = intents.iter().map(|_| WriteId::fresh().0).collect();
+    let connections: Vec<Uuid> = intents.iter().map(|intent| intent.connection.0).collect();
+    let streams: Vec<&str> = intents
+        .iter()
+        .map(|intent| intent.stream.as_str())
+        .collect();
+    let kinds: Vec<&str> = intents.iter().map(|intent| intent.entity).collect();
+    let entities: Vec<Uuid> = intents.iter().map(|intent| intent.entity_id.0).collect();
+    let ops: Vec<&str> = intents.iter().map(|intent| intent.op.as_str()).collect();
+    let fields: Vec<String> = intents
+        .iter()
+        .map(|intent| intent.fields.join("\n"))
+        .collect();
+    sqlx::query!(
+        "
+        insert into writes
+            (id, connection_id, stream, entity, entity_id, op, fields, state, due_at,
+             cause_run_id, cause_user_id, created_at)
+        select id, connection_id, stream, entity, entity_id, op,
+               string_to_array(fields, chr(10)), 'pending', $1, $2, $3, $1
+        from unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::uuid[], $9::text[],
+                    $10::text[])
+            as intent (id, connection_id, stream, entity, entity_id, op, fields)
+        on conflict (tenant_id, connection_id, stream, entity_id) where state = 'pending'
+        do update
+        set op = excluded.op,
+            fields = array(
+                select distinct unnest(writes.fields || excluded.fields) order by 1
+            ),
+            cause_run_id = excluded.cause_run_id,
+            cause_user_id = excluded.cause_user_id
+        ",
+        now,
+        cause.run.map(|id| id.0),
+        cause.user.map(|id| id.0),
+        &ids,
+        &connections,
+        &streams as &[&str],
+        &kinds as &[&str],
+        &entities,
+        &ops as &[&str],
+        &fields,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Keys of the linked records that the oldest due writes of one stream are about: what to look at
+/// before they are claimed.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn due_keys(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    limit: i64,
+) -> Result<Vec<String>, StoreError> {
+    let now = tx.now();
+    Ok(sqlx::query_scalar!(
+        "
+        select records.key
+        from (
+            select entity_id
+            from writes
+            where connection_id = $1 and stream = $2 and state = 'pending' and due_at <= $3
+            order by due_at, id
+            limit $4
+        ) as due
+        join records
+          on records.entity_id = due.entity_id
+         and records.connection_id = $1
+         and records.stream = $2
+         and records.removed_at is null
+        order by records.key
+        ",
+        connection.0,
+        stream,
+        now,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// Claims the oldest due writes of one stream for `run`.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn claim(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    run: RunId,
+    limit: i64,
+) -> Result<Vec<Claimed>, StoreError> {
+    let now = tx.now();
+    let rows = sqlx::query!(
+        "
+        update writes
+        set state = 'sending', attempt = attempt + 1, run_id = $4, sent_at = $3
+        where state = 'pending'
+          and id = any(array(
+              select id
+              from writes
+              where connection_id = $1 and stream = $2 and state = 'pending' and due_at <= $3
+              order by due_at, id
+              limit $5
+              for update skip locked
+          ))
+        returning id, entity_id, op, fields, attempt, look_first
+        ",
+        connection.0,
+        stream,
+        now,
+        run.0,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Claimed {
+                id: WriteId(row.id),
+                entity_id: EntityId(row.entity_id),
+                op: Op::read(&row.op)?,
+                fields: row.fields,
+                attempt: row.attempt,
+                look_first: row.look_first,
+            })
+        })
+        .collect()
+}
+
+/// Writes that another run claimed and never settled, because it was killed or failed in between:
+/// back to pending, to be looked up first.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn adopt(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    run: RunId,
+) -> Result<u64, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "
+        select id
+        from writes
+        where connection_id = $1 and stream = $2 and state = 'sending' and run_id <> $3
+        ",
+        connection.0,
+        stream,
+        run.0,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let again: Vec<Again> = ids
+        .into_iter()
+        .map(|id| Again {
+            id: WriteId(id),
+            due_at: tx.now(),
+            look_first: true,
+            error: None,
+        })
+        .collect();
+    requeue(tx, &again).await?;
+    Ok(again.len() as u64)
+}
+
+/// Records what is being sent.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn note_sent(tx: &mut Tx, sent: &[(WriteId, Values)]) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = sent.iter().map(|(id, _)| id.0).collect();
+    let values = sent
+        .iter()
+        .map(|(_, values)| serde_json::to_string(values).map_err(StoreError::Encode))
+        .collect::<Result<Vec<_>, _>>()?;
+    sqlx::query!(
+        "
+        update writes
+        set sent = row.sent::jsonb
+        from unnest($1::uuid[], $2::text[]) as row (id, sent)
+        where writes.id = row.id
+        ",
+        &ids,
+        &values,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Ends writes: settled, or failed for good with the reason.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn finish(
+    tx: &mut Tx,
+    ended: &[(WriteId, Option<serde_json::Value>)],
+) -> Result<(), StoreError> {
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let now = tx.now();
+    let ids: Vec<Uuid> = ended.iter().map(|(id, _)| id.0).collect();
+    let errors: Vec<Option<String>> = ended
+        .iter()
+        .map(|(_, error)| error.as_ref().map(ToString::to_string))
+        .collect();
+    sqlx::query!(
+        "
+        update writes
+        set state = case when row.error is null then 'settled' else 'failed' end,
+            error = row.error::jsonb,
+            settled_at = $1
+        from unnest($2::uuid[], $3::text[]) as row (id, error)
+        where writes.id = row.id and writes.state = 'sending'
+        ",
+        now,
+        &ids,
+        &errors as &[Option<String>],
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// A write to try again later.
+#[derive(Clone, Debug)]
+pub struct Again {
+    pub id: WriteId,
+    pub due_at: DateTime<Utc>,
+    /// It may have taken effect: look before a create is repeated.
+    pub look_first: bool,
+    pub error: Option<serde_json::Value>,
+}
+
+/// Back to pending. Where a newer intent for the same record is pending already, that one takes
+/// the fields over and this one ends as superseded.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn requeue(tx: &mut Tx, again: &[Again]) -> Result<(), StoreError> {
+    if again.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = again.iter().map(|row| row.id.0).collect();
+    let due: Vec<DateTime<Utc>> = again.iter().map(|row| row.due_at).collect();
+    let look: Vec<bool> = again.iter().map(|row| row.look_first).collect();
+    let errors: Vec<Option<String>> = again
+        .iter()
+        .map(|row| row.error.as_ref().map(ToString::to_string))
+        .collect();
+    sqlx::query!(
+        "
+        update writes newer
+        set fields = array(select distinct unnest(newer.fields || older.fields) order by 1),
+            look_first = newer.look_first or row.look_first
+        from writes older
+        join unnest($1::uuid[], $2::boolean[]) as row (id, look_first) on row.id = older.id
+        where newer.state = 'pending'
+          and newer.connection_id = older.connection_id
+          and newer.stream = older.stream
+          and newer.entity_id = older.entity_id
+        ",
+        &ids,
+        &look,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "
+        update writes
+        set state = case
+                when exists (
+                    select 1
+                    from writes newer
+                    where newer.state = 'pending'
+                      and newer.connection_id = writes.connection_id
+                      and newer.stream = writes.stream
+                      and newer.entity_id = writes.entity_id
+                ) then 'superseded'
+                else 'pending'
+            end,
+            due_at = row.due_at,
+            look_first = writes.look_first or row.look_first,
+            error = coalesce(row.error::jsonb, writes.error)
+        from unnest($1::uuid[], $2::timestamptz[], $3::boolean[], $4::text[])
+            as row (id, due_at, look_first, error)
+        where writes.id = row.id and writes.state = 'sending'
+        ",
+        &ids,
+        &due,
+        &look,
+        &errors as &[Option<String>],
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// When the next pending write of a stream is due.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn next_due(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "
+        select min(due_at)
+        from writes
+        where connection_id = $1 and stream = $2 and state = 'pending'
+        ",
+        connection.0,
+        stream,
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}

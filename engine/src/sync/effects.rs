@@ -1,0 +1,290 @@
+//! Everything a transaction will write about one kind of entity, gathered in memory and stored in
+//! one statement per table.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::context::{Neighbourhood, Stream, SyncError};
+use crate::entity::Entity;
+use crate::ids::{ConnectionId, EntityId};
+use crate::merge::{Decision, Merged, Rules};
+use crate::provenance::{By, Origin, Why};
+use crate::store::changes::{self, Actor, Change, FieldChange};
+use crate::store::conflicts::{self, Opened, Sides};
+use crate::store::writes::{self, Cause, Intent, Op};
+use crate::store::{Tx, echoes, records};
+
+/// Changes to entities and what they owe to systems.
+#[derive(Default)]
+pub(super) struct Effects {
+    /// Entities to store, in the order they were touched.
+    entities: Vec<Entity>,
+    touched: HashMap<EntityId, usize>,
+    changes: Vec<Change>,
+    /// Core fields that changed, to be passed on to other systems.
+    moved: BTreeMap<EntityId, BTreeSet<String>>,
+    intents: Vec<Intent>,
+}
+
+/// What storing a page or an edit did, beyond the rows it came for.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    /// Streams that now have writes pending.
+    pub(super) owed: BTreeSet<(ConnectionId, String)>,
+}
+
+impl Effects {
+    /// Applies a merge's field changes to the entity, with their origins.
+    pub(super) fn change(
+        entity: &mut Entity,
+        rules: &Rules,
+        merged: &Merged,
+        at: chrono::DateTime<chrono::Utc>,
+        by: By,
+    ) -> Vec<FieldChange> {
+        let is_new = entity.version == 0;
+        let mut log = Vec::new();
+        let mut origins: Vec<(*const Decision, Origin)> = Vec::new();
+        for change in &merged.changes {
+            let decision = merged.decision(rules, &change.field);
+            let place = decision.map_or(std::ptr::null(), std::ptr::from_ref);
+            let known = origins.iter().position(|(known, _)| *known == place);
+            let origin = known.unwrap_or_else(|| {
+                let why = decision.map(|decision| Why {
+                    rule: decision.rule.clone(),
+                    winner: decision.winner,
+                });
+                origins.push((place, Origin { at, by, why }));
+                origins.len() - 1
+            });
+            entity.provenance.set(&change.field, &origins[origin].1);
+            if change.new.is_null() {
+                entity.values.remove(&*change.field);
+            } else {
+                entity
+                    .values
+                    .insert(change.field.to_string(), change.new.clone());
+            }
+            if !is_new {
+                log.push(FieldChange {
+                    field: change.field.to_string(),
+                    old: change.old.clone(),
+                    new: change.new.clone(),
+                    why: origins[origin].1.why.clone(),
+                    lost: decision.and_then(|decision| decision.lost.get(&change.field).cloned()),
+                });
+            }
+        }
+        log
+    }
+
+    /// Values that lost although nothing changed here: the core stood, and says against what.
+    pub(super) fn losses(merged: &Merged) -> Vec<FieldChange> {
+        let changed: BTreeSet<&str> = merged.changes.iter().map(|change| &*change.field).collect();
+        let mut log = Vec::new();
+        for decision in &merged.decisions {
+            for (field, lost) in &decision.lost {
+                if !changed.contains(&**field) {
+                    log.push(FieldChange {
+                        field: field.to_string(),
+                        old: connector_sdk::Value::Null,
+                        new: connector_sdk::Value::Null,
+                        why: Some(Why {
+                            rule: decision.rule.clone(),
+                            winner: decision.winner,
+                        }),
+                        lost: Some(lost.clone()),
+                    });
+                }
+            }
+        }
+        log
+    }
+
+    /// Takes an entity over for storing; `moved` are the fields other systems should hear of.
+    pub(super) fn touch(&mut self, mut entity: Entity, moved: BTreeSet<String>) {
+        entity.provenance.compact();
+        if !moved.is_empty() {
+            self.moved.entry(entity.id).or_default().extend(moved);
+        }
+        match self.touched.get(&entity.id) {
+            Some(&at) => self.entities[at] = entity,
+            None => {
+                self.touched.insert(entity.id, self.entities.len());
+                self.entities.push(entity);
+            }
+        }
+    }
+
+    pub(super) fn log(&mut self, change: Change) {
+        if !change.fields.is_empty() || change.kind != "merged" {
+            self.changes.push(change);
+        }
+    }
+
+    /// Owes a system the named fields of an entity.
+    pub(super) fn owe(
+        &mut self,
+        stream: &Stream,
+        entity: &'static str,
+        entity_id: EntityId,
+        fields: impl IntoIterator<Item = String>,
+    ) {
+        self.intents.push(Intent {
+            connection: stream.plan.connection,
+            stream: stream.plan.stream.clone(),
+            entity,
+            entity_id,
+            op: Op::Upsert,
+            fields: fields.into_iter().collect(),
+        });
+    }
+
+    /// Stores everything. Fields that moved are owed to every linked stream that writes them,
+    /// other than `source`, whose own debt is among the intents already.
+    pub(super) async fn store(
+        mut self,
+        tx: &mut Tx,
+        around: &Neighbourhood,
+        source: Option<(ConnectionId, &str)>,
+        actor: Actor,
+    ) -> Result<Stored, SyncError> {
+        self.pass_on(tx, around, source).await?;
+        around.kind.save(tx, &self.entities).await?;
+        changes::log(tx, actor, &self.changes).await?;
+        let cause = Cause {
+            run: actor.run,
+            user: actor.user,
+        };
+        writes::enqueue(tx, &self.intents, cause).await?;
+        let owed = self
+            .intents
+            .into_iter()
+            .map(|intent| (intent.connection, intent.stream));
+        Ok(Stored {
+            owed: owed.collect(),
+        })
+    }
+
+    async fn pass_on(
+        &mut self,
+        tx: &mut Tx,
+        around: &Neighbourhood,
+        source: Option<(ConnectionId, &str)>,
+    ) -> Result<(), SyncError> {
+        let is_source =
+            |stream: &Stream| source.is_some_and(|(connection, name)| stream.is(connection, name));
+        let others: Vec<&Stream> = around
+            .streams
+            .iter()
+            .filter(|stream| !is_source(stream))
+            .collect();
+        if others.is_empty() || self.moved.is_empty() {
+            return Ok(());
+        }
+        let moved: Vec<EntityId> = self.moved.keys().copied().collect();
+        for link in records::links(tx, &moved).await? {
+            let Some(stream) = others
+                .iter()
+                .find(|stream| stream.is(link.connection, &link.stream))
+            else {
+                continue;
+            };
+            let fields: Vec<String> = self.moved[&link.entity_id]
+                .iter()
+                .filter(|field| writes_field(&stream.rules, field))
+                .cloned()
+                .collect();
+            if !fields.is_empty() {
+                self.owe(stream, around.kind.name, link.entity_id, fields);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a stream is given this core field.
+pub(super) fn writes_field(rules: &Rules, field: &str) -> bool {
+    rules
+        .group_of(field)
+        .is_some_and(|group| group.direction.writes())
+}
+
+/// What merges with one stream's records leave beside the entities.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) conflicts: Vec<Opened>,
+    pub(super) agreed: Vec<(EntityId, String)>,
+    pub(super) seen: Vec<(EntityId, String, crate::catalogue::Fingerprint)>,
+}
+
+impl Beside {
+    /// Takes over the conflicts and echoes of a merge. `open` are the groups of the entity that
+    /// have an open conflict: those no longer in conflict have come to agree.
+    pub(super) fn note(
+        &mut self,
+        entity: &'static str,
+        entity_id: EntityId,
+        record_key: &str,
+        merged: &Merged,
+        echoes: &[crate::merge::Echo],
+        open: &[String],
+    ) {
+        let groups: BTreeSet<&str> = merged
+            .conflicts
+            .iter()
+            .map(|conflict| &*conflict.group)
+            .collect();
+        self.agreed.extend(
+            open.iter()
+                .filter(|group| !groups.contains(group.as_str()))
+                .map(|group| (entity_id, group.clone())),
+        );
+        for conflict in &merged.conflicts {
+            let sides = conflict.fields.iter().map(|field| {
+                let sides = Sides {
+                    base: field.base.clone(),
+                    core: field.core.clone(),
+                    remote: field.remote.clone(),
+                };
+                (field.field.to_string(), sides)
+            });
+            self.conflicts.push(Opened {
+                entity,
+                entity_id,
+                record_key: record_key.to_owned(),
+                group: conflict.group.to_string(),
+                kind: "edit",
+                fields: sides.collect(),
+            });
+        }
+        for &place in merged.consumed.iter().chain(&merged.retired) {
+            if let Some(echo) = echoes.get(place) {
+                self.seen.push((entity_id, echo.field.clone(), echo.value));
+            }
+        }
+    }
+
+    pub(super) async fn store(
+        self,
+        tx: &mut Tx,
+        connection: ConnectionId,
+        stream: &str,
+        run: Option<crate::ids::RunId>,
+    ) -> Result<(), SyncError> {
+        conflicts::open(tx, connection, stream, run, &self.conflicts).await?;
+        conflicts::settle(tx, connection, stream, &self.agreed).await?;
+        echoes::consume(tx, connection, &self.seen).await?;
+        Ok(())
+    }
+}
+
+/// Names of the fields a merge changed.
+pub(super) fn changed(merged: &Merged) -> BTreeSet<String> {
+    let name = |field: &Arc<str>| field.to_string();
+    merged
+        .changes
+        .iter()
+        .map(|change| name(&change.field))
+        .collect()
+}

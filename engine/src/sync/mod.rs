@@ -1,0 +1,13 @@
+//! What the pure middle decided, made durable: pages that come in ([`page`]), edits and answers of
+//! people ([`edit`]), writes that go out ([`outbox`]).
+//!
+//! Each function works in the caller's transaction, in a handful of set-based statements however
+//! many records it is given, and neither begins nor commits. No network here.
+
+mod context;
+pub mod edit;
+mod effects;
+pub mod outbox;
+pub mod page;
+
+pub use context::SyncError;

@@ -1,0 +1,532 @@
+//! A page is a unit: all its records are mapped and merged in memory, then everything they cause
+//! is stored together with the cursor, in a handful of set-based statements.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use connector_sdk::{Change, Cursor, Record, Tombstone};
+use serde::{Deserialize, Serialize};
+
+use super::context::{Neighbourhood, Stream, SyncError, merge_context};
+use super::effects::{Beside, Effects, changed};
+use crate::entity::{CoreTables, Entity};
+use crate::ids::{ConnectionId, EntityId, RunId};
+use crate::mapping::Patch;
+use crate::merge::{self, DeleteInput, Deletion, MergeInput, Merged};
+use crate::provenance::By;
+use crate::store::changes::{Actor, Change as Logged};
+use crate::store::conflicts::{self, Opened, Sides};
+use crate::store::plans::{self, Phase};
+use crate::store::records::{self, Linked, Place, Row, Unresolved};
+use crate::store::{Tx, echoes};
+
+/// A page to apply.
+#[derive(Debug)]
+pub struct Page {
+    pub connection: ConnectionId,
+    pub stream: String,
+    pub run: RunId,
+    pub changes: Vec<Change>,
+    /// Where the stream stands once this page is applied; `None` leaves it where it is.
+    pub cursor: Option<(Cursor, Phase)>,
+}
+
+/// What became of the records of a page, or of many.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub read: u64,
+    pub created: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+    pub deleted: u64,
+    pub conflicts: u64,
+    /// Records of which at least one field could not be taken over.
+    pub failed: u64,
+}
+
+impl Counts {
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.created += other.created;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.deleted += other.deleted;
+        self.conflicts += other.conflicts;
+        self.failed += other.failed;
+    }
+}
+
+/// What applying a page did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    pub counts: Counts,
+    /// Streams that now have writes pending: somebody should push them.
+    pub owed: BTreeSet<(ConnectionId, String)>,
+}
+
+/// Applies a page. Repeating it changes nothing.
+///
+/// # Errors
+/// [`SyncError`].
+pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Applied, SyncError> {
+    let plan = plans::of_stream(tx, page.connection, &page.stream).await?;
+    let Some(entity) = plan.map(|plan| plan.entity) else {
+        return Err(SyncError::NotEnabled {
+            stream: page.stream,
+        });
+    };
+    let needed = Some((page.connection, page.stream.as_str()));
+    let around = Neighbourhood::of(tx, tables, &entity, needed).await?;
+    let stream = around.stream(page.connection, &page.stream)?;
+    let mut pass = Pass::new(&around, stream, page.run);
+    pass.counts.read = page.changes.len() as u64;
+    let (records, tombstones) = newest(page.changes);
+    let keys: Vec<String> = records
+        .iter()
+        .map(|record| record.key.clone())
+        .chain(tombstones.iter().map(|tombstone| tombstone.key.clone()))
+        .collect();
+    let linked = if keys.is_empty() {
+        HashMap::new()
+    } else {
+        records::by_keys(tx, page.connection, &page.stream, &keys).await?
+    };
+    let mut incoming = pass.map(records, &linked)?;
+    pass.resolve_references(tx, &mut incoming).await?;
+    let gone: Vec<(&Tombstone, &Linked)> = tombstones
+        .iter()
+        .filter_map(|tombstone| Some((tombstone, linked.get(&tombstone.key)?)))
+        .filter(|(_, linked)| !linked.removed)
+        .collect();
+    pass.load(tx, &mut incoming, &gone).await?;
+    for record in incoming {
+        pass.merge(record, tx.now());
+    }
+    for (tombstone, linked) in gone {
+        pass.remove(tombstone, linked, tx.now());
+    }
+    pass.store(tx, page.cursor).await
+}
+
+/// The last change of each record in the page; earlier ones are behind it.
+fn newest(changes: Vec<Change>) -> (Vec<Record>, Vec<Tombstone>) {
+    let mut last: HashMap<String, usize> = HashMap::with_capacity(changes.len());
+    for (at, change) in changes.iter().enumerate() {
+        last.insert(change.key().to_owned(), at);
+    }
+    let (mut records, mut tombstones) = (Vec::new(), Vec::new());
+    for (at, change) in changes.into_iter().enumerate() {
+        if last.get(change.key()) != Some(&at) {
+            continue;
+        }
+        match change {
+            Change::Upsert(record) => records.push(record),
+            Change::Delete(tombstone) => tombstones.push(tombstone),
+        }
+    }
+    (records, tombstones)
+}
+
+/// A record on its way through.
+struct Incoming {
+    patch: Patch,
+    raw: String,
+    content_hash: Vec<u8>,
+    linked: Option<Linked>,
+    /// The entity that the record itself names as its own, by the hub's id.
+    named: Option<EntityId>,
+    unresolved: Option<Unresolved>,
+}
+
+/// One page being worked on.
+struct Pass<'a> {
+    around: &'a Neighbourhood,
+    stream: &'a Stream,
+    run: RunId,
+    entities: HashMap<EntityId, Entity>,
+    echoes: HashMap<EntityId, Vec<merge::Echo>>,
+    open: HashMap<EntityId, Vec<String>>,
+    rows: Vec<Row>,
+    removed: Vec<(String, serde_json::Value)>,
+    effects: Effects,
+    beside: Beside,
+    counts: Counts,
+}
+
+impl<'a> Pass<'a> {
+    fn new(around: &'a Neighbourhood, stream: &'a Stream, run: RunId) -> Self {
+        Self {
+            around,
+            stream,
+            run,
+            entities: HashMap::new(),
+            echoes: HashMap::new(),
+            open: HashMap::new(),
+            rows: Vec::new(),
+            removed: Vec::new(),
+            effects: Effects::default(),
+            beside: Beside::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Maps what changed; drops what comes again unchanged.
+    fn map(
+        &mut self,
+        records: Vec<Record>,
+        linked: &HashMap<String, Linked>,
+    ) -> Result<Vec<Incoming>, SyncError> {
+        let plan = &self.stream.plan;
+        let mut incoming = Vec::with_capacity(records.len());
+        for record in records {
+            let (raw, content_hash) = records::snapshot(&record.fields)?;
+            let known = linked.get(&record.key);
+            let is_same = known.is_some_and(|known| {
+                !known.removed
+                    && known.unresolved.is_none()
+                    && known.mapping_version == plan.mapping_version
+                    && known.content_hash == content_hash
+            });
+            if is_same {
+                self.counts.unchanged += 1;
+                continue;
+            }
+            let patch = plan
+                .mapping
+                .inbound(&self.around.catalogue, &record)
+                .map_err(|source| SyncError::Map {
+                    stream: plan.stream.clone(),
+                    source,
+                })?;
+            if !patch.failed.is_empty() {
+                self.counts.failed += 1;
+            }
+            let named = plan
+                .mapping
+                .link
+                .hub_id
+                .as_ref()
+                .and_then(|field| record.fields.get(field)?.as_str())
+                .and_then(|text| uuid::Uuid::try_parse(text).ok())
+                .map(EntityId);
+            incoming.push(Incoming {
+                patch,
+                raw,
+                content_hash,
+                linked: known.cloned(),
+                named: if known.is_some() { None } else { named },
+                unresolved: None,
+            });
+        }
+        Ok(incoming)
+    }
+
+    /// Puts ids of linked entities in the place of the keys that references hold; the others wait.
+    async fn resolve_references(
+        &self,
+        tx: &mut Tx,
+        incoming: &mut [Incoming],
+    ) -> Result<(), SyncError> {
+        let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for reference in incoming
+            .iter()
+            .flat_map(|record| record.patch.references.values())
+        {
+            let keys = wanted.entry(reference.stream.0.clone()).or_default();
+            keys.insert(reference.key.clone());
+        }
+        let mut found = HashMap::new();
+        for (stream, keys) in wanted {
+            let keys: Vec<String> = keys.into_iter().collect();
+            let targets = records::targets(tx, self.stream.plan.connection, &stream, &keys).await?;
+            found.extend(
+                targets
+                    .into_iter()
+                    .map(|(key, id)| ((stream.clone(), key), id)),
+            );
+        }
+        for record in incoming {
+            let references = record.patch.references.clone();
+            for (field, reference) in references {
+                if let Some(id) = found.get(&(reference.stream.0, reference.key)) {
+                    record.patch.resolve(&field, id.0.to_string());
+                }
+            }
+            let waiting = &record.patch.references;
+            record.unresolved = (!waiting.is_empty()).then(|| waiting.clone());
+        }
+        Ok(())
+    }
+
+    /// Reads the entities that are known, and what is under way about them.
+    async fn load(
+        &mut self,
+        tx: &mut Tx,
+        incoming: &mut [Incoming],
+        gone: &[(&Tombstone, &Linked)],
+    ) -> Result<(), SyncError> {
+        let (connection, stream) = (self.stream.plan.connection, &self.stream.plan.stream);
+        let named: BTreeSet<EntityId> = incoming.iter().filter_map(|record| record.named).collect();
+        let named: Vec<EntityId> = named.into_iter().collect();
+        let taken: BTreeSet<EntityId> = if named.is_empty() {
+            BTreeSet::new()
+        } else {
+            records::by_entities(tx, connection, stream, &named)
+                .await?
+                .into_keys()
+                .collect()
+        };
+        // One record of this stream per entity: a copied hub id makes no second link.
+        let mut claimed = taken;
+        for record in incoming.iter_mut() {
+            record.named = record.named.filter(|id| claimed.insert(*id));
+        }
+        let ids: BTreeSet<EntityId> = incoming
+            .iter()
+            .filter_map(|record| record.linked.as_ref().map(|linked| linked.entity_id))
+            .chain(incoming.iter().filter_map(|record| record.named))
+            .chain(gone.iter().map(|(_, linked)| linked.entity_id))
+            .collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<EntityId> = ids.into_iter().collect();
+        let entities = self.around.kind.load(tx, &ids).await?;
+        self.entities = entities
+            .into_iter()
+            .map(|entity| (entity.id, entity))
+            .collect();
+        self.echoes = echoes::expected(tx, connection, &ids).await?;
+        self.open = conflicts::open_groups(tx, connection, stream, &ids).await?;
+        Ok(())
+    }
+
+    /// Merges one record into its entity, or makes one of it.
+    fn merge(&mut self, record: Incoming, now: chrono::DateTime<chrono::Utc>) {
+        let known = record
+            .linked
+            .as_ref()
+            .map(|linked| linked.entity_id)
+            .or(record.named);
+        let core = known.and_then(|id| self.entities.get(&id)).cloned();
+        let echoes = core
+            .as_ref()
+            .and_then(|core| self.echoes.get(&core.id))
+            .cloned()
+            .unwrap_or_default();
+        let context = core
+            .as_ref()
+            .map(|core| merge_context(core, echoes.clone()))
+            .unwrap_or_default();
+        let merged = merge::merge(&MergeInput {
+            rules: &self.stream.rules,
+            base: record.linked.as_ref().map(|linked| &linked.base),
+            core: core.as_ref().map(|core| &core.values),
+            patch: &record.patch,
+            context: &context,
+        });
+        let is_new = core.is_none();
+        let was_removed = record.linked.as_ref().is_some_and(|linked| linked.removed);
+        let mut entity = core.unwrap_or_else(|| Entity::new(EntityId::fresh(), now));
+        let by = By::Connection {
+            connection: self.stream.plan.connection,
+            run: self.run,
+            mapping_version: self.stream.plan.mapping_version,
+            changed_at: record.patch.changed_at,
+        };
+        let log = Effects::change(&mut entity, &self.stream.rules, &merged, now, by);
+        self.count(is_new, &merged);
+        let open = self.open.get(&entity.id).map_or(&[][..], Vec::as_slice);
+        let kind = self.around.kind.name;
+        self.beside
+            .note(kind, entity.id, &record.patch.key, &merged, &echoes, open);
+        let restored = entity.removed_at.is_some() && was_removed;
+        if restored {
+            entity.removed_at = None;
+            self.log(&entity, "restored", Vec::new());
+        }
+        let id = entity.id;
+        if !log.is_empty() {
+            self.log(&entity, "merged", log);
+        }
+        let losses = Effects::losses(&merged);
+        if !losses.is_empty() {
+            self.log(&entity, "kept", losses);
+        }
+        self.rows.push(self.row(record, id, merged.base.clone()));
+        if !merged.push.is_empty() {
+            self.effects
+                .owe(self.stream, kind, id, merged.push.iter().cloned());
+        }
+        if is_new || restored || !merged.changes.is_empty() {
+            self.effects.touch(entity, changed(&merged));
+        }
+    }
+
+    fn log(
+        &mut self,
+        entity: &Entity,
+        kind: &'static str,
+        fields: Vec<crate::store::changes::FieldChange>,
+    ) {
+        self.effects.log(Logged {
+            entity: self.around.kind.name,
+            entity_id: entity.id,
+            kind,
+            fields,
+        });
+    }
+
+    fn count(&mut self, is_new: bool, merged: &Merged) {
+        self.counts.conflicts += merged.conflicts.len() as u64;
+        if is_new {
+            self.counts.created += 1;
+        } else if merged.changes.is_empty() {
+            self.counts.unchanged += 1;
+        } else {
+            self.counts.updated += 1;
+        }
+    }
+
+    fn row(&self, record: Incoming, entity_id: EntityId, base: crate::mapping::Values) -> Row {
+        let problems = (!record.patch.failed.is_empty())
+            .then(|| serde_json::to_value(&record.patch.failed).ok())
+            .flatten();
+        Row {
+            key: record.patch.key,
+            entity_id,
+            raw: record.raw,
+            base,
+            remote_version: record.patch.version,
+            remote_changed_at: record.patch.changed_at,
+            content_hash: record.content_hash,
+            unresolved: record.unresolved,
+            problems,
+            link_method: if record.named.is_some() {
+                "hub_id"
+            } else {
+                "first_read"
+            },
+        }
+    }
+
+    /// Applies the removal of a record.
+    fn remove(
+        &mut self,
+        tombstone: &Tombstone,
+        linked: &Linked,
+        now: chrono::DateTime<chrono::Utc>,
+    ) {
+        let entity = self.entities.get(&linked.entity_id).cloned();
+        let deletion = merge::merge_delete(&DeleteInput {
+            rules: &self.stream.rules,
+            base: Some(&linked.base),
+            core: entity
+                .as_ref()
+                .filter(|entity| entity.removed_at.is_none())
+                .map(|entity| &entity.values),
+            removal: &tombstone.removal,
+        });
+        let removal = serde_json::json!({ "at": tombstone.removed_at, "how": tombstone.removal });
+        self.removed.push((tombstone.key.clone(), removal));
+        self.counts.deleted += 1;
+        let Some(mut entity) = entity else { return };
+        match deletion {
+            Deletion::Tombstone { .. } => {
+                entity.removed_at = Some(now);
+                self.log(&entity, "removed", Vec::new());
+                self.effects.touch(entity, BTreeSet::new());
+            }
+            Deletion::Conflict { edited, .. } => {
+                self.counts.conflicts += 1;
+                let sides = edited.into_iter().map(|field| {
+                    let sides = Sides {
+                        base: field.base,
+                        core: field.core,
+                        remote: field.remote,
+                    };
+                    (field.field.to_string(), sides)
+                });
+                self.beside.conflicts.push(Opened {
+                    entity: self.around.kind.name,
+                    entity_id: entity.id,
+                    record_key: tombstone.key.clone(),
+                    group: "record".to_owned(),
+                    kind: "delete",
+                    fields: sides.collect(),
+                });
+            }
+            // The winner of a remote merge is a record of its own and comes by itself; what the
+            // loser's entity held stays readable, its link ends.
+            Deletion::Relink { .. } => {
+                entity.removed_at = Some(now);
+                self.log(&entity, "removed", Vec::new());
+                self.effects.touch(entity, BTreeSet::new());
+            }
+            Deletion::Unlink { .. } | Deletion::Nothing => {}
+        }
+    }
+
+    async fn store(
+        self,
+        tx: &mut Tx,
+        cursor: Option<(Cursor, Phase)>,
+    ) -> Result<Applied, SyncError> {
+        let plan = &self.stream.plan;
+        let (connection, stream) = (plan.connection, plan.stream.as_str());
+        let actor = Actor {
+            connection: Some(connection),
+            run: Some(self.run),
+            ..Actor::default()
+        };
+        let stored = self
+            .effects
+            .store(tx, self.around, Some((connection, stream)), actor)
+            .await?;
+        let place = Place {
+            connection,
+            stream,
+            entity: self.around.kind.name,
+        };
+        let run = Some(self.run);
+        records::save(tx, place, run, plan.mapping_version, &self.rows).await?;
+        if !self.removed.is_empty() {
+            records::remove(tx, connection, stream, run, &self.removed).await?;
+        }
+        self.beside.store(tx, connection, stream, run).await?;
+        if let Some((cursor, phase)) = cursor {
+            plans::advance(tx, connection, stream, Some(&cursor), phase, self.run).await?;
+        }
+        Ok(Applied {
+            counts: self.counts,
+            owed: stored.owed,
+        })
+    }
+}
+
+/// Merges again the records whose references can be resolved by now: children that came before
+/// their parents. Returns how many there were; call it until there are none.
+///
+/// # Errors
+/// [`SyncError`].
+pub async fn apply_waiting(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    connection: ConnectionId,
+    stream: &str,
+    run: RunId,
+    limit: i64,
+) -> Result<(u64, Applied), SyncError> {
+    let keys = records::resolvable(tx, connection, stream, limit).await?;
+    if keys.is_empty() {
+        return Ok((0, Applied::default()));
+    }
+    let records = records::raw(tx, connection, stream, &keys).await?;
+    let page = Page {
+        connection,
+        stream: stream.to_owned(),
+        run,
+        changes: records.into_iter().map(Change::Upsert).collect(),
+        cursor: None,
+    };
+    Ok((keys.len() as u64, apply(tx, tables, page).await?))
+}

@@ -1,0 +1,81 @@
+-- The two roles every transaction works as; the login role owns the tables and only migrates.
+do $$
+begin
+    create role syncline_app nologin;
+exception
+    when duplicate_object or unique_violation then null;
+end
+$$;
+
+do $$
+begin
+    create role syncline_system nologin;
+exception
+    when duplicate_object or unique_violation then null;
+end
+$$;
+
+do $$
+begin
+    execute format('grant syncline_app, syncline_system to %I', current_user);
+exception
+    -- Another database of this cluster is being migrated at the same moment and has just done it.
+    when unique_violation or internal_error then null;
+end
+$$;
+
+create function current_tenant() returns uuid
+    language sql stable parallel safe
+    -- nullif: a used connection leaves '' behind, not null.
+    return nullif(current_setting('hub.tenant', true), '')::uuid;
+
+create procedure protect_tenant_table(name regclass)
+    language plpgsql as
+$$
+begin
+    execute format('alter table %s enable row level security', name);
+    execute format('alter table %s force row level security', name);
+    -- The sub-select makes it one call per statement instead of one per row.
+    execute format('create policy tenant on %s using (tenant_id = (select current_tenant()))', name);
+    execute format('create policy system on %s to syncline_system using (true)', name);
+    execute format('grant select, insert, update, delete on %s to syncline_app, syncline_system', name);
+end
+$$;
+
+create table tenants (
+    tenant_id   uuid primary key,
+    name        text not null,
+    environment text not null default 'production',
+    created_at  timestamptz not null
+);
+call protect_tenant_table('tenants');
+
+create table users (
+    tenant_id            uuid not null default current_tenant() references tenants,
+    id                   uuid not null,
+    email                text not null,
+    name                 text not null,
+    role                 text not null,
+    password_hash        text not null,
+    must_change_password boolean not null default false,
+    created_at           timestamptz not null,
+    primary key (tenant_id, id)
+);
+-- One address signs in to one tenant: sign-in knows the address only.
+create unique index users_email on users (lower(email));
+call protect_tenant_table('users');
+
+create table sessions (
+    tenant_id    uuid not null default current_tenant(),
+    -- SHA-256 of the cookie: a copy of the table signs nobody in.
+    token_hash   bytea not null,
+    user_id      uuid not null,
+    created_at   timestamptz not null,
+    last_seen_at timestamptz not null,
+    expires_at   timestamptz not null,
+    primary key (tenant_id, token_hash),
+    foreign key (tenant_id, user_id) references users (tenant_id, id) on delete cascade
+);
+create unique index sessions_token on sessions (token_hash);
+create index sessions_user on sessions (tenant_id, user_id);
+call protect_tenant_table('sessions');

@@ -1,0 +1,94 @@
+create table connections (
+    tenant_id         uuid not null default current_tenant() references tenants,
+    id                uuid not null,
+    system            text not null,
+    name              text not null,
+    state             text not null default 'new'
+        check (state in ('new', 'ok', 'attention', 'stopped')),
+    -- Without secrets; those are sealed beside it.
+    config            jsonb not null,
+    secrets           bytea,
+    -- OAuth tokens, sealed; the revision fences concurrent refreshes.
+    tokens            bytea,
+    tokens_revision   bigint not null default 0,
+    -- One refresher at a time, over all processes; lapses by itself.
+    tokens_lease      uuid,
+    tokens_lease_until timestamptz,
+    checked_at        timestamptz,
+    -- {kind, code?, message, at}
+    error             jsonb,
+    usage_used        bigint,
+    usage_limit       bigint,
+    usage_at          timestamptz,
+    -- The system asked us to stay away until then.
+    closed_until      timestamptz,
+    version           bigint not null default 1,
+    created_at        timestamptz not null,
+    updated_at        timestamptz not null,
+    primary key (tenant_id, id)
+);
+create unique index connections_name on connections (tenant_id, lower(name));
+call protect_tenant_table('connections');
+
+create table mappings (
+    tenant_id         uuid not null default current_tenant() references tenants,
+    id                uuid not null,
+    connection_id     uuid not null,
+    stream            text not null,
+    entity            text not null,
+    published_version integer,
+    -- Of the row, for If-Match.
+    version           bigint not null default 1,
+    created_at        timestamptz not null,
+    updated_at        timestamptz not null,
+    primary key (tenant_id, id),
+    foreign key (tenant_id, connection_id) references connections (tenant_id, id) on delete cascade
+);
+create unique index mappings_stream on mappings (tenant_id, connection_id, stream);
+call protect_tenant_table('mappings');
+
+create table mapping_versions (
+    tenant_id  uuid not null default current_tenant(),
+    mapping_id uuid not null,
+    version    integer not null,
+    state      text not null check (state in ('draft', 'published', 'superseded')),
+    body       text not null,
+    created_at timestamptz not null,
+    created_by text not null,
+    primary key (tenant_id, mapping_id, version),
+    foreign key (tenant_id, mapping_id) references mappings (tenant_id, id) on delete cascade
+);
+call protect_tenant_table('mapping_versions');
+
+create table streams (
+    tenant_id     uuid not null default current_tenant(),
+    connection_id uuid not null,
+    stream        text not null,
+    entity        text not null,
+    enabled       boolean not null default true,
+    -- Where the next read goes on; null reads in full.
+    cursor        text,
+    phase         text not null default 'never' check (phase in ('never', 'full', 'incremental')),
+    -- The system's description of the stream as last discovered.
+    description   jsonb,
+    described_at  timestamptz,
+    last_read_at  timestamptz,
+    last_run_id   uuid,
+    version       bigint not null default 1,
+    primary key (tenant_id, connection_id, stream),
+    foreign key (tenant_id, connection_id) references connections (tenant_id, id) on delete cascade
+);
+call protect_tenant_table('streams');
+
+create table custom_fields (
+    tenant_id  uuid not null default current_tenant() references tenants,
+    entity     text not null,
+    key        text not null,
+    label      text not null,
+    kind       text not null,
+    scale      integer,
+    choices    jsonb not null default '[]',
+    created_at timestamptz not null,
+    primary key (tenant_id, entity, key)
+);
+call protect_tenant_table('custom_fields');

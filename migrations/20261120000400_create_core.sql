@@ -1,0 +1,211 @@
+-- Core tables and what hangs on them, written by the page: 10,000 records a second. They carry no
+-- foreign keys, whose checks run row by row and cost more than the insert; tenant_id comes from the
+-- transaction, and deleting a connection purges its rows itself.
+--
+-- `provenance` holds, per field, where its value came from, compactly; it is read and
+-- written with the row, so it lives in it.
+create table accounts (
+    tenant_id           uuid not null default current_tenant(),
+    id                  uuid not null,
+    version             bigint not null default 1,
+    name                text not null,
+    external_ref        text,
+    industry            text,
+    type                text,
+    phone               text,
+    website             text,
+    domain              text,
+    description         text,
+    annual_revenue      numeric(28, 2),
+    employees           bigint,
+    billing_street      text,
+    billing_city        text,
+    billing_state       text,
+    billing_postal_code text,
+    billing_country     text,
+    tier                text,
+    csm_email           text,
+    account_manager     text,
+    -- Array of text.
+    products            jsonb,
+    founded             text,
+    parent              uuid,
+    custom              jsonb not null default '{}',
+    provenance          jsonb not null default '{}',
+    created_at          timestamptz not null,
+    updated_at          timestamptz not null,
+    removed_at          timestamptz,
+    primary key (tenant_id, id)
+) with (fillfactor = 85);
+create index accounts_name on accounts (tenant_id, lower(name), id) where removed_at is null;
+create index accounts_updated on accounts (tenant_id, updated_at, id) where removed_at is null;
+create index accounts_domain on accounts (tenant_id, domain) where domain is not null;
+call protect_tenant_table('accounts');
+
+create table contacts (
+    tenant_id           uuid not null default current_tenant(),
+    id                  uuid not null,
+    version             bigint not null default 1,
+    account             uuid,
+    first_name          text,
+    last_name           text not null,
+    email               text,
+    phone               text,
+    mobile              text,
+    title               text,
+    department          text,
+    is_primary          boolean,
+    no_email            boolean,
+    mailing_street      text,
+    mailing_city        text,
+    mailing_state       text,
+    mailing_postal_code text,
+    mailing_country     text,
+    custom              jsonb not null default '{}',
+    provenance          jsonb not null default '{}',
+    created_at          timestamptz not null,
+    updated_at          timestamptz not null,
+    removed_at          timestamptz,
+    primary key (tenant_id, id)
+) with (fillfactor = 85);
+create index contacts_name on contacts (tenant_id, lower(last_name), id) where removed_at is null;
+create index contacts_updated on contacts (tenant_id, updated_at, id) where removed_at is null;
+create index contacts_account on contacts (tenant_id, account) where account is not null;
+create index contacts_email on contacts (tenant_id, lower(email)) where email is not null;
+call protect_tenant_table('contacts');
+
+-- One row per record of a connected system: its identity link to an entity, its snapshot as last
+-- seen, and the base, the values last agreed on by both sides.
+create table records (
+    tenant_id         uuid not null default current_tenant(),
+    connection_id     uuid not null,
+    stream            text not null,
+    key               text not null,
+    entity            text not null,
+    entity_id         uuid not null,
+    raw               jsonb not null,
+    base              jsonb not null,
+    remote_version    text,
+    remote_changed_at timestamptz,
+    -- Of raw: a record that comes again unchanged costs a comparison.
+    content_hash      bytea not null,
+    -- References of the record whose target is not linked yet: {field: {stream, key}}
+    unresolved        jsonb,
+    mapping_version   integer not null,
+    -- Fields that could not be taken over: [{field, remote, class, message}]
+    problems          jsonb,
+    link_method       text not null,
+    linked_at         timestamptz not null,
+    seen_at           timestamptz not null,
+    run_id            uuid,
+    removed_at        timestamptz,
+    removal           jsonb,
+    primary key (tenant_id, connection_id, stream, key)
+) with (fillfactor = 85);
+create unique index records_entity on records (tenant_id, entity_id, connection_id, stream)
+    where removed_at is null;
+create index records_problems on records (tenant_id, connection_id, stream)
+    where problems is not null;
+create index records_unresolved on records (tenant_id, connection_id, stream)
+    where unresolved is not null;
+call protect_tenant_table('records');
+
+-- What happened to an entity after it was created, one row per merge, edit or undo that changed it.
+create table changes (
+    tenant_id     uuid not null default current_tenant(),
+    entity_id     uuid not null,
+    id            uuid not null,
+    entity        text not null,
+    kind          text not null,
+    at            timestamptz not null,
+    connection_id uuid,
+    run_id        uuid,
+    user_id       uuid,
+    -- [{field, old, new, rule}]
+    fields        jsonb not null,
+    primary key (tenant_id, entity_id, id)
+);
+create index changes_run on changes (tenant_id, run_id) where run_id is not null;
+call protect_tenant_table('changes');
+
+create table conflicts (
+    tenant_id     uuid not null default current_tenant(),
+    id            uuid not null,
+    entity        text not null,
+    entity_id     uuid not null,
+    connection_id uuid not null,
+    stream        text not null,
+    record_key    text not null,
+    field_group   text not null,
+    kind          text not null check (kind in ('edit', 'delete')),
+    -- {field: {base, core, remote}}
+    fields        jsonb not null,
+    state         text not null default 'open' check (state in ('open', 'resolved')),
+    choice        text,
+    note          text,
+    opened_at     timestamptz not null,
+    run_id        uuid,
+    resolved_at   timestamptz,
+    resolved_by   uuid,
+    version       bigint not null default 1,
+    primary key (tenant_id, id)
+);
+create unique index conflicts_open on conflicts
+    (tenant_id, entity_id, connection_id, stream, field_group) where state = 'open';
+create index conflicts_list on conflicts (tenant_id, state, opened_at desc, id desc);
+call protect_tenant_table('conflicts');
+
+-- The outbox: what is owed to a system. The values are read when the write is sent, so two edits
+-- before that make one write.
+create table writes (
+    tenant_id     uuid not null default current_tenant(),
+    id            uuid not null,
+    connection_id uuid not null,
+    stream        text not null,
+    entity        text not null,
+    entity_id     uuid not null,
+    op            text not null check (op in ('upsert', 'delete')),
+    fields        text[] not null,
+    state         text not null check (state in
+        ('pending', 'sending', 'settled', 'failed', 'withheld', 'superseded')),
+    -- An earlier attempt may have taken effect: look the record up before creating it.
+    look_first    boolean not null default false,
+    attempt       integer not null default 0,
+    due_at        timestamptz not null,
+    run_id        uuid,
+    -- Core values as sent: {field: value}
+    sent          jsonb,
+    sent_at       timestamptz,
+    settled_at    timestamptz,
+    -- {kind, code?, message, fields?}
+    error         jsonb,
+    cause_run_id  uuid,
+    cause_user_id uuid,
+    created_at    timestamptz not null,
+    primary key (tenant_id, id)
+);
+create unique index writes_pending on writes (tenant_id, connection_id, stream, entity_id)
+    where state = 'pending';
+create index writes_due on writes (tenant_id, connection_id, stream, due_at, id)
+    where state = 'pending';
+create index writes_sending on writes (tenant_id, connection_id, stream) where state = 'sending';
+create index writes_entity on writes (tenant_id, entity_id, created_at desc);
+create index writes_failed on writes (tenant_id, created_at desc) where state = 'failed';
+call protect_tenant_table('writes');
+
+-- Echo ledger: values we sent and have not seen come back. An entry is used once.
+create table echoes (
+    tenant_id     uuid not null default current_tenant(),
+    connection_id uuid not null,
+    entity_id     uuid not null,
+    field         text not null,
+    value_hash    bytea not null,
+    write_id      uuid not null,
+    -- The record's stamp after the write, from the receipt.
+    written_at    timestamptz,
+    expires_at    timestamptz not null,
+    primary key (tenant_id, connection_id, entity_id, field, value_hash)
+);
+create index echoes_expiry on echoes (expires_at);
+create index echoes_write on echoes (tenant_id, write_id);
+call protect_tenant_table('echoes');

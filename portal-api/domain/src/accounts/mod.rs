@@ -1,0 +1,7 @@
+//! Accounts: customers of the tenant.
+
+pub mod list;
+pub(crate) mod one;
+mod table;
+
+pub use table::Accounts;

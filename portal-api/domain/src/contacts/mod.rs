@@ -1,0 +1,7 @@
+//! Contacts: people at an account.
+
+pub mod list;
+pub(crate) mod one;
+mod table;
+
+pub use table::Contacts;

@@ -1,0 +1,69 @@
+//! Requests that change something must come from our own pages, or from no page at all: a cookie
+//! travels with every request a browser makes, whoever made it (cross-site request forgery).
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::error::ApiError;
+
+pub(crate) async fn guard(request: Request, next: Next) -> Response {
+    if !request.method().is_safe() && !is_ours(request.headers()) {
+        return ApiError::forbidden("the request does not come from this site").into_response();
+    }
+    next.run(request).await
+}
+
+fn is_ours(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
+        return matches!(site, "same-origin" | "none");
+    }
+    match text(header::ORIGIN) {
+        Some(origin) => {
+            let host = text(header::HOST).unwrap_or_default();
+            let named = origin.split_once("://").map(|(_scheme, host)| host);
+            named.is_some_and(|named| named.eq_ignore_ascii_case(host))
+        }
+        // No browser: it carries a cookie only where somebody put it there by hand.
+        None => !headers.contains_key(header::COOKIE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                let name = header::HeaderName::from_static(name);
+                (name, HeaderValue::from_static(value))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_our_own_pages_and_programs_without_a_cookie_may_change_things() {
+        let cookie = ("cookie", "syncline_session=x");
+        let host = ("host", "hub.example:8080");
+        for (given, expected) in [
+            (vec![], true),
+            (vec![cookie], false),
+            (vec![cookie, ("sec-fetch-site", "same-origin")], true),
+            (vec![cookie, ("sec-fetch-site", "none")], true),
+            (vec![cookie, ("sec-fetch-site", "same-site")], false),
+            (vec![cookie, ("sec-fetch-site", "cross-site")], false),
+            (vec![("sec-fetch-site", "cross-site")], false),
+            (vec![cookie, host, ("origin", "http://hub.example:8080")], true),
+            (vec![cookie, host, ("origin", "http://evil.example")], false),
+            (vec![cookie, host, ("origin", "null")], false),
+            (vec![host, ("origin", "https://evil.example")], false),
+        ] {
+            assert_eq!(is_ours(&headers(&given)), expected, "{given:?}");
+        }
+    }
+}

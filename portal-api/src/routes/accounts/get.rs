@@ -1,0 +1,23 @@
+use domain::entities;
+use engine::ids::AccountId;
+
+use super::Account;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::etag::Tagged;
+use crate::extract::Path;
+
+/// One account
+#[utoipa::path(
+    get, path = "/accounts/{id}", operation_id = "get_account", tag = "accounts",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The account", body = Account)),
+)]
+pub(super) async fn get(
+    caller: Caller,
+    Path(id): Path<AccountId>,
+) -> Result<Tagged<Account>, ApiError> {
+    let mut tx = caller.begin().await?;
+    let detail = entities::detail(&mut tx, &caller.portal().tables, "account", id.into()).await?;
+    Ok(Tagged(detail.version, detail.into()))
+}

@@ -1,0 +1,65 @@
+//! Accounts.
+
+mod create;
+mod get;
+mod list;
+mod provenance;
+mod timeline;
+mod update;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::entities::Detail;
+use engine::ids::AccountId;
+use engine::sdk::Value;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::portal::Portal;
+use crate::routes::records::Link;
+
+pub(super) fn router() -> OpenApiRouter<Portal> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list, create::create))
+        .routes(routes!(get::get, update::update))
+        .routes(routes!(provenance::provenance))
+        .routes(routes!(timeline::timeline))
+}
+
+/// One account with all its fields.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Account {
+    #[schema(value_type = String)]
+    id: AccountId,
+    version: i64,
+    /// By name, custom ones as `custom.<key>`; numbers are texts.
+    #[schema(value_type = BTreeMap<String, Value>)]
+    fields: BTreeMap<String, serde_json::Value>,
+    links: Vec<Link>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Detail> for Account {
+    fn from(detail: Detail) -> Self {
+        Self {
+            id: AccountId(detail.id.0),
+            version: detail.version,
+            fields: detail.fields,
+            links: detail.links.into_iter().map(Link::from).collect(),
+            created_at: detail.created_at,
+            updated_at: detail.updated_at,
+        }
+    }
+}
+
+/// Values to set, by field; null clears. Fields left out stay.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AccountChange)]
+pub(crate) struct Change {
+    #[schema(value_type = BTreeMap<String, Value>)]
+    fields: BTreeMap<String, Value>,
+}

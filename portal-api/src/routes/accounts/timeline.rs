@@ -1,0 +1,22 @@
+use axum::Json;
+use engine::ids::AccountId;
+
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::extract::{Path, Query};
+use crate::page::Page;
+use crate::routes::records::timeline::{self, Params, TimelineEntry};
+
+/// What happened to an account, newest first
+#[utoipa::path(
+    get, path = "/accounts/{id}/timeline", operation_id = "list_account_timeline",
+    tag = "accounts", params(("id" = String, Path), Params),
+    responses((status = 200, description = "A page", body = Page<TimelineEntry>)),
+)]
+pub(super) async fn timeline(
+    caller: Caller,
+    Path(id): Path<AccountId>,
+    Query(params): Query<Params>,
+) -> Result<Json<Page<TimelineEntry>>, ApiError> {
+    timeline::answer(&caller, "account", id.into(), &params).await
+}

@@ -1,0 +1,43 @@
+use axum::response::IntoResponse;
+use engine::store::connections;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::Connection;
+use crate::caller::Admin;
+use crate::error::ApiError;
+use crate::etag::Created;
+use crate::extract::Json;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewConnection {
+    /// Id of a system.
+    system: String,
+    /// Unique among the tenant's connections.
+    name: String,
+    /// As the system's `config_schema` says, secrets included.
+    #[schema(value_type = Object)]
+    config: serde_json::Value,
+}
+
+/// Connects a system
+///
+/// The system is not asked yet: check the connection next.
+#[utoipa::path(
+    post, path = "/connections", operation_id = "create_connection", tag = "connections",
+    request_body = NewConnection,
+    responses((status = 201, description = "Connected", body = Connection)),
+)]
+pub(super) async fn create(
+    caller: Admin,
+    Json(body): Json<NewConnection>,
+) -> Result<impl IntoResponse, ApiError> {
+    let name = domain::connections::name(&body.name)
+        .map_err(|error| ApiError::invalid("/name", error.to_string()))?;
+    let mut tx = caller.begin().await?;
+    let id = caller.portal().peers.create(&mut tx, &body.system, &name, body.config).await?;
+    let connection = connections::get(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Created(connection.version, Connection::from(connection)))
+}

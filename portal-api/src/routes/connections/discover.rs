@@ -1,0 +1,34 @@
+use axum::Json;
+use engine::ids::ConnectionId;
+use engine::store::streams;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::DiscoveredStream;
+use crate::caller::Operator;
+use crate::error::ApiError;
+use crate::extract::Path;
+
+/// What a system has.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Discovered {
+    streams: Vec<DiscoveredStream>,
+}
+
+/// Asks a system for its streams and fields
+#[utoipa::path(
+    post, path = "/connections/{id}/discover", operation_id = "discover_connection",
+    tag = "connections", params(("id" = String, Path)),
+    responses((status = 200, description = "What it has", body = Discovered)),
+)]
+pub(super) async fn discover(
+    caller: Operator,
+    Path(id): Path<ConnectionId>,
+) -> Result<Json<Discovered>, ApiError> {
+    let found = caller.portal().peers.discover(caller.session.user.tenant, id).await?;
+    let mut tx = caller.begin().await?;
+    streams::describe(&mut tx, id, &found).await?;
+    tx.commit().await?;
+    let streams = found.into_iter().map(DiscoveredStream::from).collect();
+    Ok(Json(Discovered { streams }))
+}

@@ -1,0 +1,35 @@
+use axum::Json;
+use engine::store::connections;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::Connection;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::extract::Query;
+use crate::page::{self, Page};
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Params {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// Lists connections by name
+#[utoipa::path(
+    get, path = "/connections", operation_id = "list_connections", tag = "connections",
+    params(Params),
+    responses((status = 200, description = "A page", body = Page<Connection>)),
+)]
+pub(super) async fn list(
+    caller: Caller,
+    Query(params): Query<Params>,
+) -> Result<Json<Page<Connection>>, ApiError> {
+    let limit = page::limit(params.limit)?;
+    let after = page::after(params.cursor.as_deref(), "name")?;
+    let mut tx = caller.begin().await?;
+    let slice = connections::list(&mut tx, limit, after.as_ref()).await?;
+    Ok(Json(Page::new(slice, "name", Connection::from)))
+}

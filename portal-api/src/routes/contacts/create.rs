@@ -1,0 +1,26 @@
+use axum::response::IntoResponse;
+use domain::entities;
+
+use super::{Contact, Change};
+use crate::caller::Operator;
+use crate::error::ApiError;
+use crate::etag::Created;
+use crate::extract::Json;
+
+/// Makes a contact
+#[utoipa::path(
+    post, path = "/contacts", operation_id = "create_contact", tag = "contacts",
+    request_body = Change,
+    responses((status = 201, description = "Made", body = Contact)),
+)]
+pub(super) async fn create(
+    caller: Operator,
+    Json(body): Json<Change>,
+) -> Result<impl IntoResponse, ApiError> {
+    let (tables, user) = (&caller.portal().tables, caller.session.user.id);
+    let mut tx = caller.begin().await?;
+    let id = entities::create(&mut tx, tables, "contact", body.fields, user).await?;
+    let detail = entities::detail(&mut tx, tables, "contact", id).await?;
+    tx.commit().await?;
+    Ok(Created(detail.version, Contact::from(detail)))
+}

@@ -1,0 +1,22 @@
+use axum::Json;
+use engine::ids::ContactId;
+
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::extract::{Path, Query};
+use crate::page::Page;
+use crate::routes::records::timeline::{self, Params, TimelineEntry};
+
+/// What happened to a contact, newest first
+#[utoipa::path(
+    get, path = "/contacts/{id}/timeline", operation_id = "list_contact_timeline",
+    tag = "contacts", params(("id" = String, Path), Params),
+    responses((status = 200, description = "A page", body = Page<TimelineEntry>)),
+)]
+pub(super) async fn timeline(
+    caller: Caller,
+    Path(id): Path<ContactId>,
+    Query(params): Query<Params>,
+) -> Result<Json<Page<TimelineEntry>>, ApiError> {
+    timeline::answer(&caller, "contact", id.into(), &params).await
+}

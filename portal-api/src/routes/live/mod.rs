@@ -1,0 +1,11 @@
+//! News for pages that are open.
+
+mod events;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::portal::Portal;
+
+pub(super) fn router() -> OpenApiRouter<Portal> {
+    OpenApiRouter::new().routes(routes!(events::events))
+}

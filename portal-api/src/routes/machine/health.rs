@@ -1,0 +1,17 @@
+use axum::Json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    status: &'static str,
+}
+
+/// Whether the process answers
+#[utoipa::path(
+    get, path = "/health", operation_id = "health", tag = "machine",
+    responses((status = 200, description = "It does", body = Health)),
+)]
+pub(super) async fn health() -> Json<Health> {
+    Json(Health { status: "ok" })
+}

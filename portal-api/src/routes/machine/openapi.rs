@@ -1,0 +1,15 @@
+use std::sync::LazyLock;
+
+use axum::http::header;
+use axum::response::IntoResponse;
+
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| crate::spec::document().to_string());
+
+/// This document
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "openapi", tag = "machine",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object)),
+)]
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
+}

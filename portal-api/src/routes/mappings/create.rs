@@ -1,0 +1,45 @@
+use axum::response::IntoResponse;
+use domain::mappings;
+use engine::ids::ConnectionId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Mapping, refuse};
+use crate::caller::Admin;
+use crate::error::ApiError;
+use crate::etag::Created;
+use crate::extract::Json;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewMapping {
+    #[schema(value_type = String)]
+    connection_id: ConnectionId,
+    /// A stream that is set up on the connection and has no mapping.
+    stream: String,
+    text: String,
+    #[serde(default)]
+    publish: bool,
+}
+
+/// Makes the mapping of a stream
+#[utoipa::path(
+    post, path = "/mappings", operation_id = "create_mapping", tag = "mappings",
+    request_body = NewMapping,
+    responses((status = 201, description = "Made", body = Mapping)),
+)]
+pub(super) async fn create(
+    caller: Admin,
+    Json(body): Json<NewMapping>,
+) -> Result<impl IntoResponse, ApiError> {
+    let mut tx = caller.begin().await?;
+    let tables = &caller.portal().tables;
+    let review =
+        mappings::review(&mut tx, tables, body.connection_id, &body.stream, &body.text).await?;
+    let review = review.accepted(body.publish).map_err(refuse)?;
+    let author = &caller.session.user.name;
+    let row = mappings::create(&mut tx, body.connection_id, &body.stream, &body.text, author,
+        body.publish).await?;
+    tx.commit().await?;
+    Ok(Created(row.version, Mapping::new(row, review)))
+}

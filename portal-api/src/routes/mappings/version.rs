@@ -1,0 +1,42 @@
+use axum::Json;
+use chrono::{DateTime, Utc};
+use engine::ids::MappingId;
+use engine::store::mappings;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::extract::Path;
+
+/// A version of a mapping.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MappingVersion {
+    version: i32,
+    /// draft, published or superseded
+    state: String,
+    created_at: DateTime<Utc>,
+    created_by: String,
+    text: String,
+}
+
+/// One version of a mapping
+#[utoipa::path(
+    get, path = "/mappings/{id}/versions/{version}", operation_id = "get_mapping_version",
+    tag = "mappings", params(("id" = String, Path), ("version" = i32, Path)),
+    responses((status = 200, description = "The version", body = MappingVersion)),
+)]
+pub(super) async fn version(
+    caller: Caller,
+    Path((id, version)): Path<(MappingId, i32)>,
+) -> Result<Json<MappingVersion>, ApiError> {
+    let mut tx = caller.begin().await?;
+    let row = mappings::version(&mut tx, id, version).await?;
+    Ok(Json(MappingVersion {
+        version: row.version,
+        state: row.state,
+        created_at: row.created_at,
+        created_by: row.created_by,
+        text: row.body,
+    }))
+}

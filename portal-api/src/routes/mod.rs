@@ -1,0 +1,55 @@
+//! One folder per noun, one file per operation.
+
+mod accounts;
+mod conflicts;
+mod connections;
+mod contacts;
+mod fields;
+mod live;
+mod machine;
+mod mappings;
+mod overview;
+mod records;
+mod runs;
+mod schedules;
+mod session;
+mod systems;
+
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::error::{ApiError, Slug};
+use crate::portal::Portal;
+
+/// Every operation, with its description.
+pub(crate) fn all() -> OpenApiRouter<Portal> {
+    let api = OpenApiRouter::new()
+        .merge(session::router())
+        .merge(overview::router())
+        .merge(systems::router())
+        .merge(connections::router())
+        .merge(mappings::router())
+        .merge(fields::router())
+        .merge(schedules::router())
+        .merge(runs::router())
+        .merge(accounts::router())
+        .merge(contacts::router())
+        .merge(conflicts::router())
+        .merge(live::router())
+        .merge(machine::document());
+    OpenApiRouter::with_openapi(crate::spec::Base::openapi())
+        .nest("/api/v1", api)
+        .merge(machine::router())
+}
+
+/// Paths of the interface that name nothing; other paths are the console's.
+pub(crate) async fn nothing_here(request: Request) -> Response {
+    ApiError::not_found(request.uri().path()).into_response()
+}
+
+pub(crate) async fn not_with_this_method(request: Request) -> Response {
+    let detail = format!("{} does not work here", request.method());
+    ApiError::new(Slug::MethodNotAllowed, detail).into_response()
+}

@@ -1,0 +1,11 @@
+//! Everything at a glance.
+
+mod get;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::portal::Portal;
+
+pub(super) fn router() -> OpenApiRouter<Portal> {
+    OpenApiRouter::new().routes(routes!(get::get))
+}

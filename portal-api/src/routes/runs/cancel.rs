@@ -1,0 +1,22 @@
+use axum::http::StatusCode;
+use engine::ids::RunId;
+use engine::store::runs;
+
+use crate::caller::Operator;
+use crate::error::ApiError;
+use crate::extract::Path;
+
+/// Stops a run
+///
+/// A running one stops at its next step.
+#[utoipa::path(
+    post, path = "/runs/{id}/cancel", operation_id = "cancel_run", tag = "runs",
+    params(("id" = String, Path)),
+    responses((status = 202, description = "It stops")),
+)]
+pub(super) async fn cancel(caller: Operator, Path(id): Path<RunId>) -> Result<StatusCode, ApiError> {
+    let mut tx = caller.begin().await?;
+    runs::cancel(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(StatusCode::ACCEPTED)
+}

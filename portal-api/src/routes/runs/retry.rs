@@ -1,0 +1,22 @@
+use axum::http::StatusCode;
+use engine::ids::RunId;
+use engine::store::runs;
+
+use crate::caller::Operator;
+use crate::error::ApiError;
+use crate::extract::Path;
+
+/// Goes on with a run that failed
+///
+/// From the step that failed, with new attempts; what is done stays done.
+#[utoipa::path(
+    post, path = "/runs/{id}/retry", operation_id = "retry_run", tag = "runs",
+    params(("id" = String, Path)),
+    responses((status = 202, description = "It is queued again")),
+)]
+pub(super) async fn retry(caller: Operator, Path(id): Path<RunId>) -> Result<StatusCode, ApiError> {
+    let mut tx = caller.begin().await?;
+    runs::retry(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,32 @@
+use axum::http::StatusCode;
+use engine::ids::ScheduleId;
+use engine::store::schedules;
+
+use super::Schedule;
+use crate::caller::Admin;
+use crate::error::ApiError;
+use crate::etag::IfMatch;
+use crate::extract::Path;
+
+/// Removes a schedule
+///
+/// Runs that it started stay.
+#[utoipa::path(
+    delete, path = "/schedules/{id}", operation_id = "delete_schedule", tag = "schedules",
+    params(("id" = String, Path), ("If-Match" = String, Header)),
+    responses((status = 204, description = "Removed")),
+)]
+pub(super) async fn delete(
+    caller: Admin,
+    Path(id): Path<ScheduleId>,
+    IfMatch(version): IfMatch,
+) -> Result<StatusCode, ApiError> {
+    let mut tx = caller.begin().await?;
+    let current = schedules::get(&mut tx, id).await?;
+    if current.version != version {
+        return Err(ApiError::stale(&Schedule::new(current, tx.now())));
+    }
+    schedules::delete(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

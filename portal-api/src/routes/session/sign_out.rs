@@ -1,0 +1,18 @@
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use domain::sessions;
+
+use super::cookie;
+use crate::caller::SignedIn;
+use crate::error::ApiError;
+
+/// Signs out
+#[utoipa::path(
+    delete, path = "/session", operation_id = "sign_out", tag = "session",
+    responses((status = 204, description = "Signed out; the cookie is gone")),
+)]
+pub(super) async fn sign_out(signed_in: SignedIn) -> Result<impl IntoResponse, ApiError> {
+    let portal = signed_in.portal();
+    sessions::close(&portal.store, &signed_in.token).await?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie("", portal.https))]))
+}

@@ -1,0 +1,11 @@
+//! Systems that this build can talk to.
+
+mod list;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::portal::Portal;
+
+pub(super) fn router() -> OpenApiRouter<Portal> {
+    OpenApiRouter::new().routes(routes!(list::list))
+}

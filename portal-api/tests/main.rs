@@ -1,0 +1,3 @@
+//! The interface as callers see it.
+
+mod openapi;

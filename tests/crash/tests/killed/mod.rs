@@ -1,0 +1,215 @@
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use connector_salesforce::sim::{Answer, AnswerFault, SimOptions};
+use serde_json::{Value as Json, json};
+use sqlx::PgPool;
+use testdb::TestDb;
+use testkit::{Api, HubProcess, Salesforce, until};
+
+/// A killed process's work must go on within this time.
+const RESUMED: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
+
+struct World {
+    db: TestDb,
+    pool: PgPool,
+    salesforce: Salesforce,
+    data: tempfile::TempDir,
+    connection: String,
+}
+
+impl World {
+    /// A hub that is connected to a simulated Salesforce with `accounts` accounts, not yet read.
+    async fn new(accounts: usize) -> Result<(Self, HubProcess, Api)> {
+        let db = TestDb::new().await?;
+        let pool = db.pool().await?;
+        let salesforce = Salesforce::start(SimOptions::default()).await?;
+        salesforce.sim.seed_accounts(accounts);
+        let data = tempfile::tempdir()?;
+        let hub = HubProcess::start(&db.url(), data.path()).await?;
+        let api = hub.api().await?;
+        let mut config = salesforce.config();
+        // Pages of a query, so that a kill falls between many of them.
+        config["bulk_threshold"] = json!(1_000_000);
+        config["page_size"] = json!(200);
+        let new = json!({ "system": "salesforce", "name": "Salesforce", "config": config });
+        let connection = api.post("/connections", &new).await?;
+        let connection = connection["id"].as_str().context("no id")?.to_owned();
+        let world = Self {
+            db,
+            pool,
+            salesforce,
+            data,
+            connection,
+        };
+        let path = format!("/connections/{}/streams/Account", world.connection);
+        let setup = json!({ "enabled": true, "entity": "account" });
+        api.send("PUT".parse()?, &path, None, Some(&setup))
+            .await?
+            .ok()?;
+        Ok((world, hub, api))
+    }
+
+    async fn pull(&self, api: &Api) -> Result<String> {
+        let path = format!("/connections/{}/streams/Account/pull", self.connection);
+        let run = api.post(&path, &json!({})).await?;
+        Ok(run["run_id"].as_str().context("no run")?.to_owned())
+    }
+
+    async fn restart(&self) -> Result<(HubProcess, Api)> {
+        let hub = HubProcess::start(&self.db.url(), self.data.path()).await?;
+        let api = hub.api().await?;
+        Ok((hub, api))
+    }
+
+    async fn count(&self, sql: &'static str) -> Result<i64> {
+        Ok(sqlx::query_scalar(sql).fetch_one(&self.pool).await?)
+    }
+
+    async fn until_count(&self, what: &str, sql: &'static str, at_least: i64) -> Result<i64> {
+        until(what, LONG, || async {
+            let count = self.count(sql).await?;
+            Ok((count >= at_least).then_some(count))
+        })
+        .await
+    }
+}
+
+async fn ended(api: &Api, run: &str) -> Result<Json> {
+    until("the end of the run", LONG, || async {
+        let run = api.get(&format!("/runs/{run}")).await?;
+        let state = run["state"].as_str().context("no state")?;
+        ensure!(
+            !["failed", "cancelled", "parked"].contains(&state),
+            "the run ended badly: {run}"
+        );
+        Ok((state == "succeeded").then_some(run))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_that_is_killed_goes_on_with_nothing_lost_and_nothing_doubled() -> Result<()> {
+    const ACCOUNTS: usize = 12_000;
+    let (world, hub, api) = World::new(ACCOUNTS).await?;
+    let run = world.pull(&api).await?;
+    let mut before = world
+        .until_count("the first pages", "select count(*) from accounts", 1_000)
+        .await?;
+    let mut hub = hub;
+    let mut api = api;
+    for _ in 0..2 {
+        hub.kill()?;
+        let killed = Instant::now();
+        (hub, api) = world.restart().await?;
+        let after = world
+            .until_count(
+                "a page after the kill",
+                "select count(*) from accounts",
+                before + 1,
+            )
+            .await?;
+        ensure!(
+            killed.elapsed() < RESUMED,
+            "resumed after {:?}",
+            killed.elapsed()
+        );
+        before = after;
+    }
+    let ended = ended(&api, &run).await?;
+    let expected = i64::try_from(ACCOUNTS)?;
+    assert_eq!(
+        world.count("select count(*) from accounts").await?,
+        expected
+    );
+    assert_eq!(world.count("select count(*) from records").await?, expected);
+    assert_eq!(
+        world
+            .count("select count(distinct entity_id) from records")
+            .await?,
+        expected
+    );
+    assert_eq!(ended["counts"]["created"], json!(expected), "{ended}");
+    assert_eq!(
+        world.salesforce.sim.writes(),
+        0,
+        "a pull writes nothing over there"
+    );
+    drop(hub);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_is_killed_writes_every_edit_and_creates_nothing_twice() -> Result<()> {
+    const ACCOUNTS: usize = 300;
+    const NEW: usize = 60;
+    let (world, hub, api) = World::new(ACCOUNTS).await?;
+    let run = world.pull(&api).await?;
+    ended(&api, &run).await?;
+
+    // Each answer takes a while, so that the kill falls between the call and its receipt.
+    world.salesforce.sim.faults().answers.push(AnswerFault {
+        on: Some("collection".to_owned()),
+        skip: 0,
+        times: u32::MAX,
+        answer: Answer::Slow { ms: 400 },
+    });
+    let accounts = api.all("/accounts").await?;
+    assert_eq!(accounts.len(), ACCOUNTS);
+    for (number, account) in accounts.iter().enumerate() {
+        let path = format!("/accounts/{}", account["id"].as_str().context("no id")?);
+        api.patch(&path, &json!({ "fields": { "phone": phone(number) } }))
+            .await?;
+    }
+    for number in 0..NEW {
+        let fields = json!({ "fields": { "name": format!("Made here {number}") } });
+        api.post("/accounts", &fields).await?;
+    }
+    let mut hub = hub;
+    for _ in 0..3 {
+        let writes = world.salesforce.sim.writes();
+        until("a write that arrives", LONG, || async {
+            Ok((world.salesforce.sim.writes() > writes).then_some(()))
+        })
+        .await?;
+        hub.kill()?;
+        (hub, _) = world.restart().await?;
+        if world.count(OPEN).await? == 0 {
+            break;
+        }
+    }
+    until("the last write to settle", LONG, || async {
+        Ok((world.count(OPEN).await? == 0).then_some(()))
+    })
+    .await?;
+    world.salesforce.sim.faults().answers.clear();
+
+    let sim = &world.salesforce.sim;
+    assert_eq!(
+        sim.count("Account"),
+        ACCOUNTS + NEW,
+        "nothing created twice"
+    );
+    assert_eq!(
+        world
+            .count("select count(*) from writes where state = 'failed'")
+            .await?,
+        0
+    );
+    let linked = "select count(distinct entity_id) from records where removed_at is null";
+    assert_eq!(world.count(linked).await?, i64::try_from(ACCOUNTS + NEW)?);
+    for (number, account) in accounts.iter().enumerate() {
+        let key = account["links"][0]["key"].as_str().context("no link")?;
+        let there = sim.get("Account", key).context("account is gone")?;
+        assert_eq!(there["Phone"], json!(phone(number)), "account {key}");
+    }
+    drop(hub);
+    Ok(())
+}
+
+const OPEN: &str = "select count(*) from writes where state in ('pending', 'sending')";
+
+fn phone(number: usize) -> String {
+    format!("+1 555 010 {number:04}")
+}

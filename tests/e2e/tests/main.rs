@@ -1,0 +1,3 @@
+//! The sync core on a real Postgres, and whole stories through the hub.
+
+mod sync;

@@ -1,0 +1,6 @@
+//! Pages, edits and receipts against the core, without a network.
+
+mod edits;
+mod pages;
+mod world;
+mod writes;

@@ -1,0 +1,226 @@
+use anyhow::Result;
+use connector_sdk::Value;
+
+use super::world::{World, deleted, record};
+
+#[tokio::test]
+async fn a_page_makes_entities_with_their_origin_and_comes_again_without_a_change() -> Result<()> {
+    let world = World::new().await?;
+    let page = || {
+        vec![
+            record("1", &[("Name", "One".into()), ("Employees", 12_i64.into())]),
+            record("2", &[("Name", "Two".into()), ("Phone", Value::Null)]),
+        ]
+    };
+    let first = world.pull(page()).await?;
+    assert_eq!((first.counts.read, first.counts.created), (2, 2));
+    let account = world.account("1").await?;
+    assert_eq!(account.value("name"), "One".into());
+    assert_eq!(account.value("employees"), 12_i64.into());
+    assert!(account.provenance.of("name").is_some());
+
+    let again = world.pull(page()).await?;
+    assert_eq!((again.counts.unchanged, again.counts.created), (2, 0));
+    assert_eq!(world.count("select count(*) from accounts").await?, 2);
+    assert_eq!(world.count("select count(*) from writes").await?, 0);
+    assert_eq!(world.account("1").await?, account);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_twice_in_a_page_ends_at_its_last_value() -> Result<()> {
+    let world = World::new().await?;
+    let page = vec![
+        record("1", &[("Name", "Old".into())]),
+        record("1", &[("Name", "New".into())]),
+    ];
+    let applied = world.pull(page).await?;
+    assert_eq!(applied.counts.created, 1);
+    assert_eq!(world.account("1").await?.value("name"), "New".into());
+    Ok(())
+}
+
+#[tokio::test]
+async fn missing_null_and_empty_are_three_things() -> Result<()> {
+    let world = World::new().await?;
+    world
+        .pull(vec![record(
+            "1",
+            &[("Name", "One".into()), ("Phone", "1234567".into())],
+        )])
+        .await?;
+    world
+        .pull(vec![record("1", &[("Name", "Uno".into())])])
+        .await?;
+    let account = world.account("1").await?;
+    assert_eq!(
+        account.value("phone"),
+        "1234567".into(),
+        "missing leaves it"
+    );
+    world
+        .pull(vec![record(
+            "1",
+            &[("Name", "Uno".into()), ("Phone", Value::Null)],
+        )])
+        .await?;
+    assert!(
+        world.account("1").await?.value("phone").is_null(),
+        "null clears it"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_field_that_cannot_be_taken_over_stands_still_alone() -> Result<()> {
+    let world = World::new().await?;
+    world
+        .pull(vec![record(
+            "1",
+            &[("Name", "One".into()), ("Employees", 5_i64.into())],
+        )])
+        .await?;
+    let page = vec![record(
+        "1",
+        &[("Name", "Uno\u{0}".into()), ("Employees", 6_i64.into())],
+    )];
+    let applied = world.pull(page).await?;
+    assert_eq!(applied.counts.failed, 1);
+    let account = world.account("1").await?;
+    assert_eq!(account.value("name"), "One".into());
+    assert_eq!(account.value("employees"), 6_i64.into());
+    let problems = "select count(*) from records where problems is not null";
+    assert_eq!(world.count(problems).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_child_that_comes_before_its_parent_waits_for_it() -> Result<()> {
+    let world = World::new().await?;
+    world
+        .pull(vec![record(
+            "2",
+            &[("Name", "Child".into()), ("ParentId", "1".into())],
+        )])
+        .await?;
+    assert!(world.account("2").await?.value("parent").is_null());
+    world
+        .pull(vec![record("1", &[("Name", "Parent".into())])])
+        .await?;
+    let mut tx = world.begin().await?;
+    let run = engine::ids::RunId::fresh();
+    let (found, applied) = engine::sync::page::apply_waiting(
+        &mut tx,
+        &world.tables,
+        world.connection,
+        "Account",
+        run,
+        100,
+    )
+    .await?;
+    tx.commit().await?;
+    assert_eq!((found, applied.counts.updated), (1, 1));
+    let parent = world.account("1").await?;
+    assert_eq!(
+        world.account("2").await?.value("parent"),
+        parent.id.0.to_string().into()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deleted_record_lets_its_entity_go_and_an_undeleted_one_brings_it_back() -> Result<()> {
+    let world = World::new().await?;
+    world
+        .pull(vec![record("1", &[("Name", "One".into())])])
+        .await?;
+    let before = world.account("1").await?;
+    let applied = world
+        .pull(vec![deleted("1"), deleted("unheard of")])
+        .await?;
+    assert_eq!(applied.counts.deleted, 1);
+    assert!(world.account("1").await?.removed_at.is_some());
+    let again = world.pull(vec![deleted("1")]).await?;
+    assert_eq!(again.counts.deleted, 0, "a removal that is known is none");
+    world
+        .pull(vec![record("1", &[("Name", "One".into())])])
+        .await?;
+    let after = world.account("1").await?;
+    assert_eq!((after.id, after.removed_at), (before.id, None));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_delete_against_an_edit_is_a_conflict_and_not_a_loss() -> Result<()> {
+    let world = World::new().await?;
+    world
+        .pull(vec![record("1", &[("Name", "One".into())])])
+        .await?;
+    let account = world.account("1").await?;
+    world.edit(&account, &[("phone", "5551234".into())]).await?;
+    let applied = world.pull(vec![deleted("1")]).await?;
+    assert_eq!(applied.counts.conflicts, 1);
+    assert!(world.entity(account.id).await?.removed_at.is_none());
+    let open = "select count(*) from conflicts where kind = 'delete' and state = 'open'";
+    assert_eq!(world.count(open).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_hub_knows_a_record_it_created_itself_by_its_own_id() -> Result<()> {
+    let world = World::new().await?;
+    world
+        .pull(vec![record("1", &[("Name", "One".into())])])
+        .await?;
+    let mut tx = world.begin().await?;
+    let fields = super::world::values(&[("name", "Made here".into())]);
+    let made =
+        engine::sync::edit::create(&mut tx, &world.tables, "account", fields, world.user).await?;
+    tx.commit().await?;
+    // The process died between the call and its receipt; the next read brings the record.
+    let hub_id = made.entity.id.0.to_string();
+    let page = vec![
+        record(
+            "9",
+            &[
+                ("Name", "Made here".into()),
+                ("Hub_Id__c", hub_id.as_str().into()),
+            ],
+        ),
+        record(
+            "10",
+            &[
+                ("Name", "A copy".into()),
+                ("Hub_Id__c", hub_id.as_str().into()),
+            ],
+        ),
+    ];
+    let applied = world.pull(page).await?;
+    assert_eq!(world.account("9").await?.id, made.entity.id);
+    assert_ne!(
+        world.account("10").await?.id,
+        made.entity.id,
+        "a copied id makes no second link"
+    );
+    assert_eq!(applied.counts.created, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_tenant_sees_nothing_of_it() -> Result<()> {
+    let world = World::new().await?;
+    world
+        .pull(vec![record("1", &[("Name", "One".into())])])
+        .await?;
+    let account = world.account("1").await?;
+    let mut tx = world.store.begin(engine::ids::TenantId::fresh()).await?;
+    assert!(
+        world
+            .tables
+            .kind("account")?
+            .load(&mut tx, &[account.id])
+            .await?
+            .is_empty()
+    );
+    Ok(())
+}

@@ -1,0 +1,325 @@
+//! A tenant with one or two connected streams of accounts, and short words for what tests do.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use connector_sdk::{
+    Change, Cursor, FieldType, Fields, Receipt, Record, Removal, Stream, StreamField, StreamName,
+    Tombstone, Value,
+};
+use engine::entity::{CoreTables, Entity};
+use engine::ids::{ConnectionId, EntityId, RunId, TenantId, UserId};
+use engine::mapping::Values;
+use engine::store::connections::{self, NewConnection};
+use engine::store::plans::Phase;
+use engine::store::{mappings, streams};
+use engine::sync::outbox::{self, Batch, Outcome, Outgoing, Settled};
+use engine::sync::page::{self, Applied};
+use engine::sync::{SyncError, edit};
+use engine::{Clock, Store, Tx};
+use testdb::TestDb;
+
+pub(crate) const MAPPING: &str = r#"
+system = "crm"
+stream = "Account"
+entity = "account"
+first_contact = "remote"
+create = true
+
+[link]
+key = "Id"
+hub_id = "Hub_Id__c"
+
+[[field]]
+core = "name"
+remote = "Name"
+
+[[field]]
+core = "phone"
+remote = "Phone"
+
+[[field]]
+core = "industry"
+remote = "Industry"
+owner = "remote"
+
+[[field]]
+core = "employees"
+remote = "Employees"
+policy = "max"
+
+[[field]]
+core = "billing_city"
+remote = "BillingCity"
+group = "billing_address"
+
+[[field]]
+core = "billing_country"
+remote = "BillingCountry"
+group = "billing_address"
+
+[[field]]
+core = "parent"
+remote = "ParentId"
+reference = "Account"
+"#;
+
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) tenant: TenantId,
+    pub(crate) connection: ConnectionId,
+    pub(crate) tables: CoreTables,
+    pub(crate) user: UserId,
+    pub(crate) db: TestDb,
+}
+
+impl World {
+    pub(crate) async fn new() -> Result<Self> {
+        let db = TestDb::new().await?;
+        let store = db.store(Clock::system()).await?;
+        let mut tx = store.begin_system().await?;
+        let tenant = domain::tenants::NewTenant {
+            name: "Test".to_owned(),
+            environment: "test".to_owned(),
+        };
+        let tenant = domain::tenants::insert(&mut tx, &tenant).await?;
+        tx.commit().await?;
+        let mut world = Self {
+            store,
+            tenant,
+            connection: ConnectionId::fresh(),
+            tables: domain::core_tables(),
+            user: UserId::fresh(),
+            db,
+        };
+        world.connection = world.connect("First", MAPPING).await?;
+        Ok(world)
+    }
+
+    /// Another connection with the same stream.
+    pub(crate) async fn connect(&self, name: &str, mapping: &str) -> Result<ConnectionId> {
+        let mut tx = self.begin().await?;
+        let id = ConnectionId::fresh();
+        let config = serde_json::json!({});
+        let new = NewConnection {
+            id,
+            system: "crm",
+            name,
+            config: &config,
+            secrets: None,
+        };
+        connections::insert(&mut tx, &new).await?;
+        let description = Stream {
+            name: StreamName::from("Account"),
+            label: "Account".to_owned(),
+            key_field: "Id".to_owned(),
+            can_create: true,
+            can_update: true,
+            can_delete: true,
+            fields: fields(),
+        };
+        streams::insert(&mut tx, id, "account", true, &description).await?;
+        mappings::insert(&mut tx, id, "Account", "account", mapping, "a test", true).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Tx> {
+        Ok(self.store.begin(self.tenant).await?)
+    }
+
+    /// Applies changes as one page of the first connection.
+    pub(crate) async fn pull(&self, changes: Vec<Change>) -> Result<Applied> {
+        self.pull_from(self.connection, changes).await
+    }
+
+    pub(crate) async fn pull_from(
+        &self,
+        connection: ConnectionId,
+        changes: Vec<Change>,
+    ) -> Result<Applied> {
+        let mut tx = self.begin().await?;
+        let page = page::Page {
+            connection,
+            stream: "Account".to_owned(),
+            run: RunId::fresh(),
+            changes,
+            cursor: Some((Cursor("there".to_owned()), Phase::Incremental)),
+        };
+        let applied = page::apply(&mut tx, &self.tables, page).await?;
+        tx.commit().await?;
+        Ok(applied)
+    }
+
+    pub(crate) async fn edit(&self, entity: &Entity, fields: &[(&str, Value)]) -> Result<Entity> {
+        Ok(self.try_edit(entity, fields).await?)
+    }
+
+    pub(crate) async fn try_edit(
+        &self,
+        entity: &Entity,
+        fields: &[(&str, Value)],
+    ) -> Result<Entity, SyncError> {
+        let mut tx = self.store.begin(self.tenant).await?;
+        let fields = values(fields);
+        let (id, version) = (entity.id, entity.version);
+        let edited = edit::edit(
+            &mut tx,
+            &self.tables,
+            "account",
+            id,
+            version,
+            fields,
+            self.user,
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(edited.entity)
+    }
+
+    /// The entity a record of the first connection is linked to.
+    pub(crate) async fn account(&self, key: &str) -> Result<Entity> {
+        self.account_of(self.connection, key).await
+    }
+
+    pub(crate) async fn account_of(&self, connection: ConnectionId, key: &str) -> Result<Entity> {
+        let mut tx = self.begin().await?;
+        let keys = [key.to_owned()];
+        let linked = engine::store::records::by_keys(&mut tx, connection, "Account", &keys).await?;
+        let id = linked.get(key).map(|linked| linked.entity_id);
+        let id = id.ok_or_else(|| anyhow::anyhow!("record {key} is not linked"))?;
+        self.entity(id).await
+    }
+
+    pub(crate) async fn entity(&self, id: EntityId) -> Result<Entity> {
+        let mut tx = self.begin().await?;
+        let found = self
+            .tables
+            .kind("account")?
+            .load(&mut tx, &[id])
+            .await?
+            .pop();
+        found.ok_or_else(|| anyhow::anyhow!("there is no entity {id}"))
+    }
+
+    pub(crate) async fn claim(&self) -> Result<Batch> {
+        self.claim_for(self.connection).await
+    }
+
+    pub(crate) async fn claim_for(&self, connection: ConnectionId) -> Result<Batch> {
+        let mut tx = self.begin().await?;
+        let run = RunId::fresh();
+        let batch = outbox::claim(&mut tx, &self.tables, connection, "Account", run, 200).await?;
+        tx.commit().await?;
+        Ok(batch)
+    }
+
+    pub(crate) async fn settle(&self, outcomes: Vec<(Outgoing, Outcome)>) -> Result<Settled> {
+        let mut tx = self.begin().await?;
+        let run = RunId::fresh();
+        let settled = outbox::settle(
+            &mut tx,
+            &self.tables,
+            self.connection,
+            "Account",
+            run,
+            outcomes,
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(settled)
+    }
+
+    /// How many rows a table has, past row security.
+    pub(crate) async fn count(&self, sql: &'static str) -> Result<i64> {
+        Ok(sqlx::query_scalar(sql)
+            .fetch_one(&self.db.pool().await?)
+            .await?)
+    }
+}
+
+/// The remote fields that [`MAPPING`] names.
+fn fields() -> Vec<StreamField> {
+    let field = |name: &str, kind| StreamField {
+        name: name.to_owned(),
+        label: name.to_owned(),
+        kind,
+        nullable: name != "Name",
+        can_create: true,
+        can_update: true,
+        required: name == "Name",
+        max_length: None,
+        scale: None,
+        choices: Vec::new(),
+        references: Vec::new(),
+        custom: false,
+    };
+    vec![
+        field("Id", FieldType::Text),
+        field("Hub_Id__c", FieldType::Text),
+        field("Name", FieldType::Text),
+        field("Phone", FieldType::Phone),
+        field("Industry", FieldType::Text),
+        field("Employees", FieldType::Integer),
+        field("BillingCity", FieldType::Text),
+        field("BillingCountry", FieldType::Text),
+        field("ParentId", FieldType::Reference),
+    ]
+}
+
+pub(crate) fn values(fields: &[(&str, Value)]) -> Values {
+    fields
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect()
+}
+
+/// A record as it comes in.
+pub(crate) fn record(key: &str, fields: &[(&str, Value)]) -> Change {
+    let mut fields: Fields = values(fields);
+    fields.insert("Id".to_owned(), key.into());
+    Change::Upsert(Record {
+        key: key.to_owned(),
+        version: None,
+        changed_at: Some(chrono::DateTime::UNIX_EPOCH),
+        fields,
+    })
+}
+
+pub(crate) fn deleted(key: &str) -> Change {
+    Change::Delete(Tombstone {
+        key: key.to_owned(),
+        removed_at: None,
+        removal: Removal::Deleted,
+    })
+}
+
+/// The system stored exactly what it was given.
+pub(crate) fn stored(outgoing: &Outgoing, key: &str) -> Outcome {
+    stored_as(outgoing, key, &[])
+}
+
+/// The system stored what it was given, but for some fields in another form.
+pub(crate) fn stored_as(outgoing: &Outgoing, key: &str, other: &[(&str, Value)]) -> Outcome {
+    use connector_sdk::WriteOp;
+    let fields = match &outgoing.write.op {
+        WriteOp::Create { fields } | WriteOp::Update { fields, .. } => fields.clone(),
+        WriteOp::Delete { .. } => BTreeMap::new(),
+    };
+    let mut fields = fields;
+    fields.extend(values(other));
+    let stored = Record {
+        key: key.to_owned(),
+        version: None,
+        changed_at: None,
+        fields,
+    };
+    Outcome::Stored {
+        receipt: Receipt {
+            key: key.to_owned(),
+            version: None,
+            created: matches!(outgoing.write.op, WriteOp::Create { .. }),
+            stored: Some(stored),
+        },
+    }
+}

@@ -1,0 +1,194 @@
+use anyhow::Result;
+use connector_sdk::{ErrorKind, WriteOp};
+use engine::sync::outbox::{Outcome, Refusal};
+
+use super::world::{World, record, stored, stored_as};
+
+fn refused(kind: ErrorKind, outcome_unknown: bool) -> Outcome {
+    Outcome::Refused(Refusal {
+        kind,
+        code: Some("CODE".to_owned()),
+        message: "no".to_owned(),
+        fields: Vec::new(),
+        retry_after_ms: Some(0),
+        outcome_unknown,
+    })
+}
+
+async fn edited(world: &World, phone: &str) -> Result<engine::sync::outbox::Outgoing> {
+    world
+        .pull(vec![record(
+            "1",
+            &[("Name", "One".into()), ("Phone", "5550000".into())],
+        )])
+        .await?;
+    let account = world.account("1").await?;
+    world.edit(&account, &[("phone", phone.into())]).await?;
+    let mut batch = world.claim().await?;
+    assert_eq!(batch.outgoing.len(), 1);
+    Ok(batch.outgoing.remove(0))
+}
+
+#[tokio::test]
+async fn a_written_value_that_comes_back_is_an_echo_and_writing_ends() -> Result<()> {
+    let world = World::new().await?;
+    let outgoing = edited(&world, "5551111").await?;
+    assert!(matches!(&outgoing.write.op, WriteOp::Update { key, .. } if key == "1"));
+    let outcome = stored(&outgoing, "1");
+    let settled = world.settle(vec![(outgoing, outcome)]).await?;
+    assert_eq!((settled.written, settled.normalised), (1, 0));
+    let back = vec![record(
+        "1",
+        &[("Name", "One".into()), ("Phone", "5551111".into())],
+    )];
+    let applied = world.pull(back).await?;
+    assert_eq!((applied.counts.updated, applied.counts.conflicts), (0, 0));
+    assert!(applied.owed.is_empty());
+    assert!(world.claim().await?.outgoing.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_echo_of_the_first_of_two_quick_edits_never_brings_it_back() -> Result<()> {
+    let world = World::new().await?;
+    // A is on its way, its answer has not come; B is set meanwhile; then A comes back by a read.
+    let outgoing = edited(&world, "5551111").await?;
+    let account = world.account("1").await?;
+    world.edit(&account, &[("phone", "5552222".into())]).await?;
+    let echo = vec![record(
+        "1",
+        &[("Name", "One".into()), ("Phone", "5551111".into())],
+    )];
+    let applied = world.pull(echo).await?;
+    assert_eq!(applied.counts.conflicts, 0);
+    assert_eq!(world.account("1").await?.value("phone"), "5552222".into());
+    let outcome = stored(&outgoing, "1");
+    world.settle(vec![(outgoing, outcome)]).await?;
+    let batch = world.claim().await?;
+    assert_eq!(batch.outgoing.len(), 1, "and B is sent");
+    assert_eq!(batch.outgoing[0].sent["phone"], "5552222".into());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_value_that_the_system_stores_in_another_form_is_agreed_on_and_not_written_again()
+-> Result<()> {
+    let world = World::new().await?;
+    let outgoing = edited(&world, "5551111").await?;
+    let outcome = stored_as(&outgoing, "1", &[("Phone", "(555) 9999".into())]);
+    let settled = world.settle(vec![(outgoing, outcome)]).await?;
+    assert_eq!(settled.normalised, 1);
+    assert_eq!(
+        world.account("1").await?.value("phone"),
+        "(555) 9999".into()
+    );
+    let back = vec![record(
+        "1",
+        &[("Name", "One".into()), ("Phone", "(555) 9999".into())],
+    )];
+    let applied = world.pull(back).await?;
+    assert_eq!(applied.counts.updated, 0);
+    assert!(world.claim().await?.outgoing.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_transient_refusal_is_tried_again_and_a_rejection_is_left_to_a_person() -> Result<()> {
+    let world = World::new().await?;
+    let outgoing = edited(&world, "5551111").await?;
+    let settled = world
+        .settle(vec![(outgoing, refused(ErrorKind::Transient, false))])
+        .await?;
+    assert_eq!((settled.retried, settled.failed), (1, 0));
+    let mut batch = world.claim().await?;
+    let again = batch.outgoing.remove(0);
+    assert_eq!((again.attempt, again.look_first), (2, false));
+    let settled = world
+        .settle(vec![(again, refused(ErrorKind::Rejected, false))])
+        .await?;
+    assert_eq!((settled.retried, settled.failed), (0, 1));
+    assert!(world.claim().await?.outgoing.is_empty());
+    let failed = "select count(*) from writes where state = 'failed' and error ->> 'code' = 'CODE'";
+    assert_eq!(world.count(failed).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_retried_write_gives_way_to_a_newer_intent() -> Result<()> {
+    let world = World::new().await?;
+    let outgoing = edited(&world, "5551111").await?;
+    let account = world.account("1").await?;
+    world.edit(&account, &[("name", "Uno".into())]).await?;
+    world
+        .settle(vec![(outgoing, refused(ErrorKind::Transient, false))])
+        .await?;
+    let batch = world.claim().await?;
+    assert_eq!(batch.outgoing.len(), 1);
+    let fields: Vec<&String> = batch.outgoing[0].sent.keys().collect();
+    assert_eq!(fields, ["name", "phone"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_create_whose_outcome_is_unknown_is_looked_for_before_it_is_repeated() -> Result<()> {
+    let world = World::new().await?;
+    let mut tx = world.begin().await?;
+    let fields = super::world::values(&[("name", "Made here".into())]);
+    let made =
+        engine::sync::edit::create(&mut tx, &world.tables, "account", fields, world.user).await?;
+    tx.commit().await?;
+    assert_eq!(made.owed.len(), 1);
+    let mut batch = world.claim().await?;
+    let outgoing = batch.outgoing.remove(0);
+    assert!(matches!(outgoing.write.op, WriteOp::Create { .. }));
+    assert_eq!(outgoing.write.hub_id, made.entity.id.0.to_string());
+    world
+        .settle(vec![(outgoing, refused(ErrorKind::Transient, true))])
+        .await?;
+    let mut batch = world.claim().await?;
+    let again = batch.outgoing.remove(0);
+    assert!(again.look_first);
+    let outcome = stored(&again, "9");
+    world.settle(vec![(again, outcome)]).await?;
+    assert_eq!(world.account("9").await?.id, made.entity.id);
+    Ok(())
+}
+
+#[tokio::test]
+async fn writes_that_a_dead_run_had_claimed_are_taken_up_by_the_next() -> Result<()> {
+    let world = World::new().await?;
+    let lost = edited(&world, "5551111").await?;
+    let batch = world.claim().await?;
+    assert_eq!(batch.outgoing.len(), 1);
+    assert_eq!(batch.outgoing[0].id, lost.id);
+    assert!(batch.outgoing[0].look_first);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hundred_records_are_claimed_and_settled_in_one_go() -> Result<()> {
+    let world = World::new().await?;
+    let names: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    let page = names
+        .iter()
+        .map(|key| record(key, &[("Name", key.as_str().into())]))
+        .collect();
+    world.pull(page).await?;
+    for key in &names {
+        let account = world.account(key).await?;
+        world.edit(&account, &[("phone", "5551111".into())]).await?;
+    }
+    let batch = world.claim().await?;
+    assert_eq!(batch.outgoing.len(), 100);
+    let outcomes = batch.outgoing.into_iter().map(|outgoing| {
+        let WriteOp::Update { key, .. } = &outgoing.write.op else {
+            panic!("not an update")
+        };
+        let outcome = stored(&outgoing, key);
+        (outgoing, outcome)
+    });
+    let settled = world.settle(outcomes.collect()).await?;
+    assert_eq!(settled.written, 100);
+    assert!(world.claim().await?.outgoing.is_empty());
+    Ok(())
+}

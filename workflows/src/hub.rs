@@ -1,0 +1,70 @@
+//! What every workflow of the hub needs from its process.
+
+use std::sync::Arc;
+
+use connector_sdk::{ConnectorError, Opened, Usage};
+use engine::entity::CoreTables;
+use engine::ids::{ConnectionId, TenantId};
+use engine::peers::{Peers, PeersError};
+use engine::runtime::{Class, StepCx, StepError};
+use engine::sync::SyncError;
+
+/// Given to the engine as a service.
+pub struct Hub {
+    pub peers: Peers,
+    pub tables: CoreTables,
+}
+
+impl Hub {
+    /// The service of a step.
+    pub(crate) fn of(cx: &StepCx) -> Result<Arc<Self>, StepError> {
+        Ok(cx.service::<Self>()?)
+    }
+
+    /// Opens a connection; no request is made.
+    pub(crate) async fn open(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+    ) -> Result<Arc<dyn Opened>, StepError> {
+        self.peers
+            .open(tenant, connection)
+            .await
+            .map_err(peers_error)
+    }
+
+    /// Notes on the connection how a call went, and makes the call's failure the step's.
+    pub(crate) async fn noted<T>(
+        &self,
+        cx: &StepCx,
+        connection: ConnectionId,
+        usage: Option<Usage>,
+        outcome: Result<T, ConnectorError>,
+    ) -> Result<T, StepError> {
+        self.peers
+            .note(cx.tenant(), connection, outcome.as_ref().err(), usage)
+            .await?;
+        Ok(outcome?)
+    }
+}
+
+fn peers_error(error: PeersError) -> StepError {
+    match error {
+        PeersError::Store(error) => error.into(),
+        PeersError::Peer(error) | PeersError::BadConfig(error) => error.into(),
+        PeersError::UnknownSystem(_) => StepError::permanent(Class::Config, error.to_string()),
+        PeersError::Vault(_) => StepError::permanent(Class::Config, error.to_string()),
+    }
+}
+
+/// A failure of the sync core as a step's.
+pub(crate) fn sync_error(error: SyncError) -> StepError {
+    match error {
+        SyncError::Store(error) => error.into(),
+        SyncError::NotEnabled { .. } | SyncError::Mapping { .. } | SyncError::Map { .. } => {
+            StepError::permanent(Class::Config, error.to_string())
+        }
+        SyncError::Stale { .. } => StepError::transient(error.to_string()),
+        SyncError::Invalid(_) => StepError::permanent(Class::Rejected, error.to_string()),
+    }
+}

@@ -1,0 +1,419 @@
+//! Reads a stream of a connection into the core, page by page, from where the last read ended.
+//!
+//! A page is read with no transaction open and applied as one unit: its records, what they owe to
+//! other systems and the cursor commit together with the step's checkpoint. A process that dies in
+//! between reads the page again. While one page is applied the next is being read.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use connector_sdk::{ConnectorError, Cursor, ErrorKind, Opened, Page, Read};
+use engine::Tx;
+use engine::ids::ConnectionId;
+use engine::runtime::{
+    Class, Counts, Progress, Run, RunError, StepCx, StepError, TxStep, Workflow,
+};
+use engine::store::plans::{self, Phase};
+use engine::sync::page::{self, Applied};
+use engine::sync::{self, outbox};
+use serde::{Deserialize, Serialize};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::hub::{Hub, sync_error};
+
+/// Records asked for at once; a unit of commit, and what memory holds twice.
+const PAGE: usize = 5_000;
+/// Records whose references became resolvable, merged again at once.
+const WAITING: i64 = 1_000;
+
+/// Input of [`PullStream`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullInput {
+    pub connection: ConnectionId,
+    pub stream: String,
+    /// Read everything again, as a comparison: what is unchanged stays untouched.
+    #[serde(default)]
+    pub full: bool,
+}
+
+/// See the module.
+pub struct PullStream;
+
+impl Workflow for PullStream {
+    const NAME: &'static str = "pull_stream";
+    type Input = PullInput;
+    type Output = page::Counts;
+
+    fn key(input: &PullInput) -> Option<String> {
+        Some(format!("pull/{}/{}", input.connection, input.stream))
+    }
+
+    async fn run(cx: &mut Run, input: PullInput) -> Result<page::Counts, RunError> {
+        let mut total = page::Counts::default();
+        let mut after = cx
+            .tx(FindPlace {
+                connection: input.connection,
+                stream: input.stream.clone(),
+            })
+            .await?;
+        if input.full {
+            after = Place {
+                cursor: None,
+                phase: Phase::Full,
+            };
+        }
+        let reader = Arc::new(Reader::default());
+        let mut restarts = 0;
+        for number in 0.. {
+            let step = ApplyPage {
+                connection: input.connection,
+                stream: input.stream.clone(),
+                number,
+                after: after.clone(),
+                reader: reader.clone(),
+                page: Mutex::new(None),
+            };
+            let done = cx.tx(step).await?;
+            total.add(&done.applied.counts);
+            cx.counts(counts(&done.applied.counts));
+            cx.progress(Progress {
+                done: total.read,
+                total: done.expected,
+                unit: "records".to_owned(),
+            });
+            if done.cursor_was_gone {
+                restarts += 1;
+                if restarts > 1 {
+                    let message = "system forgets its cursors faster than they are read";
+                    return Err(RunError::new(Class::Config, message));
+                }
+            }
+            after = done.next;
+            if let Some(wait) = done.wait_ms {
+                cx.sleep("prepare", Duration::from_millis(wait)).await?;
+            }
+            if !done.more {
+                break;
+            }
+        }
+        for round in 0.. {
+            let step = ApplyWaiting {
+                connection: input.connection,
+                round,
+            };
+            let more = cx.tx(step).await?;
+            total.add(&more.applied.counts);
+            cx.counts(counts(&more.applied.counts));
+            if more.found == 0 {
+                break;
+            }
+        }
+        Ok(total)
+    }
+}
+
+fn counts(page: &page::Counts) -> Counts {
+    Counts {
+        read: page.read,
+        created: page.created,
+        updated: page.updated,
+        unchanged: page.unchanged,
+        deleted: page.deleted,
+        conflicts: page.conflicts,
+        failed: page.failed,
+        ..Counts::default()
+    }
+}
+
+/// Where reading stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    cursor: Option<Cursor>,
+    phase: Phase,
+}
+
+struct FindPlace {
+    connection: ConnectionId,
+    stream: String,
+}
+
+impl TxStep for FindPlace {
+    const NAME: &'static str = "find_place";
+    type Output = Place;
+
+    async fn run(&self, _cx: &StepCx, tx: &mut Tx) -> Result<Place, StepError> {
+        let plan = plans::of_stream(tx, self.connection, &self.stream).await?;
+        let Some(plan) = plan else {
+            let error = sync::SyncError::NotEnabled {
+                stream: self.stream.clone(),
+            };
+            return Err(sync_error(error));
+        };
+        let phase = if plan.cursor.is_none() {
+            Phase::Full
+        } else {
+            plan.phase
+        };
+        Ok(Place {
+            cursor: plan.cursor,
+            phase,
+        })
+    }
+}
+
+/// What a page did and where the next begins.
+#[derive(Debug, Serialize, Deserialize)]
+struct PageDone {
+    applied: Applied,
+    next: Place,
+    more: bool,
+    expected: Option<u64>,
+    wait_ms: Option<u64>,
+    cursor_was_gone: bool,
+}
+
+struct ApplyPage {
+    connection: ConnectionId,
+    stream: String,
+    number: u64,
+    after: Place,
+    reader: Arc<Reader>,
+    /// Read by `prepare`, applied by `run`.
+    page: Mutex<Option<Result<Page, ConnectorError>>>,
+}
+
+impl TxStep for ApplyPage {
+    const NAME: &'static str = "apply_page";
+    type Output = PageDone;
+
+    fn key(&self) -> String {
+        self.number.to_string()
+    }
+
+    async fn prepare(&self, cx: &StepCx) -> Result<(), StepError> {
+        let hub = Hub::of(cx)?;
+        let page = self.reader.read(cx, &hub, self).await?;
+        let page = match page {
+            Err(error) if error.kind != ErrorKind::Gone => {
+                let usage = self.reader.usage();
+                return hub.noted(cx, self.connection, usage, Err(error)).await;
+            }
+            page => page,
+        };
+        if page.as_ref().is_ok_and(|page| !page.more) {
+            hub.noted(cx, self.connection, self.reader.usage(), Ok(()))
+                .await?;
+        }
+        *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
+        Ok(())
+    }
+
+    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<PageDone, StepError> {
+        let page = self
+            .page
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let page = page.ok_or_else(|| StepError::bug("page was not read before it is applied"))?;
+        let Ok(page) = page else {
+            // The system no longer knows our place: read all of it, as a comparison.
+            let next = Place {
+                cursor: None,
+                phase: Phase::Full,
+            };
+            plans::advance(
+                tx,
+                self.connection,
+                &self.stream,
+                None,
+                Phase::Full,
+                cx.run_id(),
+            )
+            .await?;
+            return Ok(PageDone {
+                applied: Applied::default(),
+                next,
+                more: true,
+                expected: None,
+                wait_ms: None,
+                cursor_was_gone: true,
+            });
+        };
+        let hub = Hub::of(cx)?;
+        let phase = if page.more {
+            self.after.phase
+        } else {
+            Phase::Incremental
+        };
+        let next = Place {
+            cursor: Some(page.cursor.clone()),
+            phase,
+        };
+        let (more, expected, wait) = (page.more, page.expected, page.wait);
+        let applied = page::apply(
+            tx,
+            &hub.tables,
+            page::Page {
+                connection: self.connection,
+                stream: self.stream.clone(),
+                run: cx.run_id(),
+                changes: page.changes,
+                cursor: Some((page.cursor, phase)),
+            },
+        )
+        .await
+        .map_err(sync_error)?;
+        outbox::start_pushes(tx, &applied.owed, "pull").await?;
+        Ok(PageDone {
+            applied,
+            next,
+            more,
+            expected,
+            wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            cursor_was_gone: false,
+        })
+    }
+}
+
+/// Merges what waited for records that are here by now, and sees to writes that nobody sends.
+struct ApplyWaiting {
+    connection: ConnectionId,
+    round: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct WaitingDone {
+    found: u64,
+    applied: Applied,
+}
+
+impl TxStep for ApplyWaiting {
+    const NAME: &'static str = "apply_waiting";
+    type Output = WaitingDone;
+
+    fn key(&self) -> String {
+        self.round.to_string()
+    }
+
+    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<WaitingDone, StepError> {
+        let hub = Hub::of(cx)?;
+        let mut done = WaitingDone {
+            found: 0,
+            applied: Applied::default(),
+        };
+        for stream in plans::streams(tx, self.connection).await? {
+            let (found, applied) = page::apply_waiting(
+                tx,
+                &hub.tables,
+                self.connection,
+                &stream,
+                cx.run_id(),
+                WAITING,
+            )
+            .await
+            .map_err(sync_error)?;
+            done.found += found;
+            done.applied.counts.add(&applied.counts);
+            done.applied.owed.extend(applied.owed);
+            outbox::start_push_when_due(tx, self.connection, &stream).await?;
+        }
+        outbox::start_pushes(tx, &done.applied.owed, "pull").await?;
+        Ok(done)
+    }
+}
+
+/// Reads pages, one ahead.
+#[derive(Default)]
+struct Reader {
+    opened: tokio::sync::OnceCell<Source>,
+    ahead: Mutex<Option<Ahead>>,
+}
+
+/// What reading needs, found once per activation.
+#[derive(Clone)]
+struct Source {
+    opened: Arc<dyn Opened>,
+    fields: Vec<String>,
+}
+
+/// A read under way.
+struct Ahead {
+    after: Cursor,
+    page: AbortOnDropHandle<Result<Page, ConnectorError>>,
+}
+
+impl Reader {
+    /// The page after the step's place; the inner error is the system's.
+    async fn read(
+        &self,
+        cx: &StepCx,
+        hub: &Hub,
+        step: &ApplyPage,
+    ) -> Result<Result<Page, ConnectorError>, StepError> {
+        let source = self
+            .opened
+            .get_or_try_init(|| source(cx, hub, step))
+            .await?;
+        let ahead = self
+            .ahead
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let page = match ahead.filter(|ahead| step.after.cursor.as_ref() == Some(&ahead.after)) {
+            Some(ahead) => ahead
+                .page
+                .await
+                .unwrap_or_else(|_panic| Err(ConnectorError::transient("reading ahead failed"))),
+            None => read(source.clone(), step, step.after.cursor.clone()).await,
+        };
+        if let Ok(page) = &page
+            && page.more
+            && page.wait.is_none()
+        {
+            let after = page.cursor.clone();
+            let next = read(source.clone(), step, Some(after.clone()));
+            let page = AbortOnDropHandle::new(tokio::spawn(next));
+            *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(Ahead { after, page });
+        }
+        Ok(page)
+    }
+
+    fn usage(&self) -> Option<connector_sdk::Usage> {
+        self.opened.get().and_then(|source| source.opened.usage())
+    }
+}
+
+async fn source(cx: &StepCx, hub: &Hub, step: &ApplyPage) -> Result<Source, StepError> {
+    let mut tx = cx.begin().await?;
+    let plan = plans::of_stream(&mut tx, step.connection, &step.stream).await?;
+    tx.commit().await?;
+    let Some(plan) = plan else {
+        let error = sync::SyncError::NotEnabled {
+            stream: step.stream.clone(),
+        };
+        return Err(sync_error(error));
+    };
+    let opened = hub.open(cx.tenant(), step.connection).await?;
+    Ok(Source {
+        opened,
+        fields: plan.mapping.remote_fields(),
+    })
+}
+
+fn read(
+    source: Source,
+    step: &ApplyPage,
+    after: Option<Cursor>,
+) -> impl Future<Output = Result<Page, ConnectorError>> + Send + use<> {
+    let stream = step.stream.as_str().into();
+    async move {
+        let read = Read {
+            stream,
+            fields: source.fields,
+            after,
+            limit: PAGE,
+        };
+        source.opened.read(&read).await
+    }
+}

@@ -1,0 +1,342 @@
+//! Sends what is owed to a stream: look at what is there, claim a batch with the values of now, send
+//! it, settle it row by row, until nothing is due.
+//!
+//! The batch is journaled before it is sent. A process that dies between the call and its
+//! journal sends the same rows again; updates are the same values, and creates are looked for by
+//! the hub's id first, so nothing is doubled.
+
+use std::sync::{Mutex, PoisonError};
+
+use connector_sdk::{
+    Change, ConnectorError, ErrorKind, Opened, Receipt, Record, StreamName, Write, WriteOp,
+};
+use engine::Tx;
+use engine::runtime::{
+    Class, Counts, Failure, Run, RunError, Step, StepCx, StepError, TxStep, Workflow,
+};
+use engine::store::{plans, writes};
+use engine::sync::outbox::{
+    self, Batch, Outcome, Outgoing, PUSH_WORKFLOW, PushInput, Refusal, Settled,
+};
+use engine::sync::page;
+use serde::{Deserialize, Serialize};
+
+use crate::hub::{Hub, sync_error};
+
+/// Rows of one batch.
+const BATCH: i64 = 200;
+
+/// See the module.
+pub struct PushWrites;
+
+/// What a push did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pushed {
+    pub written: u64,
+    pub failed: u64,
+    pub retried: u64,
+    pub normalised: u64,
+}
+
+impl Workflow for PushWrites {
+    const NAME: &'static str = PUSH_WORKFLOW;
+    type Input = PushInput;
+    type Output = Pushed;
+
+    fn key(input: &PushInput) -> Option<String> {
+        Some(input.key())
+    }
+
+    async fn run(cx: &mut Run, input: PushInput) -> Result<Pushed, RunError> {
+        let mut pushed = Pushed::default();
+        for number in 0.. {
+            let place = || BatchPlace {
+                input: input.clone(),
+                number,
+            };
+            cx.tx(ReadFirst {
+                place: place(),
+                found: Mutex::default(),
+            })
+            .await?;
+            let batch = cx.tx(ClaimWrites(place())).await?;
+            if batch.outgoing.is_empty() {
+                if batch.settled == 0 {
+                    break;
+                }
+                continue;
+            }
+            let outgoing = batch.outgoing;
+            let sent = cx
+                .step(SendWrites {
+                    place: place(),
+                    outgoing: outgoing.clone(),
+                })
+                .await?;
+            let failed = match &sent {
+                Sent::Rows { .. } => None,
+                Sent::Failed(refusal) => Some(refusal.clone()),
+            };
+            let settled = cx
+                .tx(SettleWrites {
+                    place: place(),
+                    outgoing,
+                    sent,
+                })
+                .await?;
+            cx.counts(Counts {
+                written: settled.written,
+                failed: settled.failed,
+                ..Counts::default()
+            });
+            pushed.written += settled.written;
+            pushed.failed += settled.failed;
+            pushed.retried += settled.retried;
+            pushed.normalised += settled.normalised;
+            if let Some(refusal) = failed {
+                // The writes wait for a later push; this one says why it could not deliver them.
+                let failure = Failure::new(class(refusal.kind), refusal.message);
+                return Err(failure.into());
+            }
+        }
+        Ok(pushed)
+    }
+}
+
+fn class(kind: ErrorKind) -> Class {
+    match kind {
+        ErrorKind::Transient => Class::Transient,
+        ErrorKind::RateLimited => Class::RateLimited,
+        ErrorKind::Auth => Class::Auth,
+        ErrorKind::Config => Class::Config,
+        ErrorKind::Rejected | ErrorKind::Gone => Class::Rejected,
+        ErrorKind::Conflict => Class::Conflict,
+        ErrorKind::Unsupported => Class::Bug,
+    }
+}
+
+/// One batch of a push.
+struct BatchPlace {
+    input: PushInput,
+    number: u64,
+}
+
+/// Reads what the batch is about before it is claimed: an edit over there that the hub has not
+/// seen yet is merged, or becomes a conflict, instead of being overwritten.
+struct ReadFirst {
+    place: BatchPlace,
+    /// Read by `prepare`, applied by `run`.
+    found: Mutex<Vec<Record>>,
+}
+
+impl TxStep for ReadFirst {
+    const NAME: &'static str = "read_first";
+    type Output = page::Counts;
+
+    fn key(&self) -> String {
+        self.place.number.to_string()
+    }
+
+    async fn prepare(&self, cx: &StepCx) -> Result<(), StepError> {
+        let hub = Hub::of(cx)?;
+        let PushInput { connection, stream } = &self.place.input;
+        let mut tx = cx.begin().await?;
+        let keys = writes::due_keys(&mut tx, *connection, stream, BATCH).await?;
+        let plan = plans::of_stream(&mut tx, *connection, stream).await?;
+        tx.commit().await?;
+        let Some(plan) = plan.filter(|_| !keys.is_empty()) else {
+            return Ok(());
+        };
+        let opened = hub.open(cx.tenant(), *connection).await?;
+        let stream = StreamName(stream.clone());
+        let found = opened
+            .fetch(&stream, &keys, &plan.mapping.remote_fields())
+            .await;
+        let found = hub.noted(cx, *connection, opened.usage(), found).await?;
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) =
+            found.into_iter().flatten().collect();
+        Ok(())
+    }
+
+    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<page::Counts, StepError> {
+        let found = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
+        if found.is_empty() {
+            return Ok(page::Counts::default());
+        }
+        let hub = Hub::of(cx)?;
+        let page = page::Page {
+            connection: self.place.input.connection,
+            stream: self.place.input.stream.clone(),
+            run: cx.run_id(),
+            changes: found.into_iter().map(Change::Upsert).collect(),
+            cursor: None,
+        };
+        let mut applied = page::apply(tx, &hub.tables, page)
+            .await
+            .map_err(sync_error)?;
+        // What this stream is owed is claimed next.
+        applied
+            .owed
+            .remove(&(self.place.input.connection, self.place.input.stream.clone()));
+        outbox::start_pushes(tx, &applied.owed, "push").await?;
+        Ok(applied.counts)
+    }
+}
+
+struct ClaimWrites(BatchPlace);
+
+impl TxStep for ClaimWrites {
+    const NAME: &'static str = "claim_writes";
+    type Output = Batch;
+
+    fn key(&self) -> String {
+        self.0.number.to_string()
+    }
+
+    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<Batch, StepError> {
+        let hub = Hub::of(cx)?;
+        let PushInput { connection, stream } = &self.0.input;
+        let batch = outbox::claim(tx, &hub.tables, *connection, stream, cx.run_id(), BATCH)
+            .await
+            .map_err(sync_error)?;
+        if batch.outgoing.is_empty() && batch.settled == 0 {
+            outbox::start_push_when_due(tx, *connection, stream).await?;
+        }
+        Ok(batch)
+    }
+}
+
+struct SendWrites {
+    place: BatchPlace,
+    outgoing: Vec<Outgoing>,
+}
+
+/// What the system said.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "sent")]
+enum Sent {
+    /// One answer per row, in order.
+    Rows { rows: Vec<Outcome> },
+    /// Nothing was decided about any row. Sending the same values again later would be wrong, as
+    /// they may be old by then: the rows go back to the outbox.
+    Failed(Refusal),
+}
+
+impl Step for SendWrites {
+    const NAME: &'static str = "send_writes";
+    type Output = Sent;
+
+    fn key(&self) -> String {
+        self.place.number.to_string()
+    }
+
+    async fn run(&self, cx: &StepCx) -> Result<Sent, StepError> {
+        let hub = Hub::of(cx)?;
+        let connection = self.place.input.connection;
+        let opened = hub.open(cx.tenant(), connection).await?;
+        let stream = StreamName(self.place.input.stream.clone());
+        let sent = send(&*opened, &stream, &self.outgoing, cx.attempt()).await;
+        hub.peers
+            .note(cx.tenant(), connection, sent.as_ref().err(), opened.usage())
+            .await?;
+        Ok(match sent {
+            Ok(rows) => Sent::Rows {
+                rows: rows.into_iter().map(outcome).collect(),
+            },
+            Err(error) => Sent::Failed((&error).into()),
+        })
+    }
+}
+
+fn outcome(row: Result<Receipt, ConnectorError>) -> Outcome {
+    match row {
+        Ok(receipt) => Outcome::Stored { receipt },
+        Err(error) => Outcome::Refused((&error).into()),
+    }
+}
+
+/// Sends the rows; the answer has one entry per row, in order.
+async fn send(
+    opened: &dyn Opened,
+    stream: &StreamName,
+    outgoing: &[Outgoing],
+    attempt: u32,
+) -> Result<Vec<Result<Receipt, ConnectorError>>, ConnectorError> {
+    let mut writes = Vec::with_capacity(outgoing.len());
+    for row in outgoing {
+        let may_exist = row.look_first || attempt > 1;
+        writes.push(match &row.write.op {
+            WriteOp::Create { fields } if may_exist => {
+                found(opened, stream, row, fields.clone()).await?
+            }
+            _ => row.write.clone(),
+        });
+    }
+    let answers = opened.write(stream, &writes).await?;
+    if answers.len() != writes.len() {
+        return Err(
+            ConnectorError::transient("system answered another number of rows")
+                .with_outcome_unknown(),
+        );
+    }
+    Ok(answers)
+}
+
+/// The create, or an update of what an earlier attempt created.
+async fn found(
+    opened: &dyn Opened,
+    stream: &StreamName,
+    row: &Outgoing,
+    fields: connector_sdk::Fields,
+) -> Result<Write, ConnectorError> {
+    let mut write = row.write.clone();
+    if let Some(record) = opened.find(stream, &row.write.hub_id, &[]).await? {
+        write.op = WriteOp::Update {
+            key: record.key,
+            fields,
+        };
+    }
+    Ok(write)
+}
+
+struct SettleWrites {
+    place: BatchPlace,
+    outgoing: Vec<Outgoing>,
+    sent: Sent,
+}
+
+impl TxStep for SettleWrites {
+    const NAME: &'static str = "settle_writes";
+    type Output = Settled;
+
+    fn key(&self) -> String {
+        self.place.number.to_string()
+    }
+
+    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<Settled, StepError> {
+        let hub = Hub::of(cx)?;
+        let PushInput { connection, stream } = &self.place.input;
+        let settled = match &self.sent {
+            Sent::Failed(refusal) => {
+                let settled = outbox::put_back(tx, &self.outgoing, refusal)
+                    .await
+                    .map_err(sync_error)?;
+                outbox::start_push_when_due(tx, *connection, stream).await?;
+                settled
+            }
+            Sent::Rows { rows } => {
+                let pairs = self
+                    .outgoing
+                    .iter()
+                    .cloned()
+                    .zip(rows.iter().cloned())
+                    .collect();
+                outbox::settle(tx, &hub.tables, *connection, stream, cx.run_id(), pairs)
+                    .await
+                    .map_err(sync_error)?
+            }
+        };
+        outbox::start_pushes(tx, &settled.owed, "push").await?;
+        Ok(settled)
+    }
+}
