@@ -197,10 +197,12 @@ pub(crate) async fn changes(connector: &Salesforce, read: Read) -> (Vec<Change>,
 }
 
 pub(crate) fn upserts(changes: &[Change]) -> Vec<&Record> {
-    let record = |change| match change {
-        &Change::Upsert(ref record) => Some(record),
-        &Change::Delete(_) => None,
-    };
+    fn record(change: &Change) -> Option<&Record> {
+        match change {
+            Change::Upsert(record) => Some(record),
+            Change::Delete(_) => None,
+        }
+    }
     changes.iter().filter_map(record).collect()
 }
 

@@ -6,10 +6,12 @@ use serde_json::json;
 use crate::bench::{Org, changes, read_of, upserts};
 
 fn removals(changes: &[Change]) -> Vec<(&str, &Removal)> {
-    let removal = |change| match change {
-        &Change::Delete(ref tombstone) => Some((tombstone.key.as_str(), &tombstone.removal)),
-        &Change::Upsert(_) => None,
-    };
+    fn removal(change: &Change) -> Option<(&str, &Removal)> {
+        match change {
+            Change::Delete(tombstone) => Some((tombstone.key.as_str(), &tombstone.removal)),
+            Change::Upsert(_) => None,
+        }
+    }
     changes.iter().filter_map(removal).collect()
 }
 

@@ -161,7 +161,7 @@ async fn the_receipt_holds_what_the_system_made_of_the_row() {
     let org = Org::start().await;
     org.sim
         .edit_field("Account", "Phone", |field| {
-            field.normalise = Some(Normalise::Digits)
+            field.normalise = Some(Normalise::Digits);
         })
         .unwrap();
     let row = [
