@@ -19,6 +19,7 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use crate::harness::{Org, encoded, text};
+use crate::speed::cpu_seconds;
 
 const EVERYTHING: &str = "SELECT Id, Name, MasterRecordId, Type, BillingAddress, Description, \
     AnnualRevenue, NumberOfEmployees, OwnerId, Hub_Id__c, CSM__c, Products_Owned__c, Tier__c, \
@@ -354,14 +355,17 @@ fn saving_and_loading_take_time_in_proportion_to_the_rows() {
     for (rows, patience) in [(1_500, 5), (200_000, 120)] {
         let org = Org::new();
         org.sim.seed_accounts(rows);
-        let began = Instant::now();
+        let (began, cpu) = (Instant::now(), cpu_seconds());
         org.sim.save(&path).unwrap();
         let saved = began.elapsed();
         let began = Instant::now();
         let again = load(&path);
         let loaded = began.elapsed();
         let bytes = fs::metadata(&path).unwrap().len();
-        eprintln!("{rows} rows: saved in {saved:?}, loaded in {loaded:?}, {bytes} bytes");
+        let used = cpu_seconds().zip(cpu).map(|(now, then)| now - then);
+        eprintln!(
+            "{rows} rows: saved in {saved:?}, loaded in {loaded:?}, both {used:?} CPU s; {bytes} bytes"
+        );
         assert_eq!(again.sim.count("Account"), rows);
         assert!(
             saved + loaded < Duration::from_secs(patience),
