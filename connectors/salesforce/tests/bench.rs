@@ -197,15 +197,6 @@ pub(crate) async fn changes(connector: &Salesforce, read: Read) -> (Vec<Change>,
 }
 
 pub(crate) fn upserts(changes: &[Change]) -> Vec<&Record> {
-<<<<<<< HEAD
-    let mut records = Vec::new();
-    for change in changes {
-        if let Change::Upsert(record) = change {
-            records.push(record);
-        }
-    }
-    records
-=======
     fn record(change: &Change) -> Option<&Record> {
         match change {
             Change::Upsert(record) => Some(record),
@@ -213,7 +204,6 @@ pub(crate) fn upserts(changes: &[Change]) -> Vec<&Record> {
         }
     }
     changes.iter().filter_map(record).collect()
->>>>>>> sim
 }
 
 pub(crate) fn fields(pairs: &[(&str, Value)]) -> Fields {
