@@ -43,7 +43,9 @@ export function ErrorState({ error, onRetry, title, compact = false }: ErrorProp
           {title ?? problem.title}
         </p>
         {problem.message !== problem.title && (
-          <p className={`text-sm break-words ${compact ? 'text-bad-ink' : 'text-ink-2'}`}>
+          <p
+            className={`text-sm break-words first-letter:uppercase ${compact ? 'text-bad-ink' : 'text-ink-2'}`}
+          >
             {problem.message}
           </p>
         )}
