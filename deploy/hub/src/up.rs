@@ -33,7 +33,10 @@ pub(crate) fn options(
 }
 
 fn tenant() -> NewTenant {
-    NewTenant { name: "Syncline".to_owned(), environment: "production".to_owned() }
+    NewTenant {
+        name: "Syncline".to_owned(),
+        environment: "production".to_owned(),
+    }
 }
 
 pub(crate) async fn run(common: Common) -> Result<()> {
@@ -42,7 +45,7 @@ pub(crate) async fn run(common: Common) -> Result<()> {
     let database = Database::find(&common, &data).await?;
     let outcome = async {
         let options = options(&common, &data, &database.url, tenant())?;
-        until_stopped(Hub::start(options).await?, &stop).await
+        until_stopped(announced(options).await?, &stop).await
     }
     .await;
     let stopped = database.stop().await;
@@ -53,9 +56,12 @@ pub(crate) async fn serve(common: Common) -> Result<()> {
     let stop = stop_on_signal()?;
     let data = Data::of(&common)?;
     let url = database::given(&common)?;
-    let options =
-        HubOptions { workers: 0, migrate: false, ..options(&common, &data, url, tenant())? };
-    until_stopped(Hub::start(options).await?, &stop).await
+    let options = HubOptions {
+        workers: 0,
+        migrate: false,
+        ..options(&common, &data, url, tenant())?
+    };
+    until_stopped(announced(options).await?, &stop).await
 }
 
 pub(crate) async fn work(common: Common) -> Result<()> {
@@ -68,7 +74,7 @@ pub(crate) async fn work(common: Common) -> Result<()> {
         admin: None,
         ..options(&common, &data, url, tenant())?
     };
-    until_stopped(Hub::start(options).await?, &stop).await
+    until_stopped(announced(options).await?, &stop).await
 }
 
 pub(crate) async fn migrate(common: Common) -> Result<()> {
@@ -85,29 +91,40 @@ pub(crate) async fn migrate(common: Common) -> Result<()> {
     outcome.and(stopped)
 }
 
-/// Says where the hub is and who may sign in, waits, and ends it.
+async fn announced(options: HubOptions) -> Result<Hub> {
+    let hub = Hub::start(options).await?;
+    announce(&hub)?;
+    Ok(hub)
+}
+
+/// Waits, and ends the hub.
 pub(crate) async fn until_stopped(
     hub: Hub,
     stop: &tokio_util::sync::CancellationToken,
 ) -> Result<()> {
-    announce(&hub)?;
     stop.cancelled().await;
     say("Stopping …")?;
     hub.shutdown().await
 }
 
-fn announce(hub: &Hub) -> Result<()> {
+/// Says where the hub is and who may sign in.
+pub(crate) fn announce(hub: &Hub) -> Result<()> {
     match hub.url() {
         Some(url) => say(&format!("Syncline is at {url}"))?,
         None => say("Syncline works.")?,
     }
-    let Some(admin) = &hub.first_admin else { return Ok(()) };
+    let Some(admin) = &hub.first_admin else {
+        return Ok(());
+    };
     match &admin.one_time_password {
         Some(password) => say(&format!(
             "Sign in as {} with the one-time password {}",
             admin.user.email,
             password.expose_secret()
         )),
-        None => say(&format!("Sign in as {} with the password you gave", admin.user.email)),
+        None => say(&format!(
+            "Sign in as {} with the password you gave",
+            admin.user.email
+        )),
     }
 }

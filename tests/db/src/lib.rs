@@ -67,7 +67,10 @@ impl TestDb {
     /// # Errors
     /// When the server refuses.
     pub async fn pool(&self) -> Result<PgPool> {
-        Ok(PgPoolOptions::new().max_connections(2).connect(&self.url()).await?)
+        Ok(PgPoolOptions::new()
+            .max_connections(2)
+            .connect(&self.url())
+            .await?)
     }
 }
 

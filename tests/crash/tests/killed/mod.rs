@@ -9,7 +9,7 @@ use testkit::{Api, HubProcess, Salesforce, until};
 
 /// A killed process's work must go on within this time.
 const RESUMED: Duration = Duration::from_secs(30);
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_secs(60);
 
 struct World {
     db: TestDb,
@@ -65,6 +65,19 @@ impl World {
 
     async fn count(&self, sql: &'static str) -> Result<i64> {
         Ok(sqlx::query_scalar(sql).fetch_one(&self.pool).await?)
+    }
+
+    /// What is under way, for the message of a failure.
+    async fn state(&self) -> Result<String> {
+        let runs = "select string_agg(format('%s %s due %s owner %s %s', workflow, state, due_at - now(), owner, error), E'\n') from runs where state not in ('succeeded')";
+        let writes = "select string_agg(format('%s: %s, due %s, %s', state, n, due, error), E'\n') from (select state, count(*) n, min(due_at) - now() due, max(error::text) error from writes group by state) s";
+        let (runs, writes): (Option<String>, Option<String>) = (
+            sqlx::query_scalar(runs).fetch_one(&self.pool).await?,
+            sqlx::query_scalar(writes).fetch_one(&self.pool).await?,
+        );
+        let log = std::fs::read_to_string(self.data.path().join("hub.log"))?;
+        let log = &log[log.len().saturating_sub(3_000)..];
+        Ok(format!("runs: {runs:?}\nwrites: {writes:?}\n{log}"))
     }
 
     async fn until_count(&self, what: &str, sql: &'static str, at_least: i64) -> Result<i64> {
@@ -144,6 +157,7 @@ async fn a_pull_that_is_killed_goes_on_with_nothing_lost_and_nothing_doubled() -
 async fn a_push_that_is_killed_writes_every_edit_and_creates_nothing_twice() -> Result<()> {
     const ACCOUNTS: usize = 300;
     const NEW: usize = 60;
+    const GROUPS: usize = 5;
     let (world, hub, api) = World::new(ACCOUNTS).await?;
     let run = world.pull(&api).await?;
     ended(&api, &run).await?;
@@ -157,28 +171,39 @@ async fn a_push_that_is_killed_writes_every_edit_and_creates_nothing_twice() -> 
     });
     let accounts = api.all("/accounts").await?;
     assert_eq!(accounts.len(), ACCOUNTS);
-    for (number, account) in accounts.iter().enumerate() {
-        let path = format!("/accounts/{}", account["id"].as_str().context("no id")?);
-        api.patch(&path, &json!({ "fields": { "phone": phone(number) } }))
-            .await?;
-    }
-    for number in 0..NEW {
-        let fields = json!({ "fields": { "name": format!("Made here {number}") } });
-        api.post("/accounts", &fields).await?;
-    }
-    let mut hub = hub;
-    for _ in 0..3 {
-        let writes = world.salesforce.sim.writes();
-        until("a write that arrives", LONG, || async {
-            Ok((world.salesforce.sim.writes() > writes).then_some(()))
-        })
-        .await?;
-        hub.kill()?;
-        (hub, _) = world.restart().await?;
-        if world.count(OPEN).await? == 0 {
-            break;
+    let (mut hub, mut api, mut kills) = (hub, api, 0);
+    for (group, accounts) in accounts.chunks(ACCOUNTS / GROUPS).enumerate() {
+        for (number, account) in accounts.iter().enumerate() {
+            let path = format!("/accounts/{}", account["id"].as_str().context("no id")?);
+            let number = group * ACCOUNTS / GROUPS + number;
+            api.patch(&path, &json!({ "fields": { "phone": phone(number) } }))
+                .await?;
         }
+        for number in 0..NEW / GROUPS {
+            let fields = json!({ "fields": { "name": format!("Made here {group}-{number}") } });
+            api.post("/accounts", &fields).await?;
+        }
+        // In the middle of a call, or between a call and its receipt.
+        let sending = "select count(*) from writes where state = 'sending'";
+        let caught = until("a write on its way", LONG, || async {
+            Ok(
+                match (world.count(sending).await?, world.count(OPEN).await?) {
+                    (0, 0) => Some(false),
+                    (0, _) => None,
+                    _ => Some(true),
+                },
+            )
+        })
+        .await;
+        let caught = match caught {
+            Ok(caught) => caught,
+            Err(error) => return Err(error.context(world.state().await?)),
+        };
+        kills += i32::from(caught);
+        hub.kill()?;
+        (hub, api) = world.restart().await?;
     }
+    ensure!(kills >= 3, "only {kills} kills met a write on its way");
     until("the last write to settle", LONG, || async {
         Ok((world.count(OPEN).await? == 0).then_some(()))
     })

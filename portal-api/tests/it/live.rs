@@ -1,0 +1,47 @@
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use futures::StreamExt as _;
+use serde_json::json;
+use tower::ServiceExt as _;
+
+use crate::world::{Client, World};
+
+/// Opens a stream of news and waits for the first that names the topic.
+async fn first_news(client: &Client, act: impl Future<Output = ()>) -> Option<String> {
+    let request = Request::builder()
+        .uri("/api/v1/events")
+        .header("cookie", client.cookie.clone().unwrap())
+        .body(Body::empty())
+        .unwrap();
+    let response = client.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    act.await;
+    let mut news = response.into_body().into_data_stream();
+    let next = tokio::time::timeout(Duration::from_secs(2), news.next())
+        .await
+        .ok()??;
+    Some(String::from_utf8(next.unwrap().to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_change_is_told_to_its_own_tenant_only() {
+    let world = World::new().await;
+    let other = world.other_tenant().await;
+    let make = |client: Client| async move {
+        client
+            .post("/accounts", &json!({"fields": {"name": "Acme"}}))
+            .await
+            .expect(201);
+    };
+    let told = first_news(&world.admin, make(world.admin.clone()))
+        .await
+        .unwrap();
+    assert!(
+        told.contains("event: changed") && told.contains("\"topic\":\"account\""),
+        "{told}"
+    );
+    assert_eq!(first_news(&other, make(world.admin.clone())).await, None);
+}

@@ -1,0 +1,19 @@
+//! The interface as callers see it, on a real Postgres: a database for each test.
+
+mod accounts;
+mod bodies;
+mod conflicts;
+mod connections;
+mod contacts;
+mod fields;
+mod live;
+mod machine;
+mod mappings;
+mod openapi;
+mod runs;
+mod schedules;
+mod session;
+mod strangers;
+mod systems;
+mod tenants;
+mod world;

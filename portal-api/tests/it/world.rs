@@ -1,0 +1,336 @@
+//! A world for each test: a database, a portal on it, tenants with users, a simulated Salesforce.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderMap, Method, Request};
+use connector_salesforce::sim::SimOptions;
+use domain::tenants::{self, NewTenant};
+use domain::users::{self, NewUser, Passwords, Role};
+use engine::ids::TenantId;
+use engine::peers::Peers;
+use engine::sdk::{Http, HttpOptions};
+use engine::vault::Vault;
+use engine::{Clock, Engine, Store};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use portal_api::{Portal, PortalParts};
+use serde_json::{Value as Json, json};
+use testdb::TestDb;
+use testkit::Salesforce;
+use tower::ServiceExt as _;
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) tenant: TenantId,
+    pub(crate) peers: Peers,
+    pub(crate) router: axum::Router,
+    pub(crate) passwords: Passwords,
+    pub(crate) admin: Client,
+    _db: TestDb,
+}
+
+fn metrics() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap())
+        .clone()
+}
+
+/// The mappings that are shipped with the hub.
+fn shipped() -> domain::mappings::Shipped {
+    domain::mappings::Shipped::of(
+        [
+            include_str!("../../../mappings/salesforce/account.toml"),
+            include_str!("../../../mappings/salesforce/contact.toml"),
+        ]
+        .map(str::to_owned),
+    )
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with_clock(Clock::system()).await
+    }
+
+    pub(crate) async fn with_clock(clock: Clock) -> Self {
+        let db = TestDb::new().await.unwrap();
+        let store = db.store(clock.clone()).await.unwrap();
+        let vault = Vault::new(&Vault::fresh_key().unwrap()).unwrap();
+        let http = Http::new(&HttpOptions::default(), move || clock.system_time()).unwrap();
+        let registry = connector_registry::all();
+        let peers = Peers::new(registry, http, store.clone(), vault);
+        let passwords = Passwords::new().unwrap();
+        let router = portal_api::router(Portal::new(PortalParts {
+            store: store.clone(),
+            peers: peers.clone(),
+            tables: domain::core_tables(),
+            shipped: shipped(),
+            passwords: passwords.clone(),
+            metrics: metrics(),
+            https: false,
+        }));
+        let mut tx = store.begin_system().await.unwrap();
+        let new = NewTenant {
+            name: "One".to_owned(),
+            environment: "test".to_owned(),
+        };
+        let tenant = tenants::insert(&mut tx, &new).await.unwrap();
+        tx.commit().await.unwrap();
+        let admin = Client {
+            router: router.clone(),
+            cookie: None,
+        };
+        let mut world = Self {
+            store,
+            tenant,
+            peers,
+            router,
+            passwords,
+            admin,
+            _db: db,
+        };
+        world.admin = world.user(tenant, "admin@one.example", Role::Admin).await;
+        world
+    }
+
+    /// Makes a user and signs in.
+    pub(crate) async fn user(&self, tenant: TenantId, email: &str, role: Role) -> Client {
+        self.make_user(tenant, email, role, false).await;
+        let mut client = self.stranger();
+        client.sign_in(email, PASSWORD).await.expect(200);
+        client
+    }
+
+    pub(crate) async fn make_user(
+        &self,
+        tenant: TenantId,
+        email: &str,
+        role: Role,
+        must_change_password: bool,
+    ) {
+        let password_hash = self.passwords.hash(PASSWORD.into()).await.unwrap();
+        let new = NewUser {
+            tenant,
+            email: email.to_owned(),
+            name: email.split('@').next().unwrap().to_owned(),
+            role,
+            password_hash,
+            must_change_password,
+        };
+        let mut tx = self.store.begin_system().await.unwrap();
+        users::insert(&mut tx, &new).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// An admin of another tenant.
+    pub(crate) async fn other_tenant(&self) -> Client {
+        let mut tx = self.store.begin_system().await.unwrap();
+        let new = NewTenant {
+            name: "Two".to_owned(),
+            environment: "test".to_owned(),
+        };
+        let tenant = tenants::insert(&mut tx, &new).await.unwrap();
+        tx.commit().await.unwrap();
+        self.user(tenant, "admin@two.example", Role::Admin).await
+    }
+
+    pub(crate) fn stranger(&self) -> Client {
+        Client {
+            router: self.router.clone(),
+            cookie: None,
+        }
+    }
+
+    /// Connects a simulated Salesforce with some accounts and contacts, both streams set up.
+    pub(crate) async fn connected(&self) -> Connected {
+        let salesforce = Salesforce::start(SimOptions::default()).await.unwrap();
+        salesforce.sim.seed_accounts(12);
+        salesforce.sim.seed_contacts(20);
+        let mut config = salesforce.config();
+        config["external_id_field"] = Json::Null;
+        let body = json!({"system": "salesforce", "name": "Salesforce", "config": config});
+        let connection = self.admin.post("/connections", &body).await.expect(201);
+        let id = connection["id"].as_str().unwrap().to_owned();
+        for (stream, entity) in [("Account", "account"), ("Contact", "contact")] {
+            let path = format!("/connections/{id}/streams/{stream}");
+            let body = json!({"enabled": true, "entity": entity});
+            self.admin
+                .send(Method::PUT, &path, None, Some(&body))
+                .await
+                .expect(201);
+        }
+        Connected { id, salesforce }
+    }
+
+    /// As [`World::connected`], with everything read.
+    pub(crate) async fn pulled(&self) -> Connected {
+        let connected = self.connected().await;
+        for stream in ["Account", "Contact"] {
+            let path = format!("/connections/{}/streams/{stream}/pull", connected.id);
+            self.admin.post(&path, &json!({})).await.expect(202);
+        }
+        self.work_until_idle().await;
+        connected
+    }
+
+    /// Works off all runs.
+    pub(crate) async fn work_until_idle(&self) {
+        let hub = workflows::Hub {
+            peers: self.peers.clone(),
+            tables: domain::core_tables(),
+        };
+        let engine = Engine::builder(self.store.clone())
+            .service(Arc::new(hub))
+            .register::<workflows::PullStream>()
+            .register::<workflows::PushWrites>()
+            .grace(Duration::from_secs(5))
+            .start();
+        testkit::until("idle engine", Duration::from_secs(30), || async {
+            let overview = self.admin.get("/overview").await.expect(200);
+            let open = |state: &str| overview["runs"][state].as_i64();
+            Ok((open("running") == Some(0) && open("queued") == Some(0)).then_some(()))
+        })
+        .await
+        .unwrap();
+        engine.shutdown().await;
+    }
+}
+
+/// A connection to a simulated Salesforce.
+pub(crate) struct Connected {
+    pub(crate) id: String,
+    pub(crate) salesforce: Salesforce,
+}
+
+/// A caller of the interface.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) router: axum::Router,
+    pub(crate) cookie: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Json,
+    pub(crate) bytes: Bytes,
+}
+
+impl Answer {
+    /// The body of an answer with this status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Json {
+        assert_eq!(
+            self.status,
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.bytes)
+        );
+        self.body
+    }
+
+    /// Asserts a problem of this kind, with all that each has.
+    #[track_caller]
+    pub(crate) fn problem(self, status: u16, slug: &str) -> Json {
+        let kind = self
+            .headers
+            .get("content-type")
+            .map(|value| value.to_str().unwrap().to_owned());
+        let body = self.expect(status);
+        assert_eq!(kind.as_deref(), Some("application/problem+json"));
+        assert_eq!(body["type"], format!("/problems/{slug}"), "{body}");
+        assert_eq!(body["status"], status);
+        assert!(
+            body["instance"].as_str().unwrap().starts_with("req_"),
+            "{body}"
+        );
+        assert!(!body["title"].as_str().unwrap().is_empty());
+        body
+    }
+
+    /// Asserts an invalid value at this place.
+    #[track_caller]
+    pub(crate) fn invalid(self, pointer: &str) {
+        let body = self.problem(422, "invalid-field");
+        let pointers: Vec<_> = body["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["pointer"].as_str().unwrap())
+            .collect();
+        assert!(pointers.contains(&pointer), "{body}");
+    }
+
+    pub(crate) fn etag(&self) -> String {
+        self.headers["etag"].to_str().unwrap().to_owned()
+    }
+}
+
+impl Client {
+    pub(crate) async fn sign_in(&mut self, email: &str, password: &str) -> Answer {
+        let body = json!({"email": email, "password": password});
+        let answer = self.post("/session", &body).await;
+        if let Some(cookie) = answer.headers.get("set-cookie") {
+            let text = cookie.to_str().unwrap();
+            self.cookie = Some(text.split(';').next().unwrap().to_owned());
+        }
+        answer
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Json) -> Answer {
+        self.send(Method::POST, path, None, Some(body)).await
+    }
+
+    /// A request under `/api/v1`.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        if_match: Option<&str>,
+        body: Option<&Json>,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"));
+        if let Some(if_match) = if_match {
+            request = request.header("if-match", if_match);
+        }
+        let body = match body {
+            None => Body::empty(),
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+        };
+        self.raw(request.body(body).unwrap()).await
+    }
+
+    /// Any request; the cookie and a page's own mark are added.
+    pub(crate) async fn raw(&self, mut request: Request<Body>) -> Answer {
+        let headers = request.headers_mut();
+        if let Some(cookie) = &self.cookie {
+            headers.insert("cookie", cookie.parse().unwrap());
+            if !headers.contains_key("sec-fetch-site") && !headers.contains_key("origin") {
+                headers.insert("sec-fetch-site", "same-origin".parse().unwrap());
+            }
+        }
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Json::Null);
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+            bytes,
+        }
+    }
+}

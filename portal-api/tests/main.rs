@@ -1,3 +1,0 @@
-//! The interface as callers see it.
-
-mod openapi;
