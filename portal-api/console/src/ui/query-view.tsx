@@ -27,7 +27,7 @@ export function QueryView<T>({ query, loading, skeletonRows, children }: QueryVi
     <>
       {query.isFetching && <ThinBar />}
       {error && (
-        <StaleBanner onRetry={() => void query.refetch()}>
+        <StaleBanner loose onRetry={() => void query.refetch()}>
           {t('ui.stale', {
             age: formatAge(new Date(query.dataUpdatedAt).toISOString()),
             reason: error.message,

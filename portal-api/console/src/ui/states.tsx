@@ -43,7 +43,9 @@ export function ErrorState({ error, onRetry, title, compact = false }: ErrorProp
           {title ?? problem.title}
         </p>
         {problem.message !== problem.title && (
-          <p className={`text-sm break-words ${compact ? 'text-bad-ink' : 'text-ink-2'}`}>
+          <p
+            className={`text-sm break-words first-letter:uppercase ${compact ? 'text-bad-ink' : 'text-ink-2'}`}
+          >
             {problem.message}
           </p>
         )}
@@ -66,12 +68,18 @@ export function ErrorState({ error, onRetry, title, compact = false }: ErrorProp
 }
 
 /** A line over content that may be older than it looks. */
-export function StaleBanner({ children, onRetry }: { children: React.ReactNode; onRetry?: () => void }) {
+type StaleProps = {
+  children: React.ReactNode;
+  onRetry?: () => void /** It stands among other things, not along an edge. */;
+  loose?: boolean;
+};
+
+export function StaleBanner({ children, onRetry, loose = false }: StaleProps) {
   const t = useWords();
   return (
     <div
       role="status"
-      className="flex flex-wrap items-center gap-x-3 gap-y-1 border-b border-line bg-warn-soft px-4 py-1.5 text-sm text-warn-ink"
+      className={`flex flex-wrap items-center gap-x-3 gap-y-1 bg-warn-soft px-4 py-1.5 text-sm text-warn-ink ${loose ? 'rounded-control' : 'border-b border-line'}`}
     >
       <TriangleAlert aria-hidden size={14} className="shrink-0" />
       <span className="min-w-0">{children}</span>

@@ -37,7 +37,13 @@ export function MappingRows({ rows }: { rows: readonly MappingLine[] }) {
           </span>
         ),
       },
-      { id: 'type', header: t('mapping.type'), width: '96px', hides: 1, cell: (row) => row.core_type },
+      {
+        id: 'type',
+        header: t('mapping.type'),
+        width: '124px',
+        hides: 1,
+        cell: (row) => wordFor(t, `field_type.${row.core_type}`, row.core_type),
+      },
       {
         id: 'in',
         header: t('mapping.in'),
@@ -55,9 +61,9 @@ export function MappingRows({ rows }: { rows: readonly MappingLine[] }) {
       {
         id: 'policy',
         header: t('mapping.policy'),
-        width: '116px',
+        width: '152px',
         phone: 'fact',
-        cell: (row) => wordFor(t, `policy.${row.policy}`, row.policy),
+        cell: (row) => wordFor(t, `policy.${row.policy.replace(' ', '_')}`, row.policy),
       },
       {
         id: 'null',

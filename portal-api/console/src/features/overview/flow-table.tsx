@@ -23,7 +23,7 @@ export function FlowTable({ flows }: { flows: readonly Flow[] }) {
       {
         id: 'flow',
         header: t('flows.flow'),
-        width: 'minmax(220px, 1.8fr)',
+        width: 'minmax(200px, 1.8fr)',
         phone: 'name',
         cell: (flow) => (
           <Link to="/connections/$id" params={{ id: flow.connection_id }} className={NAME_LINK}>
@@ -45,7 +45,7 @@ export function FlowTable({ flows }: { flows: readonly Flow[] }) {
       {
         id: 'sentence',
         header: t('flows.sentence'),
-        width: 'minmax(200px, 2fr)',
+        width: 'minmax(180px, 2fr)',
         phone: 'fact',
         hides: 2,
         cell: (flow) => <span title={flow.sentence}>{flow.sentence}</span>,
@@ -60,7 +60,7 @@ export function FlowTable({ flows }: { flows: readonly Flow[] }) {
       {
         id: 'last',
         header: t('flows.last_read'),
-        width: '112px',
+        width: '108px',
         phone: 'fact',
         hides: 3,
         cell: (flow) => <Time at={flow.last_read_at} as="age" />,
@@ -68,7 +68,7 @@ export function FlowTable({ flows }: { flows: readonly Flow[] }) {
       {
         id: 'next',
         header: t('flows.next'),
-        width: '112px',
+        width: '108px',
         hides: 1,
         cell: (flow) => <Time at={flow.next_at} as="age" />,
       },

@@ -221,8 +221,8 @@ function FieldRow(props: FieldRowProps) {
         <div role="cell" className="min-w-0 py-1 pr-3 text-xs text-ink-2">
           {field.origin ? (
             <span className="block truncate" title={field.origin.sentence}>
-              <Origin field={field} connections={provenance.connections} /> ·{' '}
-              <Time at={field.origin.at} as="age" />
+              <Time at={field.origin.at} as="age" /> ·{' '}
+              <Origin field={field} connections={provenance.connections} />
             </span>
           ) : (
             <span className="text-ink-3">{t('grid.no_origin')}</span>

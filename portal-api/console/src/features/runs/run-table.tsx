@@ -85,7 +85,7 @@ function Result({ run }: { run: RunRow }) {
   const t = useWords();
   if (run.error) {
     return (
-      <span className="text-bad-ink" title={run.error.message}>
+      <span className="block truncate text-bad-ink first-letter:uppercase" title={run.error.message}>
         {run.error.message}
       </span>
     );

@@ -46,7 +46,7 @@ export function Waterfall({ run, now, selected, onSelect }: WaterfallProps) {
       ref={scroller}
       aria-label={t('run.steps')}
       tabIndex={0}
-      className="max-h-[64vh] min-h-24 overflow-auto -outline-offset-2"
+      className="max-h-[64vh] overflow-auto -outline-offset-2"
     >
       <Ruler axis={axis} most={phone ? 2 : 5} />
       <ol className="relative" style={{ height: virtual.getTotalSize() }}>

@@ -68,7 +68,7 @@ function ConnectionView({ connection }: { connection: Connection }) {
                 {wordFor(t, `error_class.${error.kind}`, error.kind)}{' '}
                 {error.code && <code className="font-mono text-xs">{error.code}</code>}
               </p>
-              <p className="break-words">{error.message}</p>
+              <p className="break-words first-letter:uppercase">{error.message}</p>
               <p>
                 {t('connections.since')} <Time at={error.at} as="full" />
               </p>

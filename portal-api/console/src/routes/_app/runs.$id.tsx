@@ -129,7 +129,10 @@ function RunView({ run }: { run: Run }) {
               </Link>
             ),
           },
-          { label: t('runs.created'), value: <Time at={run.created_at} as="full" /> },
+          (started === null || started - Date.parse(run.created_at) >= 1_000) && {
+            label: t('runs.created'),
+            value: <Time at={run.created_at} as="full" />,
+          },
           { label: t('runs.started'), value: <Time at={run.started_at} as="full" /> },
           { label: t('runs.finished'), value: <Time at={run.finished_at} as="full" /> },
           { label: t('runs.took'), value: took === null ? '—' : formatDuration(took) },
@@ -150,7 +153,7 @@ function RunView({ run }: { run: Run }) {
       {run.error && (
         <div className="rounded-panel border border-bad bg-bad-soft px-4 py-3 text-bad-ink">
           <p className="font-medium">{wordFor(t, `error_class.${run.error.class}`, run.error.class)}</p>
-          <p className="text-sm break-words">{run.error.message}</p>
+          <p className="text-sm break-words first-letter:uppercase">{run.error.message}</p>
           <p className="mt-1 text-sm">{wordFor(t, `who.${run.error.who}`, '')}</p>
         </div>
       )}
