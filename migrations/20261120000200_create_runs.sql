@@ -52,7 +52,9 @@ create table runs (
     created_at       timestamptz not null,
     started_at       timestamptz,
     finished_at      timestamptz,
-    primary key (tenant_id, id)
+    primary key (tenant_id, id),
+    -- Whoever is the owner runs it: writes are fenced by epoch and owner.
+    constraint runs_owner_runs check ((state = 'running') = (owner is not null))
 ) with (fillfactor = 70);
 create index runs_claim on runs (priority desc, due_at, id) where state = 'queued' and not behind;
 create index runs_behind on runs (tenant_id, key, priority desc, due_at, id)

@@ -110,7 +110,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs a second of work that was queued before; returns runs a second.
+/// Works off runs that were queued before; returns runs a second.
 async fn drain<W: Workflow<Input = u32>>(
     store: &Store,
     tenant: TenantId,
@@ -138,7 +138,8 @@ async fn drain<W: Workflow<Input = u32>>(
     loop {
         let mut tx = store.begin_system().await?;
         let open: bool = sqlx::query_scalar(
-            "select exists (select from runs where state in ('queued', 'running'))",
+            "select exists (select from runs where state = 'queued' and not behind)
+                    or exists (select from runs where state = 'running')",
         )
         .fetch_one(tx.conn())
         .await?;

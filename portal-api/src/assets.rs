@@ -43,6 +43,10 @@ async fn revalidate(request: Request, next: Next) -> Response {
 async fn not_built() -> Response {
     let help = "This build has no console. Build it with `cargo x console`, then build the hub \
                 again; the API is at /api/v1.\n";
-    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], help)
+    (
+        StatusCode::NOT_FOUND,
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+        help,
+    )
         .into_response()
 }

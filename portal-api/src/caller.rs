@@ -40,7 +40,11 @@ impl FromRequestParts<Portal> for SignedIn {
         let token = token(&parts.headers).ok_or_else(ApiError::unauthenticated)?;
         let session = sessions::find(&portal.store, &token).await?;
         let session = session.ok_or_else(ApiError::unauthenticated)?;
-        Ok(Self { session, token, portal: portal.clone() })
+        Ok(Self {
+            session,
+            token,
+            portal: portal.clone(),
+        })
     }
 }
 
@@ -109,7 +113,9 @@ impl FromRequestParts<Portal> for Operator {
         if caller.session.user.role.may_operate() {
             return Ok(Self(caller));
         }
-        Err(ApiError::forbidden("this needs the role operator; an admin can grant it"))
+        Err(ApiError::forbidden(
+            "this needs the role operator; an admin can grant it",
+        ))
     }
 }
 
@@ -121,7 +127,9 @@ impl FromRequestParts<Portal> for Admin {
         if caller.session.user.role.may_administer() {
             return Ok(Self(caller));
         }
-        Err(ApiError::forbidden("this needs the role admin; another admin can grant it"))
+        Err(ApiError::forbidden(
+            "this needs the role admin; another admin can grant it",
+        ))
     }
 }
 
@@ -133,7 +141,10 @@ mod tests {
     fn the_token_is_found_among_other_cookies() {
         let mut headers = HeaderMap::new();
         assert!(token(&headers).is_none());
-        headers.append(COOKIE, "theme=dark; syncline_session=abc; x=y".parse().unwrap());
+        headers.append(
+            COOKIE,
+            "theme=dark; syncline_session=abc; x=y".parse().unwrap(),
+        );
         assert_eq!(token(&headers).unwrap().expose(), "abc");
     }
 }

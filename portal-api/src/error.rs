@@ -67,14 +67,22 @@ impl Slug {
             Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED, "Not signed in"),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "Not allowed"),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Not found"),
-            Self::MethodNotAllowed => {
-                ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
-            }
+            Self::MethodNotAllowed => (
+                "method-not-allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Method not allowed",
+            ),
             Self::InvalidBody => ("invalid-body", StatusCode::BAD_REQUEST, "Body is not JSON"),
-            Self::InvalidField => {
-                ("invalid-field", StatusCode::UNPROCESSABLE_ENTITY, "A value is not valid")
-            }
-            Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "Body is too large"),
+            Self::InvalidField => (
+                "invalid-field",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "A value is not valid",
+            ),
+            Self::TooLarge => (
+                "too-large",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "Body is too large",
+            ),
             Self::UnsupportedMediaType => (
                 "unsupported-media-type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -85,17 +93,31 @@ impl Slug {
                 StatusCode::PRECONDITION_REQUIRED,
                 "If-Match is missing",
             ),
-            Self::Stale => ("stale", StatusCode::PRECONDITION_FAILED, "Changed meanwhile"),
-            Self::Conflict => ("conflict", StatusCode::CONFLICT, "Not possible as things are"),
-            Self::RateLimited => {
-                ("rate-limited", StatusCode::TOO_MANY_REQUESTS, "Too many requests")
-            }
-            Self::Unavailable => {
-                ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Temporarily not available")
-            }
-            Self::Internal => {
-                ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side")
-            }
+            Self::Stale => (
+                "stale",
+                StatusCode::PRECONDITION_FAILED,
+                "Changed meanwhile",
+            ),
+            Self::Conflict => (
+                "conflict",
+                StatusCode::CONFLICT,
+                "Not possible as things are",
+            ),
+            Self::RateLimited => (
+                "rate-limited",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests",
+            ),
+            Self::Unavailable => (
+                "unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Temporarily not available",
+            ),
+            Self::Internal => (
+                "internal",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong on our side",
+            ),
             Self::PeerFailed => ("peer-failed", StatusCode::BAD_GATEWAY, "A system refused"),
         }
     }
@@ -116,7 +138,12 @@ pub struct FieldProblem {
 
 impl FieldProblem {
     pub(crate) fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: message.into(), line: None, column: None }
+        Self {
+            pointer: pointer.into(),
+            message: message.into(),
+            line: None,
+            column: None,
+        }
     }
 }
 
@@ -193,7 +220,9 @@ impl ApiError {
 
     /// Several values are not valid; `problems` is not empty.
     pub(crate) fn invalid_all(problems: Vec<FieldProblem>) -> Self {
-        let detail = problems.first().map_or_else(String::new, |first| first.message.clone());
+        let detail = problems
+            .first()
+            .map_or_else(String::new, |first| first.message.clone());
         let mut error = Self::new(Slug::InvalidField, detail);
         error.0.errors = problems;
         error
@@ -297,7 +326,15 @@ pub(crate) struct Pending(pub(crate) Problem);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Inner { slug, detail, errors, current, peer, retry_after_seconds, source } = *self.0;
+        let Inner {
+            slug,
+            detail,
+            errors,
+            current,
+            peer,
+            retry_after_seconds,
+            source,
+        } = *self.0;
         if slug == Slug::Internal {
             tracing::error!(error = source.as_deref().map(chain), "{detail}");
         } else if let Some(source) = source {
@@ -317,7 +354,9 @@ impl IntoResponse for ApiError {
         };
         let mut response = slug.status().into_response();
         if let Some(seconds) = retry_after_seconds {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(Pending(problem));
         response
@@ -342,8 +381,10 @@ mod tests {
 
     #[test]
     fn every_slug_has_its_status_for_ever() {
-        let listed: Vec<_> =
-            Slug::ALL.iter().map(|slug| (slug.as_str(), slug.status().as_u16())).collect();
+        let listed: Vec<_> = Slug::ALL
+            .iter()
+            .map(|slug| (slug.as_str(), slug.status().as_u16()))
+            .collect();
         assert_eq!(
             listed,
             [

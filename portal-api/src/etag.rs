@@ -70,7 +70,10 @@ impl<T: Serialize> IntoResponse for Tagged<T> {
 impl<T> Tagged<T> {
     fn headers(&self) -> HeaderMap {
         let tag = HeaderValue::from_str(&format!("\"{}\"", self.0));
-        HeaderMap::from_iter([(header::ETAG, tag.expect("digits and quotes are a header value"))])
+        HeaderMap::from_iter([(
+            header::ETAG,
+            tag.expect("digits and quotes are a header value"),
+        )])
     }
 }
 

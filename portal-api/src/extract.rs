@@ -21,23 +21,35 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 "send the body as application/json",
             ));
         }
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                ApiError::new(Slug::TooLarge, "the body is larger than this operation takes")
-            } else {
-                ApiError::new(Slug::InvalidBody, "the body ended early")
-            }
-        })?;
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| {
+                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    ApiError::new(
+                        Slug::TooLarge,
+                        "the body is larger than this operation takes",
+                    )
+                } else {
+                    ApiError::new(Slug::InvalidBody, "the body ended early")
+                }
+            })?;
         parse(&body).map(Self)
     }
 }
 
 fn is_json(headers: &axum::http::HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
+    let Some(value) = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
     else {
         return false;
     };
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = value
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
@@ -91,7 +103,10 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 
 /// Postgres stores no NUL; JSON can only carry one escaped.
 fn refuse_nul(body: &[u8]) -> Result<(), ApiError> {
-    if !body.windows(6).any(|window| window.eq_ignore_ascii_case(br"\u0000")) {
+    if !body
+        .windows(6)
+        .any(|window| window.eq_ignore_ascii_case(br"\u0000"))
+    {
         return Ok(());
     }
     let Ok(value) = serde_json::from_slice(body) else {
@@ -131,7 +146,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let value = found.map_err(|rejection| {
             // axum's words: `Failed to deserialize query string: limit: invalid digit`.
             let text = rejection.body_text();
-            let text = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
+            let text = text
+                .split_once(": ")
+                .map_or(text.as_str(), |(_, rest)| rest);
             let (pointer, message) = match text.split_once(": ") {
                 Some((name, message)) if !name.contains(' ') => (format!("/{name}"), message),
                 _ => (String::new(), text),
@@ -179,7 +196,12 @@ mod tests {
     fn refusal(body: &str) -> crate::error::Problem {
         use axum::response::IntoResponse;
         let response = parse::<Body>(body.as_bytes()).unwrap_err().into_response();
-        response.extensions().get::<crate::error::Pending>().unwrap().0.clone()
+        response
+            .extensions()
+            .get::<crate::error::Pending>()
+            .unwrap()
+            .0
+            .clone()
     }
 
     #[test]
@@ -193,7 +215,11 @@ mod tests {
     fn an_unknown_field_is_named() {
         let problem = refusal(r#"{"list":[{"cuont":1}]}"#);
         assert_eq!(problem.errors[0].pointer, "/list/0/cuont");
-        assert!(problem.detail.contains("unknown field"), "{}", problem.detail);
+        assert!(
+            problem.detail.contains("unknown field"),
+            "{}",
+            problem.detail
+        );
     }
 
     #[test]

@@ -34,7 +34,9 @@ pub(crate) async fn frame(State(portal): State<Portal>, request: Request, next: 
     let is_api = request.uri().path().starts_with("/api/");
     let span = tracing::info_span!("request", request.id = %id, %method, route);
 
-    let answer = tokio::time::timeout(LONGEST, next.run(request)).instrument(span.clone()).await;
+    let answer = tokio::time::timeout(LONGEST, next.run(request))
+        .instrument(span.clone())
+        .await;
     let mut response = answer.unwrap_or_else(|_elapsed| {
         ApiError::new(Slug::Unavailable, "the answer took too long").into_response()
     });
@@ -67,12 +69,16 @@ fn write_problem(response: &mut Response, id: &str) {
         return;
     };
     id.clone_into(&mut problem.instance);
-    let (status, retry_after) =
-        (response.status(), response.headers().get(header::RETRY_AFTER).cloned());
+    let (status, retry_after) = (
+        response.status(),
+        response.headers().get(header::RETRY_AFTER).cloned(),
+    );
     *response = (status, Json(problem)).into_response();
     let headers = response.headers_mut();
-    headers
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     if let Some(value) = retry_after {
         headers.insert(header::RETRY_AFTER, value);
     }
@@ -86,9 +92,18 @@ fn write_headers(headers: &mut HeaderMap, id: &str, is_api: bool, https: bool) {
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "same-origin");
     set(header::X_FRAME_OPTIONS, "DENY");
-    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    set(HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()");
+    set(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    );
+    set(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    );
+    set(
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=()",
+    );
     if https {
         set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }

@@ -40,6 +40,9 @@ pub fn router(portal: Portal) -> axum::Router {
         .layer(axum::middleware::from_fn(origin::guard))
         .fallback_service(assets::router().with_state(portal.clone()))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(axum::middleware::from_fn_with_state(portal.clone(), frame::frame))
+        .layer(axum::middleware::from_fn_with_state(
+            portal.clone(),
+            frame::frame,
+        ))
         .with_state(portal)
 }

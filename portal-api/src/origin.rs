@@ -58,7 +58,10 @@ mod tests {
             (vec![cookie, ("sec-fetch-site", "same-site")], false),
             (vec![cookie, ("sec-fetch-site", "cross-site")], false),
             (vec![("sec-fetch-site", "cross-site")], false),
-            (vec![cookie, host, ("origin", "http://hub.example:8080")], true),
+            (
+                vec![cookie, host, ("origin", "http://hub.example:8080")],
+                true,
+            ),
             (vec![cookie, host, ("origin", "http://evil.example")], false),
             (vec![cookie, host, ("origin", "null")], false),
             (vec![host, ("origin", "https://evil.example")], false),

@@ -35,7 +35,11 @@ impl<T> Page<T> {
 
     /// A list that is always shown whole.
     pub(crate) fn whole(items: Vec<T>) -> Self {
-        Self { total: i64::try_from(items.len()).ok(), items, next: None }
+        Self {
+            total: i64::try_from(items.len()).ok(),
+            items,
+            next: None,
+        }
     }
 }
 
@@ -45,7 +49,10 @@ pub(crate) fn limit(limit: Option<u32>) -> Result<i64, ApiError> {
     if (1..=MAX_LIMIT).contains(&limit) {
         return Ok(i64::from(limit));
     }
-    Err(ApiError::invalid("/limit", format!("limit must be between 1 and {MAX_LIMIT}")))
+    Err(ApiError::invalid(
+        "/limit",
+        format!("limit must be between 1 and {MAX_LIMIT}"),
+    ))
 }
 
 /// Opaque to callers; bound to the order it was made in.
@@ -63,12 +70,20 @@ pub(crate) fn after(cursor: Option<&str>, sort: &str) -> Result<Option<After>, A
     let Some(cursor) = cursor else {
         return Ok(None);
     };
-    let place: Option<Place> =
-        URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    let place: Option<Place> = URL_SAFE_NO_PAD
+        .decode(cursor)
+        .ok()
+        .and_then(|json| serde_json::from_slice(&json).ok());
     match place {
         Some(Place(made_for, value, id)) if made_for == sort => Ok(Some(After { value, id })),
-        Some(_) => Err(ApiError::invalid("/cursor", "the cursor belongs to another order")),
-        None => Err(ApiError::invalid("/cursor", "this is no cursor of this list")),
+        Some(_) => Err(ApiError::invalid(
+            "/cursor",
+            "the cursor belongs to another order",
+        )),
+        None => Err(ApiError::invalid(
+            "/cursor",
+            "this is no cursor of this list",
+        )),
     }
 }
 
@@ -78,7 +93,10 @@ mod tests {
 
     #[test]
     fn a_cursor_leads_back_to_its_place_in_its_order_only() {
-        let place = After { value: "Ärger \"x\"".to_owned(), id: uuid::Uuid::max() };
+        let place = After {
+            value: "Ärger \"x\"".to_owned(),
+            id: uuid::Uuid::max(),
+        };
         let cursor = encode("name", place.clone());
         assert_eq!(after(Some(&cursor), "name").unwrap(), Some(place));
         assert!(after(Some(&cursor), "-name").is_err());

@@ -35,7 +35,10 @@ struct Inner {
 
 impl Portal {
     pub fn new(parts: PortalParts) -> Self {
-        Self(Arc::new(Inner { parts, throttle: Throttle::default() }))
+        Self(Arc::new(Inner {
+            parts,
+            throttle: Throttle::default(),
+        }))
     }
 
     pub(crate) fn throttle(&self) -> &Throttle {

@@ -13,7 +13,7 @@ use utoipa::OpenApi;
         description = "Ids are texts with a prefix and 32 hexadecimal digits; instants are RFC 3339 in UTC; decimals and values of 64-bit fields are texts. Every answer that is an error is a problem (RFC 9457).",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    components(schemas(crate::error::Problem)),
+    components(schemas(crate::error::Problem))
 )]
 pub(crate) struct Base;
 
@@ -107,9 +107,13 @@ fn collect(at: &Value, schemas: &Value, found: &mut BTreeSet<String>) {
             {
                 collect(&schemas[name], schemas, found);
             }
-            fields.values().for_each(|value| collect(value, schemas, found));
+            fields
+                .values()
+                .for_each(|value| collect(value, schemas, found));
         }
-        Value::Array(values) => values.iter().for_each(|value| collect(value, schemas, found)),
+        Value::Array(values) => values
+            .iter()
+            .for_each(|value| collect(value, schemas, found)),
         _ => {}
     }
 }

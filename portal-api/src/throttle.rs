@@ -66,9 +66,15 @@ impl Throttle {
             counts.retain(|_, count| now - count.since < WINDOW);
         }
         for (key, _allowed) in keys(caller, email) {
-            let count = counts.entry(key).or_insert(Count { failures: 0, since: now });
+            let count = counts.entry(key).or_insert(Count {
+                failures: 0,
+                since: now,
+            });
             if now - count.since >= WINDOW {
-                *count = Count { failures: 0, since: now };
+                *count = Count {
+                    failures: 0,
+                    since: now,
+                };
             }
             count.failures += 1;
         }
@@ -99,7 +105,10 @@ mod tests {
         assert!(throttle.wait_at(guesser, "a@b", start).is_some());
         assert_eq!(throttle.wait_at(guesser, "c@d", start), None);
         assert_eq!(throttle.wait_at(owner, "a@b", start), None);
-        assert_eq!(throttle.wait_at(guesser, "a@b", start + WINDOW + WINDOW), None);
+        assert_eq!(
+            throttle.wait_at(guesser, "a@b", start + WINDOW + WINDOW),
+            None
+        );
     }
 
     #[test]

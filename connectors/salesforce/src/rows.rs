@@ -1,6 +1,6 @@
 //! Rows as queries, bulk results and retrieve calls give them, made into changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -12,10 +12,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::client::{Call, Client};
+use crate::soql::{query_string, quote};
 use crate::streams::describe::Described;
 use crate::streams::{Object, values};
 use crate::{ids, soql};
 
+/// Ids of one query by id: its address stays well below what the system takes.
+const QUERY_BY_ID: usize = 100;
 /// Most ids of one retrieve call.
 const RETRIEVE: usize = 2_000;
 
@@ -199,6 +202,9 @@ pub(crate) async fn retrieve(
         ids: &'a [String],
         fields: &'a [String],
     }
+    if columns.names().any(|name| name.contains('.')) {
+        return query_by_id(org, object, ids, columns).await;
+    }
     let fields = field_list(object, false, columns.names());
     let mut rows = Vec::with_capacity(ids.len());
     for ids in ids.chunks(RETRIEVE) {
@@ -221,6 +227,44 @@ pub(crate) async fn retrieve(
         }
     }
     Ok(rows)
+}
+
+/// As [`retrieve`], for fields of related records, which only a query gives.
+async fn query_by_id(
+    org: &Client,
+    object: &Object,
+    ids: &[String],
+    columns: &Columns,
+) -> Result<Vec<Option<Row>>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Answer<'a> {
+        done: bool,
+        next_records_url: Option<String>,
+        #[serde(borrow)]
+        records: Vec<RawRow<'a>>,
+    }
+    let fields = field_list(object, false, columns.names()).join(",");
+    let mut found = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(QUERY_BY_ID) {
+        let list: Vec<String> = ids.iter().map(|id| quote(id)).collect();
+        let soql = format!(
+            "SELECT {fields} FROM {} WHERE Id IN ({})",
+            object.name,
+            list.join(",")
+        );
+        let mut path = Some(org.data(&format!("/query?{}", query_string(&soql))));
+        while let Some(page) = path {
+            let reply = org.send(Call::get(page)).await?;
+            let answer: Answer<'_> = parse(&reply.body)?;
+            for raw in &answer.records {
+                let row = Row::from_json(raw, columns)?;
+                found.insert(row.id.clone(), row);
+            }
+            path = answer.next_records_url.filter(|_| !answer.done);
+        }
+    }
+    Ok(ids.iter().map(|id| found.remove(id)).collect())
 }
 
 /// A body whose values are borrowed as text.

@@ -293,3 +293,28 @@ async fn two_records_with_one_hub_id_are_a_conflict() {
     let answers = connector.write(&"Account".into(), &[row]).await.unwrap();
     assert!(!answers[0].as_ref().unwrap_err().is_retryable());
 }
+
+#[tokio::test]
+async fn records_are_fetched_with_fields_of_related_records_in_the_order_asked_for() {
+    let org = Org::start().await;
+    org.sim.seed_accounts(250);
+    let mut keys = org.sim.ids("Account");
+    keys.reverse();
+    keys.insert(3, "001000000000000AAA".to_owned());
+    let fields = ["Name".to_owned(), "Owner.Name".to_owned()];
+    let fetched = org
+        .connect(json!({}))
+        .fetch(&"Account".into(), &keys, &fields)
+        .await
+        .unwrap();
+    assert_eq!(fetched.len(), 251);
+    assert_eq!(fetched[3], None);
+    for (key, record) in keys.iter().zip(&fetched) {
+        let Some(record) = record else { continue };
+        assert_eq!(record.key, *key);
+        assert!(
+            matches!(record.fields["Owner.Name"], Value::Text(_)),
+            "{record:?}"
+        );
+    }
+}

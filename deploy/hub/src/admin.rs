@@ -1,8 +1,8 @@
 //! `admin`: users, and the API's description.
 
 use anyhow::{Context, Result, bail};
-use domain::users::{self, NewUser, Passwords, Role, fresh_password};
 use domain::tenants;
+use domain::users::{self, NewUser, Passwords, Role, fresh_password};
 use engine::Store;
 use engine::ids::TenantId;
 use secrecy::ExposeSecret;
@@ -33,9 +33,12 @@ pub(crate) async fn run(common: Common, admin: Admin) -> Result<()> {
 
 async fn manage(store: &Store, command: AdminCommand) -> Result<()> {
     match command {
-        AdminCommand::CreateUser { email, name, role, tenant } => {
-            create_user(store, &email, name, role, tenant).await
-        }
+        AdminCommand::CreateUser {
+            email,
+            name,
+            role,
+            tenant,
+        } => create_user(store, &email, name, role, tenant).await,
         AdminCommand::ResetPassword { email } => reset_password(store, &email).await,
         AdminCommand::Openapi => Ok(()),
     }
@@ -69,14 +72,19 @@ async fn create_user(
     };
     users::insert(&mut tx, &new).await?;
     tx.commit().await?;
-    say(&format!("{email} signs in with the one-time password {}", password.expose_secret()))
+    say(&format!(
+        "{email} signs in with the one-time password {}",
+        password.expose_secret()
+    ))
 }
 
 async fn reset_password(store: &Store, email: &str) -> Result<()> {
     let mut tx = store.begin_system().await?;
     let found = users::find_by_email(&mut tx, email.trim()).await?;
     drop(tx); // hashing takes a while
-    let user = found.with_context(|| format!("nobody signs in as {email}"))?.user;
+    let user = found
+        .with_context(|| format!("nobody signs in as {email}"))?
+        .user;
     let password = fresh_password()?;
     let hash = Passwords::new()?.hash(password.clone()).await?;
     let mut tx = store.begin(user.tenant).await?;

@@ -14,7 +14,12 @@ pub struct Cli {
     pub common: Common,
 
     /// How log lines look.
-    #[arg(long, env = "SYNCLINE_LOG_FORMAT", global = true, default_value = "text")]
+    #[arg(
+        long,
+        env = "SYNCLINE_LOG_FORMAT",
+        global = true,
+        default_value = "text"
+    )]
     pub log_format: LogFormat,
 
     #[command(subcommand)]
@@ -40,7 +45,13 @@ pub struct Common {
     pub data: Option<PathBuf>,
 
     /// Postgres to use (15 or newer) in place of a private one.
-    #[arg(long, env = "DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub database_url: Option<SecretString>,
 
     /// Address of the first admin, who is made when the database is empty.
@@ -74,7 +85,13 @@ pub struct Common {
     pub https: bool,
 
     /// Runs worked on at once.
-    #[arg(long, env = "SYNCLINE_WORKERS", global = true, value_name = "N", default_value_t = 50)]
+    #[arg(
+        long,
+        env = "SYNCLINE_WORKERS",
+        global = true,
+        value_name = "N",
+        default_value_t = 50
+    )]
     pub workers: usize,
 }
 
@@ -113,7 +130,12 @@ pub struct Simulate {
     #[arg(long, value_name = "ID")]
     pub client_id: Option<String>,
     /// Client secret of the connected app; made up unless given.
-    #[arg(long, env = "SYNCLINE_SIM_SECRET", value_name = "SECRET", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "SYNCLINE_SIM_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true
+    )]
     pub client_secret: Option<String>,
 }
 

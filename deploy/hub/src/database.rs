@@ -21,7 +21,10 @@ impl Database {
     /// The database to work on; a private Postgres is made and started where none is named.
     pub(crate) async fn find(common: &Common, data: &Data) -> Result<Self> {
         if let Some(url) = &common.database_url {
-            return Ok(Self { url: url.clone(), ours: None });
+            return Ok(Self {
+                url: url.clone(),
+                ours: None,
+            });
         }
         let dir = data.postgres();
         if !dir.join("data").exists() {
@@ -34,7 +37,9 @@ impl Database {
 
     /// Stops the private Postgres if we started it.
     pub(crate) async fn stop(self) -> Result<()> {
-        let Some(cluster) = self.ours else { return Ok(()) };
+        let Some(cluster) = self.ours else {
+            return Ok(());
+        };
         tokio::task::spawn_blocking(move || cluster.stop())
             .await
             .context("stopping Postgres was cut short")?
@@ -46,12 +51,18 @@ fn start(dir: &std::path::Path) -> Result<Database> {
     let started = cluster.start()?;
     cluster.create_database(DATABASE)?;
     let url = cluster.url(DATABASE).into();
-    Ok(Database { url, ours: started.by_us.then_some(cluster) })
+    Ok(Database {
+        url,
+        ours: started.by_us.then_some(cluster),
+    })
 }
 
 /// The URL that must be given, for commands that make no Postgres of their own.
 pub(crate) fn given(common: &Common) -> Result<&SecretString> {
-    common.database_url.as_ref().context("set DATABASE_URL: this command uses no private Postgres")
+    common
+        .database_url
+        .as_ref()
+        .context("set DATABASE_URL: this command uses no private Postgres")
 }
 
 /// Connects, with a message for the case that nobody answers.

@@ -45,18 +45,29 @@ async fn show(
     database: &Database,
     stop: &CancellationToken,
 ) -> Result<()> {
-    let tenant = NewTenant { name: "Demo".to_owned(), environment: "demo".to_owned() };
+    let tenant = NewTenant {
+        name: "Demo".to_owned(),
+        environment: "demo".to_owned(),
+    };
     let hub = Hub::start(options(common, data, &database.url, tenant)?).await?;
     let (simulator, address) = simulate(stop.child_token()).await?;
-    set_up(&hub, &simulator, address).await.context("cannot set up the demo's connection")?;
+    set_up(&hub, &simulator, address)
+        .await
+        .context("cannot set up the demo's connection")?;
     announce(&hub)?;
-    say(&format!("Simulated Salesforce is at http://{address}: {ACCOUNTS} accounts"))?;
+    say(&format!(
+        "Simulated Salesforce is at http://{address}: {ACCOUNTS} accounts"
+    ))?;
     until_stopped(hub, stop).await
 }
 
 async fn simulate(stop: CancellationToken) -> Result<(Simulator, SocketAddr)> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.context("no free port")?;
-    let address = listener.local_addr().context("cannot tell the simulator's address")?;
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .context("no free port")?;
+    let address = listener
+        .local_addr()
+        .context("cannot tell the simulator's address")?;
     let simulator = Simulator::new(SimOptions::default());
     simulator.seed_accounts(ACCOUNTS);
     simulator.seed_contacts(CONTACTS);
@@ -97,13 +108,22 @@ async fn set_up(hub: &Hub, simulator: &Simulator, address: SocketAddr) -> Result
 async fn connect(hub: &Hub, tenant: TenantId, config: Json) -> Result<ConnectionId> {
     let mut tx = hub.store.begin(tenant).await?;
     let all = connections::list(&mut tx, 200, None).await?;
-    let known = all.items.into_iter().find(|connection| connection.name == CONNECTION);
+    let known = all
+        .items
+        .into_iter()
+        .find(|connection| connection.name == CONNECTION);
     let id = match known {
         Some(known) => {
-            hub.peers.change(&mut tx, known.id, known.version, None, Some(config)).await?;
+            hub.peers
+                .change(&mut tx, known.id, known.version, None, Some(config))
+                .await?;
             known.id
         }
-        None => hub.peers.create(&mut tx, "salesforce", CONNECTION, config).await?,
+        None => {
+            hub.peers
+                .create(&mut tx, "salesforce", CONNECTION, config)
+                .await?
+        }
     };
     tx.commit().await?;
     Ok(id)

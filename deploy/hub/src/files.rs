@@ -49,7 +49,10 @@ impl Data {
     }
 
     pub(crate) fn key_file(&self, common: &Common) -> PathBuf {
-        common.key_file.clone().unwrap_or_else(|| self.0.join("vault.key"))
+        common
+            .key_file
+            .clone()
+            .unwrap_or_else(|| self.0.join("vault.key"))
     }
 }
 
@@ -115,8 +118,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("vault.key");
         let made = vault_key(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(vault_key(&path).unwrap().expose_secret(), made.expose_secret());
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(
+            vault_key(&path).unwrap().expose_secret(),
+            made.expose_secret()
+        );
     }
 
     #[test]

@@ -79,15 +79,17 @@ impl Hub {
         prepare(&store, options.migrate).await?;
         let vault = Vault::new(&options.vault_key).context("the vault's key is not usable")?;
         let peers = peers(&store, &vault)?;
-        peers.check_key().await.context("cannot open stored credentials")?;
+        peers
+            .check_key()
+            .await
+            .context("cannot open stored credentials")?;
         let tables = domain::core_tables();
         let passwords = Passwords::new().context("cannot hash passwords")?;
         let first_admin = match options.admin {
             Some(wish) => first_admin(&store, &passwords, wish).await?,
             None => None,
         };
-        let engine =
-            (options.workers > 0).then(|| work(&store, &peers, &tables, options.workers));
+        let engine = (options.workers > 0).then(|| work(&store, &peers, &tables, options.workers));
         let stop = CancellationToken::new();
         store.feed().listen(stop.clone());
         let (addr, serving) = match listener {
@@ -102,11 +104,22 @@ impl Hub {
                     metrics: metrics()?,
                     https: options.https,
                 });
-                let addr = listener.local_addr().context("cannot tell the served address")?;
+                let addr = listener
+                    .local_addr()
+                    .context("cannot tell the served address")?;
                 (Some(addr), Some(serve(listener, portal, stop.clone())))
             }
         };
-        Ok(Self { addr, store, peers, tables, engine, first_admin, stop, serving })
+        Ok(Self {
+            addr,
+            store,
+            peers,
+            tables,
+            engine,
+            first_admin,
+            stop,
+            serving,
+        })
     }
 
     /// Where people reach it.
@@ -133,20 +146,28 @@ impl Hub {
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            anyhow::anyhow!("{address} is taken: choose another with --listen")
-        }
-        _ => anyhow::Error::new(error).context(format!("cannot listen on {address}")),
-    })
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                anyhow::anyhow!("{address} is taken: choose another with --listen")
+            }
+            _ => anyhow::Error::new(error).context(format!("cannot listen on {address}")),
+        })
 }
 
 async fn prepare(store: &Store, migrate: bool) -> Result<()> {
     if migrate {
         return store.migrate().await.context("cannot migrate the database");
     }
-    let migrated = store.is_migrated().await.context("cannot read the database's schema")?;
-    anyhow::ensure!(migrated, "the database's schema is old: run `syncline migrate`");
+    let migrated = store
+        .is_migrated()
+        .await
+        .context("cannot read the database's schema")?;
+    anyhow::ensure!(
+        migrated,
+        "the database's schema is old: run `syncline migrate`"
+    );
     Ok(())
 }
 
@@ -154,7 +175,12 @@ fn peers(store: &Store, vault: &Vault) -> Result<Peers> {
     let clock = store.clock().clone();
     let http = Http::new(&HttpOptions::default(), move || clock.system_time())
         .context("cannot set up the HTTP client")?;
-    Ok(Peers::new(connector_registry::all(), http, store.clone(), vault.clone()))
+    Ok(Peers::new(
+        connector_registry::all(),
+        http,
+        store.clone(),
+        vault.clone(),
+    ))
 }
 
 async fn first_admin(
@@ -163,12 +189,21 @@ async fn first_admin(
     wish: AdminWish,
 ) -> Result<Option<FirstAdmin>> {
     let email = domain::users::email(&wish.email).context("cannot make the first admin")?;
-    let wish = FirstAdminWish { tenant: wish.tenant, email, password: wish.password };
-    ensure_first_admin(store, passwords, wish).await.context("cannot make the first admin")
+    let wish = FirstAdminWish {
+        tenant: wish.tenant,
+        email,
+        password: wish.password,
+    };
+    ensure_first_admin(store, passwords, wish)
+        .await
+        .context("cannot make the first admin")
 }
 
 fn work(store: &Store, peers: &Peers, tables: &CoreTables, workers: usize) -> Engine {
-    let service = workflows::Hub { peers: peers.clone(), tables: tables.clone() };
+    let service = workflows::Hub {
+        peers: peers.clone(),
+        tables: tables.clone(),
+    };
     Engine::builder(store.clone())
         .service(Arc::new(service))
         .register::<workflows::PullStream>()
@@ -196,7 +231,11 @@ fn metrics() -> Result<PrometheusHandle> {
     match PrometheusBuilder::new().install_recorder() {
         Ok(handle) => Ok(HANDLE.get_or_init(|| handle).clone()),
         // Another hub of this process installed it in this very moment.
-        Err(error) => HANDLE.get().cloned().ok_or(error).context("cannot record metrics"),
+        Err(error) => HANDLE
+            .get()
+            .cloned()
+            .ok_or(error)
+            .context("cannot record metrics"),
     }
 }
 
@@ -205,8 +244,7 @@ fn serve(
     portal: Portal,
     stop: CancellationToken,
 ) -> JoinHandle<std::io::Result<()>> {
-    let service =
-        portal_api::router(portal).into_make_service_with_connect_info::<SocketAddr>();
+    let service = portal_api::router(portal).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
         let stopped = stop.clone();
         let server = axum::serve(listener, service)

@@ -19,7 +19,9 @@ async fn salesforce(common: Common, simulate: Simulate) -> Result<()> {
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}: choose another with --listen"))?;
-    let address = listener.local_addr().context("cannot tell the served address")?;
+    let address = listener
+        .local_addr()
+        .context("cannot tell the served address")?;
     let simulator = Simulator::new(SimOptions {
         client_id: simulate.client_id,
         client_secret: simulate.client_secret,
@@ -30,5 +32,8 @@ async fn salesforce(common: Common, simulate: Simulate) -> Result<()> {
     say(&format!("Simulated Salesforce is at http://{address}"))?;
     say(&format!("client_id={}", simulator.client_id()))?;
     say(&format!("client_secret={}", simulator.client_secret()))?;
-    simulator.serve(listener, stop.cancelled_owned()).await.context("serving failed")
+    simulator
+        .serve(listener, stop.cancelled_owned())
+        .await
+        .context("serving failed")
 }

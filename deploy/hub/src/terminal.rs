@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 /// Standard output is closed.
 pub(crate) fn say(line: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).context("cannot write to standard output")
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")
 }
 
 /// Cancelled by Ctrl-C or SIGTERM. From then on a second one ends the process at once.

@@ -33,7 +33,10 @@ pub(crate) fn options(
 }
 
 fn tenant() -> NewTenant {
-    NewTenant { name: "Syncline".to_owned(), environment: "production".to_owned() }
+    NewTenant {
+        name: "Syncline".to_owned(),
+        environment: "production".to_owned(),
+    }
 }
 
 pub(crate) async fn run(common: Common) -> Result<()> {
@@ -53,8 +56,11 @@ pub(crate) async fn serve(common: Common) -> Result<()> {
     let stop = stop_on_signal()?;
     let data = Data::of(&common)?;
     let url = database::given(&common)?;
-    let options =
-        HubOptions { workers: 0, migrate: false, ..options(&common, &data, url, tenant())? };
+    let options = HubOptions {
+        workers: 0,
+        migrate: false,
+        ..options(&common, &data, url, tenant())?
+    };
     until_stopped(announced(options).await?, &stop).await
 }
 
@@ -107,13 +113,18 @@ pub(crate) fn announce(hub: &Hub) -> Result<()> {
         Some(url) => say(&format!("Syncline is at {url}"))?,
         None => say("Syncline works.")?,
     }
-    let Some(admin) = &hub.first_admin else { return Ok(()) };
+    let Some(admin) = &hub.first_admin else {
+        return Ok(());
+    };
     match &admin.one_time_password {
         Some(password) => say(&format!(
             "Sign in as {} with the one-time password {}",
             admin.user.email,
             password.expose_secret()
         )),
-        None => say(&format!("Sign in as {} with the password you gave", admin.user.email)),
+        None => say(&format!(
+            "Sign in as {} with the password you gave",
+            admin.user.email
+        )),
     }
 }

@@ -7,7 +7,9 @@ fn the_help_says_every_command_and_setting() {
     let mut command = hub::Cli::command().term_width(100);
     insta::assert_snapshot!("help", command.render_long_help());
     for name in ["simulate", "admin", "pg"] {
-        let sub = command.find_subcommand_mut(name).expect("the command is there");
+        let sub = command
+            .find_subcommand_mut(name)
+            .expect("the command is there");
         insta::assert_snapshot!(format!("help_{name}"), sub.render_long_help());
     }
 }

@@ -6,8 +6,9 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Active, Core, Incarnation, Shown, Slot};
+use super::failing::{judge, stored_failure};
 use super::registry::{Finish, Finished};
-use super::run::{Exit, Run, judge, stored_failure};
+use super::run::{Exit, Run};
 use super::{Class, Failure, Retry, RunError, StepError};
 use crate::store::activations::{Claimed, History, Lease};
 use crate::store::attempts::AttemptRow;

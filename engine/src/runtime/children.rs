@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 
-use super::run::{Exit, Run, stored_failure};
+use super::failing::stored_failure;
+use super::run::{Exit, Run};
 use super::{Class, Failure, Retry, RunError, StepCx, StepError, TxStep, Workflow};
 use crate::ids::RunId;
 use crate::store::runs::{self, Child, Lineage, NewRun, RunState, StartOptions};

@@ -133,7 +133,7 @@ async fn write(core: &Core, entries: &[Entry], outcomes: &mut [Written]) {
                 };
             }
         }
-        Err(Failed::Unknown(error)) => {
+        Err(Failed::Unknown(error) | Failed::Again(error)) => {
             tracing::warn!(%error, runs = entries.len(), "journal could not be written");
             outcomes.fill(Written::Unknown);
         }
@@ -152,6 +152,8 @@ async fn write(core: &Core, entries: &[Entry], outcomes: &mut [Written]) {
 }
 
 enum Failed {
+    /// Certainly not written; another try may help.
+    Again(StoreError),
     Unknown(StoreError),
     Refused(StoreError),
 }
@@ -161,13 +163,10 @@ async fn write_together(store: &Store, entries: &[Entry]) -> Result<Recorded, Fa
     let mut tries = 0;
     loop {
         tries += 1;
-        let error = match try_write(store, entries).await {
-            Ok(recorded) => return Ok(recorded),
-            Err(Failed::Refused(error)) if error.is_transient() => error,
-            Err(other) => return Err(other),
-        };
-        if tries == TRIES {
-            return Err(Failed::Unknown(error));
+        match try_write(store, entries).await {
+            Err(Failed::Again(error)) if tries == TRIES => return Err(Failed::Unknown(error)),
+            Err(Failed::Again(_)) => {}
+            other => return other,
         }
         tokio::time::sleep(wait).await;
         wait *= 2;
@@ -175,15 +174,31 @@ async fn write_together(store: &Store, entries: &[Entry]) -> Result<Recorded, Fa
 }
 
 async fn try_write(store: &Store, entries: &[Entry]) -> Result<Recorded, Failed> {
-    // Before the commit every failure is a plain no.
     let mut tx = activations::begin_record(store)
         .await
-        .map_err(Failed::Refused)?;
-    let recorded = journal::record(&mut tx, entries)
-        .await
-        .map_err(Failed::Refused)?;
+        .map_err(Failed::Again)?;
+    let recorded = journal::record(&mut tx, entries).await.map_err(|error| {
+        if is_refusal(&error) {
+            Failed::Refused(error)
+        } else {
+            Failed::Again(error)
+        }
+    })?;
     tx.commit().await.map_err(Failed::Unknown)?;
     Ok(recorded)
+}
+
+/// Whether it is a value that the database does not take: classes 22 data, 23 integrity, 54 limits.
+fn is_refusal(error: &StoreError) -> bool {
+    match error {
+        StoreError::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
+            ["22", "23", "54"]
+                .iter()
+                .any(|class| code.starts_with(class))
+        }),
+        StoreError::Database(sqlx::Error::Encode(_)) => true,
+        _ => false,
+    }
 }
 
 /// Queues runs again of which it is unknown what became of their last write; does not give up, for

@@ -18,7 +18,9 @@ const BEGIN_CLAIM: &str = "begin; set local role syncline_system; \
 const BEGIN_RECORD: &str = "begin; set local role syncline_system; \
     set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan";
 
-/// The right to write to a run.
+/// The right to write to a run: it stands while the run has this epoch and owner. Statements compare
+/// the owner with `is not distinct from`, which uses no index: the run is found by its key, not among
+/// everything the process holds or held. A run without an owner is not running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Lease {
     pub(crate) tenant: TenantId,
@@ -253,7 +255,7 @@ pub(crate) async fn release(tx: &mut SystemTx, leases: &[Lease]) -> Result<u64, 
         from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[])
             as t(tenant_id, id, epoch, owner)
         where r.tenant_id = t.tenant_id and r.id = t.id
-          and r.epoch = t.epoch and r.owner = t.owner and r.state = 'running'
+          and r.epoch = t.epoch and r.owner is not distinct from t.owner
         "#,
         &leases
             .iter()
@@ -309,16 +311,17 @@ pub(crate) async fn show_progress(
         r#"
         update runs r
         set progress = coalesce(t.progress, r.progress), counts = coalesce(t.counts, r.counts)
-        from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::jsonb[], $5::jsonb[])
-            as t(tenant_id, id, epoch, progress, counts)
+        from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::jsonb[], $5::jsonb[], $6::uuid[])
+            as t(tenant_id, id, epoch, progress, counts, owner)
         where r.tenant_id = t.tenant_id and r.id = t.id and r.epoch = t.epoch
-          and r.state = 'running'
+          and r.owner is not distinct from t.owner
         "#,
         &rows.iter().map(|row| row.0.tenant.0).collect::<Vec<_>>(),
         &rows.iter().map(|row| row.0.id.0).collect::<Vec<_>>(),
         &rows.iter().map(|row| row.0.epoch).collect::<Vec<_>>(),
         &rows.iter().map(|row| row.1.clone()).collect::<Vec<_>>() as &[Option<Json>],
         &rows.iter().map(|row| row.2.clone()).collect::<Vec<_>>() as &[Option<Json>],
+        &rows.iter().map(|row| row.0.owner.0).collect::<Vec<_>>(),
     )
     .execute(tx.conn())
     .await?;

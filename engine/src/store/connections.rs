@@ -301,9 +301,7 @@ pub async fn opening(tx: &mut Tx, id: ConnectionId) -> Result<Opening, StoreErro
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn any_sealed(
-    tx: &mut SystemTx,
-) -> Result<Option<(ConnectionId, Vec<u8>)>, StoreError> {
+pub async fn any_sealed(tx: &mut SystemTx) -> Result<Option<(ConnectionId, Vec<u8>)>, StoreError> {
     let row = sqlx::query!(
         r#"
         select id as "id: ConnectionId", secrets as "secrets!"

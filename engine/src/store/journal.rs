@@ -131,7 +131,7 @@ async fn hold(
         from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[])
             as t(tenant_id, id, epoch, owner)
         join runs r on r.tenant_id = t.tenant_id and r.id = t.id
-        where r.epoch = t.epoch and r.owner = t.owner and r.state = 'running'
+        where r.epoch = t.epoch and r.owner is not distinct from t.owner
         for share of r
         "#,
         &entries
@@ -195,7 +195,7 @@ async fn end(
             as t(tenant_id, id, epoch, owner, state, due_at, output, error, error_class, progress,
                  counts, attempt)
         where r.tenant_id = t.tenant_id and r.id = t.id
-          and r.epoch = t.epoch and r.owner = t.owner and r.state = 'running'
+          and r.epoch = t.epoch and r.owner is not distinct from t.owner
         returning r.tenant_id, r.id, r.cancel_requested, r.state, r.due_at,
                   case when not r.holds_key then r.key end as freed,
                   case when r.wakes_parent then r.parent_id end as parent

@@ -107,8 +107,11 @@ pub async fn marks(tx: &mut Tx, ids: &[Uuid]) -> Result<HashMap<Uuid, Marks>, St
     .fetch_all(tx.conn())
     .await?;
     for row in links {
-        let link =
-            RowLink { connection_id: row.connection_id, system: row.system, key: row.key };
+        let link = RowLink {
+            connection_id: row.connection_id,
+            system: row.system,
+            key: row.key,
+        };
         marks.entry(row.entity_id).or_default().links.push(link);
     }
     let conflicts = sqlx::query!(

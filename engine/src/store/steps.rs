@@ -58,7 +58,7 @@ pub(crate) async fn insert_fenced(
     let held = sqlx::query_scalar!(
         r#"
         select 1 from runs
-        where id = $1 and epoch = $2 and owner = $3 and state = 'running'
+        where id = $1 and epoch = $2 and owner is not distinct from $3
         for share
         "#,
         lease.id.0,

@@ -2,7 +2,8 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests make ids and read the clock themselves"
+    clippy::unwrap_used,
+    reason = "tests make ids, read the clock and panic on purpose"
 )]
 
 mod cancel;

@@ -139,7 +139,8 @@ pub async fn list(
             .push_bind(after.id)
             .push(")");
     }
-    sql.push(" order by c.opened_at desc, c.id desc limit ").push_bind(limit + 1);
+    sql.push(" order by c.opened_at desc, c.id desc limit ")
+        .push_bind(limit + 1);
     let rows: Vec<Row> = sql.build_query_as().fetch_all(tx.conn()).await?;
     let total = match after {
         Some(_) => None,
@@ -155,12 +156,17 @@ pub async fn list(
     });
     let catalogues = catalogues(tx, tables, &slice.items).await?;
     let items = slice.items.into_iter().map(|row| view(row, &catalogues));
-    Ok(Slice { items: items.collect(), next: slice.next, total })
+    Ok(Slice {
+        items: items.collect(),
+        next: slice.next,
+        total,
+    })
 }
 
 fn filter(sql: &mut QueryBuilder<sqlx::Postgres>, query: &ConflictQuery) {
     if let Some(is_open) = query.is_open {
-        sql.push(" and c.state = ").push_bind(if is_open { "open" } else { "resolved" });
+        sql.push(" and c.state = ")
+            .push_bind(if is_open { "open" } else { "resolved" });
     }
     if let Some(entity) = &query.entity {
         sql.push(" and c.entity = ").push_bind(entity.clone());
@@ -214,12 +220,15 @@ fn view(row: Row, catalogues: &HashMap<String, Catalogue>) -> ConflictView {
             name,
         }
     };
-    let resolution = row.choice.zip(row.resolved_at).map(|(choice, at)| ResolutionView {
-        choice,
-        by: row.resolved_by,
-        at,
-        note: row.note,
-    });
+    let resolution = row
+        .choice
+        .zip(row.resolved_at)
+        .map(|(choice, at)| ResolutionView {
+            choice,
+            by: row.resolved_by,
+            at,
+            note: row.note,
+        });
     ConflictView {
         id: row.id,
         version: row.version,
@@ -261,7 +270,11 @@ pub async fn resolve(
             edit::Answer::Values(taken(&catalogue, values)?)
         }
     };
-    let note = answer.note.as_deref().map(str::trim).filter(|note| !note.is_empty());
+    let note = answer
+        .note
+        .as_deref()
+        .map(str::trim)
+        .filter(|note| !note.is_empty());
     let edited = edit::resolve(tx, tables, id, version, &choice, note, user).await?;
     entities::announce(tx, &current.entity, &edited).await?;
     tx.changed("conflict", id);

@@ -32,8 +32,14 @@ pub fn name(text: &str) -> Result<String, BadName> {
 
 /// How a connection is, and what to do about it.
 pub fn sentence(connection: &Connection) -> String {
-    let why = connection.error.as_ref().map_or("", |error| error.message.as_str());
-    let kind = connection.error.as_ref().map_or("", |error| error.kind.as_str());
+    let why = connection
+        .error
+        .as_ref()
+        .map_or("", |error| error.message.as_str());
+    let kind = connection
+        .error
+        .as_ref()
+        .map_or("", |error| error.kind.as_str());
     match (connection.state, kind) {
         (ConnectionState::New, _) => "Not checked yet.".to_owned(),
         (ConnectionState::Ok, _) => "Works.".to_owned(),

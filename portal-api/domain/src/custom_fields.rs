@@ -31,11 +31,17 @@ pub enum Refusal {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{message}")]
-    Invalid { place: &'static str, message: String },
+    Invalid {
+        place: &'static str,
+        message: String,
+    },
 }
 
 fn invalid(place: &'static str, message: impl Into<String>) -> Refusal {
-    Refusal::Invalid { place, message: message.into() }
+    Refusal::Invalid {
+        place,
+        message: message.into(),
+    }
 }
 
 /// Adds a field to a kind of entity.
@@ -47,7 +53,10 @@ pub async fn create(tx: &mut Tx, kind: &Kind, wish: Wish) -> Result<Field, Refus
     let wish = check(wish)?;
     let existing = custom_fields::list(tx, kind.name).await?;
     if existing.len() >= MOST_FIELDS {
-        return Err(invalid("key", format!("there are {MOST_FIELDS} fields already")));
+        return Err(invalid(
+            "key",
+            format!("there are {MOST_FIELDS} fields already"),
+        ));
     }
     let field = CustomField {
         key: wish.key,
@@ -72,7 +81,9 @@ fn kind_name(kind: FieldKind) -> Result<String, StoreError> {
 
 fn check(mut wish: Wish) -> Result<Wish, Refusal> {
     let mut letters = wish.key.chars();
-    let begins = letters.next().is_some_and(|first| first.is_ascii_lowercase());
+    let begins = letters
+        .next()
+        .is_some_and(|first| first.is_ascii_lowercase());
     let goes_on = letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if !begins || !goes_on || wish.key.len() > LONGEST_KEY {
         let message = format!(
@@ -93,9 +104,10 @@ fn check(mut wish: Wish) -> Result<Wish, Refusal> {
     let has_scale = matches!(wish.kind, FieldKind::Decimal | FieldKind::Currency);
     match wish.scale {
         Some(_) if !has_scale => Err(invalid("scale", "only decimals and amounts have a scale")),
-        Some(scale) if scale > LARGEST_SCALE => {
-            Err(invalid("scale", format!("scale must not be over {LARGEST_SCALE}")))
-        }
+        Some(scale) if scale > LARGEST_SCALE => Err(invalid(
+            "scale",
+            format!("scale must not be over {LARGEST_SCALE}"),
+        )),
         _ => Ok(wish),
     }
 }
@@ -109,11 +121,17 @@ fn check_choices(wish: &Wish) -> Result<(), Refusal> {
         return Err(invalid("choices", "give at least one choice"));
     }
     if wish.choices.len() > MOST_CHOICES {
-        return Err(invalid("choices", format!("at most {MOST_CHOICES} choices can be given")));
+        return Err(invalid(
+            "choices",
+            format!("at most {MOST_CHOICES} choices can be given"),
+        ));
     }
     let distinct: BTreeSet<_> = wish.choices.iter().map(|choice| choice.trim()).collect();
     if distinct.len() != wish.choices.len() || distinct.contains("") {
-        return Err(invalid("choices", "choices must differ and must not be empty"));
+        return Err(invalid(
+            "choices",
+            "choices must differ and must not be empty",
+        ));
     }
     Ok(())
 }
@@ -124,7 +142,13 @@ mod tests {
 
     fn wish(key: &str, kind: FieldKind) -> Wish {
         let label = "Label".to_owned();
-        Wish { key: key.to_owned(), label, kind, choices: Vec::new(), scale: None }
+        Wish {
+            key: key.to_owned(),
+            label,
+            kind,
+            choices: Vec::new(),
+            scale: None,
+        }
     }
 
     fn refused(wish: Wish) -> &'static str {
@@ -143,8 +167,26 @@ mod tests {
         assert_eq!(refused(wish("x", FieldKind::Reference)), "type");
         assert_eq!(refused(wish("x", FieldKind::Choice)), "choices");
         let twice = vec!["a".to_owned(), "a ".to_owned()];
-        assert_eq!(refused(Wish { choices: twice, ..wish("x", FieldKind::Choice) }), "choices");
-        assert_eq!(refused(Wish { scale: Some(2), ..wish("x", FieldKind::Text) }), "scale");
-        assert_eq!(refused(Wish { label: " ".to_owned(), ..wish("x", FieldKind::Text) }), "label");
+        assert_eq!(
+            refused(Wish {
+                choices: twice,
+                ..wish("x", FieldKind::Choice)
+            }),
+            "choices"
+        );
+        assert_eq!(
+            refused(Wish {
+                scale: Some(2),
+                ..wish("x", FieldKind::Text)
+            }),
+            "scale"
+        );
+        assert_eq!(
+            refused(Wish {
+                label: " ".to_owned(),
+                ..wish("x", FieldKind::Text)
+            }),
+            "label"
+        );
     }
 }

@@ -39,9 +39,12 @@ impl From<SyncError> for Refusal {
         match error {
             SyncError::Store(StoreError::Stale(_)) | SyncError::Stale { .. } => Self::Stale,
             SyncError::Store(error) => Self::Store(error),
-            SyncError::Invalid(invalid) => {
-                Self::Invalid(invalid.into_iter().map(|one| (one.field, one.reason)).collect())
-            }
+            SyncError::Invalid(invalid) => Self::Invalid(
+                invalid
+                    .into_iter()
+                    .map(|one| (one.field, one.reason))
+                    .collect(),
+            ),
             SyncError::NotEnabled { .. } | SyncError::Mapping { .. } | SyncError::Map { .. } => {
                 Self::Blocked(error.to_string())
             }
@@ -175,7 +178,11 @@ async fn taken(
             Err(reason) => invalid.push((name, reason)),
         }
     }
-    if invalid.is_empty() { Ok(taken) } else { Err(Refusal::Invalid(invalid)) }
+    if invalid.is_empty() {
+        Ok(taken)
+    } else {
+        Err(Refusal::Invalid(invalid))
+    }
 }
 
 pub(crate) fn read(catalogue: &Catalogue, name: &str, value: Value) -> Result<Value, String> {

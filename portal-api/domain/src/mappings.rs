@@ -28,7 +28,9 @@ impl Shipped {
     }
 
     pub fn get(&self, system: &str, stream: &str) -> Option<&str> {
-        self.0.get(&(system.to_owned(), stream.to_owned())).map(String::as_str)
+        self.0
+            .get(&(system.to_owned(), stream.to_owned()))
+            .map(String::as_str)
     }
 }
 
@@ -72,7 +74,10 @@ impl Reviewed {
     /// # Errors
     /// The problems that are in the way.
     pub fn accepted(self, publish: bool) -> Result<Self, Vec<Problem>> {
-        let is_fit = self.problems.iter().all(|problem| problem.severity != Severity::Error);
+        let is_fit = self
+            .problems
+            .iter()
+            .all(|problem| problem.severity != Severity::Error);
         if self.parses && (is_fit || !publish) {
             return Ok(self);
         }
@@ -123,7 +128,10 @@ pub async fn review(
                 core: None,
                 message: error.message,
             });
-            return Ok(Reviewed { problems: problems.collect(), ..Reviewed::default() });
+            return Ok(Reviewed {
+                problems: problems.collect(),
+                ..Reviewed::default()
+            });
         }
     };
     let checked = mapping.check(&catalogue, description.as_ref());
@@ -134,20 +142,32 @@ pub async fn review(
     if mapping.stream.as_str() != stream {
         problems.insert(0, elsewhere(format!("this is stream {stream}")));
     }
-    let rows = mapping.rows.iter().map(|row| show(row, &catalogue)).collect();
-    Ok(Reviewed { problems, rows, parses: true })
+    let rows = mapping
+        .rows
+        .iter()
+        .map(|row| show(row, &catalogue))
+        .collect();
+    Ok(Reviewed {
+        problems,
+        rows,
+        parses: true,
+    })
 }
 
 /// The mapping is written for another place than it is put to.
 fn elsewhere(message: String) -> Problem {
-    Problem { line: 1, column: 1, severity: Severity::Error, core: None, message }
+    Problem {
+        line: 1,
+        column: 1,
+        severity: Severity::Error,
+        core: None,
+        message,
+    }
 }
 
 fn show(row: &Row, catalogue: &Catalogue) -> ReviewedRow {
     let field = catalogue.field(&row.core);
-    let pipe = |pipe: &engine::mapping::Pipe| {
-        (!pipe.steps.is_empty()).then(|| pipe.to_string())
-    };
+    let pipe = |pipe: &engine::mapping::Pipe| (!pipe.steps.is_empty()).then(|| pipe.to_string());
     ReviewedRow {
         core: row.core.clone(),
         core_label: field.map_or_else(|| row.core.clone(), |field| field.label.clone()),
@@ -214,7 +234,9 @@ pub async fn adopt_shipped(
 ) -> Result<(), StoreError> {
     let system = connections::get(tx, connection).await?.system;
     let setup = streams::get(tx, connection, stream).await?;
-    let Some(text) = shipped.get(&system, stream) else { return Ok(()) };
+    let Some(text) = shipped.get(&system, stream) else {
+        return Ok(());
+    };
     let fits = Mapping::parse(text).is_ok_and(|mapping| mapping.entity == setup.entity);
     if fits && setup.mapping_id.is_none() {
         create(tx, connection, stream, text, "Syncline", true).await?;

@@ -103,7 +103,14 @@ impl Overview {
         add(self.writes_failed, "failed write", "failed writes");
         match needs.as_slice() {
             [] => "Everything is in step.".to_owned(),
-            [one] => format!("{one} {} you.", if one.starts_with("1 ") { "needs" } else { "need" }),
+            [one] => format!(
+                "{one} {} you.",
+                if one.starts_with("1 ") {
+                    "needs"
+                } else {
+                    "need"
+                }
+            ),
             [first @ .., last] => format!("{} and {last} need you.", first.join(", ")),
         }
     }
@@ -163,7 +170,15 @@ pub async fn read(tx: &mut Tx) -> Result<Overview, StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub async fn recent_runs(tx: &mut Tx) -> Result<Vec<RunRow>, StoreError> {
-    runs::list(tx, &RunFilter::default(), RunPage { after: None, limit: RECENT }).await
+    runs::list(
+        tx,
+        &RunFilter::default(),
+        RunPage {
+            after: None,
+            limit: RECENT,
+        },
+    )
+    .await
 }
 
 async fn flows(tx: &mut Tx) -> Result<Vec<Flow>, StoreError> {
@@ -252,12 +267,18 @@ impl FlowFacts {
         } else if self.is_stopped {
             (FlowState::Stopped, self.connection_error)
         } else if flow.direction.is_none() {
-            (FlowState::Stopped, Some("no mapping is published".to_owned()))
+            (
+                FlowState::Stopped,
+                Some("no mapping is published".to_owned()),
+            )
         } else if self.last_failure.is_some() {
             (FlowState::Late, self.last_failure)
         } else if let Some(missed) = missed {
             let minutes = (now - missed).num_minutes();
-            (FlowState::Late, Some(format!("a run is due for {minutes} minutes")))
+            (
+                FlowState::Late,
+                Some(format!("a run is due for {minutes} minutes")),
+            )
         } else if flow.last_read_at.is_none() {
             (FlowState::NeverRun, None)
         } else {
@@ -294,6 +315,9 @@ mod tests {
         overview.conflicts_open = 1;
         assert_eq!(overview.sentence(), "1 conflict needs you.");
         overview.writes_failed = 3;
-        assert_eq!(overview.sentence(), "1 conflict and 3 failed writes need you.");
+        assert_eq!(
+            overview.sentence(),
+            "1 conflict and 3 failed writes need you."
+        );
     }
 }

@@ -107,9 +107,10 @@ pub async fn read(
     let fields = catalogue.fields().iter().map(|field| {
         let value = stored.values.get(&field.name).cloned().unwrap_or_default();
         let origin = stored.provenance.of(&field.name);
-        let shown = links.iter().zip(&sides).map(|(link, values)| {
-            side(field, link, values.get(&field.name), &writes)
-        });
+        let shown = links
+            .iter()
+            .zip(&sides)
+            .map(|(link, values)| side(field, link, values.get(&field.name), &writes));
         let agrees = sides
             .iter()
             .filter_map(|values| values.get(&field.name))
@@ -143,7 +144,9 @@ async fn sides(
             .iter()
             .find(|plan| plan.connection == link.connection_id && plan.stream == link.stream);
         let patch = plan.and_then(|plan| plan.mapping.inbound(catalogue, &link.record).ok());
-        let Some(patch) = patch else { return Values::new() };
+        let Some(patch) = patch else {
+            return Values::new();
+        };
         // A reference is known by the entity it was resolved to.
         let resolved = patch
             .references
@@ -167,7 +170,10 @@ fn side(
     SideView {
         connection_id: link.connection_id,
         value: value.map(|value| show::value(Some(field), value)),
-        base: link.base.get(&field.name).map(|base| show::value(Some(field), base)),
+        base: link
+            .base
+            .get(&field.name)
+            .map(|base| show::value(Some(field), base)),
         at: link.record.changed_at,
         write_state: write.map(|write| write.state),
         error: write.and_then(|write| write.error.clone()),
@@ -205,16 +211,19 @@ async fn writes(
             "failed" => WriteState::Failed,
             _ => return None,
         };
-        Some(((row.connection, row.stream, row.field), LastWrite { state, error: row.message }))
+        Some((
+            (row.connection, row.stream, row.field),
+            LastWrite {
+                state,
+                error: row.message,
+            },
+        ))
     });
     Ok(open.collect())
 }
 
 /// The open conflict of each field.
-async fn conflicts(
-    tx: &mut Tx,
-    id: EntityId,
-) -> Result<BTreeMap<String, ConflictId>, StoreError> {
+async fn conflicts(tx: &mut Tx, id: EntityId) -> Result<BTreeMap<String, ConflictId>, StoreError> {
     let rows = sqlx::query!(
         r#"
         select id as "id: ConflictId", field as "field!"
@@ -265,10 +274,19 @@ fn tell(
         By::User { user } => {
             let name = people.get(&user).map_or("somebody", String::as_str);
             view.user = Some(name.to_owned());
-            let did = if origin.why.is_some() { "decided" } else { "set" };
+            let did = if origin.why.is_some() {
+                "decided"
+            } else {
+                "set"
+            };
             view.sentence = format!("{name} {did} {} in the hub.", field.label);
         }
-        By::Connection { connection, run, mapping_version, .. } => {
+        By::Connection {
+            connection,
+            run,
+            mapping_version,
+            ..
+        } => {
             let link = links.iter().find(|link| link.connection_id == connection);
             let peer = link.map_or("the system", |link| link.connection_name.as_str());
             view.kind = OriginKind::Connection;
@@ -292,7 +310,11 @@ fn reason(why: &Why, peer: &str, subject: &str) -> String {
         winner: why.winner,
         lost: BTreeMap::new(),
     };
-    decision.sentence(&Names { hub: "the hub", peer, subject })
+    decision.sentence(&Names {
+        hub: "the hub",
+        peer,
+        subject,
+    })
 }
 
 fn rule_name(why: &Why) -> Option<String> {

@@ -39,12 +39,20 @@ pub async fn start(
 ) -> Result<RunId, StoreError> {
     let row = streams::get(tx, connection, stream).await?;
     if !row.enabled {
-        return Err(StoreError::Conflict(format!("stream {stream:?} is switched off")));
+        return Err(StoreError::Conflict(format!(
+            "stream {stream:?} is switched off"
+        )));
     }
     if row.mapping_version.is_none() {
-        return Err(StoreError::Conflict(format!("stream {stream:?} has no published mapping")));
+        return Err(StoreError::Conflict(format!(
+            "stream {stream:?} has no published mapping"
+        )));
     }
-    let input = PullInput { connection, stream: stream.to_owned(), full };
+    let input = PullInput {
+        connection,
+        stream: stream.to_owned(),
+        full,
+    };
     let key = input.key();
     let new = NewRun {
         workflow: PULL_WORKFLOW.to_owned(),

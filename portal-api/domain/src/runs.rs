@@ -72,8 +72,19 @@ pub async fn page(
         Some(after) => Some((instant(&after.value)?, RunId(after.id))),
     };
     let limit_and_one = u16::try_from(limit + 1).unwrap_or(u16::MAX);
-    let rows = runs::list(tx, &filter, RunPage { after, limit: limit_and_one }).await?;
-    let place = |last: &RunRow| After { value: instant_text(last.created_at), id: last.id.0 };
+    let rows = runs::list(
+        tx,
+        &filter,
+        RunPage {
+            after,
+            limit: limit_and_one,
+        },
+    )
+    .await?;
+    let place = |last: &RunRow| After {
+        value: instant_text(last.created_at),
+        id: last.id.0,
+    };
     Ok(Slice::cut(rows, limit, place))
 }
 
@@ -174,15 +185,23 @@ fn told(journaled: Vec<StepRow>, failed: Vec<AttemptRow>, run: RunState) -> Vec<
         .map(|row| finished(tries.remove(&row.seq).unwrap_or_default(), row))
         .collect();
     // Attempts without a journal row belong to the step the run is at.
-    steps.extend(tries.into_iter().filter_map(|(seq, tries)| unfinished(seq, tries, run)));
+    steps.extend(
+        tries
+            .into_iter()
+            .filter_map(|(seq, tries)| unfinished(seq, tries, run)),
+    );
     steps.sort_by_key(|step| step.seq);
     steps
 }
 
 fn finished(tries: Vec<AttemptRow>, row: StepRow) -> Step {
-    let started_at = tries.first().map_or(row.started_at, |first| first.started_at);
+    let started_at = tries
+        .first()
+        .map_or(row.started_at, |first| first.started_at);
     let mut attempts: Vec<Attempt> = tries.into_iter().map(Attempt::from).collect();
-    let is_listed = attempts.last().is_some_and(|last| last.attempt >= row.attempt);
+    let is_listed = attempts
+        .last()
+        .is_some_and(|last| last.attempt >= row.attempt);
     if row.error.is_none() || !is_listed {
         attempts.push(Attempt {
             attempt: row.attempt,
@@ -199,7 +218,11 @@ fn finished(tries: Vec<AttemptRow>, row: StepRow) -> Step {
         name: row.name.into_owned(),
         key: row.key,
         kind: kind(&row.kind),
-        state: if row.error.is_some() { StepState::Failed } else { StepState::Done },
+        state: if row.error.is_some() {
+            StepState::Failed
+        } else {
+            StepState::Done
+        },
         started_at,
         finished_at: Some(row.finished_at),
         attempts,
@@ -290,11 +313,23 @@ mod tests {
 
     #[test]
     fn a_step_shows_the_attempts_that_failed_before_the_one_that_did_not() {
-        let steps = told(vec![done(0, 2, b"1".to_vec())], vec![failed(0, 1)], RunState::Succeeded);
-        let [step] = steps.as_slice() else { panic!("one step") };
+        let steps = told(
+            vec![done(0, 2, b"1".to_vec())],
+            vec![failed(0, 1)],
+            RunState::Succeeded,
+        );
+        let [step] = steps.as_slice() else {
+            panic!("one step")
+        };
         assert_eq!(step.state, StepState::Done);
         assert_eq!(step.started_at, at(1));
-        assert_eq!(step.attempts.iter().map(|one| one.attempt).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(
+            step.attempts
+                .iter()
+                .map(|one| one.attempt)
+                .collect::<Vec<_>>(),
+            [1, 2]
+        );
         assert!(step.attempts[1].error.is_none());
     }
 

@@ -47,7 +47,10 @@ pub enum Refusal {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{message}")]
-    Invalid { place: &'static str, message: String },
+    Invalid {
+        place: &'static str,
+        message: String,
+    },
 }
 
 impl From<ScheduleError> for Refusal {
@@ -59,14 +62,20 @@ impl From<ScheduleError> for Refusal {
                     cron::CronError::Zone(_) => "time_zone",
                     _ => "cron",
                 };
-                Self::Invalid { place, message: error.to_string() }
+                Self::Invalid {
+                    place,
+                    message: error.to_string(),
+                }
             }
         }
     }
 }
 
 fn invalid(place: &'static str, message: impl Into<String>) -> Refusal {
-    Refusal::Invalid { place, message: message.into() }
+    Refusal::Invalid {
+        place,
+        message: message.into(),
+    }
 }
 
 /// Makes a schedule.
@@ -97,16 +106,24 @@ pub async fn change(
 async fn spec(tx: &mut Tx, wish: Wish) -> Result<ScheduleSpec, Refusal> {
     let name = wish.name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME {
-        return Err(invalid("name", format!("name must have 1 to {LONGEST_NAME} characters")));
+        return Err(invalid(
+            "name",
+            format!("name must have 1 to {LONGEST_NAME} characters"),
+        ));
     }
     if wish.workflow != PULL_WORKFLOW {
-        let message = format!("{:?} cannot be scheduled; {PULL_WORKFLOW} can", wish.workflow);
+        let message = format!(
+            "{:?} cannot be scheduled; {PULL_WORKFLOW} can",
+            wish.workflow
+        );
         return Err(invalid("workflow", message));
     }
     let connection = wish
         .connection_id
         .ok_or_else(|| invalid("connection_id", "name the connection to read from"))?;
-    let stream = wish.stream.ok_or_else(|| invalid("stream", "name the stream to read"))?;
+    let stream = wish
+        .stream
+        .ok_or_else(|| invalid("stream", "name the stream to read"))?;
     match streams::get(tx, connection, &stream).await {
         Ok(_) => {}
         Err(StoreError::NotFound(what)) => {
@@ -114,7 +131,11 @@ async fn spec(tx: &mut Tx, wish: Wish) -> Result<ScheduleSpec, Refusal> {
         }
         Err(error) => return Err(error.into()),
     }
-    let input = PullInput { connection, stream: stream.clone(), full: false };
+    let input = PullInput {
+        connection,
+        stream: stream.clone(),
+        full: false,
+    };
     Ok(ScheduleSpec {
         name: name.to_owned(),
         workflow: wish.workflow,

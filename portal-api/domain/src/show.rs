@@ -46,7 +46,8 @@ pub(crate) fn read(field: &Field, given: Value) -> Result<Value, String> {
         "contact" => text.parse::<ContactId>().map(|id| id.0),
         _ => return Ok(given),
     };
-    uuid.map(|uuid| Value::Text(uuid.to_string())).map_err(|error| error.to_string())
+    uuid.map(|uuid| Value::Text(uuid.to_string()))
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

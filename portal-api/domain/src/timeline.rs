@@ -95,8 +95,15 @@ pub async fn read(
         id: last.id,
     });
     let names = Names::of(tx, &slice.items).await?;
-    let items = slice.items.into_iter().map(|row| tell(row, &names, &catalogue));
-    Ok(Slice { items: items.collect(), next: slice.next, total: None })
+    let items = slice
+        .items
+        .into_iter()
+        .map(|row| tell(row, &names, &catalogue));
+    Ok(Slice {
+        items: items.collect(),
+        next: slice.next,
+        total: None,
+    })
 }
 
 async fn rows(
@@ -183,8 +190,14 @@ impl Names {
 fn tell(row: Row, names: &Names, catalogue: &Catalogue) -> Happened {
     let peer = row.connection_id.and_then(|id| names.connections.get(&id));
     let peer = peer.map_or("a system", String::as_str);
-    let person = row.user_id.and_then(|id| names.users.get(&id)).map(String::as_str);
-    let who = person.or(row.connection_id.map(|_| peer)).unwrap_or("the hub").to_owned();
+    let person = row
+        .user_id
+        .and_then(|id| names.users.get(&id))
+        .map(String::as_str);
+    let who = person
+        .or(row.connection_id.map(|_| peer))
+        .unwrap_or("the hub")
+        .to_owned();
     let changes = changes(&row, catalogue);
     let labels: Vec<&str> = changes.iter().map(|change| change.label.as_str()).collect();
     let what = enumerate(&labels);
@@ -197,8 +210,14 @@ fn tell(row: Row, names: &Names, catalogue: &Catalogue) -> Happened {
         "removed" => (Kind::Removed, format!("Removed by {who}")),
         "restored" => (Kind::Restored, format!("Restored by {who}")),
         "written" => (Kind::Written, format!("{what} written to {peer}")),
-        "write_failed" => (Kind::WriteFailed, format!("{what} not written to {peer}: {note}")),
-        "conflict_opened" => (Kind::ConflictOpened, format!("Conflict with {peer} over {what}")),
+        "write_failed" => (
+            Kind::WriteFailed,
+            format!("{what} not written to {peer}: {note}"),
+        ),
+        "conflict_opened" => (
+            Kind::ConflictOpened,
+            format!("Conflict with {peer} over {what}"),
+        ),
         "conflict_resolved" => (Kind::ConflictResolved, format!("Conflict decided: {note}")),
         "linked" => (Kind::Linked, format!("Linked with {note} in {peer}")),
         other => (Kind::Merged, other.to_owned()),
@@ -228,7 +247,9 @@ fn enumerate(labels: &[&str]) -> String {
 
 /// The changed fields of a row: changes carry old and new, writes names only, conflicts sides.
 fn changes(row: &Row, catalogue: &Catalogue) -> Vec<FieldChange> {
-    let Some(fields) = &row.fields else { return Vec::new() };
+    let Some(fields) = &row.fields else {
+        return Vec::new();
+    };
     let change = |name: &str, old: &Value, new: &Value| {
         let field = catalogue.field(name);
         FieldChange {
@@ -267,7 +288,10 @@ mod tests {
     #[test]
     fn many_fields_are_counted_and_few_are_named() {
         assert_eq!(enumerate(&["Phone"]), "Phone");
-        assert_eq!(enumerate(&["Phone", "Name", "Tier"]), "Phone, Name and Tier");
+        assert_eq!(
+            enumerate(&["Phone", "Name", "Tier"]),
+            "Phone, Name and Tier"
+        );
         assert_eq!(enumerate(&["A", "B", "C", "D"]), "A, B and 2 more");
     }
 }

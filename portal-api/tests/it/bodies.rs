@@ -7,7 +7,9 @@ use serde_json::json;
 use crate::world::{Answer, World};
 
 async fn post(world: &World, content_type: Option<&str>, body: impl Into<Body>) -> Answer {
-    let mut request = Request::builder().method(Method::POST).uri("/api/v1/accounts");
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri("/api/v1/accounts");
     if let Some(content_type) = content_type {
         request = request.header("content-type", content_type);
     }
@@ -19,11 +21,23 @@ const JSON: Option<&str> = Some("application/json");
 #[tokio::test]
 async fn what_is_no_json_is_refused_with_its_place() {
     let world = World::new().await;
-    for body in ["", "{", "nope", "{\"fields\":{}} more", "\u{feff}{}", "{'fields':{}}"] {
+    for body in [
+        "",
+        "{",
+        "nope",
+        "{\"fields\":{}} more",
+        "\u{feff}{}",
+        "{'fields':{}}",
+    ] {
         let problem = post(&world, JSON, body).await.problem(400, "invalid-body");
-        assert!(problem["detail"].as_str().unwrap().contains("line 1"), "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("line 1"),
+            "{problem}"
+        );
     }
-    post(&world, JSON, vec![b'"', 0xff, b'"']).await.problem(400, "invalid-body");
+    post(&world, JSON, vec![b'"', 0xff, b'"'])
+        .await
+        .problem(400, "invalid-body");
     let deep = "[".repeat(100_000);
     post(&world, JSON, deep).await.expect(422);
     let deep = format!("{{\"fields\":{{\"name\":{}", "[".repeat(100_000));
@@ -33,14 +47,29 @@ async fn what_is_no_json_is_refused_with_its_place() {
 #[tokio::test]
 async fn wrong_types_and_unknown_fields_are_pointed_at() {
     let world = World::new().await;
-    post(&world, JSON, r#"{"fields":[]}"#).await.invalid("/fields");
-    post(&world, JSON, r#"{"fields":{},"more":1}"#).await.invalid("/more");
+    post(&world, JSON, r#"{"fields":[]}"#)
+        .await
+        .invalid("/fields");
+    post(&world, JSON, r#"{"fields":{},"more":1}"#)
+        .await
+        .invalid("/more");
     post(&world, JSON, "{}").await.problem(422, "invalid-field");
-    post(&world, JSON, r#"{"fields":{"name":"x","nope":1}}"#).await.invalid("/fields/nope");
-    post(&world, JSON, r#"{"fields":{"name":"a\u0000b"}}"#).await.invalid("/fields/name");
-    post(&world, JSON, r#"{"fields":{"name":"x","employees":"many"}}"#).await
-        .invalid("/fields/employees");
-    post(&world, JSON, r#"{"fields":{"name":null}}"#).await.invalid("/fields/name");
+    post(&world, JSON, r#"{"fields":{"name":"x","nope":1}}"#)
+        .await
+        .invalid("/fields/nope");
+    post(&world, JSON, r#"{"fields":{"name":"a\u0000b"}}"#)
+        .await
+        .invalid("/fields/name");
+    post(
+        &world,
+        JSON,
+        r#"{"fields":{"name":"x","employees":"many"}}"#,
+    )
+    .await
+    .invalid("/fields/employees");
+    post(&world, JSON, r#"{"fields":{"name":null}}"#)
+        .await
+        .invalid("/fields/name");
 }
 
 #[tokio::test]
@@ -48,11 +77,19 @@ async fn a_large_body_and_another_media_type_are_refused() {
     let world = World::new().await;
     let large = json!({"fields": {"name": "x".repeat(2 << 20)}}).to_string();
     post(&world, JSON, large).await.problem(413, "too-large");
-    for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
-        post(&world, content_type, "{}").await.problem(415, "unsupported-media-type");
+    for content_type in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+    ] {
+        post(&world, content_type, "{}")
+            .await
+            .problem(415, "unsupported-media-type");
     }
     let spoken = Some("application/json; charset=utf-8");
-    post(&world, spoken, r#"{"fields":{"name":"Acme"}}"#).await.expect(201);
+    post(&world, spoken, r#"{"fields":{"name":"Acme"}}"#)
+        .await
+        .expect(201);
 }
 
 #[tokio::test]
@@ -74,9 +111,17 @@ async fn a_request_of_another_site_changes_nothing() {
         ("origin", "https://evil.example"),
         ("origin", "null"),
     ] {
-        world.admin.raw(request(name, value)).await.problem(403, "forbidden");
+        world
+            .admin
+            .raw(request(name, value))
+            .await
+            .problem(403, "forbidden");
     }
-    world.admin.raw(request("origin", "http://hub.example")).await.expect(201);
+    world
+        .admin
+        .raw(request("origin", "http://hub.example"))
+        .await
+        .expect(201);
     let accounts = world.admin.get("/accounts").await.expect(200);
     assert_eq!(accounts["total"], 1);
 }
@@ -85,23 +130,62 @@ async fn a_request_of_another_site_changes_nothing() {
 async fn unknown_paths_methods_and_parameters_are_problems() {
     let world = World::new().await;
     world.admin.get("/nothing").await.problem(404, "not-found");
-    world.admin.send(Method::PUT, "/accounts", None, None).await.problem(405, "method-not-allowed");
+    world
+        .admin
+        .send(Method::PUT, "/accounts", None, None)
+        .await
+        .problem(405, "method-not-allowed");
     world.admin.get("/accounts?limit=0").await.invalid("/limit");
-    world.admin.get("/accounts?limit=201").await.invalid("/limit");
-    world.admin.get("/accounts?limit=many").await.invalid("/limit");
-    world.admin.get("/accounts?sort=size").await.invalid("/sort");
-    world.admin.get("/accounts?cursor=abc").await.invalid("/cursor");
-    world.admin.get("/accounts?updated_since=yesterday").await.invalid("/updated_since");
-    world.admin.get("/accounts?connection_id=acc_1").await.invalid("/connection_id");
-    world.admin.get("/accounts?nope=1").await.problem(422, "invalid-field");
-    world.admin.get("/accounts?q=a%00b").await.problem(422, "invalid-field");
+    world
+        .admin
+        .get("/accounts?limit=201")
+        .await
+        .invalid("/limit");
+    world
+        .admin
+        .get("/accounts?limit=many")
+        .await
+        .invalid("/limit");
+    world
+        .admin
+        .get("/accounts?sort=size")
+        .await
+        .invalid("/sort");
+    world
+        .admin
+        .get("/accounts?cursor=abc")
+        .await
+        .invalid("/cursor");
+    world
+        .admin
+        .get("/accounts?updated_since=yesterday")
+        .await
+        .invalid("/updated_since");
+    world
+        .admin
+        .get("/accounts?connection_id=acc_1")
+        .await
+        .invalid("/connection_id");
+    world
+        .admin
+        .get("/accounts?nope=1")
+        .await
+        .problem(422, "invalid-field");
+    world
+        .admin
+        .get("/accounts?q=a%00b")
+        .await
+        .problem(422, "invalid-field");
     world.admin.get("/accounts?q=%25_%5C").await.expect(200);
 }
 
 #[tokio::test]
 async fn ids_of_other_kinds_and_no_ids_at_all_name_nothing() {
     let world = World::new().await;
-    let account = world.admin.post("/accounts", &json!({"fields": {"name": "Acme"}})).await;
+    let account = world
+        .admin
+        .post("/accounts", &json!({"fields": {"name": "Acme"}}))
+        .await;
     let id = account.expect(201)["id"].as_str().unwrap().to_owned();
     let as_contact = id.replace("acc_", "ctc_");
     for path in [

@@ -27,7 +27,9 @@ pub(crate) async fn opened(world: &World, connected: &Connected) -> String {
     };
     let mut tx = world.store.begin(world.tenant).await.unwrap();
     let connection = connected.id.parse().unwrap();
-    conflicts::open(&mut tx, connection, "Account", None, &[conflict]).await.unwrap();
+    conflicts::open(&mut tx, connection, "Account", None, &[conflict])
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     let list = world.admin.get("/conflicts?state=open").await.expect(200);
     list["items"][0]["id"].as_str().unwrap().to_owned()
@@ -43,34 +45,86 @@ async fn a_conflict_is_shown_with_its_three_sides_and_decided_once() {
     let etag = read.etag();
     let conflict = read.expect(200);
     let field = &conflict["fields"][0];
-    assert_eq!((&field["label"], &field["base"], &field["remote"]), (&json!("Phone"), &json!("+1 555 0000"), &json!("+1 555 7777")));
+    assert_eq!(
+        (&field["label"], &field["base"], &field["remote"]),
+        (
+            &json!("Phone"),
+            &json!("+1 555 0000"),
+            &json!("+1 555 7777")
+        )
+    );
     assert!(conflict["entity_id"].as_str().unwrap().starts_with("acc_"));
-    assert_eq!(world.admin.get("/overview").await.expect(200)["conflicts_open"], 1);
+    assert_eq!(
+        world.admin.get("/overview").await.expect(200)["conflicts_open"],
+        1
+    );
     for (query, expected) in [
         ("state=resolved".to_owned(), 0),
         ("entity=account".to_owned(), 1),
         ("entity=contact".to_owned(), 0),
         (format!("connection_id={}", connected.id), 1),
     ] {
-        let found = world.admin.get(&format!("/conflicts?{query}")).await.expect(200);
-        assert_eq!(found["items"].as_array().unwrap().len(), expected, "{query}");
+        let found = world
+            .admin
+            .get(&format!("/conflicts?{query}"))
+            .await
+            .expect(200);
+        assert_eq!(
+            found["items"].as_array().unwrap().len(),
+            expected,
+            "{query}"
+        );
     }
 
     let resolve = |etag: Option<&str>, body: Json| {
-        let (admin, path, etag) = (world.admin.clone(), format!("{path}/resolve"), etag.map(str::to_owned));
-        async move { admin.send(Method::POST, &path, etag.as_deref(), Some(&body)).await }
+        let (admin, path, etag) = (
+            world.admin.clone(),
+            format!("{path}/resolve"),
+            etag.map(str::to_owned),
+        );
+        async move {
+            admin
+                .send(Method::POST, &path, etag.as_deref(), Some(&body))
+                .await
+        }
     };
-    resolve(None, json!({"choice": "core"})).await.problem(428, "precondition-required");
-    resolve(Some("\"7\""), json!({"choice": "core"})).await.problem(412, "stale");
-    resolve(Some(&etag), json!({"choice": "mine"})).await.invalid("/choice");
-    resolve(Some(&etag), json!({"choice": "value"})).await.invalid("/values");
-    resolve(Some(&etag), json!({"choice": "core", "values": {}})).await.invalid("/values");
-    let decided = resolve(Some(&etag), json!({"choice": "remote", "note": " as they say "})).await.expect(200);
+    resolve(None, json!({"choice": "core"}))
+        .await
+        .problem(428, "precondition-required");
+    resolve(Some("\"7\""), json!({"choice": "core"}))
+        .await
+        .problem(412, "stale");
+    resolve(Some(&etag), json!({"choice": "mine"}))
+        .await
+        .invalid("/choice");
+    resolve(Some(&etag), json!({"choice": "value"}))
+        .await
+        .invalid("/values");
+    resolve(Some(&etag), json!({"choice": "core", "values": {}}))
+        .await
+        .invalid("/values");
+    let decided = resolve(
+        Some(&etag),
+        json!({"choice": "remote", "note": " as they say "}),
+    )
+    .await
+    .expect(200);
     assert_eq!(decided["state"], "resolved");
-    assert_eq!((&decided["resolution"]["choice"], &decided["resolution"]["by"], &decided["resolution"]["note"]),
-        (&json!("remote"), &json!("admin"), &json!("as they say")));
+    assert_eq!(
+        (
+            &decided["resolution"]["choice"],
+            &decided["resolution"]["by"],
+            &decided["resolution"]["note"]
+        ),
+        (&json!("remote"), &json!("admin"), &json!("as they say"))
+    );
     let etag = world.admin.get(&path).await.etag();
-    resolve(Some(&etag), json!({"choice": "core"})).await.problem(409, "conflict");
+    resolve(Some(&etag), json!({"choice": "core"}))
+        .await
+        .problem(409, "conflict");
     let account = format!("/accounts/{}", conflict["entity_id"].as_str().unwrap());
-    assert_eq!(world.admin.get(&account).await.expect(200)["fields"]["phone"], "+1 555 7777");
+    assert_eq!(
+        world.admin.get(&account).await.expect(200)["fields"]["phone"],
+        "+1 555 7777"
+    );
 }

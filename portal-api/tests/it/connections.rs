@@ -22,29 +22,55 @@ async fn a_connection_is_made_read_renamed_and_removed() {
     let answer = world.admin.post("/connections", &new(" CRM ")).await;
     let etag = answer.etag();
     let made = answer.expect(201);
-    assert_eq!((made["name"].as_str(), made["state"].as_str()), (Some("CRM"), Some("new")));
+    assert_eq!(
+        (made["name"].as_str(), made["state"].as_str()),
+        (Some("CRM"), Some("new"))
+    );
     let path = format!("/connections/{}", made["id"].as_str().unwrap());
     assert_eq!(world.admin.get(&path).await.expect(200), made);
     let list = world.admin.get("/connections").await.expect(200);
     assert_eq!((&list["items"][0], &list["total"]), (&made, &json!(1)));
 
     let rename = json!({"name": "Sales"});
-    world.admin.send(Method::PATCH, &path, None, Some(&rename)).await
+    world
+        .admin
+        .send(Method::PATCH, &path, None, Some(&rename))
+        .await
         .problem(428, "precondition-required");
-    let renamed = world.admin.send(Method::PATCH, &path, Some(&etag), Some(&rename)).await;
+    let renamed = world
+        .admin
+        .send(Method::PATCH, &path, Some(&etag), Some(&rename))
+        .await;
     let newer = renamed.etag();
     assert_eq!(renamed.expect(200)["name"], "Sales");
-    let stale = world.admin.send(Method::PATCH, &path, Some(&etag), Some(&rename)).await;
+    let stale = world
+        .admin
+        .send(Method::PATCH, &path, Some(&etag), Some(&rename))
+        .await;
     assert_eq!(stale.problem(412, "stale")["current"]["name"], "Sales");
     for odd in ["1", "W/\"1\"", "\"x\"", ""] {
-        world.admin.send(Method::PATCH, &path, Some(odd), Some(&rename)).await
+        world
+            .admin
+            .send(Method::PATCH, &path, Some(odd), Some(&rename))
+            .await
             .problem(412, "stale");
     }
 
-    world.admin.send(Method::DELETE, &path, None, None).await
+    world
+        .admin
+        .send(Method::DELETE, &path, None, None)
+        .await
         .problem(428, "precondition-required");
-    world.admin.send(Method::DELETE, &path, Some(&etag), None).await.problem(412, "stale");
-    world.admin.send(Method::DELETE, &path, Some(&newer), None).await.expect(204);
+    world
+        .admin
+        .send(Method::DELETE, &path, Some(&etag), None)
+        .await
+        .problem(412, "stale");
+    world
+        .admin
+        .send(Method::DELETE, &path, Some(&newer), None)
+        .await
+        .expect(204);
     world.admin.get(&path).await.problem(404, "not-found");
 }
 
@@ -56,19 +82,39 @@ async fn secrets_are_sealed_never_shown_and_kept_when_left_out() {
     assert!(!text.contains(SECRET), "{text}");
     let id = made.expect(201)["id"].as_str().unwrap().to_owned();
     let mut changed = config("http://127.0.0.1:2");
-    changed["auth"].as_object_mut().unwrap().remove("client_secret");
+    changed["auth"]
+        .as_object_mut()
+        .unwrap()
+        .remove("client_secret");
     let body = json!({"config": changed});
     let path = format!("/connections/{id}");
-    let answer = world.admin.send(Method::PATCH, &path, Some(&etag), Some(&body)).await.expect(200);
-    assert!(answer["config"]["login_url"].as_str().unwrap().contains("127.0.0.1:2"));
+    let answer = world
+        .admin
+        .send(Method::PATCH, &path, Some(&etag), Some(&body))
+        .await
+        .expect(200);
+    assert!(
+        answer["config"]["login_url"]
+            .as_str()
+            .unwrap()
+            .contains("127.0.0.1:2")
+    );
     // Whether the kept secret is whole: the connection still opens with it.
     let id = id.parse().unwrap();
     world.peers.open(world.tenant, id).await.map(drop).unwrap();
     let sealed: Vec<u8> = {
         let mut tx = world.store.begin(world.tenant).await.unwrap();
-        engine::store::connections::opening(&mut tx, id).await.unwrap().secrets.unwrap()
+        engine::store::connections::opening(&mut tx, id)
+            .await
+            .unwrap()
+            .secrets
+            .unwrap()
     };
-    assert!(!sealed.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()));
+    assert!(
+        !sealed
+            .windows(SECRET.len())
+            .any(|window| window == SECRET.as_bytes())
+    );
 }
 
 #[tokio::test]
@@ -77,14 +123,38 @@ async fn a_connection_that_cannot_be_is_refused() {
     let make = |body: Json| async move { body };
     let mut unknown = new("x");
     unknown["system"] = json!("nosuch");
-    world.admin.post("/connections", &make(unknown).await).await.invalid("/system");
-    world.admin.post("/connections", &new("  ")).await.invalid("/name");
-    world.admin.post("/connections", &new(&"x".repeat(81))).await.invalid("/name");
+    world
+        .admin
+        .post("/connections", &make(unknown).await)
+        .await
+        .invalid("/system");
+    world
+        .admin
+        .post("/connections", &new("  "))
+        .await
+        .invalid("/name");
+    world
+        .admin
+        .post("/connections", &new(&"x".repeat(81)))
+        .await
+        .invalid("/name");
     let mut malformed = new("x");
     malformed["config"] = json!({"login_url": 5});
-    world.admin.post("/connections", &malformed).await.invalid("/config");
-    world.admin.post("/connections", &new("CRM")).await.expect(201);
-    world.admin.post("/connections", &new("crm")).await.problem(409, "conflict");
+    world
+        .admin
+        .post("/connections", &malformed)
+        .await
+        .invalid("/config");
+    world
+        .admin
+        .post("/connections", &new("CRM"))
+        .await
+        .expect(201);
+    world
+        .admin
+        .post("/connections", &new("crm"))
+        .await
+        .problem(409, "conflict");
 }
 
 #[tokio::test]
@@ -92,19 +162,43 @@ async fn a_check_says_how_it_went_and_the_connection_remembers() {
     let world = World::new().await;
     let connected = world.connected().await;
     let path = format!("/connections/{}", connected.id);
-    let checked = world.admin.post(&format!("{path}/check"), &json!({})).await.expect(200);
-    assert_eq!((&checked["ok"], &checked["error"]), (&json!(true), &Json::Null));
+    let checked = world
+        .admin
+        .post(&format!("{path}/check"), &json!({}))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&checked["ok"], &checked["error"]),
+        (&json!(true), &Json::Null)
+    );
     let seen = world.admin.get(&path).await.expect(200);
-    assert_eq!((seen["state"].as_str(), seen["state_sentence"].as_str()), (Some("ok"), Some("Works.")));
+    assert_eq!(
+        (seen["state"].as_str(), seen["state_sentence"].as_str()),
+        (Some("ok"), Some("Works."))
+    );
     assert_eq!(seen["streams"], 2);
 
-    let broken = world.admin.post("/connections", &new("Broken")).await.expect(201);
+    let broken = world
+        .admin
+        .post("/connections", &new("Broken"))
+        .await
+        .expect(201);
     let path = format!("/connections/{}", broken["id"].as_str().unwrap());
-    let checked = world.admin.post(&format!("{path}/check"), &json!({})).await.expect(200);
-    assert_eq!((&checked["ok"], &checked["error"]["kind"]), (&json!(false), &json!("transient")));
+    let checked = world
+        .admin
+        .post(&format!("{path}/check"), &json!({}))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&checked["ok"], &checked["error"]["kind"]),
+        (&json!(false), &json!("transient"))
+    );
     let seen = world.admin.get(&path).await.expect(200);
     assert_eq!(seen["state"], "attention");
-    let problem = world.admin.post(&format!("{path}/discover"), &json!({})).await;
+    let problem = world
+        .admin
+        .post(&format!("{path}/discover"), &json!({}))
+        .await;
     assert_eq!(problem.problem(502, "peer-failed")["kind"], "transient");
 }
 
@@ -117,11 +211,21 @@ async fn refused_credentials_stop_the_connection_and_say_who_must_act() {
     let body = json!({"system": "salesforce", "name": "Wrong", "config": config});
     let made = world.admin.post("/connections", &body).await.expect(201);
     let path = format!("/connections/{}", made["id"].as_str().unwrap());
-    let checked = world.admin.post(&format!("{path}/check"), &json!({})).await.expect(200);
+    let checked = world
+        .admin
+        .post(&format!("{path}/check"), &json!({}))
+        .await
+        .expect(200);
     assert_eq!(checked["error"]["kind"], "auth", "{checked}");
     let seen = world.admin.get(&path).await.expect(200);
     assert_eq!(seen["state"], "stopped");
-    assert!(seen["state_sentence"].as_str().unwrap().contains("credentials"), "{seen}");
+    assert!(
+        seen["state_sentence"]
+            .as_str()
+            .unwrap()
+            .contains("credentials"),
+        "{seen}"
+    );
 }
 
 #[tokio::test]
@@ -129,15 +233,36 @@ async fn streams_are_discovered_set_up_with_the_shipped_mapping_and_changed() {
     let world = World::new().await;
     let connected = world.connected().await;
     let path = format!("/connections/{}", connected.id);
-    let found = world.admin.post(&format!("{path}/discover"), &json!({})).await.expect(200);
-    let account = found["streams"].as_array().unwrap().iter()
-        .find(|stream| stream["name"] == "Account").unwrap();
+    let found = world
+        .admin
+        .post(&format!("{path}/discover"), &json!({}))
+        .await
+        .expect(200);
+    let account = found["streams"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|stream| stream["name"] == "Account")
+        .unwrap();
     assert_eq!(account["key_field"], "Id");
-    assert!(account["fields"].as_array().unwrap().iter().any(|field| field["name"] == "Name"));
+    assert!(
+        account["fields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|field| field["name"] == "Name")
+    );
 
-    let list = world.admin.get(&format!("{path}/streams")).await.expect(200);
+    let list = world
+        .admin
+        .get(&format!("{path}/streams"))
+        .await
+        .expect(200);
     let row = &list[0];
-    assert_eq!((row["stream"].as_str(), row["phase"].as_str()), (Some("Account"), Some("never")));
+    assert_eq!(
+        (row["stream"].as_str(), row["phase"].as_str()),
+        (Some("Account"), Some("never"))
+    );
     assert_eq!(row["mapping_version"], 1, "{row}");
     let stream = format!("{path}/streams/Account");
     let off = json!({"enabled": false, "entity": "account"});
@@ -145,14 +270,30 @@ async fn streams_are_discovered_set_up_with_the_shipped_mapping_and_changed() {
     put(None).await.problem(428, "precondition-required");
     put(Some("\"9\"")).await.problem(412, "stale");
     assert_eq!(put(Some("\"1\"")).await.expect(200)["enabled"], false);
-    world.admin.post(&format!("{stream}/pull"), &json!({})).await.problem(409, "conflict");
+    world
+        .admin
+        .post(&format!("{stream}/pull"), &json!({}))
+        .await
+        .problem(409, "conflict");
 
     let bad = json!({"enabled": true, "entity": "invoice"});
-    world.admin.send(Method::PUT, &stream, Some("\"2\""), Some(&bad)).await.invalid("/entity");
+    world
+        .admin
+        .send(Method::PUT, &stream, Some("\"2\""), Some(&bad))
+        .await
+        .invalid("/entity");
     let nosuch = format!("{path}/streams/Nosuch");
     let on = json!({"enabled": true, "entity": "account"});
-    world.admin.send(Method::PUT, &nosuch, None, Some(&on)).await.problem(404, "not-found");
-    world.admin.post(&format!("{nosuch}/pull"), &json!({})).await.problem(404, "not-found");
+    world
+        .admin
+        .send(Method::PUT, &nosuch, None, Some(&on))
+        .await
+        .problem(404, "not-found");
+    world
+        .admin
+        .post(&format!("{nosuch}/pull"), &json!({}))
+        .await
+        .problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -161,8 +302,16 @@ async fn a_pull_that_waits_is_not_started_twice() {
     let connected = world.connected().await;
     let path = format!("/connections/{}/streams/Account/pull", connected.id);
     let first = world.admin.post(&path, &json!({})).await.expect(202);
-    let second = world.admin.post(&path, &json!({"full": false})).await.expect(202);
+    let second = world
+        .admin
+        .post(&path, &json!({"full": false}))
+        .await
+        .expect(202);
     assert_eq!(first, second);
-    let full = world.admin.post(&path, &json!({"full": true})).await.expect(202);
+    let full = world
+        .admin
+        .post(&path, &json!({"full": true}))
+        .await
+        .expect(202);
     assert_ne!(first, full);
 }

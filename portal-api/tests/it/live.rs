@@ -20,7 +20,9 @@ async fn first_news(client: &Client, act: impl Future<Output = ()>) -> Option<St
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     act.await;
     let mut news = response.into_body().into_data_stream();
-    let next = tokio::time::timeout(Duration::from_secs(2), news.next()).await.ok()??;
+    let next = tokio::time::timeout(Duration::from_secs(2), news.next())
+        .await
+        .ok()??;
     Some(String::from_utf8(next.unwrap().to_vec()).unwrap())
 }
 
@@ -29,9 +31,17 @@ async fn a_change_is_told_to_its_own_tenant_only() {
     let world = World::new().await;
     let other = world.other_tenant().await;
     let make = |client: Client| async move {
-        client.post("/accounts", &json!({"fields": {"name": "Acme"}})).await.expect(201);
+        client
+            .post("/accounts", &json!({"fields": {"name": "Acme"}}))
+            .await
+            .expect(201);
     };
-    let told = first_news(&world.admin, make(world.admin.clone())).await.unwrap();
-    assert!(told.contains("event: changed") && told.contains("\"topic\":\"account\""), "{told}");
+    let told = first_news(&world.admin, make(world.admin.clone()))
+        .await
+        .unwrap();
+    assert!(
+        told.contains("event: changed") && told.contains("\"topic\":\"account\""),
+        "{told}"
+    );
     assert_eq!(first_news(&other, make(world.admin.clone())).await, None);
 }

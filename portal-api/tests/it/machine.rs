@@ -12,9 +12,15 @@ async fn get(world: &World, path: &str) -> Answer {
 #[tokio::test]
 async fn a_hub_is_alive_without_a_worker_and_ready_with_one() {
     let world = World::new().await;
-    assert_eq!(get(&world, "/health").await.expect(200), json!({"status": "ok"}));
+    assert_eq!(
+        get(&world, "/health").await.expect(200),
+        json!({"status": "ok"})
+    );
     let readiness = get(&world, "/ready").await.expect(503);
-    assert_eq!(readiness["checks"][0], json!({"name": "database", "ok": true, "detail": "migrated"}));
+    assert_eq!(
+        readiness["checks"][0],
+        json!({"name": "database", "ok": true, "detail": "migrated"})
+    );
     assert_eq!(readiness["checks"][1]["ok"], false);
     let engine = engine::Engine::builder(world.store.clone()).start();
     testkit::until("readiness", std::time::Duration::from_secs(10), || async {
@@ -29,9 +35,16 @@ async fn a_hub_is_alive_without_a_worker_and_ready_with_one() {
 async fn figures_count_requests_by_route_and_name_no_ids() {
     let world = World::new().await;
     let id = format!("acc_{}", engine::ids::fresh().simple());
-    world.admin.get(&format!("/accounts/{id}")).await.problem(404, "not-found");
+    world
+        .admin
+        .get(&format!("/accounts/{id}"))
+        .await
+        .problem(404, "not-found");
     let figures = String::from_utf8(get(&world, "/metrics").await.bytes.to_vec()).unwrap();
-    assert!(figures.contains("syncline_http_requests_total"), "{figures}");
+    assert!(
+        figures.contains("syncline_http_requests_total"),
+        "{figures}"
+    );
     assert!(figures.contains("/api/v1/accounts/{id}"));
     assert!(!figures.contains(&id));
 }
@@ -46,6 +59,11 @@ async fn the_document_is_served_and_every_answer_carries_the_security_headers() 
         let policy = answer.headers["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'"));
         assert_eq!(answer.headers["x-content-type-options"], "nosniff");
-        assert!(answer.headers["x-request-id"].to_str().unwrap().starts_with("req_"));
+        assert!(
+            answer.headers["x-request-id"]
+                .to_str()
+                .unwrap()
+                .starts_with("req_")
+        );
     }
 }

@@ -6,7 +6,11 @@ use crate::world::World;
 async fn runs_are_listed_filtered_and_told_step_by_step() {
     let world = World::new().await;
     let connected = world.pulled().await;
-    let list = world.admin.get("/runs?workflow=pull_stream&state=succeeded").await.expect(200);
+    let list = world
+        .admin
+        .get("/runs?workflow=pull_stream&state=succeeded")
+        .await
+        .expect(200);
     let items = list["items"].as_array().unwrap();
     assert_eq!(items.len(), 2, "{list}");
     assert!(items[0]["created_at"].as_str() >= items[1]["created_at"].as_str());
@@ -20,14 +24,23 @@ async fn runs_are_listed_filtered_and_told_step_by_step() {
         ("until=2000-01-01T00:00:00Z".to_owned(), 0),
         (format!("key=pull/{}/Account", connected.id), 1),
     ] {
-        let path = format!("/runs?workflow=pull_stream&{query}").replace("workflow=pull_stream&workflow", "workflow");
+        let path = format!("/runs?workflow=pull_stream&{query}")
+            .replace("workflow=pull_stream&workflow", "workflow");
         let found = world.admin.get(&path).await.expect(200);
-        assert_eq!(found["items"].as_array().unwrap().len(), expected, "{query}");
+        assert_eq!(
+            found["items"].as_array().unwrap().len(),
+            expected,
+            "{query}"
+        );
     }
     let first = world.admin.get("/runs?limit=1").await.expect(200);
     let next = format!("/runs?limit=200&cursor={}", first["next"].as_str().unwrap());
     let rest = world.admin.get(&next).await.expect(200);
-    assert!(!rest["items"].to_string().contains(first["items"][0]["id"].as_str().unwrap()));
+    assert!(
+        !rest["items"]
+            .to_string()
+            .contains(first["items"][0]["id"].as_str().unwrap())
+    );
 
     let path = format!("/runs/{}", items[0]["id"].as_str().unwrap());
     let run = world.admin.get(&path).await.expect(200);
@@ -35,10 +48,25 @@ async fn runs_are_listed_filtered_and_told_step_by_step() {
     let steps = run["steps"].as_array().unwrap();
     assert!(steps.len() >= 2, "{run}");
     assert!(steps.iter().all(|step| step["state"] == "done" && !step["attempts"].as_array().unwrap().is_empty()));
-    let children = world.admin.get(&format!("{path}/children")).await.expect(200);
-    assert_eq!(children["items"].as_array().unwrap().len() as u64, run["children"].as_u64().unwrap());
-    world.admin.post(&format!("{path}/retry"), &json!({})).await.problem(409, "conflict");
-    world.admin.post(&format!("{path}/cancel"), &json!({})).await.problem(409, "conflict");
+    let children = world
+        .admin
+        .get(&format!("{path}/children"))
+        .await
+        .expect(200);
+    assert_eq!(
+        children["items"].as_array().unwrap().len() as u64,
+        run["children"].as_u64().unwrap()
+    );
+    world
+        .admin
+        .post(&format!("{path}/retry"), &json!({}))
+        .await
+        .problem(409, "conflict");
+    world
+        .admin
+        .post(&format!("{path}/cancel"), &json!({}))
+        .await
+        .problem(409, "conflict");
 }
 
 #[tokio::test]
@@ -48,12 +76,26 @@ async fn a_run_is_cancelled_and_goes_on_when_it_is_retried() {
     let pull = format!("/connections/{}/streams/Account/pull", connected.id);
     let started = world.admin.post(&pull, &json!({})).await.expect(202);
     let path = format!("/runs/{}", started["run_id"].as_str().unwrap());
-    world.admin.post(&format!("{path}/cancel"), &Json::Null).await.expect(202);
+    world
+        .admin
+        .post(&format!("{path}/cancel"), &Json::Null)
+        .await
+        .expect(202);
     let run = world.admin.get(&path).await.expect(200);
-    assert_eq!((run["state"].as_str(), run["error"]["class"].as_str()), (Some("cancelled"), Some("cancelled")));
-    world.admin.post(&format!("{path}/retry"), &Json::Null).await.expect(202);
+    assert_eq!(
+        (run["state"].as_str(), run["error"]["class"].as_str()),
+        (Some("cancelled"), Some("cancelled"))
+    );
+    world
+        .admin
+        .post(&format!("{path}/retry"), &Json::Null)
+        .await
+        .expect(202);
     world.work_until_idle().await;
-    assert_eq!(world.admin.get(&path).await.expect(200)["state"], "succeeded");
+    assert_eq!(
+        world.admin.get(&path).await.expect(200)["state"],
+        "succeeded"
+    );
 }
 
 #[tokio::test]
@@ -65,12 +107,28 @@ async fn a_failed_run_says_who_must_act() {
     config["auth"]["client_secret"] = json!("revoked");
     let body = json!({"config": config});
     let etag = world.admin.get(&path).await.etag();
-    world.admin.send(axum::http::Method::PATCH, &path, Some(&etag), Some(&body)).await.expect(200);
-    world.admin.post(&format!("{path}/streams/Account/pull"), &json!({})).await.expect(202);
+    world
+        .admin
+        .send(axum::http::Method::PATCH, &path, Some(&etag), Some(&body))
+        .await
+        .expect(200);
+    world
+        .admin
+        .post(&format!("{path}/streams/Account/pull"), &json!({}))
+        .await
+        .expect(202);
     world.work_until_idle().await;
-    let failed = world.admin.get("/runs?state=failed&error_class=auth").await.expect(200);
+    let failed = world
+        .admin
+        .get("/runs?state=failed&error_class=auth")
+        .await
+        .expect(200);
     let error = &failed["items"][0]["error"];
-    assert_eq!((error["class"].as_str(), error["who"].as_str()), (Some("auth"), Some("tenant")), "{failed}");
+    assert_eq!(
+        (error["class"].as_str(), error["who"].as_str()),
+        (Some("auth"), Some("tenant")),
+        "{failed}"
+    );
     let overview = world.admin.get("/overview").await.expect(200);
     assert_eq!(overview["flows"][0]["state"], "stopped", "{overview}");
 }

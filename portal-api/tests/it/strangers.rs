@@ -22,8 +22,10 @@ async fn every_operation_refuses_a_stranger() {
             assert_eq!(operation["security"], json!([{"session": []}]), "{path}");
             let method: Method = method.to_uppercase().parse().unwrap();
             let path = concrete(path.strip_prefix("/api/v1").unwrap());
-            let answer =
-                world.stranger().send(method, &path, Some("\"1\""), Some(&json!({}))).await;
+            let answer = world
+                .stranger()
+                .send(method, &path, Some("\"1\""), Some(&json!({})))
+                .await;
             answer.problem(401, "unauthenticated");
             asked += 1;
         }

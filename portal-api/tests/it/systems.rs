@@ -6,8 +6,12 @@ use crate::world::World;
 async fn systems_describe_their_configuration_with_its_secrets_marked() {
     let world = World::new().await;
     let systems = world.admin.get("/systems").await.expect(200);
-    let salesforce = systems.as_array().unwrap().iter()
-        .find(|system| system["id"] == "salesforce").unwrap();
+    let salesforce = systems
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|system| system["id"] == "salesforce")
+        .unwrap();
     assert_eq!(salesforce["title"], "Salesforce");
     assert!(salesforce["write_batch"].as_u64().unwrap() > 0);
     let schema = salesforce["config_schema"].to_string();
@@ -29,11 +33,21 @@ async fn the_overview_tells_what_was_read() {
     let flow = &overview["flows"][0];
     assert_eq!(flow["connection_id"], connected.id.as_str());
     assert_eq!(
-        (flow["state"].as_str(), flow["direction"].as_str(), flow["records"].as_i64()),
+        (
+            flow["state"].as_str(),
+            flow["direction"].as_str(),
+            flow["records"].as_i64()
+        ),
         (Some("on_time"), Some("both"), Some(12)),
         "{flow}"
     );
     let recent = &overview["recent_runs"][0];
     assert_eq!(recent["state"], "succeeded", "{recent}");
-    assert!(recent["subject"].as_str().unwrap().starts_with("Salesforce · "), "{recent}");
+    assert!(
+        recent["subject"]
+            .as_str()
+            .unwrap()
+            .starts_with("Salesforce · "),
+        "{recent}"
+    );
 }

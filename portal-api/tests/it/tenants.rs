@@ -18,26 +18,44 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
     let conflict = crate::conflicts::opened(&world, &connected).await;
     let ids = [
         ("connections", connected.id.clone()),
-        ("mappings", one(world.admin.get("/mappings").await.expect(200))),
+        (
+            "mappings",
+            one(world.admin.get("/mappings").await.expect(200)),
+        ),
         ("schedules", schedule.as_str().unwrap().to_owned()),
         ("runs", one(world.admin.get("/runs").await.expect(200))),
-        ("accounts", one(world.admin.get("/accounts").await.expect(200))),
-        ("contacts", one(world.admin.get("/contacts").await.expect(200))),
+        (
+            "accounts",
+            one(world.admin.get("/accounts").await.expect(200)),
+        ),
+        (
+            "contacts",
+            one(world.admin.get("/contacts").await.expect(200)),
+        ),
         ("conflicts", conflict),
     ];
     let document = portal_api::document();
     let mut asked = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
-        let Some(path) = path.strip_prefix("/api/v1") else { continue };
-        let Some((_, id)) = ids.iter().find(|(noun, _)| path.starts_with(&format!("/{noun}/{{id}}")))
+        let Some(path) = path.strip_prefix("/api/v1") else {
+            continue;
+        };
+        let Some((_, id)) = ids
+            .iter()
+            .find(|(noun, _)| path.starts_with(&format!("/{noun}/{{id}}")))
         else {
             continue;
         };
-        let path = path.replace("{id}", id).replace("{stream}", "Account").replace("{version}", "1");
+        let path = path
+            .replace("{id}", id)
+            .replace("{stream}", "Account")
+            .replace("{version}", "1");
         for (method, operation) in item.as_object().unwrap() {
             let body = body(operation["operationId"].as_str().unwrap());
             let method: Method = method.to_uppercase().parse().unwrap();
-            let answer = other.send(method, &path, Some("\"1\""), body.as_ref()).await;
+            let answer = other
+                .send(method, &path, Some("\"1\""), body.as_ref())
+                .await;
             answer.problem(404, "not-found");
             asked += 1;
         }
@@ -65,12 +83,21 @@ async fn another_tenants_lists_are_empty() {
     let world = World::new().await;
     let connected = world.pulled().await;
     let other = world.other_tenant().await;
-    for list in ["connections", "mappings", "schedules", "runs", "accounts", "contacts", "conflicts"]
-    {
+    for list in [
+        "connections",
+        "mappings",
+        "schedules",
+        "runs",
+        "accounts",
+        "contacts",
+        "conflicts",
+    ] {
         let page = other.get(&format!("/{list}")).await.expect(200);
         assert_eq!(page["items"], json!([]), "{list}");
     }
-    let filtered = other.get(&format!("/accounts?connection_id={}", connected.id)).await;
+    let filtered = other
+        .get(&format!("/accounts?connection_id={}", connected.id))
+        .await;
     assert_eq!(filtered.expect(200)["items"], json!([]));
     let overview = other.get("/overview").await.expect(200);
     assert_eq!(overview["sentence"], "Nothing is connected yet.");
@@ -81,7 +108,10 @@ async fn another_tenants_lists_are_empty() {
 async fn a_body_that_names_another_tenants_thing_is_refused() {
     let world = World::new().await;
     let connected = world.connected().await;
-    let account = world.admin.post("/accounts", &json!({"fields": {"name": "Theirs"}})).await;
+    let account = world
+        .admin
+        .post("/accounts", &json!({"fields": {"name": "Theirs"}}))
+        .await;
     let account = account.expect(201)["id"].clone();
     let other = world.other_tenant().await;
     let schedule = json!({
@@ -89,8 +119,14 @@ async fn a_body_that_names_another_tenants_thing_is_refused() {
     });
     other.post("/schedules", &schedule).await.invalid("/stream");
     let mapping = json!({"connection_id": connected.id, "stream": "Account", "text": ""});
-    other.post("/mappings", &mapping).await.problem(404, "not-found");
-    other.post("/mappings/check", &mapping).await.problem(404, "not-found");
+    other
+        .post("/mappings", &mapping)
+        .await
+        .problem(404, "not-found");
+    other
+        .post("/mappings/check", &mapping)
+        .await
+        .problem(404, "not-found");
     // A reference to another tenant's account shows nothing of it.
     let contact = json!({"fields": {"last_name": "Doe", "account": account}});
     let answer = other.post("/contacts", &contact).await;

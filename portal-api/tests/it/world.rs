@@ -34,7 +34,9 @@ pub(crate) struct World {
 
 fn metrics() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap()).clone()
+    HANDLE
+        .get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap())
+        .clone()
 }
 
 /// The mappings that are shipped with the hub.
@@ -71,11 +73,25 @@ impl World {
             https: false,
         }));
         let mut tx = store.begin_system().await.unwrap();
-        let new = NewTenant { name: "One".to_owned(), environment: "test".to_owned() };
+        let new = NewTenant {
+            name: "One".to_owned(),
+            environment: "test".to_owned(),
+        };
         let tenant = tenants::insert(&mut tx, &new).await.unwrap();
         tx.commit().await.unwrap();
-        let admin = Client { router: router.clone(), cookie: None };
-        let mut world = Self { store, tenant, peers, router, passwords, admin, _db: db };
+        let admin = Client {
+            router: router.clone(),
+            cookie: None,
+        };
+        let mut world = Self {
+            store,
+            tenant,
+            peers,
+            router,
+            passwords,
+            admin,
+            _db: db,
+        };
         world.admin = world.user(tenant, "admin@one.example", Role::Admin).await;
         world
     }
@@ -112,14 +128,20 @@ impl World {
     /// An admin of another tenant.
     pub(crate) async fn other_tenant(&self) -> Client {
         let mut tx = self.store.begin_system().await.unwrap();
-        let new = NewTenant { name: "Two".to_owned(), environment: "test".to_owned() };
+        let new = NewTenant {
+            name: "Two".to_owned(),
+            environment: "test".to_owned(),
+        };
         let tenant = tenants::insert(&mut tx, &new).await.unwrap();
         tx.commit().await.unwrap();
         self.user(tenant, "admin@two.example", Role::Admin).await
     }
 
     pub(crate) fn stranger(&self) -> Client {
-        Client { router: self.router.clone(), cookie: None }
+        Client {
+            router: self.router.clone(),
+            cookie: None,
+        }
     }
 
     /// Connects a simulated Salesforce with some accounts and contacts, both streams set up.
@@ -135,7 +157,10 @@ impl World {
         for (stream, entity) in [("Account", "account"), ("Contact", "contact")] {
             let path = format!("/connections/{id}/streams/{stream}");
             let body = json!({"enabled": true, "entity": entity});
-            self.admin.send(Method::PUT, &path, None, Some(&body)).await.expect(201);
+            self.admin
+                .send(Method::PUT, &path, None, Some(&body))
+                .await
+                .expect(201);
         }
         Connected { id, salesforce }
     }
@@ -153,7 +178,10 @@ impl World {
 
     /// Works off all runs.
     pub(crate) async fn work_until_idle(&self) {
-        let hub = workflows::Hub { peers: self.peers.clone(), tables: domain::core_tables() };
+        let hub = workflows::Hub {
+            peers: self.peers.clone(),
+            tables: domain::core_tables(),
+        };
         let engine = Engine::builder(self.store.clone())
             .service(Arc::new(hub))
             .register::<workflows::PullStream>()
@@ -196,19 +224,30 @@ impl Answer {
     /// The body of an answer with this status.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Json {
-        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
+        assert_eq!(
+            self.status,
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.bytes)
+        );
         self.body
     }
 
     /// Asserts a problem of this kind, with all that each has.
     #[track_caller]
     pub(crate) fn problem(self, status: u16, slug: &str) -> Json {
-        let kind = self.headers.get("content-type").map(|value| value.to_str().unwrap().to_owned());
+        let kind = self
+            .headers
+            .get("content-type")
+            .map(|value| value.to_str().unwrap().to_owned());
         let body = self.expect(status);
         assert_eq!(kind.as_deref(), Some("application/problem+json"));
         assert_eq!(body["type"], format!("/problems/{slug}"), "{body}");
         assert_eq!(body["status"], status);
-        assert!(body["instance"].as_str().unwrap().starts_with("req_"), "{body}");
+        assert!(
+            body["instance"].as_str().unwrap().starts_with("req_"),
+            "{body}"
+        );
         assert!(!body["title"].as_str().unwrap().is_empty());
         body
     }
@@ -217,8 +256,12 @@ impl Answer {
     #[track_caller]
     pub(crate) fn invalid(self, pointer: &str) {
         let body = self.problem(422, "invalid-field");
-        let pointers: Vec<_> = body["errors"].as_array().unwrap().iter()
-            .map(|error| error["pointer"].as_str().unwrap()).collect();
+        let pointers: Vec<_> = body["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["pointer"].as_str().unwrap())
+            .collect();
         assert!(pointers.contains(&pointer), "{body}");
     }
 
@@ -254,8 +297,9 @@ impl Client {
         if_match: Option<&str>,
         body: Option<&Json>,
     ) -> Answer {
-        let mut request =
-            Request::builder().method(method).uri(format!("/api/v1{path}"));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"));
         if let Some(if_match) = if_match {
             request = request.header("if-match", if_match);
         }
@@ -282,6 +326,11 @@ impl Client {
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         let body = serde_json::from_slice(&bytes).unwrap_or(Json::Null);
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body, bytes }
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+            bytes,
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use engine::store::MIGRATIONS;
-use engine::{Clock, Store, StoreOptions};
+use engine::{Clock, Store, StoreOptions, ids};
 use localpg::Cluster;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};

@@ -1,4 +1,5 @@
-import { useEffect, useRef } from 'react';
+import { useRef } from 'react';
+import { useArrival } from '#/lib/arrival';
 import { useTitle } from '#/lib/title';
 import { ThemeSwitch } from '#/ui/theme-switch';
 import { Mark } from './mark';
@@ -7,7 +8,7 @@ import { Mark } from './mark';
 export function Gate({ title, text, children }: { title: string; text?: string; children: React.ReactNode }) {
   const head = useRef<HTMLHeadingElement>(null);
   useTitle(title);
-  useEffect(() => head.current?.focus({ preventScroll: true }), []);
+  useArrival(head);
   return (
     <div className="flex min-h-full flex-col">
       <header className="flex h-12 items-center justify-between px-4">

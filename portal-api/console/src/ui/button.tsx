@@ -33,11 +33,22 @@ export function Button({
   size = 'normal',
   icon: Icon,
   className = '',
+  isPending = false,
+  onPress,
+  type,
   children,
   ...rest
 }: ButtonProps) {
+  // Not React Aria's own `isPending`: what it says aloud names an element that is gone once the page has changed. And
+  // not disabled: that would drop the focus.
   return (
-    <AriaButton {...rest} className={`${buttonLook(look, size)} ${className}`}>
+    <AriaButton
+      {...rest}
+      type={isPending ? 'button' : type}
+      onPress={isPending ? undefined : onPress}
+      aria-disabled={isPending || undefined}
+      className={`${buttonLook(look, size)} aria-disabled:cursor-progress ${className}`}
+    >
       {Icon && <Icon aria-hidden size={16} strokeWidth={1.75} className="shrink-0" />}
       {children}
     </AriaButton>

@@ -26,14 +26,16 @@ export function FilterBar({ count, word, hasRows = true, onClear, children }: Fi
           {t('filter.clear')}
         </Button>
       )}
-      <p aria-live="polite" className="numeric ml-auto text-sm text-ink-2">
-        {count === undefined ? '' : t(word, { count })}
-      </p>
-      {hasRows && (
-        <span className="max-sm:hidden">
-          <DensitySwitch />
-        </span>
-      )}
+      <div className="ml-auto flex items-center gap-3">
+        <p aria-live="polite" className="numeric text-sm text-ink-2">
+          {count === undefined ? '' : t(word, { count })}
+        </p>
+        {hasRows && (
+          <span className="max-sm:hidden">
+            <DensitySwitch />
+          </span>
+        )}
+      </div>
     </div>
   );
 }

@@ -1,4 +1,5 @@
-import { useEffect, useRef } from 'react';
+import { useRef } from 'react';
+import { useArrival } from '#/lib/arrival';
 import { useTitle } from '#/lib/title';
 
 type PageProps = {
@@ -17,9 +18,7 @@ type PageProps = {
 export function Page({ title, aside, actions, up, fill = false, children }: PageProps) {
   const head = useRef<HTMLHeadingElement>(null);
   useTitle(title);
-  useEffect(() => {
-    head.current?.focus({ preventScroll: true });
-  }, []);
+  useArrival(head);
   return (
     <div
       className={`mx-auto flex w-full max-w-440 flex-col gap-4 p-6 max-sm:p-4 ${fill ? 'h-full min-h-0' : ''}`}

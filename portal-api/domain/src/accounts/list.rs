@@ -35,8 +35,12 @@ pub enum AccountSort {
 }
 
 impl AccountSort {
-    const ALL: [Self; 4] =
-        [Self::Name, Self::NameDescending, Self::Updated, Self::UpdatedDescending];
+    const ALL: [Self; 4] = [
+        Self::Name,
+        Self::NameDescending,
+        Self::Updated,
+        Self::UpdatedDescending,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -110,9 +114,13 @@ pub async fn list(
     filter(&mut sql, query);
     if let Some(after) = after {
         let beyond = if sort.is_descending() { "<" } else { ">" };
-        sql.push(if sort.by_name() { " and (lower(name), id) " } else { " and (updated_at, id) " })
-            .push(beyond)
-            .push(" (");
+        sql.push(if sort.by_name() {
+            " and (lower(name), id) "
+        } else {
+            " and (updated_at, id) "
+        })
+        .push(beyond)
+        .push(" (");
         if sort.by_name() {
             sql.push_bind(after.value.clone());
         } else {
@@ -133,7 +141,11 @@ pub async fn list(
         Some(_) => None,
     };
     let place = |last: &AccountSummary| After {
-        value: if sort.by_name() { last.sort_name.clone() } else { instant_text(last.updated_at) },
+        value: if sort.by_name() {
+            last.sort_name.clone()
+        } else {
+            instant_text(last.updated_at)
+        },
         id: last.id.0,
     };
     let mut slice = Slice::cut(rows, limit, place).with_total(total);

@@ -31,8 +31,12 @@ pub enum ContactSort {
 }
 
 impl ContactSort {
-    const ALL: [Self; 4] =
-        [Self::LastName, Self::LastNameDescending, Self::Updated, Self::UpdatedDescending];
+    const ALL: [Self; 4] = [
+        Self::LastName,
+        Self::LastNameDescending,
+        Self::Updated,
+        Self::UpdatedDescending,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,7 +63,9 @@ impl FromStr for ContactSort {
         Self::ALL
             .into_iter()
             .find(|sort| sort.as_str() == text)
-            .ok_or_else(|| "sort must be last_name, -last_name, updated_at or -updated_at".to_owned())
+            .ok_or_else(|| {
+                "sort must be last_name, -last_name, updated_at or -updated_at".to_owned()
+            })
     }
 }
 
@@ -121,8 +127,11 @@ pub async fn list(
     filter(&mut sql, query);
     if let Some(after) = after {
         let beyond = if sort.is_descending() { "<" } else { ">" };
-        let columns =
-            if sort.by_name() { " and (lower(last_name), id) " } else { " and (updated_at, id) " };
+        let columns = if sort.by_name() {
+            " and (lower(last_name), id) "
+        } else {
+            " and (updated_at, id) "
+        };
         sql.push(columns).push(beyond).push(" (");
         if sort.by_name() {
             sql.push_bind(after.value.clone());
@@ -169,7 +178,11 @@ pub async fn list(
         is_primary: row.is_primary,
         updated_at: row.updated_at,
     });
-    Ok(Slice { items: items.collect(), next: slice.next, total })
+    Ok(Slice {
+        items: items.collect(),
+        next: slice.next,
+        total,
+    })
 }
 
 async fn count(tx: &mut Tx, query: &ContactQuery) -> Result<i64, StoreError> {
@@ -182,7 +195,8 @@ fn filter(sql: &mut QueryBuilder<Postgres>, query: &ContactQuery) {
     sql.push(" where removed_at is null");
     if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
         let pattern = contains_pattern(q);
-        sql.push(" and (concat_ws(' ', first_name, last_name) ilike ").push_bind(pattern.clone());
+        sql.push(" and (concat_ws(' ', first_name, last_name) ilike ")
+            .push_bind(pattern.clone());
         sql.push(" or email ilike ").push_bind(pattern).push(")");
     }
     if let Some(account) = query.account_id {

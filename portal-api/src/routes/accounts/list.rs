@@ -77,7 +77,12 @@ impl From<AccountSummary> for AccountRow {
             csm_email: account.csm_email,
             account_manager: account.account_manager,
             updated_at: account.updated_at,
-            links: account.marks.links.into_iter().map(ShortLink::from).collect(),
+            links: account
+                .marks
+                .links
+                .into_iter()
+                .map(ShortLink::from)
+                .collect(),
             conflicts: account.marks.conflicts,
             pending_writes: account.marks.pending_writes,
         }
@@ -96,7 +101,9 @@ pub(super) async fn list(
     let limit = page::limit(params.limit)?;
     let sort: AccountSort = match params.sort.as_deref() {
         None => AccountSort::default(),
-        Some(text) => text.parse().map_err(|message| ApiError::invalid("/sort", message))?,
+        Some(text) => text
+            .parse()
+            .map_err(|message| ApiError::invalid("/sort", message))?,
     };
     let after = page::after(params.cursor.as_deref(), sort.as_str())?;
     let query = AccountQuery {

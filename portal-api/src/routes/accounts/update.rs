@@ -23,7 +23,15 @@ pub(super) async fn update(
 ) -> Result<Tagged<Account>, ApiError> {
     let (tables, user) = (&caller.portal().tables, caller.session.user.id);
     let mut tx = caller.begin().await?;
-    let edited = entities::edit(&mut tx, tables, "account", id.into(), version, body.fields, user);
+    let edited = entities::edit(
+        &mut tx,
+        tables,
+        "account",
+        id.into(),
+        version,
+        body.fields,
+        user,
+    );
     match edited.await {
         Ok(()) => {}
         Err(Refusal::Stale) => {

@@ -70,8 +70,14 @@ fn answer(body: ConflictAnswer) -> Result<Answer, ApiError> {
             return Err(ApiError::invalid("/values", "choice value needs values"));
         }
         (_, Some(_)) => {
-            return Err(ApiError::invalid("/values", "only choice value takes values"));
+            return Err(ApiError::invalid(
+                "/values",
+                "only choice value takes values",
+            ));
         }
     };
-    Ok(Answer { choice, note: body.note })
+    Ok(Answer {
+        choice,
+        note: body.note,
+    })
 }

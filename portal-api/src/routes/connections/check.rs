@@ -32,7 +32,11 @@ pub(super) async fn check(
     caller: Operator,
     Path(id): Path<ConnectionId>,
 ) -> Result<Json<CheckResult>, ApiError> {
-    let checked = caller.portal().peers.check(caller.session.user.tenant, id).await?;
+    let checked = caller
+        .portal()
+        .peers
+        .check(caller.session.user.tenant, id)
+        .await?;
     let at: chrono::DateTime<Utc> = caller.portal().store.clock().now();
     Ok(Json(CheckResult {
         ok: checked.error.is_none(),

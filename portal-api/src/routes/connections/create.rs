@@ -36,7 +36,11 @@ pub(super) async fn create(
     let name = domain::connections::name(&body.name)
         .map_err(|error| ApiError::invalid("/name", error.to_string()))?;
     let mut tx = caller.begin().await?;
-    let id = caller.portal().peers.create(&mut tx, &body.system, &name, body.config).await?;
+    let id = caller
+        .portal()
+        .peers
+        .create(&mut tx, &body.system, &name, body.config)
+        .await?;
     let connection = connections::get(&mut tx, id).await?;
     tx.commit().await?;
     Ok(Created(connection.version, Connection::from(connection)))

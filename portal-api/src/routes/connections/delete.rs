@@ -23,7 +23,10 @@ pub(super) async fn delete(
     IfMatch(version): IfMatch,
 ) -> Result<StatusCode, ApiError> {
     let mut tx = caller.begin().await?;
-    if let Err(error) = connections::delete(&mut tx, id, version).await.map_err(ApiError::from) {
+    if let Err(error) = connections::delete(&mut tx, id, version)
+        .await
+        .map_err(ApiError::from)
+    {
         if error.slug() != Slug::Stale {
             return Err(error);
         }

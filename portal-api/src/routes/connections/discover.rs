@@ -25,7 +25,11 @@ pub(super) async fn discover(
     caller: Operator,
     Path(id): Path<ConnectionId>,
 ) -> Result<Json<Discovered>, ApiError> {
-    let found = caller.portal().peers.discover(caller.session.user.tenant, id).await?;
+    let found = caller
+        .portal()
+        .peers
+        .discover(caller.session.user.tenant, id)
+        .await?;
     let mut tx = caller.begin().await?;
     streams::describe(&mut tx, id, &found).await?;
     tx.commit().await?;

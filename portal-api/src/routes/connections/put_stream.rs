@@ -55,7 +55,10 @@ pub(super) async fn put_stream(
         (Some(_), Some(version)) => change(tx, id, &stream, &body, version).await,
         (Some(known), None) => Err(ApiError::new(
             Slug::PreconditionRequired,
-            format!("stream {} is set up already: send If-Match with its version", known.stream),
+            format!(
+                "stream {} is set up already: send If-Match with its version",
+                known.stream
+            ),
         )),
         (None, Some(_)) => Err(ApiError::not_found(format!("stream {stream:?} of {id}"))),
         (None, None) => {
@@ -90,7 +93,11 @@ async fn create(
     stream: &str,
     body: &StreamSetup,
 ) -> Result<Response, ApiError> {
-    let found = caller.portal().peers.discover(caller.session.user.tenant, id).await?;
+    let found = caller
+        .portal()
+        .peers
+        .discover(caller.session.user.tenant, id)
+        .await?;
     let description = found
         .iter()
         .find(|found| found.name.as_str() == stream)

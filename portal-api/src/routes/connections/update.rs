@@ -30,11 +30,17 @@ pub(super) async fn update(
     IfMatch(version): IfMatch,
     Json(body): Json<ConnectionChange>,
 ) -> Result<Tagged<Connection>, ApiError> {
-    let name = body.name.as_deref().map(domain::connections::name).transpose();
+    let name = body
+        .name
+        .as_deref()
+        .map(domain::connections::name)
+        .transpose();
     let name = name.map_err(|error| ApiError::invalid("/name", error.to_string()))?;
     let mut tx = caller.begin().await?;
     let peers = &caller.portal().peers;
-    let changed = peers.change(&mut tx, id, version, name.as_deref(), body.config).await;
+    let changed = peers
+        .change(&mut tx, id, version, name.as_deref(), body.config)
+        .await;
     if let Err(error) = changed.map_err(ApiError::from) {
         if error.slug() != Slug::Stale {
             return Err(error);

@@ -1,7 +1,7 @@
 use axum::response::IntoResponse;
 use domain::entities;
 
-use super::{Contact, Change};
+use super::{Change, Contact};
 use crate::caller::Operator;
 use crate::error::ApiError;
 use crate::etag::Created;

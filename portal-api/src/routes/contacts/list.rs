@@ -71,10 +71,17 @@ impl From<ContactSummary> for ContactRow {
             mobile: contact.mobile,
             title: contact.title,
             department: contact.department,
-            account: contact.account.map(|(id, name)| ContactAccount { id, name }),
+            account: contact
+                .account
+                .map(|(id, name)| ContactAccount { id, name }),
             is_primary: contact.is_primary,
             updated_at: contact.updated_at,
-            links: contact.marks.links.into_iter().map(ShortLink::from).collect(),
+            links: contact
+                .marks
+                .links
+                .into_iter()
+                .map(ShortLink::from)
+                .collect(),
             conflicts: contact.marks.conflicts,
             pending_writes: contact.marks.pending_writes,
         }
@@ -93,7 +100,9 @@ pub(super) async fn list(
     let limit = page::limit(params.limit)?;
     let sort: ContactSort = match params.sort.as_deref() {
         None => ContactSort::default(),
-        Some(text) => text.parse().map_err(|message| ApiError::invalid("/sort", message))?,
+        Some(text) => text
+            .parse()
+            .map_err(|message| ApiError::invalid("/sort", message))?,
     };
     let after = page::after(params.cursor.as_deref(), sort.as_str())?;
     let query = ContactQuery {

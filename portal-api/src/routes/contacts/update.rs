@@ -1,7 +1,7 @@
 use domain::entities::{self, Refusal};
 use engine::ids::ContactId;
 
-use super::{Contact, Change};
+use super::{Change, Contact};
 use crate::caller::Operator;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
@@ -23,7 +23,15 @@ pub(super) async fn update(
 ) -> Result<Tagged<Contact>, ApiError> {
     let (tables, user) = (&caller.portal().tables, caller.session.user.id);
     let mut tx = caller.begin().await?;
-    let edited = entities::edit(&mut tx, tables, "contact", id.into(), version, body.fields, user);
+    let edited = entities::edit(
+        &mut tx,
+        tables,
+        "contact",
+        id.into(),
+        version,
+        body.fields,
+        user,
+    );
     match edited.await {
         Ok(()) => {}
         Err(Refusal::Stale) => {

@@ -46,7 +46,9 @@ pub(super) async fn create(
         scale: body.scale,
     };
     let mut tx = caller.begin().await?;
-    let field = custom_fields::create(&mut tx, &kind, wish).await.map_err(refuse)?;
+    let field = custom_fields::create(&mut tx, &kind, wish)
+        .await
+        .map_err(refuse)?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(FieldView::from(&field))))
 }

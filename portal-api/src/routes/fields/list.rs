@@ -19,5 +19,7 @@ pub(super) async fn list(
     let kind = caller.portal().tables.kind(&entity)?;
     let mut tx = caller.begin().await?;
     let catalogue = plans::catalogue(&mut tx, &kind).await?;
-    Ok(Json(catalogue.fields().iter().map(FieldView::from).collect()))
+    Ok(Json(
+        catalogue.fields().iter().map(FieldView::from).collect(),
+    ))
 }

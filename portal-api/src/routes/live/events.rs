@@ -35,7 +35,11 @@ pub(super) async fn events(
     caller: Caller,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
     let news = changes(&caller);
-    Sse::new(news).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)).text("alive"))
+    Sse::new(news).keep_alive(
+        KeepAlive::new()
+            .interval(Duration::from_secs(15))
+            .text("alive"),
+    )
 }
 
 /// How long a stream lives: the session is asked for again when the browser comes back.
@@ -68,7 +72,10 @@ fn show(tenant: TenantId, notice: Notice) -> Option<Event> {
     match notice {
         Notice::Gap => Some(gap()),
         Notice::Changed(changed) if changed.tenant == tenant => {
-            let changed = Changed { topic: changed.topic, id: changed.id };
+            let changed = Changed {
+                topic: changed.topic,
+                id: changed.id,
+            };
             Event::default().event("changed").json_data(changed).ok()
         }
         Notice::Changed(_) => None,

@@ -10,7 +10,10 @@ use crate::portal::Portal;
     responses((status = 200, description = "Figures", body = String, content_type = "text/plain")),
 )]
 pub(super) async fn metrics(State(portal): State<Portal>) -> impl IntoResponse {
-    let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let headers = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
     portal.metrics.run_upkeep();
     (headers, portal.metrics.render())
 }

@@ -11,5 +11,8 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(|| crate::spec::document().to_
     responses((status = 200, description = "OpenAPI 3.1", body = Object)),
 )]
 pub(super) async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        DOCUMENT.as_str(),
+    )
 }

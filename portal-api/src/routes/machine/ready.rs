@@ -35,7 +35,11 @@ pub(crate) struct Check {
 pub(super) async fn ready(State(portal): State<Portal>) -> (StatusCode, Json<Readiness>) {
     let checks = vec![database(&portal).await, worker(&portal).await];
     let ok = checks.iter().all(|check| check.ok);
-    let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ok {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(Readiness { checks }))
 }
 
@@ -48,12 +52,19 @@ async fn database(portal: &Portal) -> Check {
             (false, "does not answer")
         }
     };
-    Check { name: "database", ok, detail: detail.to_owned() }
+    Check {
+        name: "database",
+        ok,
+        detail: detail.to_owned(),
+    }
 }
 
 async fn worker(portal: &Portal) -> Check {
     let (ok, detail) = match workers(portal).await {
-        Ok(0) => (false, "no worker is alive: start `syncline work`".to_owned()),
+        Ok(0) => (
+            false,
+            "no worker is alive: start `syncline work`".to_owned(),
+        ),
         Ok(1) => (true, "1 worker is alive".to_owned()),
         Ok(alive) => (true, format!("{alive} workers are alive")),
         Err(error) => {
@@ -61,7 +72,11 @@ async fn worker(portal: &Portal) -> Check {
             (false, "cannot be counted".to_owned())
         }
     };
-    Check { name: "worker", ok, detail }
+    Check {
+        name: "worker",
+        ok,
+        detail,
+    }
 }
 
 /// Workers that gave a sign of life. They belong to no tenant, so none is set.

@@ -37,8 +37,14 @@ pub(super) async fn check(
 ) -> Result<Json<CheckedMapping>, ApiError> {
     let mut tx = caller.begin().await?;
     let tables = &caller.portal().tables;
-    let review =
-        mappings::review(&mut tx, tables, body.connection_id, &body.stream, &body.text).await?;
+    let review = mappings::review(
+        &mut tx,
+        tables,
+        body.connection_id,
+        &body.stream,
+        &body.text,
+    )
+    .await?;
     Ok(Json(CheckedMapping {
         problems: review.problems.into_iter().map(Problem::from).collect(),
         rows: review.rows.into_iter().map(Row::from).collect(),

@@ -34,12 +34,25 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, ApiError> {
     let mut tx = caller.begin().await?;
     let tables = &caller.portal().tables;
-    let review =
-        mappings::review(&mut tx, tables, body.connection_id, &body.stream, &body.text).await?;
+    let review = mappings::review(
+        &mut tx,
+        tables,
+        body.connection_id,
+        &body.stream,
+        &body.text,
+    )
+    .await?;
     let review = review.accepted(body.publish).map_err(refuse)?;
     let author = &caller.session.user.name;
-    let row = mappings::create(&mut tx, body.connection_id, &body.stream, &body.text, author,
-        body.publish).await?;
+    let row = mappings::create(
+        &mut tx,
+        body.connection_id,
+        &body.stream,
+        &body.text,
+        author,
+        body.publish,
+    )
+    .await?;
     tx.commit().await?;
     Ok(Created(row.version, Mapping::new(row, review)))
 }

@@ -96,7 +96,10 @@ pub(super) async fn get(caller: Caller) -> Result<Json<Overview>, ApiError> {
     let seen = overview::read(&mut tx).await?;
     let recent = overview::recent_runs(&mut tx).await?;
     let subjects = Subjects::of(&mut tx, &recent).await?;
-    let recent_runs = recent.into_iter().map(|row| RunRow::new(row, &subjects)).collect();
+    let recent_runs = recent
+        .into_iter()
+        .map(|row| RunRow::new(row, &subjects))
+        .collect();
     Ok(Json(Overview::new(seen, recent_runs)))
 }
 
@@ -115,9 +118,15 @@ impl Overview {
                 failed_24h: seen.runs_failed_24h,
                 succeeded_24h: seen.runs_succeeded_24h,
             },
-            records: RecordCounts { accounts: seen.accounts, contacts: seen.contacts },
+            records: RecordCounts {
+                accounts: seen.accounts,
+                contacts: seen.contacts,
+            },
             conflicts_open: seen.conflicts_open,
-            writes: WriteCounts { pending: seen.writes_pending, failed: seen.writes_failed },
+            writes: WriteCounts {
+                pending: seen.writes_pending,
+                failed: seen.writes_failed,
+            },
             oldest_pending_write_at: seen.oldest_pending_write_at,
             processes: seen.processes,
             flows: seen.flows.into_iter().map(Flow::from).collect(),

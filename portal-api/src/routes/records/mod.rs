@@ -55,6 +55,10 @@ pub(crate) struct ShortLink {
 
 impl From<RowLink> for ShortLink {
     fn from(link: RowLink) -> Self {
-        Self { connection_id: link.connection_id, system: link.system, key: link.key }
+        Self {
+            connection_id: link.connection_id,
+            system: link.system,
+            key: link.key,
+        }
     }
 }

@@ -163,7 +163,9 @@ impl From<SideView> for Side {
             base_present: side.base.is_some(),
             base: side.base,
             at: side.at,
-            pending: side.write_state.is_some_and(|state| state != WriteState::Failed),
+            pending: side
+                .write_state
+                .is_some_and(|state| state != WriteState::Failed),
             write_state: side.write_state,
             error: side.error,
         }

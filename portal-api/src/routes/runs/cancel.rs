@@ -14,7 +14,10 @@ use crate::extract::Path;
     params(("id" = String, Path)),
     responses((status = 202, description = "It stops")),
 )]
-pub(super) async fn cancel(caller: Operator, Path(id): Path<RunId>) -> Result<StatusCode, ApiError> {
+pub(super) async fn cancel(
+    caller: Operator,
+    Path(id): Path<RunId>,
+) -> Result<StatusCode, ApiError> {
     let mut tx = caller.begin().await?;
     runs::cancel(&mut tx, id).await?;
     tx.commit().await?;

@@ -34,8 +34,13 @@ pub(super) async fn children(
     let after = page::after(params.cursor.as_deref(), "-created_at")?;
     let mut tx = caller.begin().await?;
     runs::get(&mut tx, id).await?;
-    let query = RunQuery { parent_id: Some(id), ..RunQuery::default() };
+    let query = RunQuery {
+        parent_id: Some(id),
+        ..RunQuery::default()
+    };
     let slice = read(&mut tx, query, limit, after.as_ref()).await?;
     let subjects = Subjects::of(&mut tx, &slice.items).await?;
-    Ok(Json(Page::new(slice, "-created_at", |row| RunRow::new(row, &subjects))))
+    Ok(Json(Page::new(slice, "-created_at", |row| {
+        RunRow::new(row, &subjects)
+    })))
 }

@@ -111,7 +111,9 @@ pub(super) async fn get(caller: Caller, Path(id): Path<RunId>) -> Result<Json<Ru
 impl From<runs::Step> for Step {
     fn from(step: runs::Step) -> Self {
         Self {
-            took_ms: step.finished_at.map(|at| (at - step.started_at).num_milliseconds()),
+            took_ms: step
+                .finished_at
+                .map(|at| (at - step.started_at).num_milliseconds()),
             seq: step.seq,
             name: step.name,
             key: step.key,

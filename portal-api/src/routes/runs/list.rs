@@ -54,5 +54,7 @@ pub(super) async fn list(
     let mut tx = caller.begin().await?;
     let slice = read(&mut tx, query, limit, after.as_ref()).await?;
     let subjects = Subjects::of(&mut tx, &slice.items).await?;
-    Ok(Json(Page::new(slice, "-created_at", |row| RunRow::new(row, &subjects))))
+    Ok(Json(Page::new(slice, "-created_at", |row| {
+        RunRow::new(row, &subjects)
+    })))
 }

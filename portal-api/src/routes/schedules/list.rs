@@ -15,5 +15,7 @@ pub(super) async fn list(caller: Caller) -> Result<Json<Page<Schedule>>, ApiErro
     let mut tx = caller.begin().await?;
     let now = tx.now();
     let all = schedules::list(&mut tx).await?;
-    Ok(Json(Page::whole(all.into_iter().map(|one| Schedule::new(one, now)).collect())))
+    Ok(Json(Page::whole(
+        all.into_iter().map(|one| Schedule::new(one, now)).collect(),
+    )))
 }

@@ -35,13 +35,23 @@ pub(super) async fn change_password(
     let stored = users::credentials(&mut tx, user.id).await?;
     drop(tx); // checking and hashing take a while
     let is_same = body.current.expose_secret() == body.new.expose_secret();
-    if !passwords.matches(body.current, Some(stored)).await.map_err(refuse)? {
-        return Err(ApiError::invalid("/current", "this is not the current password"));
+    if !passwords
+        .matches(body.current, Some(stored))
+        .await
+        .map_err(refuse)?
+    {
+        return Err(ApiError::invalid(
+            "/current",
+            "this is not the current password",
+        ));
     }
     if is_same {
         return Err(refuse(PasswordError::TooEasy));
     }
-    let hash = passwords.hash_chosen(body.new, &user.email).await.map_err(refuse)?;
+    let hash = passwords
+        .hash_chosen(body.new, &user.email)
+        .await
+        .map_err(refuse)?;
     let mut tx = signed_in.begin().await?;
     let keep = signed_in.token.hash();
     users::change_password(&mut tx, user.id, &hash, false, Some(&keep)).await?;

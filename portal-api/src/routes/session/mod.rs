@@ -79,7 +79,11 @@ impl From<domain::sessions::Session> for Session {
 
 /// The cookie that carries a session, or ends it where `token` is empty.
 fn cookie(token: &str, https: bool) -> HeaderValue {
-    let age = if token.is_empty() { 0 } else { domain::sessions::ABSOLUTE.num_seconds() };
+    let age = if token.is_empty() {
+        0
+    } else {
+        domain::sessions::ABSOLUTE.num_seconds()
+    };
     let secure = if https { "; Secure" } else { "" };
     let text =
         format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age={age}{secure}");

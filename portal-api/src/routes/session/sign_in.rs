@@ -42,7 +42,8 @@ pub(super) async fn sign_in(
         .map_err(|error| ApiError::internal("the session cannot be opened", error))?;
     let session = sessions::find(&portal.store, &token).await?;
     let session = session.ok_or_else(ApiError::unauthenticated)?;
-    let headers = HeaderMap::from_iter([(header::SET_COOKIE, cookie(token.expose(), portal.https))]);
+    let headers =
+        HeaderMap::from_iter([(header::SET_COOKIE, cookie(token.expose(), portal.https))]);
     Ok((headers, Json(Session::from(session))))
 }
 
@@ -58,8 +59,9 @@ async fn authenticate(
     let mut tx = portal.store.begin_system().await?;
     let found = users::find_by_email(&mut tx, body.email.trim()).await?;
     drop(tx); // checking takes a while
-    let (user, hash) =
-        found.map_or((None, None), |found| (Some(found.user), Some(found.password_hash)));
+    let (user, hash) = found.map_or((None, None), |found| {
+        (Some(found.user), Some(found.password_hash))
+    });
     let right = portal
         .passwords
         .matches(body.password, hash)
@@ -73,7 +75,10 @@ async fn authenticate(
         _ => {
             portal.throttle().failed(caller, &body.email);
             metrics::counter!("syncline_sign_in_failures_total").increment(1);
-            Err(ApiError::new(Slug::Unauthenticated, "address or password is wrong"))
+            Err(ApiError::new(
+                Slug::Unauthenticated,
+                "address or password is wrong",
+            ))
         }
     }
 }

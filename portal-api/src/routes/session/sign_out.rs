@@ -14,5 +14,8 @@ use crate::error::ApiError;
 pub(super) async fn sign_out(signed_in: SignedIn) -> Result<impl IntoResponse, ApiError> {
     let portal = signed_in.portal();
     sessions::close(&portal.store, &signed_in.token).await?;
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie("", portal.https))]))
+    Ok((
+        StatusCode::NO_CONTENT,
+        [(header::SET_COOKIE, cookie("", portal.https))],
+    ))
 }

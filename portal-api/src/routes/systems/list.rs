@@ -36,5 +36,11 @@ pub(super) async fn list(caller: Caller) -> Result<Json<Vec<System>>, ApiError> 
             write_batch: entry.write_batch,
         })
     };
-    caller.portal().peers.systems().map(show).collect::<Result<_, _>>().map(Json)
+    caller
+        .portal()
+        .peers
+        .systems()
+        .map(show)
+        .collect::<Result<_, _>>()
+        .map(Json)
 }

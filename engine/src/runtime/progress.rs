@@ -1,0 +1,39 @@
+//! What a run shows of itself.
+
+use serde::{Deserialize, Serialize};
+
+/// How far a run is; shown, never decided on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub done: u64,
+    pub total: Option<u64>,
+    /// What is counted: `records`.
+    pub unit: String,
+}
+
+/// What a run has done to records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    pub read: u64,
+    pub created: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+    pub deleted: u64,
+    pub conflicts: u64,
+    pub failed: u64,
+    pub written: u64,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, more: Self) {
+        self.read += more.read;
+        self.created += more.created;
+        self.updated += more.updated;
+        self.unchanged += more.unchanged;
+        self.deleted += more.deleted;
+        self.conflicts += more.conflicts;
+        self.failed += more.failed;
+        self.written += more.written;
+    }
+}

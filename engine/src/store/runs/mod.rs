@@ -1,0 +1,242 @@
+//! Runs: starting them in the caller's transaction, reading them, and what a person does to them.
+//! How workers claim and finish them is in `activations.rs`.
+
+mod control;
+mod read;
+mod start;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value as Json;
+
+pub use control::{cancel, retry};
+pub(crate) use control::{child, wait};
+pub use read::{get, list};
+pub(crate) use start::{Lineage, start_as};
+pub use start::{start, start_many};
+
+use super::StoreError;
+use crate::ids::{ConnectionId, ProcessId, RunId, TenantId};
+use crate::runtime::{Counts, Progress, Workflow};
+
+/// Where a run is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// To be claimed from its due time on: ready, asleep or backing off.
+    Queued,
+    Running,
+    /// For a child or a signal.
+    Waiting,
+    Succeeded,
+    /// The dead letters: ended badly, waits for a person; [`retry`] goes on from the failed step.
+    Failed,
+    Cancelled,
+    /// Cannot be run as it is (unknown workflow, input that does not decode, other steps than
+    /// journaled); waits for a person or a new release.
+    Parked,
+}
+
+impl RunState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Parked => "parked",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, StoreError> {
+        Ok(match text {
+            "queued" => Self::Queued,
+            "running" => Self::Running,
+            "waiting" => Self::Waiting,
+            "succeeded" => Self::Succeeded,
+            "failed" => Self::Failed,
+            "cancelled" => Self::Cancelled,
+            "parked" => Self::Parked,
+            other => return Err(StoreError::corrupt("run state", other.to_owned())),
+        })
+    }
+
+    /// Whether the run is over unless a person retries it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// Until when a repeated start finds the earlier run instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DedupeUntil {
+    /// For this long after the first start, whatever becomes of the run.
+    Elapsed(Duration),
+    /// Until a worker has begun it: a run that has not begun will see what the caller just wrote.
+    Begun,
+    /// Until it has ended.
+    Ended,
+}
+
+/// Makes a start happen once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dedupe {
+    /// Unique within the tenant.
+    pub key: String,
+    pub until: DedupeUntil,
+}
+
+/// How a run is started; the default is now, by hand, with the workflow's own key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartOptions {
+    /// Runs of a tenant with the same key run one at a time.
+    pub key: Option<String>,
+    /// Higher first.
+    pub priority: i16,
+    pub due_at: Option<DateTime<Utc>>,
+    pub dedupe: Option<Dedupe>,
+    /// Who or what wanted it: `manual`, `schedule`, `delivery`, `run`.
+    pub trigger: String,
+    pub connection_id: Option<ConnectionId>,
+    pub stream: Option<String>,
+}
+
+impl Default for StartOptions {
+    fn default() -> Self {
+        Self {
+            key: None,
+            priority: 0,
+            due_at: None,
+            dedupe: None,
+            trigger: "manual".into(),
+            connection_id: None,
+            stream: None,
+        }
+    }
+}
+
+/// A run to be started.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    pub workflow: String,
+    pub version: u16,
+    /// JSON.
+    pub input: Vec<u8>,
+    pub parent_id: Option<RunId>,
+    pub options: StartOptions,
+}
+
+impl NewRun {
+    /// A run of a workflow whose code is at hand.
+    ///
+    /// # Errors
+    /// [`StoreError::Encode`].
+    pub fn of<W: Workflow>(
+        input: &W::Input,
+        mut options: StartOptions,
+    ) -> Result<Self, StoreError> {
+        options.key = options.key.or_else(|| W::key(input));
+        Ok(Self {
+            workflow: W::NAME.into(),
+            version: W::VERSION,
+            input: serde_json::to_vec(input).map_err(StoreError::Encode)?,
+            parent_id: None,
+            options,
+        })
+    }
+}
+
+/// What became of a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    New(RunId),
+    /// The dedupe key was taken by this run.
+    Existing(RunId),
+}
+
+impl Started {
+    pub fn id(self) -> RunId {
+        let (Self::New(id) | Self::Existing(id)) = self;
+        id
+    }
+}
+
+/// A run as stored.
+#[derive(Clone, Debug)]
+pub struct RunRow {
+    pub tenant: TenantId,
+    pub id: RunId,
+    pub workflow: String,
+    pub version: u16,
+    pub state: RunState,
+    pub key: Option<String>,
+    pub priority: i16,
+    pub due_at: Option<DateTime<Utc>>,
+    /// Times it was claimed.
+    pub activations: i64,
+    pub owner: Option<ProcessId>,
+    /// Failed attempts of the step it is backing off from.
+    pub failed_attempts: i32,
+    pub cancel_requested: bool,
+    pub parent_id: Option<RunId>,
+    pub trigger: String,
+    pub connection_id: Option<ConnectionId>,
+    pub stream: Option<String>,
+    /// JSON as given; `None` in lists.
+    pub input: Option<Vec<u8>>,
+    pub output: Option<Vec<u8>>,
+    /// `{class, message, code?}`.
+    pub error: Option<Json>,
+    pub progress: Option<Progress>,
+    pub counts: Option<Counts>,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// Which runs a list shows; empty fields do not restrict.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    pub states: Vec<RunState>,
+    /// With or without records that failed.
+    pub partial: Option<bool>,
+    pub workflow: Option<String>,
+    pub connection_id: Option<ConnectionId>,
+    pub stream: Option<String>,
+    pub trigger: Option<String>,
+    pub error_class: Option<String>,
+    pub parent_id: Option<RunId>,
+    pub key: Option<String>,
+    pub created_from: Option<DateTime<Utc>>,
+    pub created_before: Option<DateTime<Utc>>,
+}
+
+/// A page of a list, newest first: the runs older than `after`.
+#[derive(Clone, Copy, Debug)]
+pub struct RunPage {
+    pub after: Option<(DateTime<Utc>, RunId)>,
+    /// At most 500 are given.
+    pub limit: u16,
+}
+
+/// A run that another one waits for.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub(crate) id: RunId,
+    pub(crate) state: RunState,
+    pub(crate) output: Option<Vec<u8>>,
+    pub(crate) error: Option<Json>,
+}
+
+pub(crate) fn version_to_db(version: u16) -> Result<i16, StoreError> {
+    i16::try_from(version).map_err(|_large| {
+        StoreError::Conflict(format!("workflow version {version} is over {}", i16::MAX))
+    })
+}
+
+pub(crate) fn version_from_db(version: i16) -> Result<u16, StoreError> {
+    u16::try_from(version).map_err(|error| StoreError::corrupt("workflow version", error))
+}

@@ -1,0 +1,105 @@
+import type { Page } from '@playwright/test';
+import { expect, first, OVERLAY, test, violations, visit } from './support.ts';
+
+/** Every screen with its address; one that needs an id is left out where there is nothing to show. */
+const SCREENS: Record<string, (page: Page) => Promise<string | undefined>> = {
+  overview: async () => '/',
+  connections: async () => '/connections',
+  'new connection': async () => '/connections/new',
+  connection: (page) => one(page, '/connections'),
+  mappings: async () => '/mappings',
+  mapping: (page) => one(page, '/mappings'),
+  'mapping text': (page) => one(page, '/mappings', '?tab=text'),
+  'mapping versions': (page) => one(page, '/mappings', '?tab=versions'),
+  schedules: async () => '/schedules',
+  'new schedule': async () => '/schedules/new',
+  schedule: (page) => one(page, '/schedules'),
+  runs: async () => '/runs',
+  'no runs': async () => '/runs?key=nothing',
+  run: (page) => one(page, '/runs'),
+  accounts: async () => '/accounts',
+  'no accounts': async () => '/accounts?q=zzzzzzzz',
+  account: (page) => one(page, '/accounts'),
+  'account timeline': (page) => one(page, '/accounts', '?tab=timeline'),
+  contacts: async () => '/contacts',
+  contact: (page) => one(page, '/contacts'),
+  conflicts: async () => '/conflicts',
+  'resolved conflicts': async () => '/conflicts?state=resolved',
+  'not found': async () => '/no/such/page',
+  notices: async () => '/licenses',
+};
+
+async function one(page: Page, list: string, search = ''): Promise<string | undefined> {
+  const item = await first(page, list);
+  return item && `${list}/${item.id}${search}`;
+}
+
+for (const theme of ['light', 'dark'] as const) {
+  test.describe(`${theme} theme`, () => {
+    test.use({ colorScheme: theme });
+
+    for (const [name, address] of Object.entries(SCREENS)) {
+      test(`axe finds nothing on: ${name}`, async ({ page }, info) => {
+        const path = await address(page);
+        test.skip(!path, 'there is nothing of this kind');
+        await visit(page, path ?? '');
+        expect(await violations(page)).toEqual([]);
+        const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        expect(sideways, 'pixels to scroll sideways').toBeLessThanOrEqual(0);
+        await page.screenshot({ path: info.outputPath(`${name}.png`) });
+      });
+    }
+
+    test('axe finds nothing on: sign-in', async ({ browser, baseURL }) => {
+      const context = await browser.newContext({ baseURL, colorScheme: theme, storageState: undefined });
+      const page = await context.newPage();
+      await visit(page, '/sign-in');
+      expect(await violations(page)).toEqual([]);
+      await context.close();
+    });
+
+    test('axe finds nothing on: open overlays', async ({ page }) => {
+      await visit(page, '/runs');
+      await page.keyboard.press('Control+k');
+      await expect(page.getByRole('menu', { name: 'Results' })).toBeVisible();
+      expect(await violations(page, OVERLAY)).toEqual([]);
+      await page.keyboard.press('Escape');
+      await expect(page.getByRole('dialog')).toHaveCount(0);
+
+      await page.keyboard.press('?');
+      await expect(page.getByRole('dialog', { name: 'Keys' })).toBeVisible();
+      expect(await violations(page, OVERLAY)).toEqual([]);
+      await page.keyboard.press('Escape');
+      await expect(page.getByRole('dialog')).toHaveCount(0);
+
+      await page.getByRole('button', { name: /State/ }).click();
+      await expect(page.getByRole('listbox')).toBeVisible();
+      expect(await violations(page, OVERLAY)).toEqual([]);
+      await page.keyboard.press('Escape');
+
+      await page.getByRole('button', { name: /^Profile/ }).click();
+      await expect(page.getByRole('menu', { name: 'Profile' })).toBeVisible();
+      expect(await violations(page, OVERLAY)).toEqual([]);
+    });
+
+    test('axe finds nothing on: sheets and dialogs', async ({ page }) => {
+      const path = await one(page, '/connections');
+      test.skip(!path, 'there is no connection');
+      await visit(page, path ?? '');
+      await page.getByRole('button', { name: 'Edit', exact: true }).click();
+      await expect(page.getByRole('dialog', { name: 'Edit' })).toBeVisible();
+      expect(await violations(page, OVERLAY)).toEqual([]);
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: 'Delete', exact: true }).click();
+      await expect(page.getByRole('dialog', { name: /^Delete connection/ })).toBeVisible();
+      expect(await violations(page, OVERLAY)).toEqual([]);
+    });
+  });
+}
+
+test('the page comes with the content policy', async ({ page }) => {
+  const response = await page.goto('/');
+  const policy = response?.headers()['content-security-policy'] ?? '';
+  expect(policy).toContain("default-src 'self'");
+  expect(policy).not.toContain('unsafe');
+});
