@@ -2,6 +2,7 @@
 //! connection to it with both streams in two-way sync, and a schedule.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use connector_salesforce::sim::{SimOptions, Simulator};
@@ -15,6 +16,7 @@ use engine::store::schedules::{CatchUp, Overlap};
 use engine::store::streams;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Common;
@@ -27,6 +29,8 @@ use crate::up::{announce, options, until_stopped};
 
 const ACCOUNTS: usize = 500;
 const CONTACTS: usize = 1_000;
+/// How much of what happened to the simulator a killed demo may forget.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
 const CONNECTION: &str = "Salesforce (simulated)";
 const STREAMS: [(&str, &str); 2] = [("Account", "account"), ("Contact", "contact")];
 

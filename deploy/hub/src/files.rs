@@ -48,6 +48,11 @@ impl Data {
         self.0.join("pg")
     }
 
+    /// What the demo's simulated Salesforce holds.
+    pub(crate) fn simulated_salesforce(&self) -> PathBuf {
+        self.0.join("simulated-salesforce.json")
+    }
+
     pub(crate) fn key_file(&self, common: &Common) -> PathBuf {
         common
             .key_file

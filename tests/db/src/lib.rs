@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use engine::store::MIGRATIONS;
-use engine::{Clock, Store, StoreOptions, ids};
+use engine::{Clock, Store, StoreOptions};
 use localpg::Cluster;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
@@ -67,7 +67,10 @@ impl TestDb {
     /// # Errors
     /// When the server refuses.
     pub async fn pool(&self) -> Result<PgPool> {
-        Ok(PgPoolOptions::new().max_connections(2).connect(&self.url()).await?)
+        Ok(PgPoolOptions::new()
+            .max_connections(2)
+            .connect(&self.url())
+            .await?)
     }
 }
 
