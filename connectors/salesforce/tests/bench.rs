@@ -197,6 +197,7 @@ pub(crate) async fn changes(connector: &Salesforce, read: Read) -> (Vec<Change>,
 }
 
 pub(crate) fn upserts(changes: &[Change]) -> Vec<&Record> {
+<<<<<<< HEAD
     let mut records = Vec::new();
     for change in changes {
         if let Change::Upsert(record) = change {
@@ -204,6 +205,15 @@ pub(crate) fn upserts(changes: &[Change]) -> Vec<&Record> {
         }
     }
     records
+=======
+    fn record(change: &Change) -> Option<&Record> {
+        match change {
+            Change::Upsert(record) => Some(record),
+            Change::Delete(_) => None,
+        }
+    }
+    changes.iter().filter_map(record).collect()
+>>>>>>> sim
 }
 
 pub(crate) fn fields(pairs: &[(&str, Value)]) -> Fields {

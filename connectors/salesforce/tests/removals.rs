@@ -6,13 +6,13 @@ use serde_json::json;
 use crate::bench::{Org, changes, read_of, upserts};
 
 fn removals(changes: &[Change]) -> Vec<(&str, &Removal)> {
-    let mut removals = Vec::new();
-    for change in changes {
-        if let Change::Delete(tombstone) = change {
-            removals.push((tombstone.key.as_str(), &tombstone.removal));
+    fn removal(change: &Change) -> Option<(&str, &Removal)> {
+        match change {
+            Change::Delete(tombstone) => Some((tombstone.key.as_str(), &tombstone.removal)),
+            Change::Upsert(_) => None,
         }
     }
-    removals
+    changes.iter().filter_map(removal).collect()
 }
 
 fn read(cursor: connector_sdk::Cursor) -> connector_sdk::Read {
@@ -78,23 +78,6 @@ async fn what_left_the_bin_unseen_is_told_by_the_log() {
     org.advance(15 * 60);
     let (given, _) = changes(&connector, read(cursor)).await;
     assert!(given.is_empty(), "the log goes on where it covered");
-}
-
-#[tokio::test]
-async fn a_log_that_covers_little_is_not_asked_more_often() {
-    let org = Org::start().await;
-    org.sim.seed_accounts(3);
-    let connector = org.connect(json!({}));
-    let (_, mut cursor) = changes(&connector, read_of("Account", &["Name"], None, 10)).await;
-    // A transaction that stays open holds back what the log covers.
-    org.sim.faults().late_ms = 60 * 60 * 1_000;
-    org.account(json!({"Name": "In a long transaction"}));
-    org.sim.faults().late_ms = 0;
-    for minutes in 1..=31 {
-        org.advance(60);
-        cursor = changes(&connector, read(cursor)).await.1;
-        assert_eq!(org.sim.requests().of("deleted"), minutes / 10);
-    }
 }
 
 #[tokio::test]

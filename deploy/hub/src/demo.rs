@@ -54,34 +54,61 @@ async fn show(
         environment: "demo".to_owned(),
     };
     let hub = Hub::start(options(common, data, &database.url, tenant)?).await?;
-    let (simulator, address) = simulate(stop.child_token()).await?;
+    let served = CancellationToken::new();
+    let (simulator, address, keeping) = simulate(data, served.clone()).await?;
     set_up(&hub, &simulator, address)
         .await
         .context("cannot set up the demo's connection")?;
     announce(&hub)?;
+    let accounts = simulator.count("Account");
     say(&format!(
-        "Simulated Salesforce is at http://{address}: {ACCOUNTS} accounts"
+        "Simulated Salesforce is at http://{address}: {accounts} accounts"
     ))?;
-    until_stopped(hub, stop).await
+    let outcome = until_stopped(hub, stop).await;
+    // After the hub, which may be writing to it until then.
+    served.cancel();
+    keeping
+        .await
+        .context("keeping the simulator's data was interrupted")??;
+    outcome
 }
 
-async fn simulate(stop: CancellationToken) -> Result<(Simulator, SocketAddr)> {
+/// The simulator of an earlier start with all that happened to it, or a new one with data. It is
+/// kept in the data folder while it runs, until `stop`.
+async fn simulate(
+    data: &Data,
+    stop: CancellationToken,
+) -> Result<(Simulator, SocketAddr, JoinHandle<std::io::Result<()>>)> {
     let listener = TcpListener::bind("127.0.0.1:0")
         .await
         .context("no free port")?;
     let address = listener
         .local_addr()
         .context("cannot tell the simulator's address")?;
-    let simulator = Simulator::new(SimOptions::default());
-    simulator.seed_accounts(ACCOUNTS);
-    simulator.seed_contacts(CONTACTS);
-    let served = simulator.clone();
+    let file = data.simulated_salesforce();
+    let simulator = match Simulator::load(SimOptions::default(), &file)? {
+        Some(simulator) => simulator,
+        None => {
+            let simulator = Simulator::new(SimOptions::default());
+            simulator.seed_accounts(ACCOUNTS);
+            simulator.seed_contacts(CONTACTS);
+            simulator
+        }
+    };
+    let (served, stopped) = (simulator.clone(), CancellationToken::new());
+    let ended = stopped.clone().drop_guard();
     tokio::spawn(async move {
+        let _ended = ended;
         if let Err(error) = served.serve(listener, stop.cancelled_owned()).await {
             tracing::error!(%error, "simulated Salesforce ended");
         }
     });
-    Ok((simulator, address))
+    let kept = simulator.clone();
+    let keeping = tokio::spawn(async move {
+        kept.keep(&file, KEEP_EVERY, stopped.cancelled_owned())
+            .await
+    });
+    Ok((simulator, address, keeping))
 }
 
 /// Connects the simulator, or leads the connection of an earlier start to it.

@@ -128,9 +128,7 @@ pub(crate) fn touch(
 
 /// Forgets deletions before `starts`.
 pub(crate) fn truncate_delete_log(state: &mut State, starts: i64) {
-    state.store.log_starts = state.store.log_starts.max(starts);
-    // The rows stay in the recycle bin; only the log is short.
-    state.store.delete_log.retain(|entry| entry.at >= starts);
+    state.store.truncate_delete_log(starts);
 }
 
 fn no_field(name: &str) -> RowError {

@@ -3,9 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, Copy)]
-enum Mode {
+/// How the clock runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
     /// Real time plus this many milliseconds.
     Shifted(i64),
     /// Stands still at this many milliseconds since 1970.
@@ -58,6 +61,16 @@ impl SimClock {
     /// Back to real time.
     pub fn release(&self) {
         *self.mode() = Mode::Shifted(0);
+    }
+
+    /// A clock that runs this way.
+    pub(crate) fn running(mode: Mode) -> Self {
+        Self(Arc::new(Mutex::new(mode)))
+    }
+
+    /// How it runs at the moment.
+    pub(crate) fn runs(&self) -> Mode {
+        *self.mode()
     }
 
     fn mode(&self) -> MutexGuard<'_, Mode> {

@@ -309,7 +309,7 @@ fn add_key(state: &mut State, body: &[u8]) -> Result<Json, ApiError> {
     let NewKey { username, pem } = read(body)?;
     jsonwebtoken::DecodingKey::from_rsa_pem(pem.as_bytes())
         .map_err(|error| ApiError::json(format!("not an RSA public key: {error}")))?;
-    state.logins.jwt_keys.insert(username, pem);
+    state.logins.add_jwt_key(username, pem);
     Ok(json!({}))
 }
 

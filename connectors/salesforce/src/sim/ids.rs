@@ -47,6 +47,15 @@ impl Id {
         Some(Self::new(prefix, serial.unwrap_or(FOREIGN)))
     }
 
+    /// The id as one number, for files; [`Id::unpacked`] reads it.
+    pub(crate) fn packed(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn unpacked(number: u64) -> Self {
+        Self(number)
+    }
+
     pub(crate) fn prefix(self) -> [u8; 3] {
         let code = self.0 >> SERIAL_BITS;
         [letter(code / 3844), letter(code / 62), letter(code)]

@@ -12,8 +12,10 @@ mod control;
 mod errors;
 mod faults;
 mod ids;
+mod keep;
 mod oauth;
 mod rest;
+mod saved;
 pub mod schema;
 mod seed;
 mod serve;
@@ -103,6 +105,8 @@ pub struct Simulator {
     state: Shared,
     /// The organisation's time; pin or advance it at will.
     pub clock: SimClock,
+    /// What its file holds.
+    kept: keep::Kept,
 }
 
 /// The faults, for as long as this is held; do not hold it across a request.
@@ -156,6 +160,7 @@ impl Simulator {
         Self {
             state: Arc::new(Mutex::new(State::new(options, clock.clone()))),
             clock,
+            kept: keep::Kept::default(),
         }
     }
 
@@ -230,10 +235,8 @@ impl Simulator {
     /// Lets a user log in by JWT bearer: the public half of the client's RSA key, PEM.
     pub fn register_jwt_key(&self, username: &str, public_key_pem: &str) {
         let mut state = lock(&self.state);
-        state
-            .logins
-            .jwt_keys
-            .insert(username.to_owned(), public_key_pem.to_owned());
+        let pem = public_key_pem.to_owned();
+        state.logins.add_jwt_key(username.to_owned(), pem);
     }
 
     /// A session of the integration user without a login.

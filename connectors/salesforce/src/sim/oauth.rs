@@ -199,6 +199,7 @@ fn refresh(state: &mut State, form: &Form, headers: &HeaderMap) -> Result<Grant,
     if family.current != token {
         // A replaced token was used again: someone has a copy, so the whole chain dies.
         family.revoked = true;
+        state.logins.edits += 1;
         state
             .logins
             .sessions
@@ -211,6 +212,7 @@ fn refresh(state: &mut State, form: &Form, headers: &HeaderMap) -> Result<Grant,
         let new = random_text("5Aep861", 70);
         family.current.clone_from(&new);
         state.logins.refresh_tokens.insert(new.clone(), number);
+        state.logins.edits += 1;
         replaced = Some(new);
     }
     Ok(Grant {
@@ -252,6 +254,7 @@ fn redeem(state: &mut State, form: &Form, headers: &HeaderMap) -> Result<Grant, 
     };
     state.logins.families.insert(number, family);
     state.logins.refresh_tokens.insert(token.clone(), number);
+    state.logins.edits += 1;
     Ok(Grant {
         user: code.user,
         family: Some(number),
@@ -422,6 +425,7 @@ pub(crate) fn revoke(state: &mut State, form: &Form) -> Reply {
     };
     if let Some(family) = state.logins.families.get_mut(&number) {
         family.revoked = true;
+        state.logins.edits += 1;
     }
     state
         .logins

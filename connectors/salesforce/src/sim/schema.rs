@@ -1,12 +1,12 @@
 //! Objects and fields as data. Describe, validation, normalisation and the query checks all read
 //! this table; nothing else in the simulator knows an object by name.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::store::{Row, Value};
 
 /// A field's type, as describe names it in lower case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldType {
     Id,
@@ -82,14 +82,14 @@ impl FieldType {
 }
 
 /// One value of a picklist.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PickValue {
     pub value: String,
     pub active: bool,
 }
 
 /// What an absent field gets on create.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Default {
     Nothing,
     False,
@@ -98,7 +98,7 @@ pub enum Default {
 }
 
 /// A silent change that the organisation makes to what is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalise {
     Lower,
@@ -110,7 +110,7 @@ pub enum Normalise {
 }
 
 /// Where a field's value is found in a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Source {
     Slot(usize),
     Id,
@@ -129,7 +129,7 @@ pub(crate) enum Source {
 }
 
 /// One field of an object. Build with [`Field::new`] and the setters.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Field {
     pub name: String,
     pub label: String,
@@ -359,7 +359,7 @@ fn label(name: &str) -> String {
 }
 
 /// One object: its names, its abilities, its fields.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Object {
     pub name: String,
     pub label_plural: String,
@@ -417,6 +417,16 @@ impl Object {
 
     pub(crate) fn slots(&self) -> usize {
         self.slots
+    }
+
+    /// Whether every field finds its value in a slot there is; a file may say otherwise.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.fields.iter().all(|field| match &field.source {
+            Source::Slot(slot) | Source::OneOf(slot, _) => *slot < self.slots,
+            Source::Address(slots) => slots.iter().all(|slot| *slot < self.slots),
+            Source::Joined(slots) => slots.iter().all(|slot| *slot < self.slots),
+            _ => true,
+        })
     }
 
     /// The field as the caller sees it: names fold case, hidden fields do not exist.

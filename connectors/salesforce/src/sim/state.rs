@@ -51,6 +51,15 @@ pub(crate) struct Logins {
     pub(crate) codes: HashMap<String, Code>,
     /// Username → public key in PEM, for JWT bearer.
     pub(crate) jwt_keys: HashMap<String, String>,
+    /// Grows with every change to the three maps above, which outlive the process.
+    pub(crate) edits: u64,
+}
+
+impl Logins {
+    pub(crate) fn add_jwt_key(&mut self, username: String, pem: String) {
+        self.edits += 1;
+        self.jwt_keys.insert(username, pem);
+    }
 }
 
 pub(crate) struct State {
@@ -119,6 +128,20 @@ impl State {
     pub(crate) fn next_serial(&mut self) -> u64 {
         self.serial += 1;
         self.serial
+    }
+
+    /// Goes on in a block of numbers drawn by lot, so that a locator given out before a restart is
+    /// unknown after it and not, by chance, another query's.
+    pub(crate) fn skip_serials(&mut self) -> Result<(), getrandom::Error> {
+        const BLOCK: u64 = 1 << 20;
+        loop {
+            let block = u64::from(getrandom::u32()? >> 12);
+            let taken = |number: &u64| number / BLOCK == block;
+            if !self.logins.families.keys().any(taken) {
+                self.serial = block * BLOCK;
+                return Ok(());
+            }
+        }
     }
 
     /// Brings the store to now.

@@ -101,6 +101,8 @@ pub(crate) struct Table {
     keys: Vec<usize>,
     /// Slot of an indexed field → folded value → ids.
     index: HashMap<usize, HashMap<String, Vec<Id>>>,
+    /// Grows with every change to rows or fields.
+    edits: u64,
 }
 
 impl Table {
@@ -111,9 +113,29 @@ impl Table {
             rows: vec![],
             live: 0,
             index: HashMap::new(),
+            edits: 0,
         };
         table.rebuild_index();
         table
+    }
+
+    /// A table as it was saved; `None` if a row's id was never handed out or is there twice.
+    pub(crate) fn restored(object: Object, handed_out: usize, rows: Vec<Arc<Row>>) -> Option<Self> {
+        let mut table = Self::new(object);
+        table.rows.resize(handed_out, None);
+        for row in rows {
+            let vacant = table.rows.get(table.position(row.id)?)?.is_none();
+            if !vacant {
+                return None;
+            }
+            table.put(row.id, Some(row));
+        }
+        Some(table)
+    }
+
+    /// How many ids have been given out, also to rows that are gone.
+    pub(crate) fn handed_out(&self) -> usize {
+        self.rows.len()
     }
 
     pub(crate) fn reserve(&mut self, more: usize) {
@@ -124,6 +146,7 @@ impl Table {
     pub(crate) fn next_id(&mut self) -> Id {
         let serial = FIRST_SERIAL + self.rows.len() as u64;
         self.rows.push(None);
+        self.edits += 1;
         Id::new(self.object.prefix, serial)
     }
 
@@ -160,6 +183,7 @@ impl Table {
     /// Replaces a row (or removes it for good) and returns what was there.
     pub(crate) fn put(&mut self, id: Id, row: Option<Arc<Row>>) -> Option<Arc<Row>> {
         let at = self.position(id).filter(|&at| at < self.rows.len())?;
+        self.edits += 1;
         let old = self.rows[at].take();
         if let Some(old) = old.as_ref().filter(|old| old.deleted.is_none()) {
             self.live -= 1;
@@ -194,6 +218,7 @@ impl Table {
 
     /// Builds the index anew after the table of fields changed.
     pub(crate) fn rebuild_index(&mut self) {
+        self.edits += 1;
         self.index.clear();
         let indexed = self.object.fields.iter().filter(|field| field.indexed());
         self.keys = indexed.filter_map(Field::slot).collect();
@@ -232,6 +257,8 @@ pub(crate) struct Store {
     /// The delete log says nothing about the time before this.
     pub(crate) log_starts: i64,
     pending: Vec<Pending>,
+    /// Grows with every change that the tables do not count.
+    edits: u64,
 }
 
 impl Store {
@@ -245,7 +272,13 @@ impl Store {
             delete_log: VecDeque::new(),
             log_starts: 0,
             pending: vec![],
+            edits: 0,
         }
+    }
+
+    /// The same number twice means that nothing has changed in between but by time passing.
+    pub(crate) fn edits(&self) -> u64 {
+        self.edits + self.tables.iter().map(|table| table.edits).sum::<u64>()
     }
 
     /// The object's place, its name folded.
@@ -268,11 +301,36 @@ impl Store {
 
     /// Commits the row at `visible` only; until then readers see what was there before.
     pub(crate) fn put_later(&mut self, table: usize, row: Arc<Row>, visible: i64) {
+        self.edits += 1;
         self.pending.push(Pending {
             visible,
             table,
             row,
         });
+    }
+
+    /// Replaces everything by what was saved.
+    pub(crate) fn restore(&mut self, tables: Vec<Table>, log_starts: i64) {
+        *self = Self {
+            tables,
+            delete_log: VecDeque::new(),
+            log_starts,
+            pending: vec![],
+            edits: 0,
+        };
+    }
+
+    /// Rows that wait to be committed, in the order of their writing, and when each will be.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (i64, &Arc<Row>)> {
+        let pending = self.pending.iter();
+        pending.map(|pending| (pending.visible, &pending.row))
+    }
+
+    /// Forgets deletions before `starts`; the rows stay in the recycle bin.
+    pub(crate) fn truncate_delete_log(&mut self, starts: i64) {
+        self.edits += 1;
+        self.log_starts = self.log_starts.max(starts);
+        self.delete_log.retain(|entry| entry.at >= starts);
     }
 
     /// The version of a row that an open transaction has written, the latest if there are several.

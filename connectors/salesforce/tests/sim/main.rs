@@ -6,6 +6,7 @@ mod clients;
 mod collections;
 mod faults;
 mod harness;
+mod keeping;
 mod login;
 mod query;
 mod replication;
