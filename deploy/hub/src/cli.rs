@@ -17,6 +17,7 @@ pub struct Cli {
     #[arg(
         long,
         env = "SYNCLINE_LOG_FORMAT",
+        hide_env_values = true,
         global = true,
         default_value = "text"
     )]
@@ -33,6 +34,7 @@ pub struct Common {
     #[arg(
         long,
         env = "SYNCLINE_LISTEN",
+        hide_env_values = true,
         global = true,
         value_name = "ADDR",
         default_value = "127.0.0.1:8080"
@@ -41,16 +43,22 @@ pub struct Common {
 
     /// Folder of the private Postgres and the vault's key. Default: /var/lib/syncline for root,
     /// otherwise ~/.local/share/syncline; `demo` takes its own folder in it.
-    #[arg(long, env = "SYNCLINE_DATA", global = true, value_name = "DIR")]
+    #[arg(
+        long,
+        env = "SYNCLINE_DATA",
+        hide_env_values = true,
+        global = true,
+        value_name = "DIR"
+    )]
     pub data: Option<PathBuf>,
 
     /// Postgres to use (15 or newer) in place of a private one.
     #[arg(
         long,
         env = "DATABASE_URL",
+        hide_env_values = true,
         global = true,
-        value_name = "URL",
-        hide_env_values = true
+        value_name = "URL"
     )]
     pub database_url: Option<SecretString>,
 
@@ -58,6 +66,7 @@ pub struct Common {
     #[arg(
         long,
         env = "SYNCLINE_ADMIN_EMAIL",
+        hide_env_values = true,
         global = true,
         value_name = "EMAIL",
         default_value = "admin@syncline.local"
@@ -69,25 +78,32 @@ pub struct Common {
     #[arg(
         long,
         env = "SYNCLINE_ADMIN_PASSWORD",
+        hide_env_values = true,
         global = true,
-        value_name = "PASSWORD",
-        hide_env_values = true
+        value_name = "PASSWORD"
     )]
     pub admin_password: Option<SecretString>,
 
     /// File with the 32-byte key that seals credentials; made when it is not there. Default:
     /// vault.key in the data folder.
-    #[arg(long, env = "SYNCLINE_KEY_FILE", global = true, value_name = "FILE")]
+    #[arg(
+        long,
+        env = "SYNCLINE_KEY_FILE",
+        hide_env_values = true,
+        global = true,
+        value_name = "FILE"
+    )]
     pub key_file: Option<PathBuf>,
 
     /// Browsers reach the hub over https: cookies are marked secure.
-    #[arg(long, env = "SYNCLINE_HTTPS", global = true)]
+    #[arg(long, env = "SYNCLINE_HTTPS", hide_env_values = true, global = true)]
     pub https: bool,
 
     /// Runs worked on at once.
     #[arg(
         long,
         env = "SYNCLINE_WORKERS",
+        hide_env_values = true,
         global = true,
         value_name = "N",
         default_value_t = 50
@@ -133,8 +149,8 @@ pub struct Simulate {
     #[arg(
         long,
         env = "SYNCLINE_SIM_SECRET",
-        value_name = "SECRET",
-        hide_env_values = true
+        hide_env_values = true,
+        value_name = "SECRET"
     )]
     pub client_secret: Option<String>,
 }

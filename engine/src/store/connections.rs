@@ -80,6 +80,7 @@ pub async fn insert(tx: &mut Tx, new: &NewConnection<'_>) -> Result<(), StoreErr
     .execute(tx.conn())
     .await
     .map_err(|error| taken(error.into(), new.name))?;
+    tx.changed("connection", new.id);
     Ok(())
 }
 
@@ -215,6 +216,7 @@ pub async fn update(
     .await
     .map_err(|error| taken(error.into(), changed.name))?;
     if updated.rows_affected() == 1 {
+        tx.changed("connection", changed.id);
         return Ok(());
     }
     get(tx, changed.id).await?;
@@ -253,6 +255,7 @@ pub async fn delete(tx: &mut Tx, id: ConnectionId, version: i64) -> Result<(), S
     sqlx::query!("delete from schedules where connection_id = $1", id.0)
         .execute(tx.conn())
         .await?;
+    tx.changed("connection", id);
     Ok(())
 }
 
@@ -337,12 +340,16 @@ pub async fn record_outcome(
             i64::try_from(usage.limit).ok(),
         )
     });
-    sqlx::query!(
-        "update connections
+    let was = sqlx::query_scalar!(
+        r#"
+        update connections
          set state = $2, error = $3, checked_at = $4,
              usage_used = coalesce($5, usage_used), usage_limit = coalesce($6, usage_limit),
              usage_at = case when $5::bigint is null then usage_at else $4 end
-         where id = $1",
+         where id = $1
+         returning (select state from connections was where was.id = $1)
+             as "was: ConnectionState"
+        "#,
         id.0,
         state as ConnectionState,
         error,
@@ -350,7 +357,12 @@ pub async fn record_outcome(
         used,
         limit,
     )
-    .execute(tx.conn())
-    .await?;
+    .fetch_optional(tx.conn())
+    .await?
+    .flatten();
+    // Every page that is read notes that it went well: only news are told.
+    if was.is_some_and(|was| was != state) {
+        tx.changed("connection", id);
+    }
     Ok(())
 }

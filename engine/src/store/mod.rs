@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::clock::Clock;
 use crate::feed::{Changed, Feed};
@@ -145,6 +145,13 @@ impl Store {
         clock: Clock,
     ) -> Result<Self, StoreError> {
         let connect: PgConnectOptions = url.parse()?;
+        // The pool tries until its time is over and then knows only that; one try says why not.
+        let probe = PgConnection::connect_with(&connect);
+        tokio::time::timeout(options.acquire_timeout, probe)
+            .await
+            .map_err(|_elapsed| sqlx::Error::PoolTimedOut)??
+            .close()
+            .await?;
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)

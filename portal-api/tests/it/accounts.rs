@@ -195,6 +195,12 @@ async fn provenance_tells_each_side_and_an_edit_reaches_the_system() {
         (&json!("user"), &json!("admin"))
     );
     world.work_until_idle().await;
+    let pushes = world
+        .admin
+        .get("/runs?workflow=push_writes")
+        .await
+        .expect(200);
+    assert_eq!(pushes["items"][0]["state"], "succeeded", "{pushes}");
     let stored = connected.salesforce.sim.get("Account", &key).unwrap();
     assert_eq!(stored["Phone"], "+49 30 1234567");
     let settled = field(

@@ -1,5 +1,10 @@
 //! The interface as callers see it, on a real Postgres: a database for each test.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where what it builds on is not there"
+)]
+
 mod accounts;
 mod bodies;
 mod conflicts;

@@ -31,7 +31,7 @@ pub async fn list(
     }
     if let Some(partial) = filter.partial {
         query
-            .push(" and coalesce((counts ->> 'failed')::bigint, 0) > 0 = ")
+            .push(" and (coalesce((counts ->> 'failed')::bigint, 0) > 0) = ")
             .push_bind(partial);
     }
     let texts = [
