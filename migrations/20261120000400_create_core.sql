@@ -172,6 +172,9 @@ create table writes (
     look_first    boolean not null default false,
     attempt       integer not null default 0,
     due_at        timestamptz not null,
+    -- When the newest of its fields was asked for: what the system holds must be looked at later
+    -- than that before it is sent.
+    asked_at      timestamptz not null,
     run_id        uuid,
     -- Core values as sent: {field: value}
     sent          jsonb,

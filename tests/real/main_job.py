@@ -92,11 +92,13 @@ class There:
         )
         told = {}
         for line in self.process.stdout:
-            name, _, value = line.strip().partition(": ")
+            name, _, value = line.strip().partition("=")
             told[name] = value
-            if "client secret" in told:
+            if "client_secret" in told:
                 break
-        self.client_id, self.client_secret = told["client id"], told["client secret"]
+        if "client_secret" not in told:
+            raise SystemExit(f"the simulator told {sorted(told)} and ended")
+        self.client_id, self.client_secret = told["client_id"], told["client_secret"]
         session = requests.Session()
         session.mount("https://", Redirected(self.base))
         until("the simulator", lambda: answers(f"{self.base}/services/data"))
@@ -173,6 +175,8 @@ class Here:
         return until("the end of a run", ask)
 
     def pull(self, connection, full=False):
+        # A read ends before the second it begins in: what is changed in it comes with the next one.
+        time.sleep(1.1)
         path = f"/connections/{connection}/streams/Account/pull"
         return self.ended(self.send("POST", path, {"full": full})["run_id"])
 

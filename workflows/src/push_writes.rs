@@ -7,6 +7,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
 use connector_sdk::{
     Change, ConnectorError, ErrorKind, Opened, Receipt, Record, StreamName, Write, WriteOp,
 };
@@ -54,12 +55,13 @@ impl Workflow for PushWrites {
                 input: input.clone(),
                 number,
             };
-            cx.tx(ReadFirst {
-                place: place(),
-                found: Mutex::default(),
-            })
-            .await?;
-            let batch = cx.tx(ClaimWrites(place())).await?;
+            let looked_at = cx.tx(ReadFirst::new(place())).await?;
+            let batch = cx
+                .tx(ClaimWrites {
+                    place: place(),
+                    looked_at,
+                })
+                .await?;
             if batch.outgoing.is_empty() {
                 if batch.settled == 0 {
                     break;
@@ -126,12 +128,28 @@ struct BatchPlace {
 struct ReadFirst {
     place: BatchPlace,
     /// Read by `prepare`, applied by `run`.
-    found: Mutex<Vec<Record>>,
+    found: Mutex<Option<Found>>,
+}
+
+/// What was found, and when the reading began.
+struct Found {
+    looked_at: DateTime<Utc>,
+    records: Vec<Record>,
+}
+
+impl ReadFirst {
+    fn new(place: BatchPlace) -> Self {
+        Self {
+            place,
+            found: Mutex::default(),
+        }
+    }
 }
 
 impl TxStep for ReadFirst {
     const NAME: &'static str = "read_first";
-    type Output = page::Counts;
+    /// When the reading began.
+    type Output = DateTime<Utc>;
 
     fn key(&self) -> String {
         self.place.number.to_string()
@@ -141,62 +159,73 @@ impl TxStep for ReadFirst {
         let hub = Hub::of(cx)?;
         let PushInput { connection, stream } = &self.place.input;
         let mut tx = cx.begin().await?;
+        let looked_at = tx.now();
         let keys = writes::due_keys(&mut tx, *connection, stream, BATCH).await?;
         let plan = plans::of_stream(&mut tx, *connection, stream).await?;
         tx.commit().await?;
-        let Some(plan) = plan.filter(|_| !keys.is_empty()) else {
-            return Ok(());
-        };
-        let opened = hub.open(cx.tenant(), *connection).await?;
-        let stream = StreamName(stream.clone());
-        let found = opened
-            .fetch(&stream, &keys, &plan.mapping.remote_fields())
-            .await;
-        let found = hub.noted(cx, *connection, opened.usage(), found).await?;
+        let mut records = Vec::new();
+        if let Some(plan) = plan.filter(|_| !keys.is_empty()) {
+            let opened = hub.open(cx.tenant(), *connection).await?;
+            let stream = StreamName(stream.clone());
+            let found = opened
+                .fetch(&stream, &keys, &plan.mapping.remote_fields())
+                .await;
+            let found = hub.noted(cx, *connection, opened.usage(), found).await?;
+            records.extend(found.into_iter().flatten());
+        }
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) =
-            found.into_iter().flatten().collect();
+            Some(Found { looked_at, records });
         Ok(())
     }
 
-    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<page::Counts, StepError> {
-        let found = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
-        if found.is_empty() {
-            return Ok(page::Counts::default());
+    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<DateTime<Utc>, StepError> {
+        let found = self
+            .found
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let found = found.ok_or_else(|| StepError::bug("nothing was read before it is applied"))?;
+        if found.records.is_empty() {
+            return Ok(found.looked_at);
         }
         let hub = Hub::of(cx)?;
         let page = page::Page {
             connection: self.place.input.connection,
             stream: self.place.input.stream.clone(),
             run: cx.run_id(),
-            changes: found.into_iter().map(Change::Upsert).collect(),
+            changes: found.records.into_iter().map(Change::Upsert).collect(),
             cursor: None,
         };
         let mut applied = page::apply(tx, &hub.tables, page)
             .await
             .map_err(sync_error)?;
-        // What this stream is owed is claimed next.
+        // What this stream is owed is claimed next, or starts a push of its own.
         applied
             .owed
             .remove(&(self.place.input.connection, self.place.input.stream.clone()));
         outbox::start_pushes(tx, &applied.owed, "push").await?;
-        Ok(applied.counts)
+        Ok(found.looked_at)
     }
 }
 
-struct ClaimWrites(BatchPlace);
+struct ClaimWrites {
+    place: BatchPlace,
+    looked_at: DateTime<Utc>,
+}
 
 impl TxStep for ClaimWrites {
     const NAME: &'static str = "claim_writes";
     type Output = Batch;
 
     fn key(&self) -> String {
-        self.0.number.to_string()
+        self.place.number.to_string()
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<Batch, StepError> {
         let hub = Hub::of(cx)?;
-        let PushInput { connection, stream } = &self.0.input;
-        let batch = outbox::claim(tx, &hub.tables, *connection, stream, cx.run_id(), BATCH)
+        let PushInput { connection, stream } = &self.place.input;
+        let (run, looked_at) = (cx.run_id(), self.looked_at);
+        let batch = outbox::claim(tx, &hub.tables, *connection, stream, run, looked_at, BATCH)
             .await
             .map_err(sync_error)?;
         if batch.outgoing.is_empty() && batch.settled == 0 {

@@ -91,10 +91,10 @@ pub async fn enqueue(tx: &mut Tx, intents: &[Intent], cause: Cause) -> Result<()
     sqlx::query!(
         "
         insert into writes
-            (id, connection_id, stream, entity, entity_id, op, fields, state, due_at,
+            (id, connection_id, stream, entity, entity_id, op, fields, state, due_at, asked_at,
              cause_run_id, cause_user_id, created_at)
         select id, connection_id, stream, entity, entity_id, op,
-               string_to_array(fields, chr(10)), 'pending', $1, $2, $3, $1
+               string_to_array(fields, chr(10)), 'pending', $1, $1, $2, $3, $1
         from unnest($4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::uuid[], $9::text[],
                     $10::text[])
             as intent (id, connection_id, stream, entity, entity_id, op, fields)
@@ -104,6 +104,7 @@ pub async fn enqueue(tx: &mut Tx, intents: &[Intent], cause: Cause) -> Result<()
             fields = array(
                 select distinct unnest(writes.fields || excluded.fields) order by 1
             ),
+            asked_at = excluded.asked_at,
             cause_run_id = excluded.cause_run_id,
             cause_user_id = excluded.cause_user_id
         ",
@@ -161,7 +162,7 @@ pub async fn due_keys(
     .await?)
 }
 
-/// Claims the oldest due writes of one stream for `run`.
+/// Claims the oldest due writes of one stream for `run`, of those asked for until `looked_at`.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -170,6 +171,7 @@ pub async fn claim(
     connection: ConnectionId,
     stream: &str,
     run: RunId,
+    looked_at: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Claimed>, StoreError> {
     let now = tx.now();
@@ -181,7 +183,11 @@ pub async fn claim(
           and id = any(array(
               select id
               from writes
-              where connection_id = $1 and stream = $2 and state = 'pending' and due_at <= $3
+              where connection_id = $1
+                and stream = $2
+                and state = 'pending'
+                and due_at <= $3
+                and asked_at <= $6
               order by due_at, id
               limit $5
               for update skip locked
@@ -193,6 +199,7 @@ pub async fn claim(
         now,
         run.0,
         limit,
+        looked_at,
     )
     .fetch_all(tx.conn())
     .await?;

@@ -52,7 +52,9 @@ pub struct Batch {
     pub settled: u64,
 }
 
-/// Claims due writes of a stream, oldest first, with the values the core holds now.
+/// Claims due writes of a stream, oldest first, with the values the core holds now. Only those
+/// that were asked for until `looked_at`, when the caller began to read what the system holds: a
+/// later one could be about a record that was not looked at.
 ///
 /// # Errors
 /// [`SyncError`].
@@ -62,10 +64,11 @@ pub async fn claim(
     connection: ConnectionId,
     stream: &str,
     run: RunId,
+    looked_at: DateTime<Utc>,
     limit: i64,
 ) -> Result<Batch, SyncError> {
     writes::adopt(tx, connection, stream, run).await?;
-    let claimed = writes::claim(tx, connection, stream, run, limit).await?;
+    let claimed = writes::claim(tx, connection, stream, run, looked_at, limit).await?;
     if claimed.is_empty() {
         return Ok(Batch::default());
     }

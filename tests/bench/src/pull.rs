@@ -241,9 +241,9 @@ impl There {
         let told = process.stdout.take().context("no output")?;
         for line in BufReader::new(told).lines() {
             let line = line?;
-            match line.trim().split_once(": ") {
-                Some(("client id", value)) => client_id = Some(value.to_owned()),
-                Some(("client secret", value)) => client_secret = Some(value.to_owned()),
+            match line.trim().split_once('=') {
+                Some(("client_id", value)) => client_id = Some(value.to_owned()),
+                Some(("client_secret", value)) => client_secret = Some(value.to_owned()),
                 _ => {}
             }
             if client_id.is_some() && client_secret.is_some() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use chrono::{DateTime, Utc};
 use connector_sdk::{
     Change, Cursor, FieldType, Fields, Receipt, Record, Removal, Stream, StreamField, StreamName,
     Tombstone, Value,
@@ -207,9 +208,20 @@ impl World {
     }
 
     pub(crate) async fn claim_for(&self, connection: ConnectionId) -> Result<Batch> {
+        let now = self.begin().await?.now();
+        self.claim_of(connection, now).await
+    }
+
+    /// Claims what was asked for until then.
+    pub(crate) async fn claim_looked_at(&self, at: DateTime<Utc>) -> Result<Batch> {
+        self.claim_of(self.connection, at).await
+    }
+
+    async fn claim_of(&self, connection: ConnectionId, looked_at: DateTime<Utc>) -> Result<Batch> {
         let mut tx = self.begin().await?;
-        let run = RunId::fresh();
-        let batch = outbox::claim(&mut tx, &self.tables, connection, "Account", run, 200).await?;
+        let (tables, run) = (&self.tables, RunId::fresh());
+        let batch =
+            outbox::claim(&mut tx, tables, connection, "Account", run, looked_at, 200).await?;
         tx.commit().await?;
         Ok(batch)
     }

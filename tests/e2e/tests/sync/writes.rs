@@ -192,3 +192,21 @@ async fn a_hundred_records_are_claimed_and_settled_in_one_go() -> Result<()> {
     assert!(world.claim().await?.outgoing.is_empty());
     Ok(())
 }
+
+#[tokio::test]
+async fn an_edit_made_after_the_record_was_looked_at_waits_for_the_next_look() -> Result<()> {
+    let world = World::new().await?;
+    world
+        .pull(vec![record(
+            "1",
+            &[("Name", "One".into()), ("Phone", "5550000".into())],
+        )])
+        .await?;
+    let looked_at = world.begin().await?.now();
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let account = world.account("1").await?;
+    world.edit(&account, &[("phone", "5551111".into())]).await?;
+    assert!(world.claim_looked_at(looked_at).await?.outgoing.is_empty());
+    assert_eq!(world.claim().await?.outgoing.len(), 1);
+    Ok(())
+}
