@@ -2,7 +2,7 @@
 
 use engine::catalogue::{FieldDef, FieldKind};
 use engine::entity::{CoreTable, Entity};
-use engine::ids::EntityId;
+use engine::ids::{AccountId, EntityId};
 use engine::provenance::Provenance;
 use engine::sdk::Value;
 use engine::{StoreError, Tx};
@@ -16,6 +16,7 @@ pub struct Accounts;
 
 impl CoreTable for Accounts {
     const KIND: &'static str = "account";
+    const PREFIX: &'static str = AccountId::PREFIX;
     const FIELDS: &'static [FieldDef] = &[
         FieldDef::new("name", "Name", FieldKind::Text)
             .required()

@@ -2,7 +2,7 @@
 
 use engine::catalogue::{FieldDef, FieldKind, Personal};
 use engine::entity::{CoreTable, Entity};
-use engine::ids::EntityId;
+use engine::ids::{ContactId, EntityId};
 use engine::provenance::Provenance;
 use engine::{StoreError, Tx};
 use sqlx::types::{Json, Uuid};
@@ -14,6 +14,7 @@ pub struct Contacts;
 
 impl CoreTable for Contacts {
     const KIND: &'static str = "contact";
+    const PREFIX: &'static str = ContactId::PREFIX;
     const FIELDS: &'static [FieldDef] = &[
         FieldDef::new("account", "Account", FieldKind::Reference).references("account"),
         FieldDef::new("first_name", "First name", FieldKind::Text)
