@@ -29,6 +29,14 @@ pub(super) struct Incoming {
     unresolved: Option<Unresolved>,
 }
 
+impl Incoming {
+    /// The entity of a record that was removed and is back.
+    fn returning(&self) -> Option<EntityId> {
+        let linked = self.linked.as_ref().filter(|linked| linked.removed)?;
+        Some(linked.entity_id)
+    }
+}
+
 /// One page being worked on.
 pub(super) struct Pass<'a> {
     around: &'a Neighbourhood,
@@ -157,12 +165,15 @@ impl<'a> Pass<'a> {
         gone: &[(&Tombstone, &Linked)],
     ) -> Result<(), SyncError> {
         let (connection, stream) = (self.stream.plan.connection, &self.stream.plan.stream);
-        let named: BTreeSet<EntityId> = incoming.iter().filter_map(|record| record.named).collect();
-        let named: Vec<EntityId> = named.into_iter().collect();
-        let taken: BTreeSet<EntityId> = if named.is_empty() {
+        let wanted: BTreeSet<EntityId> = incoming
+            .iter()
+            .filter_map(|record| record.named.or_else(|| record.returning()))
+            .collect();
+        let wanted: Vec<EntityId> = wanted.into_iter().collect();
+        let taken: BTreeSet<EntityId> = if wanted.is_empty() {
             BTreeSet::new()
         } else {
-            records::by_entities(tx, connection, stream, &named)
+            records::by_entities(tx, connection, stream, &wanted)
                 .await?
                 .into_keys()
                 .collect()
@@ -171,6 +182,9 @@ impl<'a> Pass<'a> {
         let mut claimed = taken;
         for record in incoming.iter_mut() {
             record.named = record.named.filter(|id| claimed.insert(*id));
+            if record.returning().is_some_and(|id| !claimed.insert(id)) {
+                record.linked = None;
+            }
         }
         let ids: BTreeSet<EntityId> = incoming
             .iter()
