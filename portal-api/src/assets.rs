@@ -24,20 +24,39 @@ pub(crate) fn router() -> axum::Router<Portal> {
         .html_cache_control(CacheControl::NoCache)
         .cache_control(CacheControl::Long)
         .into_router()
-        .layer(axum::middleware::from_fn(revalidate))
+        .layer(axum::middleware::from_fn(finish))
 }
 
-/// Only what lies in `/assets` has its content's hash in its name; the service worker above all
-/// must never be kept.
-async fn revalidate(request: Request, next: Next) -> Response {
-    let is_hashed = request.uri().path().starts_with("/assets/");
+/// Where the names of files hold the hash of their content.
+const HASHED: &str = "/assets/";
+
+/// Says what may be kept, and does not pass the page off as a file.
+///
+/// Only hashed files are kept; the service worker above all must never be. A hashed file that is
+/// not there belongs to another release: a page that is still open asks for it, and must not take
+/// the page for a script.
+async fn finish(request: Request, next: Next) -> Response {
+    let is_hashed = request.uri().path().starts_with(HASHED);
     let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let kind = headers.get(header::CONTENT_TYPE).cloned();
+    if is_hashed && kind.as_ref().is_some_and(|kind| kind == "text/html") {
+        return (StatusCode::NOT_FOUND, [(header::CACHE_CONTROL, "no-store")]).into_response();
+    }
     if !is_hashed {
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+    if let Some(kind) = kind.and_then(with_charset) {
+        headers.insert(header::CONTENT_TYPE, kind);
     }
     response
+}
+
+/// All our text is UTF-8, which browsers do not guess for plain text.
+fn with_charset(kind: HeaderValue) -> Option<HeaderValue> {
+    let kind = kind.to_str().ok()?;
+    let is_bare_text = kind.starts_with("text/") && !kind.contains(';');
+    is_bare_text.then(|| HeaderValue::from_str(&format!("{kind}; charset=utf-8")).ok())?
 }
 
 async fn not_built() -> Response {

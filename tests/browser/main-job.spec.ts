@@ -1,4 +1,5 @@
-import { expect, first, signIn, test, violations, visit } from './support.ts';
+import { makeConflict, quietAccounts } from './hub.ts';
+import { expect, signIn, test, violations, visit } from './support.ts';
 
 /** A write waits for its run and the system's answer. */
 const PATIENCE = 60_000;
@@ -40,12 +41,8 @@ test('from the sign-in to an edit that has arrived in the other system', async (
   expect(await violations(page)).toEqual([]);
 
   // One that nobody has to decide about, so that the edit goes straight out.
-  const response = await page.request.get('/api/v1/accounts?limit=200');
-  const { items } = await response.json();
-  const account = items.find(
-    (one: { conflicts: number; pending_writes: number }) => one.conflicts + one.pending_writes === 0,
-  );
-  expect(account, 'an account without conflicts').toBeTruthy();
+  const [account] = await quietAccounts(page.request);
+  if (!account) throw new Error('every account has a conflict or a write under way');
 
   await page.getByRole('link', { name: 'Accounts', exact: true }).click();
   await page.getByRole('searchbox', { name: 'Find an account' }).fill(account.name);
@@ -80,15 +77,14 @@ test('from the sign-in to an edit that has arrived in the other system', async (
 });
 
 test('a conflict is decided with a key and a note', async ({ page }) => {
-  const conflict = await first(page, '/conflicts?state=open');
-  test.skip(!conflict, 'no conflict is open');
-  await visit(page, `/conflicts?id=${conflict?.id}`);
+  const conflict = await makeConflict(page.request);
+  await visit(page, `/conflicts?id=${conflict.id}`);
   await page.keyboard.press('1');
   await expect(page.getByRole('radio', { checked: true })).toHaveCount(1);
   await page.getByRole('textbox', { name: 'Note' }).fill('Checked with the customer.');
   await page.getByRole('button', { name: 'Keep the core’s value' }).click();
-  await expect(page.getByText(`Resolved: ${conflict?.entity_name}`)).toBeVisible();
-  const resolved = await page.request.get(`/api/v1/conflicts/${conflict?.id}`);
+  await expect(page.getByText(`Resolved: ${conflict.entity_name}`)).toBeVisible();
+  const resolved = await page.request.get(`/api/v1/conflicts/${conflict.id}`);
   expect((await resolved.json()).state).toBe('resolved');
 });
 

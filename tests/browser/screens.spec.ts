@@ -1,8 +1,9 @@
 import type { Page } from '@playwright/test';
-import { expect, first, OVERLAY, test, violations, visit } from './support.ts';
+import { first } from './hub.ts';
+import { expect, OVERLAY, test, violations, visit } from './support.ts';
 
-/** Every screen with its address; one that needs an id is left out where there is nothing to show. */
-const SCREENS: Record<string, (page: Page) => Promise<string | undefined>> = {
+/** Every screen with its address. */
+const SCREENS: Record<string, (page: Page) => Promise<string>> = {
   overview: async () => '/',
   connections: async () => '/connections',
   'new connection': async () => '/connections/new',
@@ -16,7 +17,7 @@ const SCREENS: Record<string, (page: Page) => Promise<string | undefined>> = {
   schedule: (page) => one(page, '/schedules'),
   runs: async () => '/runs',
   'no runs': async () => '/runs?key=nothing',
-  run: (page) => one(page, '/runs'),
+  run: (page) => one(page, '/runs?state=succeeded'),
   accounts: async () => '/accounts',
   'no accounts': async () => '/accounts?q=zzzzzzzz',
   account: (page) => one(page, '/accounts'),
@@ -29,9 +30,10 @@ const SCREENS: Record<string, (page: Page) => Promise<string | undefined>> = {
   notices: async () => '/licenses',
 };
 
-async function one(page: Page, list: string, search = ''): Promise<string | undefined> {
-  const item = await first(page, list);
-  return item && `${list}/${item.id}${search}`;
+async function one(page: Page, list: string, search = ''): Promise<string> {
+  const [path = list] = list.split('?');
+  const { id } = await first(page.request, list);
+  return `${path}/${id}${search}`;
 }
 
 for (const theme of ['light', 'dark'] as const) {
@@ -40,9 +42,7 @@ for (const theme of ['light', 'dark'] as const) {
 
     for (const [name, address] of Object.entries(SCREENS)) {
       test(`axe finds nothing on: ${name}`, async ({ page }, info) => {
-        const path = await address(page);
-        test.skip(!path, 'there is nothing of this kind');
-        await visit(page, path ?? '');
+        await visit(page, await address(page));
         expect(await violations(page)).toEqual([]);
         const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         expect(sideways, 'pixels to scroll sideways').toBeLessThanOrEqual(0);
@@ -83,9 +83,7 @@ for (const theme of ['light', 'dark'] as const) {
     });
 
     test('axe finds nothing on: sheets and dialogs', async ({ page }) => {
-      const path = await one(page, '/connections');
-      test.skip(!path, 'there is no connection');
-      await visit(page, path ?? '');
+      await visit(page, await one(page, '/connections'));
       await page.getByRole('button', { name: 'Edit', exact: true }).click();
       await expect(page.getByRole('dialog', { name: 'Edit' })).toBeVisible();
       expect(await violations(page, OVERLAY)).toEqual([]);
@@ -97,9 +95,21 @@ for (const theme of ['light', 'dark'] as const) {
   });
 }
 
-test('the page comes with the content policy', async ({ page }) => {
-  const response = await page.goto('/');
-  const policy = response?.headers()['content-security-policy'] ?? '';
+test('the page is asked for again each time, with its content policy; its files are kept', async ({
+  page,
+  request,
+}) => {
+  const script = page.waitForResponse((response) => /\/assets\/index-.*\.js$/.test(response.url()));
+  const response = await page.goto('/accounts');
+  const headers = response?.headers() ?? {};
+  expect(headers['content-type']).toBe('text/html; charset=utf-8');
+  expect(headers['cache-control']).toBe('no-cache');
+  const policy = headers['content-security-policy'] ?? '';
   expect(policy).toContain("default-src 'self'");
   expect(policy).not.toContain('unsafe');
+
+  expect((await script).headers()['cache-control']).toBe('max-age=31536000, immutable');
+  const gone = await request.get('/assets/of-another-release.js');
+  expect(gone.status()).toBe(404);
+  expect(gone.headers()['cache-control']).toBe('no-store');
 });

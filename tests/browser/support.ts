@@ -61,17 +61,6 @@ export async function violations(page: Page, without: readonly string[] = []): P
  */
 export const OVERLAY = ['region', 'landmark-one-main', 'page-has-heading-one', 'scrollable-region-focusable'];
 
-/** The first of a list, for addresses that need an id. */
-export async function first(
-  page: Page,
-  path: string,
-): Promise<{ id: string; [key: string]: unknown } | undefined> {
-  const response = await page.request.get(`/api/v1${path}`);
-  expect(response.ok(), path).toBe(true);
-  const { items } = await response.json();
-  return items[0];
-}
-
 /** Opens an address and waits until its data stands there. */
 export async function visit(page: Page, path: string) {
   await page.goto(path);

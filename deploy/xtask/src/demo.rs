@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -14,6 +14,7 @@ use crate::{console, generate, http, pg, run};
 
 /// A first start makes a cluster, migrates and pulls the demo's data; a busy machine takes its time.
 const LONGEST_START: Duration = Duration::from_secs(180);
+const LONGEST_READY: Duration = Duration::from_secs(30);
 const LONGEST_STOP: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args)]
@@ -55,24 +56,13 @@ pub(crate) fn run(demo: &Demo) -> Result<()> {
     Err(error).with_context(|| format!("cannot run {}", hub.display()))
 }
 
-/// Starts in a folder of its own, so that nobody's data is touched and every run is a first one.
+/// Starts as at the very first time, looks, and stops.
 fn once(hub: &Path, arguments: &[String], with_console: bool, built: Duration) -> Result<()> {
-    let data = std::env::temp_dir().join(format!("syncline-once-{}", std::process::id()));
     let started = Instant::now();
-    let mut child = run::command(hub)
-        .args(["demo", "--listen", "127.0.0.1:0", "--data"])
-        .arg(&data)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot run {}", hub.display()))?;
-    let checked = look_at(&mut child, with_console);
+    let running = Running::start(run::command(hub), arguments)?;
+    let checked = look_at(&running.address, with_console);
     let ready = started.elapsed();
-    let stopped = stop(&mut child);
-    if data.exists() {
-        fs::remove_dir_all(&data).with_context(|| format!("cannot remove {}", data.display()))?;
-    }
+    let stopped = running.stop();
     checked?;
     let stopping = stopped?;
     let seconds = Duration::as_secs_f64;
@@ -88,16 +78,86 @@ fn once(hub: &Path, arguments: &[String], with_console: bool, built: Duration) -
     Ok(())
 }
 
-fn look_at(child: &mut Child, with_console: bool) -> Result<()> {
-    let address = printed_address(child)?;
-    http::get(&address, "/health")?;
+fn look_at(address: &str, with_console: bool) -> Result<()> {
+    http::get(address, "/health")?;
     if with_console {
-        let page = http::get(&address, "/")?;
+        let page = http::get(address, "/")?;
         if !page.to_ascii_lowercase().contains("<!doctype html>") {
             bail!("{address}/ is not the console's page");
         }
     }
     Ok(())
+}
+
+/// A hub with its demo data on a free port, in a folder of its own: nobody's data is touched, and
+/// every start is a first one. It does not outlive this value.
+pub(crate) struct Running {
+    child: Child,
+    data: PathBuf,
+    /// `http://host:port`, as it was printed.
+    pub(crate) address: String,
+}
+
+impl Running {
+    /// Starts the hub, whose command may carry its environment, and waits for its address.
+    pub(crate) fn start(mut hub: Command, arguments: &[String]) -> Result<Self> {
+        let data = std::env::temp_dir().join(format!("syncline-once-{}", std::process::id()));
+        let child = hub
+            .args(["demo", "--listen", "127.0.0.1:0", "--data"])
+            .arg(&data)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot run {}", hub.get_program().display()))?;
+        let mut running = Self {
+            child,
+            data,
+            address: String::new(),
+        };
+        running.address = printed_address(&mut running.child)?;
+        Ok(running)
+    }
+
+    /// Waits until it says that it is ready to work.
+    pub(crate) fn wait_until_ready(&self) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            match http::get(&self.address, "/ready") {
+                Ok(_) => return Ok(()),
+                Err(error) if started.elapsed() > LONGEST_READY => {
+                    return Err(error.context("the hub did not become ready"));
+                }
+                Err(_) => thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+
+    /// Ends it as Ctrl-C does, and removes its data; returns how long the end took.
+    pub(crate) fn stop(mut self) -> Result<Duration> {
+        let stopped = stop(&mut self.child)?;
+        if self.data.exists() {
+            fs::remove_dir_all(&self.data)
+                .with_context(|| format!("cannot remove {}", self.data.display()))?;
+        }
+        Ok(stopped)
+    }
+}
+
+impl Drop for Running {
+    /// Only after a failure, which is told already, is there still something to do.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None))
+            && let Err(error) = stop(&mut self.child)
+        {
+            eprintln!("  {error:#}");
+        }
+        if self.data.exists()
+            && let Err(error) = fs::remove_dir_all(&self.data)
+        {
+            eprintln!("  cannot remove {}: {error}", self.data.display());
+        }
+    }
 }
 
 /// The first address that the hub prints, while its output goes on to the terminal.

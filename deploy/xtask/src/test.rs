@@ -8,7 +8,12 @@ use localpg::{Cluster, TEST_CLUSTER_VARIABLE};
 
 use crate::clients::Clients;
 use crate::node::Node;
-use crate::{console, generate, pg, run, tree};
+use crate::{console, demo, generate, pg, run, tree};
+
+const BROWSER_TESTS: &str = "tests/browser";
+/// Who signs in to a hub that is gone after the tests.
+const EMAIL: &str = "admin@syncline.test";
+const PASSWORD: &str = "only for these tests";
 
 #[derive(clap::Args)]
 pub(crate) struct Test {
@@ -96,13 +101,14 @@ fn console_tests(left_out: &mut LeftOut) -> Result<()> {
     Ok(())
 }
 
-/// The console in a real browser against a real hub.
+/// The console in a real browser, as a real hub with the demo's data serves it.
 pub(crate) fn browser(cluster: &Cluster, left_out: &mut LeftOut) -> Result<()> {
-    if !tree::root().join("tests/browser").is_dir() {
-        left_out.push("browser tests: tests/browser is not there".to_owned());
+    let folder = Path::new(BROWSER_TESTS);
+    if !tree::root().join(folder).is_dir() {
+        left_out.push(format!("browser tests: {BROWSER_TESTS} is not there"));
         return Ok(());
     }
-    let Some(chromium) = run::first_of(&["chromium", "chromium-browser", "google-chrome"]) else {
+    let Some(chromium) = chromium() else {
         left_out.push(
             "browser tests: Chromium is not installed (Debian: apt-get install chromium)"
                 .to_owned(),
@@ -120,12 +126,40 @@ pub(crate) fn browser(cluster: &Cluster, left_out: &mut LeftOut) -> Result<()> {
         left_out.push(format!("browser tests: no console: {why}"));
         return Ok(());
     }
+    node.install(folder)?;
+    run::step(
+        "browser tests: types",
+        &mut node.npm(folder, &["run", "--silent", "check"])?,
+    )?;
     // Again, because the hub holds the console that was there when it was compiled.
-    let hub = generate::hub()?;
-    let mut tests = node.npm(Path::new(console::FOLDER), &["run", "e2e"])?;
+    let demo = demo_on(cluster, &generate::hub()?)?;
+    let mut tests = node.npm(folder, &["test"])?;
     tests
         .env("CHROMIUM", chromium)
-        .env("SYNCLINE_BIN", hub)
-        .env(TEST_CLUSTER_VARIABLE, cluster.dir());
-    run::step("browser tests", &mut tests)
+        .env("SYNCLINE_URL", &demo.address)
+        .env("SYNCLINE_EMAIL", EMAIL)
+        .env("SYNCLINE_PASSWORD", PASSWORD);
+    let tested = run::step("browser tests", &mut tests);
+    let stopped = demo.stop();
+    tested.and(stopped.map(|_took| ()))
+}
+
+/// The one that `CHROMIUM` names, or the one that is installed.
+fn chromium() -> Option<String> {
+    run::variable("CHROMIUM").or_else(|| {
+        run::first_of(&["chromium", "chromium-browser", "google-chrome"]).map(str::to_owned)
+    })
+}
+
+/// A demo that is ready, in a new database of the cluster.
+fn demo_on(cluster: &Cluster, hub: &Path) -> Result<demo::Running> {
+    cluster.create_database("browser")?;
+    let mut command = run::command(hub);
+    command
+        .env("DATABASE_URL", cluster.url("browser"))
+        .env("SYNCLINE_ADMIN_EMAIL", EMAIL)
+        .env("SYNCLINE_ADMIN_PASSWORD", PASSWORD);
+    let demo = demo::Running::start(command, &[])?;
+    demo.wait_until_ready()?;
+    Ok(demo)
 }

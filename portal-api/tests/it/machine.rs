@@ -67,3 +67,10 @@ async fn the_document_is_served_and_every_answer_carries_the_security_headers() 
         );
     }
 }
+
+#[tokio::test]
+async fn the_page_is_never_passed_off_as_a_file_of_another_release() {
+    let world = World::new().await;
+    let answer = get(&world, "/assets/index-of-another-release.js").await;
+    assert_eq!(answer.status, 404);
+}

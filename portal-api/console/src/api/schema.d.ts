@@ -1319,10 +1319,20 @@ export interface components {
             /** @description The eight newest. */
             recent_runs: components["schemas"]["RunRow"][];
             records: components["schemas"]["RecordCounts"];
-            runs: components["schemas"]["RunCounts"];
+            runs: components["schemas"]["OverviewRuns"];
             /** @description What needs somebody, in one sentence. */
             sentence: string;
             writes: components["schemas"]["WriteCounts"];
+        };
+        OverviewRuns: {
+            /** Format: int64 */
+            failed_24h: number;
+            /** Format: int64 */
+            queued: number;
+            /** Format: int64 */
+            running: number;
+            /** Format: int64 */
+            succeeded_24h: number;
         };
         /** @description One page of a list. */
         Page_AccountRow: {

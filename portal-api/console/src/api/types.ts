@@ -4,10 +4,7 @@ import type { components } from './schema';
 type Schemas = components['schemas'];
 
 export type Session = Schemas['Session'];
-/** The server's document has two things of the name `RunCounts` and shows the other one here. */
-export type Overview = Omit<Schemas['Overview'], 'runs'> & {
-  runs: { running: number; queued: number; failed_24h: number; succeeded_24h: number };
-};
+export type Overview = Schemas['Overview'];
 export type Flow = Schemas['Flow'];
 export type System = Schemas['System'];
 export type Connection = Schemas['Connection'];

@@ -15,7 +15,7 @@ pub(crate) struct Overview {
     /// What needs somebody, in one sentence.
     sentence: String,
     connections: ConnectionCounts,
-    runs: RunCounts,
+    runs: OverviewRuns,
     records: RecordCounts,
     conflicts_open: i64,
     writes: WriteCounts,
@@ -35,7 +35,7 @@ pub(crate) struct ConnectionCounts {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RunCounts {
+pub(crate) struct OverviewRuns {
     running: i64,
     queued: i64,
     failed_24h: i64,
@@ -112,7 +112,7 @@ impl Overview {
                 healthy: seen.connections_healthy,
                 attention: seen.connections_attention,
             },
-            runs: RunCounts {
+            runs: OverviewRuns {
                 running: seen.runs_running,
                 queued: seen.runs_queued,
                 failed_24h: seen.runs_failed_24h,

@@ -1,0 +1,79 @@
+import { type APIRequestContext, expect } from '@playwright/test';
+
+/** What the tests ask the hub for behind the page's back, as the signed-in user. */
+
+export type Item = { id: string; version: number; [key: string]: unknown };
+type Account = Item & {
+  name: string;
+  conflicts: number;
+  pending_writes: number;
+  links: { key: string }[];
+};
+type Conflict = Item & { entity_id: string; entity_name: string };
+
+/** A hub refuses changes by a browser's session that do not say where they come from. */
+const OURS = { Origin: new URL(process.env.SYNCLINE_URL ?? '').origin };
+/** A push looks at the other side first, and opens a conflict within a second or two. */
+const UNTIL_PUSHED = { timeout: 20_000, intervals: [250] };
+
+export async function list<T extends Item>(request: APIRequestContext, path: string): Promise<T[]> {
+  const response = await request.get(`/api/v1${path}`);
+  expect(response.ok(), path).toBe(true);
+  return (await response.json()).items;
+}
+
+/** The first of a list, of which there must be one. */
+export async function first<T extends Item>(request: APIRequestContext, path: string): Promise<T> {
+  const [item] = await list<T>(request, path);
+  if (!item) throw new Error(`the hub has nothing at ${path}`);
+  return item;
+}
+
+/** Accounts that nobody has to decide about and that no write is under way for, by name. */
+export async function quietAccounts(request: APIRequestContext): Promise<Account[]> {
+  const accounts = await list<Account>(request, '/accounts?limit=200');
+  return accounts.filter((account) => account.conflicts + account.pending_writes === 0);
+}
+
+/** Changes the same field in the simulated Salesforce and here, and waits for the conflict. */
+export async function makeConflict(request: APIRequestContext): Promise<Conflict> {
+  const connection = await first<Item & { config: { login_url: string } }>(request, '/connections');
+  // From the end: tests that edit an account by hand take the first.
+  for (const account of (await quietAccounts(request)).reverse().slice(0, 5)) {
+    const theirs = await request.post(`${connection.config.login_url}/__control/rows`, {
+      data: {
+        op: 'update',
+        object: 'Account',
+        id: account.links[0]?.key,
+        fields: { Description: 'Theirs' },
+      },
+    });
+    expect(theirs.ok(), await theirs.text()).toBe(true);
+    const ours = await request.patch(`/api/v1/accounts/${account.id}`, {
+      headers: { ...OURS, 'If-Match': `"${account.version}"` },
+      data: { fields: { description: 'Ours' } },
+    });
+    // A scheduled pull came between and brought their change in: nothing to disagree about.
+    if (ours.status() === 412) continue;
+    expect(ours.ok(), await ours.text()).toBe(true);
+    let found: Conflict | undefined;
+    await expect
+      .poll(async () => {
+        const open = await list<Conflict>(request, '/conflicts?state=open&limit=200');
+        found = open.find((conflict) => conflict.entity_id === account.id);
+        return found?.entity_name;
+      }, UNTIL_PUSHED)
+      .toBe(account.name);
+    if (found) return found;
+  }
+  throw new Error('a pull came between all the changes that were to be a conflict');
+}
+
+/** Decides a conflict for the hub's value. */
+export async function decide(request: APIRequestContext, conflict: Conflict) {
+  const decided = await request.post(`/api/v1/conflicts/${conflict.id}/resolve`, {
+    headers: { ...OURS, 'If-Match': `"${conflict.version}"` },
+    data: { choice: 'core', note: 'Checked with the customer.' },
+  });
+  expect(decided.ok(), await decided.text()).toBe(true);
+}
