@@ -9,6 +9,7 @@ type Account = Item & {
   pending_writes: number;
   links: { key: string }[];
 };
+type Run = Item & { workflow: string; finished_at: string | null };
 type Conflict = Item & { entity_id: string; entity_name: string };
 
 /** A hub refuses changes by a browser's session that do not say where they come from. */
@@ -35,9 +36,21 @@ export async function quietAccounts(request: APIRequestContext): Promise<Account
   return accounts.filter((account) => account.conflicts + account.pending_writes === 0);
 }
 
+/** Waits for the writes under way, so that the next edit starts a push of its own, which then looks at the other side. */
+async function pushesFinished(request: APIRequestContext) {
+  await expect
+    .poll(async () => {
+      const runs = await list<Run>(request, '/runs?limit=50');
+      return runs.filter((run) => run.workflow === 'push_writes' && !run.finished_at).length;
+    }, UNTIL_PUSHED)
+    .toBe(0);
+}
+
 /** Changes the same field in the simulated Salesforce and here, and waits for the conflict. */
 export async function makeConflict(request: APIRequestContext): Promise<Conflict> {
+  const now = new Date().toISOString();
   const connection = await first<Item & { config: { login_url: string } }>(request, '/connections');
+  await pushesFinished(request);
   // From the end: tests that edit an account by hand take the first.
   for (const account of (await quietAccounts(request)).reverse().slice(0, 5)) {
     const theirs = await request.post(`${connection.config.login_url}/__control/rows`, {
@@ -45,13 +58,13 @@ export async function makeConflict(request: APIRequestContext): Promise<Conflict
         op: 'update',
         object: 'Account',
         id: account.links[0]?.key,
-        fields: { Description: 'Theirs' },
+        fields: { Description: `Theirs, ${now}` },
       },
     });
     expect(theirs.ok(), await theirs.text()).toBe(true);
     const ours = await request.patch(`/api/v1/accounts/${account.id}`, {
       headers: { ...OURS, 'If-Match': `"${account.version}"` },
-      data: { fields: { description: 'Ours' } },
+      data: { fields: { description: `Ours, ${now}` } },
     });
     // A scheduled pull came between and brought their change in: nothing to disagree about.
     if (ours.status() === 412) continue;

@@ -4,7 +4,8 @@ import { findChromium } from './browser.js';
 const missing = ['SYNCLINE_URL', 'SYNCLINE_EMAIL', 'SYNCLINE_PASSWORD'].filter((name) => !process.env[name]);
 
 if (!findChromium()) {
-  console.log('browser tests skipped: no Chromium found (install the package chromium, or set CHROMIUM)');
+  console.error('browser tests need Chromium: install the package chromium, or set CHROMIUM');
+  process.exitCode = 2;
 } else if (missing.length > 0) {
   console.error(`browser tests need ${missing.join(', ')}: the address and sign-in of a running hub`);
   process.exitCode = 2;
