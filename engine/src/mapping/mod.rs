@@ -7,7 +7,7 @@
 //! of a record and [`Mapping::outbound`] makes fields of an entity. Who wins when both sides
 //! moved is declared here and decided in [`crate::merge`].
 //!
-//! The language is total: a pipe is a bounded list of named functions ([`transform`]) without
+//! The language is total: a pipe is a bounded list of named functions (`transform`) without
 //! loops, so a mapping cannot hang or blow up, whatever the record holds.
 
 mod apply;

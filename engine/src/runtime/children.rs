@@ -23,7 +23,7 @@ enum Called {
 
 impl Run {
     /// Starts a run once and does not wait for it. Many at once are better started by a
-    /// [`TxStep`](super::TxStep), in one transaction.
+    /// [`TxStep`], in one transaction.
     ///
     /// # Errors
     /// Input that cannot be encoded; a database that fails for longer than retries allow.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use connector_sdk::{Cursor, Stream};
 use sqlx::types::Json;
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, custom_fields};
 use crate::catalogue::{CUSTOM_PREFIX, Catalogue, Field, FieldKind};
 use crate::entity::Kind;
 use crate::ids::{ConnectionId, RunId};
@@ -196,18 +196,8 @@ pub async fn advance(
 /// # Errors
 /// [`StoreError`].
 pub async fn catalogue(tx: &mut Tx, kind: &Kind) -> Result<Catalogue, StoreError> {
-    let rows = sqlx::query!(
-        r#"
-        select key, label, kind, scale, choices as "choices: Json<Vec<String>>"
-        from custom_fields
-        where entity = $1
-        order by created_at, key
-        "#,
-        kind.name,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    let custom = rows
+    let custom = custom_fields::list(tx, kind.name)
+        .await?
         .into_iter()
         .map(|row| {
             let field_kind: FieldKind = serde_json::from_value(row.kind.into())
@@ -215,7 +205,7 @@ pub async fn catalogue(tx: &mut Tx, kind: &Kind) -> Result<Catalogue, StoreError
             let mut field =
                 Field::new(format!("{CUSTOM_PREFIX}{}", row.key), row.label, field_kind);
             field.scale = row.scale.and_then(|scale| u32::try_from(scale).ok());
-            field.choices = row.choices.0;
+            field.choices = row.choices;
             Ok(field)
         })
         .collect::<Result<Vec<_>, StoreError>>()?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-/// Why one row was not written. On single-row calls it becomes an [`ApiError`], in collections an
+/// Why one row was not written. On single-row calls it becomes an `ApiError`, in collections an
 /// entry of `errors` with the key `statusCode`, in Bulk a line `CODE:message:fields--`.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{code}: {message}")]

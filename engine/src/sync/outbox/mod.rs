@@ -1,5 +1,5 @@
-//! What is owed to systems: claim it with the values of now ([`claim`]), and settle it by the
-//! system's answer ([`settle`], [`put_back`]); [`start_pushes`] starts the workflow that does so.
+//! What is owed to systems: claim it with the values of now ([`claim()`]), and settle it by the
+//! system's answer ([`settle()`], [`put_back`]); [`start_pushes`] starts the workflow that does so.
 //!
 //! Between the two lies the network call, outside any transaction. What was claimed is journaled
 //! by the run before it is sent, so that a crash repeats the same writes with the same keys.
