@@ -8,6 +8,7 @@ create table accounts (
     tenant_id           uuid not null default current_tenant(),
     id                  uuid not null,
     version             bigint not null default 1,
+    -- Empty where a system gave none that could be taken over.
     name                text not null,
     external_ref        text,
     industry            text,
@@ -16,7 +17,7 @@ create table accounts (
     website             text,
     domain              text,
     description         text,
-    annual_revenue      numeric(28, 2),
+    annual_revenue      numeric,
     employees           bigint,
     billing_street      text,
     billing_city        text,
@@ -48,6 +49,7 @@ create table contacts (
     version             bigint not null default 1,
     account             uuid,
     first_name          text,
+    -- Empty where a system gave none that could be taken over.
     last_name           text not null,
     email               text,
     phone               text,

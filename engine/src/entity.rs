@@ -50,6 +50,8 @@ impl Entity {
 /// What a business noun gives the engine so that it can be merged. Implemented in `domain`.
 pub trait CoreTable: Send + Sync + 'static {
     const KIND: &'static str;
+    /// What its ids start with at the edge: `acc` of `acc_…`.
+    const PREFIX: &'static str;
     /// The built-in fields: what mappings may name.
     const FIELDS: &'static [FieldDef];
 
@@ -69,6 +71,7 @@ pub trait CoreTable: Send + Sync + 'static {
 /// A [`CoreTable`] behind a name. Only here are its futures boxed.
 trait AnyTable: Send + Sync {
     fn fields(&self) -> &'static [FieldDef];
+    fn prefix(&self) -> &'static str;
     fn load<'a>(
         &'a self,
         tx: &'a mut Tx,
@@ -86,6 +89,10 @@ struct Named<T>(std::marker::PhantomData<fn() -> T>);
 impl<T: CoreTable> AnyTable for Named<T> {
     fn fields(&self) -> &'static [FieldDef] {
         T::FIELDS
+    }
+
+    fn prefix(&self) -> &'static str {
+        T::PREFIX
     }
 
     fn load<'a>(
@@ -145,6 +152,11 @@ pub struct Kind {
 }
 
 impl Kind {
+    /// An entity's id as it is shown: `acc_…`.
+    pub fn shown(&self, id: EntityId) -> String {
+        format!("{}_{}", self.table.prefix(), id.0.simple())
+    }
+
     /// The built-in fields.
     pub fn fields(&self) -> &'static [FieldDef] {
         self.table.fields()

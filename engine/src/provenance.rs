@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(provenance.origins.len(), 2);
         provenance.set("b", &first);
         provenance.compact();
-        assert_eq!(provenance.origins, [first.clone()]);
+        assert_eq!(provenance.origins, std::slice::from_ref(&first));
         assert_eq!(provenance.of("b"), Some(&first));
         let json = serde_json::to_string(&provenance).unwrap();
         assert_eq!(

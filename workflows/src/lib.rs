@@ -10,5 +10,5 @@ pub mod pull_stream;
 pub mod push_writes;
 
 pub use hub::Hub;
-pub use pull_stream::{PullInput, PullStream};
+pub use pull_stream::PullStream;
 pub use push_writes::PushWrites;

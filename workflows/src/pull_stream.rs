@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use connector_sdk::{ConnectorError, Cursor, ErrorKind, Opened, Page, Read};
+use domain::pulls::{PULL_WORKFLOW, PullInput};
 use engine::Tx;
 use engine::ids::ConnectionId;
 use engine::runtime::{
@@ -26,26 +27,16 @@ const PAGE: usize = 5_000;
 /// Records whose references became resolvable, merged again at once.
 const WAITING: i64 = 1_000;
 
-/// Input of [`PullStream`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PullInput {
-    pub connection: ConnectionId,
-    pub stream: String,
-    /// Read everything again, as a comparison: what is unchanged stays untouched.
-    #[serde(default)]
-    pub full: bool,
-}
-
 /// See the module.
 pub struct PullStream;
 
 impl Workflow for PullStream {
-    const NAME: &'static str = "pull_stream";
+    const NAME: &'static str = PULL_WORKFLOW;
     type Input = PullInput;
     type Output = page::Counts;
 
     fn key(input: &PullInput) -> Option<String> {
-        Some(format!("pull/{}/{}", input.connection, input.stream))
+        Some(input.key())
     }
 
     async fn run(cx: &mut Run, input: PullInput) -> Result<page::Counts, RunError> {

@@ -8,8 +8,7 @@
 mod bench;
 mod bulk;
 mod changes;
+mod conformance;
 mod removals;
 mod signing_in;
 mod writes;
-
-connector_sdk::conformance!(bench::Org::start());

@@ -8,7 +8,7 @@ use crate::{commands, demo, generate, pg, run, sqlx, test};
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     ("format", format),
     ("house", house),
     ("checked queries", || sqlx::run(true)),
@@ -19,6 +19,7 @@ const PARTS: [Part; 11] = [
     ("tests", || test::run(&test::Test::strict())),
     ("Postgres from npm", npm_postgres),
     ("demo", || demo::run(&demo::Demo::once())),
+    ("real data", || commands::real(&[])),
     ("crash tests", || commands::crash(1)),
 ];
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use localpg::{Cluster, TEST_CLUSTER_VARIABLE};
 
+use crate::clients::Clients;
 use crate::node::Node;
 use crate::{console, generate, pg, run, test, tree};
 
@@ -18,9 +19,10 @@ pub(crate) enum Db {
     Check,
 }
 
-/// A benchmark in a release build; its Postgres is as fast as one gets, and gone afterwards.
+/// A benchmark in a release build. It starts what it measures itself, its Postgres with the durable
+/// settings of a real one.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
-    let throwaway = pg::throwaway()?;
+    pg::provide()?;
     let build = [
         "build",
         "--release",
@@ -35,10 +37,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     bench
         .args(arguments)
         .env("SYNCLINE_BIN", tree::target().join("release/syncline"));
-    run::check(
-        "the benchmark",
-        pg::with_cluster(&mut bench, throwaway.cluster())?,
-    )
+    run::check("the benchmark", &mut bench)
 }
 
 /// The tests that kill the hub, again and again: what fails once in twenty fails some day.
@@ -84,10 +83,16 @@ pub(crate) fn real(arguments: &[String]) -> Result<()> {
     if !script.is_file() {
         bail!("{} is not there", tree::shown(&script));
     }
+    let mut left_out = Vec::new();
+    let clients = Clients::install(&mut left_out)?;
+    if let Some(why) = left_out.pop() {
+        bail!("{why}");
+    }
     let hub = generate::hub()?;
     let throwaway = pg::throwaway()?;
     let mut real = run::command("bash");
     real.arg(script).args(arguments).env("SYNCLINE_BIN", hub);
+    clients.hand_to(&mut real)?;
     run::check(
         "the script",
         pg::with_cluster(&mut real, throwaway.cluster())?,

@@ -14,6 +14,10 @@ use crate::store::conflicts::{self, Opened, Sides};
 use crate::store::writes::{self, Cause, Intent, Op};
 use crate::store::{Tx, echoes, records};
 
+/// Entities that one transaction tells watchers of one by one; whoever watches a larger page reads
+/// its run's progress.
+const MOST_NEWS: usize = 50;
+
 /// Changes to entities and what they owe to systems.
 #[derive(Default)]
 pub(super) struct Effects {
@@ -151,6 +155,11 @@ impl Effects {
     ) -> Result<Stored, SyncError> {
         self.pass_on(tx, around, source).await?;
         around.kind.save(tx, &self.entities).await?;
+        if self.entities.len() <= MOST_NEWS {
+            for entity in &self.entities {
+                tx.changed(around.kind.name, around.kind.shown(entity.id));
+            }
+        }
         changes::log(tx, actor, &self.changes).await?;
         let cause = Cause {
             run: actor.run,

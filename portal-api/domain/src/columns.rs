@@ -135,6 +135,13 @@ impl<'a> Columns<'a> {
         self.column(field, Value::as_str)
     }
 
+    /// A column that is never null: empty where there is no value. A record that lacks what the
+    /// core wants must not hold up the others of its page.
+    pub(crate) fn required_text(&self, field: &str) -> Result<Vec<&'a str>, StoreError> {
+        let column = self.text(field)?;
+        Ok(column.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
     pub(crate) fn decimal(&self, field: &str) -> Result<Vec<Option<Decimal>>, StoreError> {
         self.column(field, Value::as_decimal)
     }

@@ -1,12 +1,11 @@
 //! What holds for every transform.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use connector_sdk::{FieldType, Value};
 use proptest::prelude::*;
 
-use super::{accounts, mapping, patch, record, stream, things};
+use super::{mapping, patch, record, stream, things};
 use crate::mapping::{Mapping, Severity, Values, calls};
 
 /// Every transform, as it is called.
@@ -342,93 +341,4 @@ proptest! {
             prop_assert!(said.failed.iter().all(|failure| failure.reason.len() < 200));
         }
     }
-}
-
-/// `cargo test -p engine --release -- --ignored --nocapture fields_a_second`
-#[test]
-#[ignore = "a measurement, not a test"]
-fn mapping_and_merging_in_fields_a_second() {
-    use crate::merge::{Context, MergeInput, Rules, merge};
-    let mapping =
-        Mapping::parse(include_str!("../../../../mappings/salesforce/account.toml")).unwrap();
-    let catalogue = accounts();
-    let rules = Rules::new(&mapping, &catalogue, None).unwrap();
-    let mut fields: Vec<(&str, Value)> = [
-        "Industry",
-        "Type",
-        "Phone",
-        "Description",
-        "BillingStreet",
-        "BillingCity",
-        "BillingState",
-        "BillingPostalCode",
-        "BillingCountry",
-        "Tier__c",
-    ]
-    .map(|name| (name, Value::from("some value of usual length")))
-    .to_vec();
-    fields.extend([
-        ("Name", "Umbrella & Sons Ltd".into()),
-        ("Website", "https://www.umbrella.example/about".into()),
-        ("AnnualRevenue", Value::number("1234567.89").unwrap()),
-        ("NumberOfEmployees", Value::from(4200_i64)),
-        ("Owner.Name", "Ann Lee".into()),
-        ("CSM__r.Email", "ann@example.org".into()),
-        ("Products_Owned__c", "Hub;Desk".into()),
-    ]);
-    let record = record(&fields);
-    let context = Context::default();
-    let rounds = 20_000;
-    let rate = |name: &str, run: &mut dyn FnMut() -> usize| {
-        let started = Instant::now();
-        let fields: usize = (0..rounds).map(|_| run()).sum();
-        let seconds = started.elapsed().as_secs_f64();
-        assert!(fields > 0);
-        let line = format!("{name}: {:.0} fields/s", fields as f64 / seconds);
-        std::io::Write::write_all(&mut std::io::stdout(), format!("{line}\n").as_bytes()).unwrap();
-    };
-    let first = mapping.inbound(&catalogue, &record).unwrap();
-    assert_eq!(first.failed, []);
-    let count = first.values.len();
-    rate("map in", &mut || {
-        mapping.inbound(&catalogue, &record).unwrap().values.len()
-    });
-    let all: BTreeSet<String> = mapping.core_fields().map(str::to_owned).collect();
-    rate("map out", &mut || {
-        mapping
-            .outbound(&catalogue, &first.values, &all)
-            .unwrap()
-            .len()
-    });
-    let input = MergeInput {
-        rules: &rules,
-        base: None,
-        core: None,
-        patch: &first,
-        context: &context,
-    };
-    rate("merge new", &mut || merge(&input).base.len());
-    let same = MergeInput {
-        base: Some(&first.values),
-        core: Some(&first.values),
-        ..input
-    };
-    rate("merge unchanged", &mut || merge(&same).base.len());
-    let mut other = first.clone();
-    for value in other.values.values_mut() {
-        if let Value::Text(text) = value
-            && !text.contains('@')
-        {
-            text.push('x');
-        }
-    }
-    let changed = MergeInput {
-        patch: &other,
-        ..same
-    };
-    assert!(merge(&changed).changes.len() > 8);
-    rate("merge changed", &mut || {
-        assert!(!merge(&changed).changes.is_empty());
-        count
-    });
 }

@@ -2,7 +2,7 @@
 
 use engine::catalogue::{FieldDef, FieldKind};
 use engine::entity::{CoreTable, Entity};
-use engine::ids::EntityId;
+use engine::ids::{AccountId, EntityId};
 use engine::provenance::Provenance;
 use engine::sdk::Value;
 use engine::{StoreError, Tx};
@@ -16,6 +16,7 @@ pub struct Accounts;
 
 impl CoreTable for Accounts {
     const KIND: &'static str = "account";
+    const PREFIX: &'static str = AccountId::PREFIX;
     const FIELDS: &'static [FieldDef] = &[
         FieldDef::new("name", "Name", FieldKind::Text)
             .required()
@@ -41,7 +42,7 @@ impl CoreTable for Accounts {
         FieldDef::new("billing_country", "Billing country", FieldKind::Text)
             .group("billing_address"),
         FieldDef::new("tier", "Tier", FieldKind::Choice),
-        FieldDef::new("csm_email", "Success manager", FieldKind::Email),
+        FieldDef::new("csm_email", "Success manager", FieldKind::Email).max_length(320),
         FieldDef::new("account_manager", "Account manager", FieldKind::Text),
         FieldDef::new("products", "Products", FieldKind::Choices),
         FieldDef::new("founded", "Founded", FieldKind::Text),
@@ -71,7 +72,7 @@ impl CoreTable for Accounts {
         .await?;
         let entities = rows.into_iter().map(|row| {
             let mut values = entity_values(row.custom.0);
-            values.put("name", Some(row.name));
+            values.put("name", Some(row.name).filter(|text| !text.is_empty()));
             values.put("external_ref", row.external_ref);
             values.put("industry", row.industry);
             values.put("type", row.r#type);
@@ -162,7 +163,7 @@ impl CoreTable for Accounts {
             tx.now(),
             &columns.ids,
             &columns.versions,
-            &columns.text("name")? as &[Option<&str>],
+            &columns.required_text("name")? as &[&str],
             &columns.text("external_ref")? as &[Option<&str>],
             &columns.text("industry")? as &[Option<&str>],
             &columns.text("type")? as &[Option<&str>],

@@ -2,7 +2,7 @@
 
 use engine::catalogue::{FieldDef, FieldKind, Personal};
 use engine::entity::{CoreTable, Entity};
-use engine::ids::EntityId;
+use engine::ids::{ContactId, EntityId};
 use engine::provenance::Provenance;
 use engine::{StoreError, Tx};
 use sqlx::types::{Json, Uuid};
@@ -14,6 +14,7 @@ pub struct Contacts;
 
 impl CoreTable for Contacts {
     const KIND: &'static str = "contact";
+    const PREFIX: &'static str = ContactId::PREFIX;
     const FIELDS: &'static [FieldDef] = &[
         FieldDef::new("account", "Account", FieldKind::Reference).references("account"),
         FieldDef::new("first_name", "First name", FieldKind::Text)
@@ -23,7 +24,9 @@ impl CoreTable for Contacts {
             .required()
             .max_length(255)
             .personal(Personal::Identifying),
-        FieldDef::new("email", "E-mail", FieldKind::Email).personal(Personal::Identifying),
+        FieldDef::new("email", "E-mail", FieldKind::Email)
+            .max_length(320)
+            .personal(Personal::Identifying),
         FieldDef::new("phone", "Phone", FieldKind::Phone).personal(Personal::Identifying),
         FieldDef::new("mobile", "Mobile", FieldKind::Phone).personal(Personal::Identifying),
         FieldDef::new("title", "Title", FieldKind::Text).max_length(255),
@@ -75,7 +78,10 @@ impl CoreTable for Contacts {
             let mut values = entity_values(row.custom.0);
             values.put("account", row.account);
             values.put("first_name", row.first_name);
-            values.put("last_name", Some(row.last_name));
+            values.put(
+                "last_name",
+                Some(row.last_name).filter(|text| !text.is_empty()),
+            );
             values.put("email", row.email);
             values.put("phone", row.phone);
             values.put("mobile", row.mobile);
@@ -150,7 +156,7 @@ impl CoreTable for Contacts {
             &columns.versions,
             &columns.uuid("account")? as &[Option<Uuid>],
             &columns.text("first_name")? as &[Option<&str>],
-            &columns.text("last_name")? as &[Option<&str>],
+            &columns.required_text("last_name")? as &[&str],
             &columns.text("email")? as &[Option<&str>],
             &columns.text("phone")? as &[Option<&str>],
             &columns.text("mobile")? as &[Option<&str>],

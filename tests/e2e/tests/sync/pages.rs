@@ -224,3 +224,57 @@ async fn another_tenant_sees_nothing_of_it() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn a_hostile_record_holds_up_nobody_else() -> Result<()> {
+    let world = World::new().await?;
+    let page = vec![
+        record("1", &[("Name", "Fine".into())]),
+        record(
+            "2",
+            &[("Name", "\u{0}".into()), ("Phone", "5550000".into())],
+        ),
+        record(
+            "3",
+            &[("Name", Value::Null), ("Employees", Value::number("1e28")?)],
+        ),
+        record("4", &[("Name", "x".repeat(10_000_000).into())]),
+        record(
+            "5",
+            &[("Name", Value::Map(std::collections::BTreeMap::new()))],
+        ),
+        record("6", &[("Name", "Six".into()), ("ParentId", "6".into())]),
+    ];
+    let applied = world.pull(page).await?;
+    assert_eq!((applied.counts.created, applied.counts.failed), (6, 4));
+    assert_eq!(world.account("1").await?.value("name"), "Fine".into());
+    let without = world.account("2").await?;
+    assert!(without.value("name").is_null());
+    assert_eq!(without.value("phone"), "5550000".into());
+    let mended = world
+        .pull(vec![record("2", &[("Name", "Mended".into())])])
+        .await?;
+    assert_eq!(mended.counts.updated, 1);
+    assert_eq!(world.account("2").await?.value("name"), "Mended".into());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_that_is_back_finds_its_place_taken_and_becomes_another() -> Result<()> {
+    let world = World::new().await?;
+    world
+        .pull(vec![record("1", &[("Name", "One".into())])])
+        .await?;
+    let account = world.account("1").await?;
+    world.pull(vec![deleted("1")]).await?;
+    let hub_id = account.id.0.to_string();
+    let again = record("2", &[("Name", "One".into()), ("Hub_Id__c", hub_id.into())]);
+    world.pull(vec![again]).await?;
+    assert_eq!(world.account("2").await?.id, account.id);
+    world
+        .pull(vec![record("1", &[("Name", "One".into())])])
+        .await?;
+    assert_ne!(world.account("1").await?.id, account.id);
+    assert_eq!(world.account("2").await?.id, account.id);
+    Ok(())
+}

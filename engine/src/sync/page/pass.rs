@@ -1,15 +1,12 @@
-//! A page is a unit: all its records are mapped and merged in memory, then everything they cause
-//! is stored together with the cursor, in a handful of set-based statements.
+//! One page on its way through: mapped, resolved, loaded, merged, stored.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use connector_sdk::{Change, Cursor, Record, Tombstone};
-use serde::{Deserialize, Serialize};
+use connector_sdk::{Cursor, Record, Tombstone};
 
-use super::context::{Neighbourhood, Stream, SyncError, merge_context};
-use super::effects::{Beside, Effects, changed};
-use crate::entity::{CoreTables, Entity};
-use crate::ids::{ConnectionId, EntityId, RunId};
+use super::{Applied, Counts};
+use crate::entity::Entity;
+use crate::ids::{EntityId, RunId};
 use crate::mapping::Patch;
 use crate::merge::{self, DeleteInput, Deletion, MergeInput, Merged};
 use crate::provenance::By;
@@ -18,116 +15,11 @@ use crate::store::conflicts::{self, Opened, Sides};
 use crate::store::plans::{self, Phase};
 use crate::store::records::{self, Linked, Place, Row, Unresolved};
 use crate::store::{Tx, echoes};
-
-/// A page to apply.
-#[derive(Debug)]
-pub struct Page {
-    pub connection: ConnectionId,
-    pub stream: String,
-    pub run: RunId,
-    pub changes: Vec<Change>,
-    /// Where the stream stands once this page is applied; `None` leaves it where it is.
-    pub cursor: Option<(Cursor, Phase)>,
-}
-
-/// What became of the records of a page, or of many.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    pub read: u64,
-    pub created: u64,
-    pub updated: u64,
-    pub unchanged: u64,
-    pub deleted: u64,
-    pub conflicts: u64,
-    /// Records of which at least one field could not be taken over.
-    pub failed: u64,
-}
-
-impl Counts {
-    pub fn add(&mut self, other: &Self) {
-        self.read += other.read;
-        self.created += other.created;
-        self.updated += other.updated;
-        self.unchanged += other.unchanged;
-        self.deleted += other.deleted;
-        self.conflicts += other.conflicts;
-        self.failed += other.failed;
-    }
-}
-
-/// What applying a page did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Applied {
-    pub counts: Counts,
-    /// Streams that now have writes pending: somebody should push them.
-    pub owed: BTreeSet<(ConnectionId, String)>,
-}
-
-/// Applies a page. Repeating it changes nothing.
-///
-/// # Errors
-/// [`SyncError`].
-pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Applied, SyncError> {
-    let plan = plans::of_stream(tx, page.connection, &page.stream).await?;
-    let Some(entity) = plan.map(|plan| plan.entity) else {
-        return Err(SyncError::NotEnabled {
-            stream: page.stream,
-        });
-    };
-    let needed = Some((page.connection, page.stream.as_str()));
-    let around = Neighbourhood::of(tx, tables, &entity, needed).await?;
-    let stream = around.stream(page.connection, &page.stream)?;
-    let mut pass = Pass::new(&around, stream, page.run);
-    pass.counts.read = page.changes.len() as u64;
-    let (records, tombstones) = newest(page.changes);
-    let keys: Vec<String> = records
-        .iter()
-        .map(|record| record.key.clone())
-        .chain(tombstones.iter().map(|tombstone| tombstone.key.clone()))
-        .collect();
-    let linked = if keys.is_empty() {
-        HashMap::new()
-    } else {
-        records::by_keys(tx, page.connection, &page.stream, &keys).await?
-    };
-    let mut incoming = pass.map(records, &linked)?;
-    pass.resolve_references(tx, &mut incoming).await?;
-    let gone: Vec<(&Tombstone, &Linked)> = tombstones
-        .iter()
-        .filter_map(|tombstone| Some((tombstone, linked.get(&tombstone.key)?)))
-        .filter(|(_, linked)| !linked.removed)
-        .collect();
-    pass.load(tx, &mut incoming, &gone).await?;
-    for record in incoming {
-        pass.merge(record, tx.now());
-    }
-    for (tombstone, linked) in gone {
-        pass.remove(tombstone, linked, tx.now());
-    }
-    pass.store(tx, page.cursor).await
-}
-
-/// The last change of each record in the page; earlier ones are behind it.
-fn newest(changes: Vec<Change>) -> (Vec<Record>, Vec<Tombstone>) {
-    let mut last: HashMap<String, usize> = HashMap::with_capacity(changes.len());
-    for (at, change) in changes.iter().enumerate() {
-        last.insert(change.key().to_owned(), at);
-    }
-    let (mut records, mut tombstones) = (Vec::new(), Vec::new());
-    for (at, change) in changes.into_iter().enumerate() {
-        if last.get(change.key()) != Some(&at) {
-            continue;
-        }
-        match change {
-            Change::Upsert(record) => records.push(record),
-            Change::Delete(tombstone) => tombstones.push(tombstone),
-        }
-    }
-    (records, tombstones)
-}
+use crate::sync::context::{Neighbourhood, Stream, SyncError, merge_context};
+use crate::sync::effects::{Beside, Effects, changed};
 
 /// A record on its way through.
-struct Incoming {
+pub(super) struct Incoming {
     patch: Patch,
     raw: String,
     content_hash: Vec<u8>,
@@ -137,8 +29,16 @@ struct Incoming {
     unresolved: Option<Unresolved>,
 }
 
+impl Incoming {
+    /// The entity of a record that was removed and is back.
+    fn returning(&self) -> Option<EntityId> {
+        let linked = self.linked.as_ref().filter(|linked| linked.removed)?;
+        Some(linked.entity_id)
+    }
+}
+
 /// One page being worked on.
-struct Pass<'a> {
+pub(super) struct Pass<'a> {
     around: &'a Neighbourhood,
     stream: &'a Stream,
     run: RunId,
@@ -149,11 +49,11 @@ struct Pass<'a> {
     removed: Vec<(String, serde_json::Value)>,
     effects: Effects,
     beside: Beside,
-    counts: Counts,
+    pub(super) counts: Counts,
 }
 
 impl<'a> Pass<'a> {
-    fn new(around: &'a Neighbourhood, stream: &'a Stream, run: RunId) -> Self {
+    pub(super) fn new(around: &'a Neighbourhood, stream: &'a Stream, run: RunId) -> Self {
         Self {
             around,
             stream,
@@ -170,7 +70,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Maps what changed; drops what comes again unchanged.
-    fn map(
+    pub(super) fn map(
         &mut self,
         records: Vec<Record>,
         linked: &HashMap<String, Linked>,
@@ -221,7 +121,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Puts ids of linked entities in the place of the keys that references hold; the others wait.
-    async fn resolve_references(
+    pub(super) async fn resolve_references(
         &self,
         tx: &mut Tx,
         incoming: &mut [Incoming],
@@ -258,19 +158,22 @@ impl<'a> Pass<'a> {
     }
 
     /// Reads the entities that are known, and what is under way about them.
-    async fn load(
+    pub(super) async fn load(
         &mut self,
         tx: &mut Tx,
         incoming: &mut [Incoming],
         gone: &[(&Tombstone, &Linked)],
     ) -> Result<(), SyncError> {
         let (connection, stream) = (self.stream.plan.connection, &self.stream.plan.stream);
-        let named: BTreeSet<EntityId> = incoming.iter().filter_map(|record| record.named).collect();
-        let named: Vec<EntityId> = named.into_iter().collect();
-        let taken: BTreeSet<EntityId> = if named.is_empty() {
+        let wanted: BTreeSet<EntityId> = incoming
+            .iter()
+            .filter_map(|record| record.named.or_else(|| record.returning()))
+            .collect();
+        let wanted: Vec<EntityId> = wanted.into_iter().collect();
+        let taken: BTreeSet<EntityId> = if wanted.is_empty() {
             BTreeSet::new()
         } else {
-            records::by_entities(tx, connection, stream, &named)
+            records::by_entities(tx, connection, stream, &wanted)
                 .await?
                 .into_keys()
                 .collect()
@@ -279,6 +182,9 @@ impl<'a> Pass<'a> {
         let mut claimed = taken;
         for record in incoming.iter_mut() {
             record.named = record.named.filter(|id| claimed.insert(*id));
+            if record.returning().is_some_and(|id| !claimed.insert(id)) {
+                record.linked = None;
+            }
         }
         let ids: BTreeSet<EntityId> = incoming
             .iter()
@@ -301,7 +207,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Merges one record into its entity, or makes one of it.
-    fn merge(&mut self, record: Incoming, now: chrono::DateTime<chrono::Utc>) {
+    pub(super) fn merge(&mut self, record: Incoming, now: chrono::DateTime<chrono::Utc>) {
         let known = record
             .linked
             .as_ref()
@@ -410,7 +316,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Applies the removal of a record.
-    fn remove(
+    pub(super) fn remove(
         &mut self,
         tombstone: &Tombstone,
         linked: &Linked,
@@ -466,7 +372,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    async fn store(
+    pub(super) async fn store(
         self,
         tx: &mut Tx,
         cursor: Option<(Cursor, Phase)>,
@@ -501,32 +407,4 @@ impl<'a> Pass<'a> {
             owed: stored.owed,
         })
     }
-}
-
-/// Merges again the records whose references can be resolved by now: children that came before
-/// their parents. Returns how many there were; call it until there are none.
-///
-/// # Errors
-/// [`SyncError`].
-pub async fn apply_waiting(
-    tx: &mut Tx,
-    tables: &CoreTables,
-    connection: ConnectionId,
-    stream: &str,
-    run: RunId,
-    limit: i64,
-) -> Result<(u64, Applied), SyncError> {
-    let keys = records::resolvable(tx, connection, stream, limit).await?;
-    if keys.is_empty() {
-        return Ok((0, Applied::default()));
-    }
-    let records = records::raw(tx, connection, stream, &keys).await?;
-    let page = Page {
-        connection,
-        stream: stream.to_owned(),
-        run,
-        changes: records.into_iter().map(Change::Upsert).collect(),
-        cursor: None,
-    };
-    Ok((keys.len() as u64, apply(tx, tables, page).await?))
 }

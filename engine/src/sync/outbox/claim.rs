@@ -1,0 +1,283 @@
+//! Claiming: which writes, with which values, and what is not worth sending.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use connector_sdk::{ErrorKind, Write, WriteOp};
+
+use super::{Batch, Outgoing};
+use crate::catalogue::{Empty, fingerprint, same};
+use crate::entity::{CoreTables, Entity};
+use crate::ids::{ConnectionId, EntityId, RunId};
+use crate::mapping::Values;
+use crate::store::records::{self, Linked};
+use crate::store::writes::{self, Again, Claimed, Op};
+use crate::store::{StoreError, Tx, conflicts, echoes};
+use crate::sync::context::{Neighbourhood, Stream, SyncError};
+use crate::sync::effects::writes_field;
+
+/// How long an echo is waited for. Longer than any peer takes to show what it accepted.
+const ECHO_LIFE: TimeDelta = TimeDelta::hours(1);
+
+/// Claims due writes of a stream, oldest first, with the values the core holds now. Only those
+/// that were asked for until `looked_at`, when the caller began to read what the system holds: a
+/// later one could be about a record that was not looked at.
+///
+/// # Errors
+/// [`SyncError`].
+pub async fn claim(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    connection: ConnectionId,
+    stream: &str,
+    run: RunId,
+    looked_at: DateTime<Utc>,
+    limit: i64,
+) -> Result<Batch, SyncError> {
+    writes::adopt(tx, connection, stream, run).await?;
+    let claimed = writes::claim(tx, connection, stream, run, looked_at, limit).await?;
+    if claimed.is_empty() {
+        return Ok(Batch::default());
+    }
+    let plan = crate::store::plans::of_stream(tx, connection, stream).await?;
+    let Some(entity) = plan.map(|plan| plan.entity) else {
+        return Err(SyncError::NotEnabled {
+            stream: stream.to_owned(),
+        });
+    };
+    let around = Neighbourhood::of(tx, tables, &entity, Some((connection, stream))).await?;
+    let stream = around.stream(connection, stream)?;
+    let ids: Vec<EntityId> = claimed.iter().map(|write| write.entity_id).collect();
+    let entities = around.kind.load(tx, &ids).await?;
+    let entities: HashMap<_, _> = entities.into_iter().map(|row| (row.id, row)).collect();
+    let sides = Sides {
+        linked: records::by_entities(tx, connection, &stream.plan.stream, &ids).await?,
+        open: conflicts::open_groups(tx, connection, &stream.plan.stream, &ids).await?,
+        keys: reference_keys(tx, stream, entities.values()).await?,
+    };
+    let mut batch = Batch::default();
+    let (mut ended, mut again, mut sent) = (Vec::new(), Vec::new(), Vec::new());
+    for write in claimed {
+        match prepare(
+            &around,
+            stream,
+            &sides,
+            entities.get(&write.entity_id),
+            &write,
+        ) {
+            Prepared::Send(outgoing) => {
+                sent.push((outgoing.id, outgoing.sent.clone()));
+                batch.outgoing.push(*outgoing);
+            }
+            Prepared::Nothing => ended.push((write.id, None)),
+            Prepared::Refused(error) => ended.push((write.id, Some(error))),
+            Prepared::Later => again.push(Again {
+                id: write.id,
+                due_at: tx.now() + TimeDelta::seconds(30),
+                look_first: write.look_first,
+                error: None,
+            }),
+        }
+    }
+    batch.settled = ended.len() as u64;
+    writes::finish(tx, &ended).await?;
+    writes::requeue(tx, &again).await?;
+    writes::note_sent(tx, &sent).await?;
+    expect_echoes(tx, &around, connection, &batch.outgoing).await?;
+    Ok(batch)
+}
+
+/// What is known of the other side of the claimed entities.
+struct Sides {
+    linked: HashMap<EntityId, Linked>,
+    open: HashMap<EntityId, Vec<String>>,
+    /// Core field and entity it points at, to the key of that entity's record.
+    keys: HashMap<(String, String), String>,
+}
+
+/// Keys of the records that the entities' references stand for over there.
+async fn reference_keys(
+    tx: &mut Tx,
+    stream: &Stream,
+    entities: impl Iterator<Item = &Entity> + Clone,
+) -> Result<HashMap<(String, String), String>, StoreError> {
+    let mut keys = HashMap::new();
+    for (field, target) in stream.plan.mapping.references() {
+        let ids: BTreeSet<EntityId> = entities
+            .clone()
+            .filter_map(|entity| entity.values.get(field)?.as_str())
+            .filter_map(|text| uuid::Uuid::try_parse(text).ok())
+            .map(EntityId)
+            .collect();
+        let ids: Vec<EntityId> = ids.into_iter().collect();
+        let found = records::by_entities(tx, stream.plan.connection, target.as_str(), &ids).await?;
+        keys.extend(
+            found
+                .into_iter()
+                .map(|(id, linked)| ((field.to_owned(), id.0.to_string()), linked.key)),
+        );
+    }
+    Ok(keys)
+}
+
+enum Prepared {
+    Send(Box<Outgoing>),
+    /// Nothing to send; the write is settled.
+    Nothing,
+    /// The values cannot be written in the system's terms.
+    Refused(serde_json::Value),
+    /// Something it points at is not over there yet.
+    Later,
+}
+
+fn prepare(
+    around: &Neighbourhood,
+    stream: &Stream,
+    sides: &Sides,
+    entity: Option<&Entity>,
+    write: &Claimed,
+) -> Prepared {
+    let Some(entity) = entity else {
+        return Prepared::Nothing;
+    };
+    let linked = sides.linked.get(&write.entity_id);
+    if write.op == Op::Delete {
+        let Some(linked) = linked else {
+            return Prepared::Nothing;
+        };
+        let op = WriteOp::Delete {
+            key: linked.key.clone(),
+        };
+        return Prepared::Send(outgoing(write, None, op, Values::new()));
+    }
+    if entity.removed_at.is_some() {
+        return Prepared::Nothing;
+    }
+    let only = fields_to_send(stream, sides, entity, linked, write);
+    if only.is_empty() {
+        return Prepared::Nothing;
+    }
+    let mut values: Values = only
+        .iter()
+        .map(|field| (field.clone(), entity.value(field)))
+        .collect();
+    let sent = values.clone();
+    for (field, _) in stream.plan.mapping.references() {
+        let Some(id) = values.get(field).and_then(|value| value.as_str()) else {
+            continue;
+        };
+        let Some(key) = sides.keys.get(&(field.to_owned(), id.to_owned())) else {
+            return Prepared::Later;
+        };
+        values.insert(field.to_owned(), key.as_str().into());
+    }
+    let fields = match stream
+        .plan
+        .mapping
+        .outbound(&around.catalogue, &values, &only)
+    {
+        Ok(fields) => fields,
+        Err(error) => {
+            return Prepared::Refused(serde_json::json!({
+                "kind": ErrorKind::Rejected,
+                "code": "mapping",
+                "message": error.to_string(),
+            }));
+        }
+    };
+    let parent = stream.plan.mapping.link.parent.as_ref().and_then(|field| {
+        let id = entity.values.get(field)?.as_str()?;
+        sides.keys.get(&(field.clone(), id.to_owned())).cloned()
+    });
+    let op = match linked {
+        Some(linked) => WriteOp::Update {
+            key: linked.key.clone(),
+            fields,
+        },
+        None => {
+            let mut all = stream.plan.mapping.constants.clone();
+            all.extend(fields);
+            WriteOp::Create { fields: all }
+        }
+    };
+    Prepared::Send(outgoing(write, parent, op, sent))
+}
+
+fn outgoing(write: &Claimed, parent: Option<String>, op: WriteOp, sent: Values) -> Box<Outgoing> {
+    Box::new(Outgoing {
+        id: write.id,
+        entity_id: write.entity_id,
+        attempt: write.attempt,
+        look_first: write.look_first,
+        write: Write {
+            idempotency_key: write.id.to_string(),
+            hub_id: write.entity_id.0.to_string(),
+            parent,
+            op,
+        },
+        sent,
+    })
+}
+
+/// The fields worth sending: written by this stream, not under an open conflict, and different
+/// from what the system is known to hold. A create sends all that have a value.
+fn fields_to_send(
+    stream: &Stream,
+    sides: &Sides,
+    entity: &Entity,
+    linked: Option<&Linked>,
+    write: &Claimed,
+) -> BTreeSet<String> {
+    let open = sides
+        .open
+        .get(&write.entity_id)
+        .map_or(&[][..], Vec::as_slice);
+    let is_open = |field: &str| {
+        let group = stream.rules.group_of(field);
+        group.is_some_and(|group| open.iter().any(|name| *name == *group.name))
+    };
+    let Some(linked) = linked else {
+        let named = entity
+            .values
+            .keys()
+            .filter(|field| writes_field(&stream.rules, field));
+        return named.cloned().collect();
+    };
+    let differs = |field: &str| {
+        let Some(rule) = stream.rules.field(field) else {
+            return false;
+        };
+        let agreed = linked.base.get(field);
+        agreed.is_none_or(|agreed| !same(&rule.field, &entity.value(field), agreed, rule.empty))
+    };
+    let named = write
+        .fields
+        .iter()
+        .filter(|field| writes_field(&stream.rules, field) && !is_open(field) && differs(field));
+    named.cloned().collect()
+}
+
+/// Notes the values in the echo ledger before they are sent.
+async fn expect_echoes(
+    tx: &mut Tx,
+    around: &Neighbourhood,
+    connection: ConnectionId,
+    outgoing: &[Outgoing],
+) -> Result<(), StoreError> {
+    let mut sent = Vec::new();
+    for write in outgoing {
+        for (field, value) in &write.sent {
+            let Some(field) = around.catalogue.field(field) else {
+                continue;
+            };
+            sent.push(echoes::Sent {
+                entity_id: write.entity_id,
+                field: field.name.clone(),
+                value: fingerprint(field, value, Empty::Null),
+                write: write.id,
+            });
+        }
+    }
+    let expires = tx.now() + ECHO_LIFE;
+    echoes::expect(tx, connection, &sent, expires).await
+}

@@ -1,0 +1,308 @@
+//! Settling: what became of the writes, row by row.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use connector_sdk::{ErrorKind, Receipt, WriteOp};
+use serde::{Deserialize, Serialize};
+
+use super::{Outcome, Outgoing, Refusal};
+use crate::catalogue::same;
+use crate::entity::{CoreTables, Entity};
+use crate::ids::{ConnectionId, EntityId, RunId};
+use crate::mapping::{Patch, Values};
+use crate::merge::{self, Context, MergeInput};
+use crate::provenance::By;
+use crate::store::changes::{Actor, Change};
+use crate::store::records::{self, Place, Row};
+use crate::store::writes::{self, Again};
+use crate::store::{Tx, echoes};
+use crate::sync::context::{Neighbourhood, Stream, SyncError};
+use crate::sync::effects::{Effects, changed};
+
+/// Attempts after which a write that never gets through is left to a person.
+const MOST_ATTEMPTS: i32 = 12;
+/// The longest a write waits for its next attempt.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+
+/// What settling a batch did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    pub written: u64,
+    pub failed: u64,
+    pub retried: u64,
+    /// Values that the system stored in another form than it was given.
+    pub normalised: u64,
+    /// Other streams that now have writes pending.
+    pub owed: BTreeSet<(ConnectionId, String)>,
+}
+
+/// Settles a batch by the system's answers, row by row.
+///
+/// # Errors
+/// [`SyncError`].
+pub async fn settle(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    connection: ConnectionId,
+    stream: &str,
+    run: RunId,
+    outcomes: Vec<(Outgoing, Outcome)>,
+) -> Result<Settled, SyncError> {
+    let plan = crate::store::plans::of_stream(tx, connection, stream).await?;
+    let Some(entity) = plan.map(|plan| plan.entity) else {
+        return Err(SyncError::NotEnabled {
+            stream: stream.to_owned(),
+        });
+    };
+    let around = Neighbourhood::of(tx, tables, &entity, Some((connection, stream))).await?;
+    let stream = around.stream(connection, stream)?;
+    let mut settled = Settled::default();
+    let (mut stored, mut ended, mut again) = (Vec::new(), Vec::new(), Vec::new());
+    for (outgoing, outcome) in outcomes {
+        match outcome {
+            Outcome::Stored { receipt } => {
+                ended.push((outgoing.id, None));
+                stored.push((outgoing, receipt));
+            }
+            Outcome::Refused(refusal) => match retry_at(tx.now(), &outgoing, &refusal) {
+                Some(due_at) => again.push(Again {
+                    id: outgoing.id,
+                    due_at,
+                    look_first: refusal.outcome_unknown,
+                    error: Some(shown(&refusal)),
+                }),
+                None => ended.push((outgoing.id, Some(shown(&refusal)))),
+            },
+        }
+    }
+    settled.written = stored.len() as u64;
+    settled.failed = ended.len() as u64 - settled.written;
+    settled.retried = again.len() as u64;
+    writes::finish(tx, &ended).await?;
+    writes::requeue(tx, &again).await?;
+    accept(tx, &around, stream, run, stored, &mut settled).await?;
+    Ok(settled)
+}
+
+/// Puts a whole batch back that the system decided nothing about: it could not be reached, was
+/// over its limits, or did not let us in. Later it is claimed anew, with the values of then.
+///
+/// # Errors
+/// [`SyncError`].
+pub async fn put_back(
+    tx: &mut Tx,
+    outgoing: &[Outgoing],
+    refusal: &Refusal,
+) -> Result<Settled, SyncError> {
+    let again: Vec<Again> = outgoing
+        .iter()
+        .map(|outgoing| Again {
+            id: outgoing.id,
+            due_at: tx.now() + wait(outgoing.attempt, refusal),
+            look_first: refusal.outcome_unknown,
+            error: Some(shown(refusal)),
+        })
+        .collect();
+    writes::requeue(tx, &again).await?;
+    Ok(Settled {
+        retried: again.len() as u64,
+        ..Settled::default()
+    })
+}
+
+fn shown(refusal: &Refusal) -> serde_json::Value {
+    serde_json::json!({
+        "kind": refusal.kind,
+        "code": refusal.code,
+        "message": refusal.message,
+        "fields": refusal.fields,
+    })
+}
+
+/// When a refused write is tried again; never where only a person can help.
+fn retry_at(now: DateTime<Utc>, outgoing: &Outgoing, refusal: &Refusal) -> Option<DateTime<Utc>> {
+    let can_help = match refusal.kind {
+        ErrorKind::Transient | ErrorKind::RateLimited | ErrorKind::Conflict => true,
+        ErrorKind::Auth
+        | ErrorKind::Config
+        | ErrorKind::Rejected
+        | ErrorKind::Gone
+        | ErrorKind::Unsupported => false,
+    };
+    if !can_help || outgoing.attempt >= MOST_ATTEMPTS {
+        return None;
+    }
+    Some(now + wait(outgoing.attempt, refusal))
+}
+
+/// How long a write waits for its next attempt: as the system asks, else doubling from 5 s.
+fn wait(attempt: i32, refusal: &Refusal) -> TimeDelta {
+    let doubled = Duration::from_secs(5).saturating_mul(1 << (attempt - 1).clamp(0, 10));
+    let asked = refusal
+        .retry_after_ms
+        .map_or(doubled, Duration::from_millis);
+    TimeDelta::from_std(asked.min(LONGEST_WAIT)).unwrap_or(TimeDelta::minutes(15))
+}
+
+/// Takes receipts over: the link, the snapshot, the base, and the system's own form of a value.
+async fn accept(
+    tx: &mut Tx,
+    around: &Neighbourhood,
+    stream: &Stream,
+    run: RunId,
+    stored: Vec<(Outgoing, Receipt)>,
+    settled: &mut Settled,
+) -> Result<(), SyncError> {
+    if stored.is_empty() {
+        return Ok(());
+    }
+    let plan = &stream.plan;
+    let (connection, name) = (plan.connection, plan.stream.as_str());
+    let keys: Vec<String> = stored
+        .iter()
+        .map(|(_, receipt)| receipt.key.clone())
+        .collect();
+    let linked = records::by_keys(tx, connection, name, &keys).await?;
+    let raws = records::raw(tx, connection, name, &keys).await?;
+    let mut raws: HashMap<_, _> = raws.into_iter().map(|raw| (raw.key.clone(), raw)).collect();
+    let ids: Vec<EntityId> = stored
+        .iter()
+        .map(|(outgoing, _)| outgoing.entity_id)
+        .collect();
+    let entities = around.kind.load(tx, &ids).await?;
+    let mut entities: HashMap<_, _> = entities.into_iter().map(|row| (row.id, row)).collect();
+    let (mut rows, mut removed, mut stamps) = (Vec::new(), Vec::new(), Vec::new());
+    let mut effects = Effects::default();
+    for (outgoing, receipt) in stored {
+        if matches!(outgoing.write.op, WriteOp::Delete { .. }) {
+            removed.push((
+                receipt.key,
+                serde_json::json!({ "how": { "kind": "deleted" } }),
+            ));
+            continue;
+        }
+        let Some(entity) = entities.get_mut(&outgoing.entity_id) else {
+            continue;
+        };
+        let known = linked.get(&receipt.key);
+        let mut record = raws
+            .remove(&receipt.key)
+            .unwrap_or_else(|| connector_sdk::Record {
+                key: receipt.key.clone(),
+                version: None,
+                changed_at: None,
+                fields: BTreeMap::new(),
+            });
+        let read_back = receipt.stored.as_ref();
+        if let Some(read_back) = read_back {
+            record.fields.extend(read_back.fields.clone());
+            record.changed_at = read_back.changed_at.or(record.changed_at);
+        }
+        record.version = receipt.version.clone().or(record.version);
+        if let Some(at) = record.changed_at {
+            stamps.push((outgoing.id, at));
+        }
+        let mut base = known.map(|known| known.base.clone()).unwrap_or_default();
+        let patch = read_back
+            .map(|stored| plan.mapping.inbound(&around.catalogue, stored))
+            .transpose()
+            .map_err(|source| SyncError::Map {
+                stream: plan.stream.clone(),
+                source,
+            })?;
+        let merged = agree(stream, entity, &mut base, &outgoing.sent, patch.as_ref());
+        if let Some(merged) = merged {
+            settled.normalised += merged.changes.len() as u64;
+            let by = By::Connection {
+                connection,
+                run,
+                mapping_version: plan.mapping_version,
+                changed_at: record.changed_at,
+            };
+            let log = Effects::change(entity, &stream.rules, &merged, tx.now(), by);
+            let kind = around.kind.name;
+            let entity_id = entity.id;
+            effects.log(Change {
+                entity: kind,
+                entity_id,
+                kind: "normalised",
+                fields: log,
+            });
+            effects.touch(entity.clone(), changed(&merged));
+            base = merged.base;
+        }
+        let (raw, content_hash) = records::snapshot(&record.fields)?;
+        rows.push(Row {
+            key: receipt.key,
+            entity_id: outgoing.entity_id,
+            raw,
+            base,
+            remote_version: record.version,
+            remote_changed_at: record.changed_at,
+            content_hash,
+            unresolved: known.and_then(|known| known.unresolved.clone()),
+            problems: None,
+            link_method: "written",
+        });
+    }
+    let actor = Actor {
+        connection: Some(connection),
+        run: Some(run),
+        ..Actor::default()
+    };
+    let owed = effects
+        .store(tx, around, Some((connection, name)), actor)
+        .await?
+        .owed;
+    settled.owed.extend(owed);
+    let place = Place {
+        connection,
+        stream: name,
+        entity: around.kind.name,
+    };
+    records::save(tx, place, Some(run), plan.mapping_version, &rows).await?;
+    if !removed.is_empty() {
+        records::remove(tx, connection, name, Some(run), &removed).await?;
+    }
+    echoes::note_stamp(tx, &stamps).await?;
+    Ok(())
+}
+
+/// Moves the base to what was sent and accepted. Where the system shows another form of a value
+/// and the core has not moved on since, the system's form is merged in, so that both sides agree;
+/// where the core has moved on, the system's form is the base that the next write starts from.
+fn agree(
+    stream: &Stream,
+    entity: &Entity,
+    base: &mut Values,
+    sent: &Values,
+    read_back: Option<&Patch>,
+) -> Option<merge::Merged> {
+    base.extend(sent.clone());
+    let mut patch = read_back?.clone();
+    patch.values.retain(|field, _| sent.contains_key(field));
+    patch.references.clear();
+    patch.failed.clear();
+    let moved_on = |field: &str| {
+        stream.rules.field(field).is_none_or(|rule| {
+            let was = sent.get(field).unwrap_or(&connector_sdk::Value::Null);
+            !same(&rule.field, &entity.value(field), was, rule.empty)
+        })
+    };
+    let (later, now): (Values, Values) = patch
+        .values
+        .into_iter()
+        .partition(|(field, _)| moved_on(field));
+    base.extend(later);
+    patch.values = now;
+    let merged = merge::merge(&MergeInput {
+        rules: &stream.rules,
+        base: Some(base),
+        core: Some(&entity.values),
+        patch: &patch,
+        context: &Context::default(),
+    });
+    (!merged.changes.is_empty()).then_some(merged)
+}

@@ -1,0 +1,152 @@
+//! A page is a unit: all its records are mapped and merged in memory, then everything they cause
+//! is stored together with the cursor, in a handful of set-based statements.
+
+mod pass;
+
+use std::collections::{BTreeSet, HashMap};
+
+use connector_sdk::{Change, Cursor, Record, Tombstone};
+use serde::{Deserialize, Serialize};
+
+use self::pass::Pass;
+use super::context::{Neighbourhood, SyncError};
+use crate::entity::CoreTables;
+use crate::ids::{ConnectionId, RunId};
+use crate::store::Tx;
+use crate::store::plans::{self, Phase};
+use crate::store::records::{self, Linked};
+
+/// A page to apply.
+#[derive(Debug)]
+pub struct Page {
+    pub connection: ConnectionId,
+    pub stream: String,
+    pub run: RunId,
+    pub changes: Vec<Change>,
+    /// Where the stream stands once this page is applied; `None` leaves it where it is.
+    pub cursor: Option<(Cursor, Phase)>,
+}
+
+/// What became of the records of a page, or of many.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub read: u64,
+    pub created: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+    pub deleted: u64,
+    pub conflicts: u64,
+    /// Records of which at least one field could not be taken over.
+    pub failed: u64,
+}
+
+impl Counts {
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.created += other.created;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.deleted += other.deleted;
+        self.conflicts += other.conflicts;
+        self.failed += other.failed;
+    }
+}
+
+/// What applying a page did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    pub counts: Counts,
+    /// Streams that now have writes pending: somebody should push them.
+    pub owed: BTreeSet<(ConnectionId, String)>,
+}
+
+/// Applies a page. Repeating it changes nothing.
+///
+/// # Errors
+/// [`SyncError`].
+pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Applied, SyncError> {
+    let plan = plans::of_stream(tx, page.connection, &page.stream).await?;
+    let Some(entity) = plan.map(|plan| plan.entity) else {
+        return Err(SyncError::NotEnabled {
+            stream: page.stream,
+        });
+    };
+    let needed = Some((page.connection, page.stream.as_str()));
+    let around = Neighbourhood::of(tx, tables, &entity, needed).await?;
+    let stream = around.stream(page.connection, &page.stream)?;
+    let mut pass = Pass::new(&around, stream, page.run);
+    pass.counts.read = page.changes.len() as u64;
+    let (records, tombstones) = newest(page.changes);
+    let keys: Vec<String> = records
+        .iter()
+        .map(|record| record.key.clone())
+        .chain(tombstones.iter().map(|tombstone| tombstone.key.clone()))
+        .collect();
+    let linked = if keys.is_empty() {
+        HashMap::new()
+    } else {
+        records::by_keys(tx, page.connection, &page.stream, &keys).await?
+    };
+    let mut incoming = pass.map(records, &linked)?;
+    pass.resolve_references(tx, &mut incoming).await?;
+    let gone: Vec<(&Tombstone, &Linked)> = tombstones
+        .iter()
+        .filter_map(|tombstone| Some((tombstone, linked.get(&tombstone.key)?)))
+        .filter(|(_, linked)| !linked.removed)
+        .collect();
+    pass.load(tx, &mut incoming, &gone).await?;
+    for record in incoming {
+        pass.merge(record, tx.now());
+    }
+    for (tombstone, linked) in gone {
+        pass.remove(tombstone, linked, tx.now());
+    }
+    pass.store(tx, page.cursor).await
+}
+
+/// The last change of each record in the page; earlier ones are behind it.
+fn newest(changes: Vec<Change>) -> (Vec<Record>, Vec<Tombstone>) {
+    let mut last: HashMap<String, usize> = HashMap::with_capacity(changes.len());
+    for (at, change) in changes.iter().enumerate() {
+        last.insert(change.key().to_owned(), at);
+    }
+    let (mut records, mut tombstones) = (Vec::new(), Vec::new());
+    for (at, change) in changes.into_iter().enumerate() {
+        if last.get(change.key()) != Some(&at) {
+            continue;
+        }
+        match change {
+            Change::Upsert(record) => records.push(record),
+            Change::Delete(tombstone) => tombstones.push(tombstone),
+        }
+    }
+    (records, tombstones)
+}
+
+/// Merges again the records whose references can be resolved by now: children that came before
+/// their parents. Returns how many there were; call it until there are none.
+///
+/// # Errors
+/// [`SyncError`].
+pub async fn apply_waiting(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    connection: ConnectionId,
+    stream: &str,
+    run: RunId,
+    limit: i64,
+) -> Result<(u64, Applied), SyncError> {
+    let keys = records::resolvable(tx, connection, stream, limit).await?;
+    if keys.is_empty() {
+        return Ok((0, Applied::default()));
+    }
+    let records = records::raw(tx, connection, stream, &keys).await?;
+    let page = Page {
+        connection,
+        stream: stream.to_owned(),
+        run,
+        changes: records.into_iter().map(Change::Upsert).collect(),
+        cursor: None,
+    };
+    Ok((keys.len() as u64, apply(tx, tables, page).await?))
+}
