@@ -206,6 +206,10 @@ fn tell(row: Row, names: &Names, catalogue: &Catalogue) -> Happened {
         "created" => (Kind::Created, "Created".to_owned()),
         "merged" | "normalised" => (Kind::Merged, format!("{peer} changed {what}")),
         "edited" => (Kind::Edited, format!("{who} changed {what}")),
+        "resolved" if changes.is_empty() => (
+            Kind::ConflictResolved,
+            format!("{who} kept the core's value"),
+        ),
         "resolved" => (Kind::ConflictResolved, format!("{who} decided {what}")),
         "removed" => (Kind::Removed, format!("Removed by {who}")),
         "restored" => (Kind::Restored, format!("Restored by {who}")),

@@ -5,6 +5,7 @@ import { formatNumber } from '#/lib/format';
 import { useWords, wordFor } from '#/lib/words';
 import { NAME_LINK } from '#/ui/link';
 import { type Status, StatusPill } from '#/ui/status-pill';
+import { Subject } from '#/ui/subject';
 import { type Column, Table } from '#/ui/table';
 import { Time } from '#/ui/time';
 
@@ -25,11 +26,19 @@ export function FlowTable({ flows }: { flows: readonly Flow[] }) {
         header: t('flows.flow'),
         width: 'minmax(200px, 1.8fr)',
         phone: 'name',
-        cell: (flow) => (
-          <Link to="/connections/$id" params={{ id: flow.connection_id }} className={NAME_LINK}>
-            {flow.connection_name} · {flow.stream}
-          </Link>
-        ),
+        cell: (flow) => {
+          const subject = `${flow.connection_name} · ${flow.stream}`;
+          return (
+            <Link
+              to="/connections/$id"
+              params={{ id: flow.connection_id }}
+              className={NAME_LINK}
+              aria-label={subject}
+            >
+              <Subject>{subject}</Subject>
+            </Link>
+          );
+        },
       },
       {
         id: 'state',

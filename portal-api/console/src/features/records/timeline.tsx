@@ -81,6 +81,8 @@ export function Timeline({ noun, id }: { noun: Noun; id: string }) {
 function Entry({ entry }: { entry: TimelineEntry }) {
   const t = useWords();
   const Icon = ICON[entry.kind] ?? GitMerge;
+  // A write changes nothing here: its fields stand in the title, without values.
+  const changes = entry.changes.filter((change) => change.old !== null || change.new !== null);
   return (
     <li className="flex gap-3 border-b border-line px-4 py-2.5 last:border-0">
       <Icon
@@ -100,9 +102,9 @@ function Entry({ entry }: { entry: TimelineEntry }) {
             </Link>
           )}
         </p>
-        {entry.changes.length > 0 && (
+        {changes.length > 0 && (
           <dl className="mt-1 flex flex-col gap-0.5 text-xs">
-            {entry.changes.map((change) => (
+            {changes.map((change) => (
               <div key={change.field} className="flex min-w-0 flex-wrap items-baseline gap-x-2">
                 <dt className="text-ink-2">{change.label}</dt>
                 <dd className="flex min-w-0 items-baseline gap-1.5 text-ink">

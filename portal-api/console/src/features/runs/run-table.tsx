@@ -5,6 +5,7 @@ import { formatDuration, formatNumber } from '#/lib/format';
 import { useWords, wordFor } from '#/lib/words';
 import { NAME_LINK } from '#/ui/link';
 import { StatusPill } from '#/ui/status-pill';
+import { Subject } from '#/ui/subject';
 import type { Column } from '#/ui/table';
 import { Time } from '#/ui/time';
 import { RUN_STATUS } from './state';
@@ -19,12 +20,25 @@ export function useRunColumns(): Column<RunRow>[] {
         header: t('runs.run'),
         width: 'minmax(220px, 2fr)',
         phone: 'name',
-        cell: (run) => (
-          <Link to="/runs/$id" params={{ id: run.id }} className={NAME_LINK}>
-            {wordFor(t, `workflow.${run.workflow}`, run.workflow)}
-            <span className="font-normal text-ink-2"> · {run.subject}</span>
-          </Link>
-        ),
+        cell: (run) => {
+          const workflow = wordFor(t, `workflow.${run.workflow}`, run.workflow);
+          return (
+            <Link
+              to="/runs/$id"
+              params={{ id: run.id }}
+              className={NAME_LINK}
+              aria-label={`${workflow} · ${run.subject}`}
+            >
+              <span className="inline-flex min-w-0 max-w-full align-bottom">
+                <span className="shrink-0">{workflow}</span>
+                <span className="flex min-w-0 font-normal whitespace-pre text-ink-2">
+                  {' · '}
+                  <Subject>{run.subject}</Subject>
+                </span>
+              </span>
+            </Link>
+          );
+        },
       },
       {
         id: 'state',
