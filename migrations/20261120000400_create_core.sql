@@ -108,7 +108,7 @@ create unique index records_entity on records (tenant_id, entity_id, connection_
     where removed_at is null;
 create index records_problems on records (tenant_id, connection_id, stream)
     where problems is not null;
-create index records_unresolved on records (tenant_id, connection_id, stream)
+create index records_unresolved on records (tenant_id, connection_id, stream, key)
     where unresolved is not null;
 call protect_tenant_table('records');
 

@@ -25,7 +25,7 @@ use crate::hub::{Hub, sync_error};
 /// Records asked for at once; a unit of commit, and what memory holds twice.
 const PAGE: usize = 5_000;
 /// Records whose references became resolvable, merged again at once.
-const WAITING: i64 = 1_000;
+const WAITING: usize = 1_000;
 
 /// See the module.
 pub struct PullStream;
@@ -87,17 +87,18 @@ impl Workflow for PullStream {
                 break;
             }
         }
+        let mut place = Some(WaitingPlace::default());
         for round in 0.. {
+            let Some(from) = place else { break };
             let step = ApplyWaiting {
                 connection: input.connection,
                 round,
+                from,
             };
-            let more = cx.tx(step).await?;
-            total.add(&more.applied.counts);
-            cx.counts(counts(&more.applied.counts));
-            if more.found == 0 {
-                break;
-            }
+            let done = cx.tx(step).await?;
+            total.add(&done.applied.counts);
+            cx.counts(counts(&done.applied.counts));
+            place = done.next;
         }
         Ok(total)
     }
@@ -266,16 +267,26 @@ impl TxStep for ApplyPage {
     }
 }
 
-/// Merges what waited for records that are here by now, and sees to writes that nobody sends.
+/// Merges what waited for records that are here by now, and sees to writes that nobody sends:
+/// stream by stream, some records at a time.
 struct ApplyWaiting {
     connection: ConnectionId,
     round: u64,
+    from: WaitingPlace,
+}
+
+/// How far the waiting records of a connection were looked at.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct WaitingPlace {
+    /// Names of streams that are done end here.
+    stream: String,
+    key: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct WaitingDone {
-    found: u64,
     applied: Applied,
+    next: Option<WaitingPlace>,
 }
 
 impl TxStep for ApplyWaiting {
@@ -288,28 +299,31 @@ impl TxStep for ApplyWaiting {
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<WaitingDone, StepError> {
         let hub = Hub::of(cx)?;
-        let mut done = WaitingDone {
-            found: 0,
-            applied: Applied::default(),
-        };
-        for stream in plans::streams(tx, self.connection).await? {
-            let (found, applied) = page::apply_waiting(
-                tx,
-                &hub.tables,
-                self.connection,
-                &stream,
-                cx.run_id(),
-                WAITING,
-            )
-            .await
-            .map_err(sync_error)?;
-            done.found += found;
-            done.applied.counts.add(&applied.counts);
-            done.applied.owed.extend(applied.owed);
-            outbox::start_push_when_due(tx, self.connection, &stream).await?;
+        let (connection, run) = (self.connection, cx.run_id());
+        let streams = plans::streams(tx, connection).await?;
+        let mut applied = Applied::default();
+        let mut next = None;
+        for stream in streams.iter().filter(|stream| **stream >= self.from.stream) {
+            let after = if *stream == self.from.stream {
+                self.from.key.as_str()
+            } else {
+                ""
+            };
+            let waited =
+                page::apply_waiting(tx, &hub.tables, connection, stream, run, after, WAITING)
+                    .await
+                    .map_err(sync_error)?;
+            applied.counts.add(&waited.applied.counts);
+            applied.owed.extend(waited.applied.owed);
+            if let Some(key) = waited.next {
+                let stream = stream.clone();
+                next = Some(WaitingPlace { stream, key });
+                break;
+            }
+            outbox::start_push_when_due(tx, connection, stream).await?;
         }
-        outbox::start_pushes(tx, &done.applied.owed, "pull").await?;
-        Ok(done)
+        outbox::start_pushes(tx, &applied.owed, "pull").await?;
+        Ok(WaitingDone { applied, next })
     }
 }
 

@@ -7,7 +7,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, Utc};
 use connector_sdk::{
     Change, ConnectorError, ErrorKind, Opened, Receipt, Record, StreamName, Write, WriteOp,
 };
@@ -15,7 +14,8 @@ use engine::Tx;
 use engine::runtime::{
     Class, Counts, Failure, Run, RunError, Step, StepCx, StepError, TxStep, Workflow,
 };
-use engine::store::{plans, writes};
+use engine::store::plans;
+use engine::store::writes::{self, Seen};
 use engine::sync::outbox::{
     self, Batch, Outcome, Outgoing, PUSH_WORKFLOW, PushInput, Refusal, Settled,
 };
@@ -55,11 +55,11 @@ impl Workflow for PushWrites {
                 input: input.clone(),
                 number,
             };
-            let looked_at = cx.tx(ReadFirst::new(place())).await?;
+            let seen = cx.tx(ReadFirst::new(place())).await?;
             let batch = cx
                 .tx(ClaimWrites {
                     place: place(),
-                    looked_at,
+                    seen,
                 })
                 .await?;
             if batch.outgoing.is_empty() {
@@ -131,9 +131,9 @@ struct ReadFirst {
     found: Mutex<Option<Found>>,
 }
 
-/// What was found, and when the reading began.
+/// The due writes, and the records they are about as they were found after that.
 struct Found {
-    looked_at: DateTime<Utc>,
+    seen: Vec<Seen>,
     records: Vec<Record>,
 }
 
@@ -148,8 +148,8 @@ impl ReadFirst {
 
 impl TxStep for ReadFirst {
     const NAME: &'static str = "read_first";
-    /// When the reading began.
-    type Output = DateTime<Utc>;
+    /// The writes that may be claimed now.
+    type Output = Vec<Seen>;
 
     fn key(&self) -> String {
         self.place.number.to_string()
@@ -159,10 +159,13 @@ impl TxStep for ReadFirst {
         let hub = Hub::of(cx)?;
         let PushInput { connection, stream } = &self.place.input;
         let mut tx = cx.begin().await?;
-        let looked_at = tx.now();
-        let keys = writes::due_keys(&mut tx, *connection, stream, BATCH).await?;
+        // What an earlier push claimed and did not settle is looked at like everything else.
+        writes::adopt(&mut tx, *connection, stream, cx.run_id()).await?;
+        let due = writes::due(&mut tx, *connection, stream, BATCH).await?;
         let plan = plans::of_stream(&mut tx, *connection, stream).await?;
         tx.commit().await?;
+        let (seen, keys): (Vec<Seen>, Vec<Option<String>>) = due.into_iter().unzip();
+        let keys: Vec<String> = keys.into_iter().flatten().collect();
         let mut records = Vec::new();
         if let Some(plan) = plan.filter(|_| !keys.is_empty()) {
             let opened = hub.open(cx.tenant(), *connection).await?;
@@ -173,12 +176,11 @@ impl TxStep for ReadFirst {
             let found = hub.noted(cx, *connection, opened.usage(), found).await?;
             records.extend(found.into_iter().flatten());
         }
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Found { looked_at, records });
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Found { seen, records });
         Ok(())
     }
 
-    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<DateTime<Utc>, StepError> {
+    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<Vec<Seen>, StepError> {
         let found = self
             .found
             .lock()
@@ -186,7 +188,7 @@ impl TxStep for ReadFirst {
             .take();
         let found = found.ok_or_else(|| StepError::bug("nothing was read before it is applied"))?;
         if found.records.is_empty() {
-            return Ok(found.looked_at);
+            return Ok(found.seen);
         }
         let hub = Hub::of(cx)?;
         let page = page::Page {
@@ -204,13 +206,13 @@ impl TxStep for ReadFirst {
             .owed
             .remove(&(self.place.input.connection, self.place.input.stream.clone()));
         outbox::start_pushes(tx, &applied.owed, "push").await?;
-        Ok(found.looked_at)
+        Ok(found.seen)
     }
 }
 
 struct ClaimWrites {
     place: BatchPlace,
-    looked_at: DateTime<Utc>,
+    seen: Vec<Seen>,
 }
 
 impl TxStep for ClaimWrites {
@@ -224,10 +226,16 @@ impl TxStep for ClaimWrites {
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<Batch, StepError> {
         let hub = Hub::of(cx)?;
         let PushInput { connection, stream } = &self.place.input;
-        let (run, looked_at) = (cx.run_id(), self.looked_at);
-        let batch = outbox::claim(tx, &hub.tables, *connection, stream, run, looked_at, BATCH)
-            .await
-            .map_err(sync_error)?;
+        let batch = outbox::claim(
+            tx,
+            &hub.tables,
+            *connection,
+            stream,
+            cx.run_id(),
+            &self.seen,
+        )
+        .await
+        .map_err(sync_error)?;
         if batch.outgoing.is_empty() && batch.settled == 0 {
             outbox::start_push_when_due(tx, *connection, stream).await?;
         }

@@ -178,44 +178,38 @@ pub async fn targets(
         .collect())
 }
 
-/// Keys of records that wait for the target of a reference which is linked by now.
+/// Records of a stream that wait for the target of a reference, by key, from `after` on.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn resolvable(
+pub async fn waiting(
     tx: &mut Tx,
     connection: ConnectionId,
     stream: &str,
+    after: &str,
     limit: i64,
-) -> Result<Vec<String>, StoreError> {
-    let keys = sqlx::query_scalar!(
-        "
-        select waiting.key
-        from records waiting
-        where waiting.connection_id = $1
-          and waiting.stream = $2
-          and waiting.unresolved is not null
-          and waiting.removed_at is null
-          and exists (
-              select 1
-              from jsonb_each(waiting.unresolved) as reference (field, target)
-              join records target
-                on target.tenant_id = waiting.tenant_id
-               and target.connection_id = waiting.connection_id
-               and target.stream = reference.target ->> 'stream'
-               and target.key = reference.target ->> 'key'
-               and target.removed_at is null
-          )
-        order by waiting.key
-        limit $3
-        ",
+) -> Result<Vec<(String, Unresolved)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select key, unresolved as "unresolved!: Json<Unresolved>"
+        from records
+        where connection_id = $1
+          and stream = $2
+          and key > $3
+          and unresolved is not null
+          and removed_at is null
+        order by key
+        limit $4
+        "#,
         connection.0,
         stream,
+        after,
         limit,
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(keys)
+    let waiting = rows.into_iter().map(|row| (row.key, row.unresolved.0));
+    Ok(waiting.collect())
 }
 
 /// The fields of one record as last seen.

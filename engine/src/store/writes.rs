@@ -124,45 +124,62 @@ pub async fn enqueue(tx: &mut Tx, intents: &[Intent], cause: Cause) -> Result<()
     Ok(())
 }
 
-/// Keys of the linked records that the oldest due writes of one stream are about: what to look at
-/// before they are claimed.
+/// A due write as it was seen before the record it is about was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Seen {
+    pub id: WriteId,
+    /// Moves when more is asked for: then the record must be looked at again.
+    pub asked_at: DateTime<Utc>,
+}
+
+/// The oldest due writes of one stream, each with the key of the record it is about, if there is
+/// one yet.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn due_keys(
+pub async fn due(
     tx: &mut Tx,
     connection: ConnectionId,
     stream: &str,
     limit: i64,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<(Seen, Option<String>)>, StoreError> {
     let now = tx.now();
-    Ok(sqlx::query_scalar!(
-        "
-        select records.key
+    let rows = sqlx::query!(
+        r#"
+        select due.id, due.asked_at, records.key as "key?"
         from (
-            select entity_id
+            select id, asked_at, due_at, entity_id
             from writes
             where connection_id = $1 and stream = $2 and state = 'pending' and due_at <= $3
             order by due_at, id
             limit $4
         ) as due
-        join records
+        left join records
           on records.entity_id = due.entity_id
          and records.connection_id = $1
          and records.stream = $2
          and records.removed_at is null
-        order by records.key
-        ",
+        order by due.due_at, due.id
+        "#,
         connection.0,
         stream,
         now,
         limit,
     )
     .fetch_all(tx.conn())
-    .await?)
+    .await?;
+    let due = rows.into_iter().map(|row| {
+        let seen = Seen {
+            id: WriteId(row.id),
+            asked_at: row.asked_at,
+        };
+        (seen, row.key)
+    });
+    Ok(due.collect())
 }
 
-/// Claims the oldest due writes of one stream for `run`, of those asked for until `looked_at`.
+/// Claims for `run` those of the writes that are as they were seen. One that was asked more of
+/// since then stays pending.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -171,35 +188,32 @@ pub async fn claim(
     connection: ConnectionId,
     stream: &str,
     run: RunId,
-    looked_at: DateTime<Utc>,
-    limit: i64,
+    seen: &[Seen],
 ) -> Result<Vec<Claimed>, StoreError> {
+    if seen.is_empty() {
+        return Ok(Vec::new());
+    }
     let now = tx.now();
+    let ids: Vec<Uuid> = seen.iter().map(|seen| seen.id.0).collect();
+    let asked: Vec<DateTime<Utc>> = seen.iter().map(|seen| seen.asked_at).collect();
     let rows = sqlx::query!(
         "
         update writes
         set state = 'sending', attempt = attempt + 1, run_id = $4, sent_at = $3
-        where state = 'pending'
-          and id = any(array(
-              select id
-              from writes
-              where connection_id = $1
-                and stream = $2
-                and state = 'pending'
-                and due_at <= $3
-                and asked_at <= $6
-              order by due_at, id
-              limit $5
-              for update skip locked
-          ))
-        returning id, entity_id, op, fields, attempt, look_first
+        from unnest($5::uuid[], $6::timestamptz[]) as seen (id, asked_at)
+        where writes.id = seen.id
+          and writes.asked_at = seen.asked_at
+          and writes.connection_id = $1
+          and writes.stream = $2
+          and writes.state = 'pending'
+        returning writes.id, entity_id, op, fields, attempt, look_first
         ",
         connection.0,
         stream,
         now,
         run.0,
-        limit,
-        looked_at,
+        &ids,
+        &asked,
     )
     .fetch_all(tx.conn())
     .await?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use connector_sdk::{ErrorKind, Write, WriteOp};
 
 use super::{Batch, Outgoing};
@@ -11,7 +11,7 @@ use crate::entity::{CoreTables, Entity};
 use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::Values;
 use crate::store::records::{self, Linked};
-use crate::store::writes::{self, Again, Claimed, Op};
+use crate::store::writes::{self, Again, Claimed, Op, Seen};
 use crate::store::{StoreError, Tx, conflicts, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::writes_field;
@@ -19,9 +19,9 @@ use crate::sync::effects::writes_field;
 /// How long an echo is waited for. Longer than any peer takes to show what it accepted.
 const ECHO_LIFE: TimeDelta = TimeDelta::hours(1);
 
-/// Claims due writes of a stream, oldest first, with the values the core holds now. Only those
-/// that were asked for until `looked_at`, when the caller began to read what the system holds: a
-/// later one could be about a record that was not looked at.
+/// Claims writes of a stream with the values the core holds now: those that were `seen` before the
+/// records they are about were read, and of which nothing more was asked since. Any other could
+/// be about a record that was not looked at.
 ///
 /// # Errors
 /// [`SyncError`].
@@ -31,11 +31,9 @@ pub async fn claim(
     connection: ConnectionId,
     stream: &str,
     run: RunId,
-    looked_at: DateTime<Utc>,
-    limit: i64,
+    seen: &[Seen],
 ) -> Result<Batch, SyncError> {
-    writes::adopt(tx, connection, stream, run).await?;
-    let claimed = writes::claim(tx, connection, stream, run, looked_at, limit).await?;
+    let claimed = writes::claim(tx, connection, stream, run, seen).await?;
     if claimed.is_empty() {
         return Ok(Batch::default());
     }

@@ -123,8 +123,16 @@ fn newest(changes: Vec<Change>) -> (Vec<Record>, Vec<Tombstone>) {
     (records, tombstones)
 }
 
+/// What looking at waiting records did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waited {
+    pub applied: Applied,
+    /// Where to look on; `None` when all were looked at.
+    pub next: Option<String>,
+}
+
 /// Merges again the records whose references can be resolved by now: children that came before
-/// their parents. Returns how many there were; call it until there are none.
+/// their parents. Looks at `limit` waiting records from `after` on.
 ///
 /// # Errors
 /// [`SyncError`].
@@ -134,11 +142,21 @@ pub async fn apply_waiting(
     connection: ConnectionId,
     stream: &str,
     run: RunId,
-    limit: i64,
-) -> Result<(u64, Applied), SyncError> {
-    let keys = records::resolvable(tx, connection, stream, limit).await?;
+    after: &str,
+    limit: usize,
+) -> Result<Waited, SyncError> {
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let waiting = records::waiting(tx, connection, stream, after, most).await?;
+    let next = waiting
+        .last()
+        .filter(|_| waiting.len() == limit)
+        .map(|(key, _)| key.clone());
+    let keys = resolvable(tx, connection, waiting).await?;
     if keys.is_empty() {
-        return Ok((0, Applied::default()));
+        return Ok(Waited {
+            applied: Applied::default(),
+            next,
+        });
     }
     let records = records::raw(tx, connection, stream, &keys).await?;
     let page = Page {
@@ -148,5 +166,37 @@ pub async fn apply_waiting(
         changes: records.into_iter().map(Change::Upsert).collect(),
         cursor: None,
     };
-    Ok((keys.len() as u64, apply(tx, tables, page).await?))
+    let applied = apply(tx, tables, page).await?;
+    Ok(Waited { applied, next })
+}
+
+/// Keys of those that wait for at least one record which is linked by now.
+async fn resolvable(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    waiting: Vec<(String, records::Unresolved)>,
+) -> Result<Vec<String>, SyncError> {
+    let mut wanted: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for reference in waiting
+        .iter()
+        .flat_map(|(_, unresolved)| unresolved.values())
+    {
+        let keys = wanted.entry(reference.stream.0.clone()).or_default();
+        keys.insert(reference.key.clone());
+    }
+    let mut found: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for (stream, keys) in wanted {
+        let keys: Vec<String> = keys.into_iter().collect();
+        let targets = records::targets(tx, connection, &stream, &keys).await?;
+        found.insert(stream, targets.into_keys().collect());
+    }
+    let is_there = |reference: &crate::mapping::Reference| {
+        let keys = found.get(reference.stream.as_str());
+        keys.is_some_and(|keys| keys.contains(&reference.key))
+    };
+    let ready = waiting
+        .into_iter()
+        .filter(|(_, unresolved)| unresolved.values().any(is_there))
+        .map(|(key, _)| key);
+    Ok(ready.collect())
 }

@@ -109,17 +109,12 @@ async fn a_child_that_comes_before_its_parent_waits_for_it() -> Result<()> {
         .await?;
     let mut tx = world.begin().await?;
     let run = engine::ids::RunId::fresh();
-    let (found, applied) = engine::sync::page::apply_waiting(
-        &mut tx,
-        &world.tables,
-        world.connection,
-        "Account",
-        run,
-        100,
-    )
-    .await?;
+    let (tables, connection) = (&world.tables, world.connection);
+    let waited =
+        engine::sync::page::apply_waiting(&mut tx, tables, connection, "Account", run, "", 100)
+            .await?;
     tx.commit().await?;
-    assert_eq!((found, applied.counts.updated), (1, 1));
+    assert_eq!((waited.next, waited.applied.counts.updated), (None, 1));
     let parent = world.account("1").await?;
     assert_eq!(
         world.account("2").await?.value("parent"),

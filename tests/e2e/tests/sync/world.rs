@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use chrono::{DateTime, Utc};
 use connector_sdk::{
     Change, Cursor, FieldType, Fields, Receipt, Record, Removal, Stream, StreamField, StreamName,
     Tombstone, Value,
@@ -13,6 +12,7 @@ use engine::ids::{ConnectionId, EntityId, RunId, TenantId, UserId};
 use engine::mapping::Values;
 use engine::store::connections::{self, NewConnection};
 use engine::store::plans::Phase;
+use engine::store::writes::{self, Seen};
 use engine::store::{mappings, streams};
 use engine::sync::outbox::{self, Batch, Outcome, Outgoing, Settled};
 use engine::sync::page::{self, Applied};
@@ -208,20 +208,27 @@ impl World {
     }
 
     pub(crate) async fn claim_for(&self, connection: ConnectionId) -> Result<Batch> {
-        let now = self.begin().await?.now();
-        self.claim_of(connection, now).await
+        let seen = self.due(connection).await?;
+        self.claim_seen(connection, &seen).await
     }
 
-    /// Claims what was asked for until then.
-    pub(crate) async fn claim_looked_at(&self, at: DateTime<Utc>) -> Result<Batch> {
-        self.claim_of(self.connection, at).await
+    /// The writes a push would look at now.
+    pub(crate) async fn due(&self, connection: ConnectionId) -> Result<Vec<Seen>> {
+        let mut tx = self.begin().await?;
+        writes::adopt(&mut tx, connection, "Account", RunId::fresh()).await?;
+        let due = writes::due(&mut tx, connection, "Account", 200).await?;
+        tx.commit().await?;
+        Ok(due.into_iter().map(|(seen, _)| seen).collect())
     }
 
-    async fn claim_of(&self, connection: ConnectionId, looked_at: DateTime<Utc>) -> Result<Batch> {
+    pub(crate) async fn claim_seen(
+        &self,
+        connection: ConnectionId,
+        seen: &[Seen],
+    ) -> Result<Batch> {
         let mut tx = self.begin().await?;
         let (tables, run) = (&self.tables, RunId::fresh());
-        let batch =
-            outbox::claim(&mut tx, tables, connection, "Account", run, looked_at, 200).await?;
+        let batch = outbox::claim(&mut tx, tables, connection, "Account", run, seen).await?;
         tx.commit().await?;
         Ok(batch)
     }

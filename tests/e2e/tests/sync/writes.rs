@@ -194,19 +194,38 @@ async fn a_hundred_records_are_claimed_and_settled_in_one_go() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_edit_made_after_the_record_was_looked_at_waits_for_the_next_look() -> Result<()> {
+async fn an_edit_that_was_not_there_at_the_look_waits_for_the_next_look() -> Result<()> {
     let world = World::new().await?;
-    world
-        .pull(vec![record(
-            "1",
-            &[("Name", "One".into()), ("Phone", "5550000".into())],
-        )])
-        .await?;
-    let looked_at = world.begin().await?.now();
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    let account = world.account("1").await?;
-    world.edit(&account, &[("phone", "5551111".into())]).await?;
-    assert!(world.claim_looked_at(looked_at).await?.outgoing.is_empty());
-    assert_eq!(world.claim().await?.outgoing.len(), 1);
+    let page = vec![
+        record("1", &[("Name", "One".into()), ("Phone", "5550000".into())]),
+        record("2", &[("Name", "Two".into()), ("Phone", "5550000".into())]),
+    ];
+    world.pull(page).await?;
+    let (one, two) = (world.account("1").await?, world.account("2").await?);
+    let one = world.edit(&one, &[("phone", "5551111".into())]).await?;
+    // Begun before the look, committed after it.
+    let mut late = world.begin().await?;
+    let fields = super::world::values(&[("phone", "5552222".into())]);
+    let (tables, user) = (&world.tables, world.user);
+    engine::sync::edit::edit(
+        &mut late,
+        tables,
+        "account",
+        two.id,
+        two.version,
+        fields,
+        user,
+    )
+    .await?;
+    let seen = world.due(world.connection).await?;
+    assert_eq!(seen.len(), 1);
+    late.commit().await?;
+    world.edit(&one, &[("name", "Uno".into())]).await?;
+    let batch = world.claim_seen(world.connection, &seen).await?;
+    assert!(
+        batch.outgoing.is_empty(),
+        "one was asked more of, the other was not seen"
+    );
+    assert_eq!(world.claim().await?.outgoing.len(), 2);
     Ok(())
 }
