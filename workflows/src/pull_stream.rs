@@ -24,7 +24,7 @@ use crate::hub::{Hub, sync_error};
 
 /// Records asked for at once; a unit of commit, and what memory holds twice.
 const PAGE: usize = 5_000;
-/// Records whose references became resolvable, merged again at once.
+/// Records that wait for a reference, looked at in one step.
 const WAITING: usize = 1_000;
 
 /// See the module.

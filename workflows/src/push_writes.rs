@@ -159,7 +159,8 @@ impl TxStep for ReadFirst {
         let hub = Hub::of(cx)?;
         let PushInput { connection, stream } = &self.place.input;
         let mut tx = cx.begin().await?;
-        // What an earlier push claimed and did not settle is looked at like everything else.
+        // What an earlier push claimed and did not settle is looked at like everything else. It
+        // commits apart from the step, which is harmless: a repeat finds nothing left to adopt.
         writes::adopt(&mut tx, *connection, stream, cx.run_id()).await?;
         let due = writes::due(&mut tx, *connection, stream, BATCH).await?;
         let plan = plans::of_stream(&mut tx, *connection, stream).await?;

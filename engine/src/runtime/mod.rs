@@ -89,7 +89,8 @@ pub trait TxStep: Send + Sync {
     }
 
     /// Runs before the transaction begins: what the step needs from elsewhere, kept in the step.
-    /// It is not journaled and may run many times; it must change nothing outside.
+    /// It is not journaled and may run many times; what it changes must
+    /// be harmless to repeat.
     fn prepare(&self, _cx: &StepCx) -> impl Future<Output = Result<(), StepError>> + Send {
         std::future::ready(Ok(()))
     }
