@@ -185,19 +185,12 @@ pub(crate) async fn histories(
     let tenants: Vec<_> = leases.iter().map(|lease| lease.tenant.0).collect();
     let ids: Vec<_> = leases.iter().map(|lease| lease.id.0).collect();
     let mut histories: Vec<_> = leases.iter().map(|_| History::default()).collect();
-    let rows = sqlx::query!(
-        r#"
-        select t.place as "place!", s.seq, s.name, s.key, s.kind, s.attempt, s.output, s.error,
-               s.started_at, s.finished_at
-        from unnest($1::uuid[], $2::uuid[]) with ordinality as t(tenant_id, run_id, place)
-        join steps s on s.tenant_id = t.tenant_id and s.run_id = t.run_id
-        order by t.place, s.seq
-        "#,
-        &tenants,
-        &ids,
-    )
-    .fetch_all(tx.conn())
-    .await?;
+    let (Some(&first), Some(&last)) = (ids.iter().min(), ids.iter().max()) else {
+        return Ok(histories);
+    };
+    let rows = sqlx::query_file!("src/store/histories.sql", &tenants, &ids, first, last)
+        .fetch_all(tx.conn())
+        .await?;
     for row in rows {
         if let Some(history) = place(&mut histories, row.place) {
             history.steps.push(StepRow {
@@ -219,10 +212,13 @@ pub(crate) async fn histories(
                count(*) filter (where a.counts) as "counted!"
         from unnest($1::uuid[], $2::uuid[]) with ordinality as t(tenant_id, run_id, place)
         join attempts a on a.tenant_id = t.tenant_id and a.run_id = t.run_id
+        where a.run_id between $3 and $4
         group by t.place, a.seq
         "#,
         &tenants,
         &ids,
+        first,
+        last,
     )
     .fetch_all(tx.conn())
     .await?;

@@ -2,6 +2,7 @@
 //! How workers claim and finish them is in `activations.rs`.
 
 mod control;
+mod moves;
 mod read;
 mod start;
 
@@ -214,10 +215,10 @@ pub struct RunFilter {
     pub created_before: Option<DateTime<Utc>>,
 }
 
-/// A page of a list, newest first: the runs older than `after`.
+/// A page of a list, newest first: the runs older than `after`. Ids are in the order of creation.
 #[derive(Clone, Copy, Debug)]
 pub struct RunPage {
-    pub after: Option<(DateTime<Utc>, RunId)>,
+    pub after: Option<RunId>,
     /// At most 500 are given.
     pub limit: u16,
 }
