@@ -9,6 +9,7 @@
 mod cancel;
 mod claims;
 mod crashes;
+mod days;
 mod keys;
 mod retries;
 mod schedules;

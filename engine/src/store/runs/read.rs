@@ -35,7 +35,10 @@ pub async fn list(
         // Not bound: indexes are for some states only.
         let mut states = query.push(" and state in (").separated(", ");
         for state in &filter.states {
-            states.push("'").push_unseparated(state.as_str()).push_unseparated("'");
+            states
+                .push("'")
+                .push_unseparated(state.as_str())
+                .push_unseparated("'");
         }
         query.push(")");
     }
@@ -64,11 +67,15 @@ pub async fn list(
     }
     if let Some(from) = filter.created_from {
         query.push(" and created_at >= ").push_bind(from);
-        query.push(" and id >= ").push_bind(RunId::floor(from - CLOCKS).0);
+        query
+            .push(" and id >= ")
+            .push_bind(RunId::floor(from - CLOCKS).0);
     }
     if let Some(before) = filter.created_before {
         query.push(" and created_at < ").push_bind(before);
-        query.push(" and id < ").push_bind(RunId::floor(before + CLOCKS).0);
+        query
+            .push(" and id < ")
+            .push_bind(RunId::floor(before + CLOCKS).0);
     }
     if let Some(id) = page.after {
         query.push(" and id < ").push_bind(id.0);
