@@ -63,6 +63,8 @@ create unique index runs_key on runs (tenant_id, key) where holds_key;
 create index runs_deadline on runs (due_at) where state = 'waiting' and due_at is not null;
 -- Lists go by id, which is the order of creation. Of the other states there are as many as workers.
 create index runs_waiting on runs (tenant_id, state, id) where state in ('waiting', 'parked');
+create index runs_connection on runs (tenant_id, connection_id, id)
+    where connection_id is not null;
 create index runs_parent on runs (tenant_id, parent_id, parent_seq) where parent_id is not null;
 call protect_tenant_table('runs');
 

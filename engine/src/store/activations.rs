@@ -18,6 +18,10 @@ const BEGIN_CLAIM: &str = "begin; set local role syncline_system; \
 const BEGIN_RECORD: &str = "begin; set local role syncline_system; \
     set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan";
 
+/// A day of the journal is empty at midnight and full at noon: as with the claim, no statistics.
+const BEGIN_LOAD: &str = "begin; set local role syncline_system; \
+    set local synchronous_commit = off; set local enable_seqscan = off";
+
 /// The right to write to a run: it stands while the run has this epoch and owner. Statements compare
 /// the owner with `is not distinct from`, which uses no index: the run is found by its key, not among
 /// everything the process holds or held. A run without an owner is not running.
@@ -53,6 +57,11 @@ pub(crate) type FreedKey = (TenantId, String);
 /// Begins the transaction for [`free`] and [`claim`], which must run in one like this.
 pub(crate) async fn begin_claim(store: &Store) -> Result<SystemTx, StoreError> {
     store.system(BEGIN_CLAIM).await
+}
+
+/// Begins the transaction for [`histories`].
+pub(crate) async fn begin_load(store: &Store) -> Result<SystemTx, StoreError> {
+    store.system(BEGIN_LOAD).await
 }
 
 /// Begins the transaction for [`record`](super::journal::record).

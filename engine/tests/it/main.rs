@@ -10,6 +10,7 @@ mod cancel;
 mod claims;
 mod crashes;
 mod days;
+mod flat;
 mod keys;
 mod retries;
 mod schedules;

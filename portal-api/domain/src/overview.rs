@@ -132,9 +132,10 @@ pub async fn read(tx: &mut Tx) -> Result<Overview, StoreError> {
                 as "connections_attention!",
             (select count(*) from runs where state = 'running') as "runs_running!",
             (select count(*) from runs where state in ('queued', 'waiting')) as "runs_queued!",
-            (select count(*) from all_runs
-             where tenant_id = $2 and state in ('failed', 'parked') and id >= $1)
-                as "runs_failed_24h!",
+            (select count(*) from finished_runs
+             where tenant_id = $2 and state = 'failed' and id >= $1)
+            + (select count(*) from runs
+               where tenant_id = $2 and state = 'parked' and id >= $1) as "runs_failed_24h!",
             (select count(*) from finished_runs
              where tenant_id = $2 and state = 'succeeded' and id >= $1)
                 as "runs_succeeded_24h!",

@@ -211,6 +211,7 @@ pub struct RunFilter {
     pub error_class: Option<String>,
     pub parent_id: Option<RunId>,
     pub key: Option<String>,
+    /// By the millisecond in which the run's id was made.
     pub created_from: Option<DateTime<Utc>>,
     pub created_before: Option<DateTime<Utc>>,
 }

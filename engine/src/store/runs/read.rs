@@ -1,6 +1,6 @@
 //! Reading runs for people.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
@@ -8,9 +8,6 @@ use uuid::Uuid;
 use super::{RunFilter, RunPage, RunRow, RunState, version_from_db};
 use crate::ids::{ConnectionId, ProcessId, RunId, TenantId};
 use crate::store::{StoreError, Tx};
-
-/// A run's id and its `created_at` come from one process, but not at the same moment.
-const CLOCKS: TimeDelta = TimeDelta::hours(1);
 
 /// The runs of a page, newest first, without input and output.
 ///
@@ -66,16 +63,10 @@ pub async fn list(
         query.push(" and parent_id = ").push_bind(parent.0);
     }
     if let Some(from) = filter.created_from {
-        query.push(" and created_at >= ").push_bind(from);
-        query
-            .push(" and id >= ")
-            .push_bind(RunId::floor(from - CLOCKS).0);
+        query.push(" and id >= ").push_bind(RunId::floor(from).0);
     }
     if let Some(before) = filter.created_before {
-        query.push(" and created_at < ").push_bind(before);
-        query
-            .push(" and id < ")
-            .push_bind(RunId::floor(before + CLOCKS).0);
+        query.push(" and id < ").push_bind(RunId::floor(before).0);
     }
     if let Some(id) = page.after {
         query.push(" and id < ").push_bind(id.0);
