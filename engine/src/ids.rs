@@ -138,7 +138,7 @@ mod tests {
     fn the_floor_of_a_moment_lies_under_the_ids_made_from_it_on_and_over_those_before() {
         let before = RunId::fresh();
         std::thread::sleep(std::time::Duration::from_millis(3));
-        let floor = RunId::floor(Utc::now());
+        let floor = RunId::floor(crate::Clock::system().now());
         assert!(before < floor && floor <= RunId::fresh());
         let ancient = DateTime::from_timestamp(-1, 0).unwrap();
         assert_eq!(RunId::floor(ancient).0, Uuid::nil());

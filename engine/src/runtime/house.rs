@@ -24,9 +24,6 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
 const WATCH: Duration = Duration::from_secs(60);
 /// From here on a snapshot slows the claim down.
 const OLD_SNAPSHOT: Duration = Duration::from_secs(300);
-/// Most runs without a day that a round deletes, in thousands.
-const DAYLESS: usize = 20;
-
 /// Keeps house until the engine stops.
 pub(super) async fn keep(core: Arc<Core>, retention: Duration) {
     let mut house = House {
@@ -34,7 +31,7 @@ pub(super) async fn keep(core: Arc<Core>, retention: Duration) {
         late: HashMap::new(),
     };
     let mut next: Option<DateTime<Utc>> = None;
-    let mut watched: Option<Instant> = None;
+    let mut watched = Instant::now();
     let mut warned = false;
     loop {
         let now = core.store.clock().now();
@@ -42,8 +39,8 @@ pub(super) async fn keep(core: Arc<Core>, retention: Duration) {
         if next.is_none_or(|next| next <= now || next - now > ROUND) {
             next = Some(now + round(&core, &mut house).await);
         }
-        if watched.is_none_or(|at| at.elapsed() >= WATCH) {
-            watched = Some(Instant::now());
+        if watched.elapsed() >= WATCH {
+            watched = Instant::now();
             match watch_snapshots(&core).await {
                 Ok(age) => warn_once(&mut warned, age),
                 Err(error) => tracing::debug!(%error, "open snapshots could not be read"),
@@ -84,18 +81,20 @@ impl House {
             return Ok(());
         };
         let there = days::list(&mut tx).await?;
-        let server = days::server_time(&mut tx).await?;
-        tx.commit().await?;
+        // Dropping is for ever: no clock alone decides that it is time.
         let now = core.store.clock().now();
+        let known = now.min(days::server_time(&mut tx).await?);
+        let cut = known.checked_sub_signed(self.retention);
+        if let Some(cut) = cut {
+            days::forget_dayless(&mut tx, cut).await?;
+        }
+        tx.commit().await?;
         for day in (0..=AHEAD).filter_map(|n| now.date_naive().checked_add_days(Days::new(n))) {
             if !there.contains(&day) {
                 add(core, day).await?;
             }
         }
-        // Dropping is for ever: no clock alone decides that it is time.
-        let Some(cut) = now.min(server).checked_sub_signed(self.retention) else {
-            return Ok(());
-        };
+        let Some(cut) = cut else { return Ok(()) };
         for day in there {
             let is_kept = self.late.get(&day).is_some_and(|until| cut <= *until);
             // One a round: a clock that is wrong everywhere can be noticed before all is gone.
@@ -103,7 +102,7 @@ impl House {
                 break;
             }
         }
-        self.forget_dayless(core, cut).await
+        Ok(())
     }
 
     /// Whether the day is gone.
@@ -131,20 +130,6 @@ impl House {
             }
         }
         Ok(outcome == Drop::Dropped)
-    }
-
-    async fn forget_dayless(&self, core: &Core, cut: DateTime<Utc>) -> Result<(), StoreError> {
-        for _ in 0..DAYLESS {
-            let Some(mut tx) = days::begin(&core.store).await? else {
-                return Ok(());
-            };
-            let gone = days::forget_dayless(&mut tx, cut).await?;
-            tx.commit().await?;
-            if gone < 1_000 {
-                break;
-            }
-        }
-        Ok(())
     }
 }
 

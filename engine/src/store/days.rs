@@ -100,16 +100,15 @@ pub(crate) async fn drop(
     Ok(late.map_or(Drop::Dropped, Drop::EndedLate))
 }
 
-/// Deletes some finished runs without a day that ended before the cut; returns how many.
+/// Deletes up to 1,000 finished runs without a day that ended before the cut.
 pub(crate) async fn forget_dayless(
     tx: &mut SystemTx,
     cut: DateTime<Utc>,
-) -> Result<i64, StoreError> {
-    Ok(
-        sqlx::query_scalar!(r#"select forget_dayless_runs($1) as "gone!""#, cut)
-            .fetch_one(tx.conn())
-            .await?,
-    )
+) -> Result<(), StoreError> {
+    sqlx::query_scalar!("select forget_dayless_runs($1)", cut)
+        .fetch_one(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// How long the oldest transaction has been open whose snapshot keeps dead rows from being removed,
