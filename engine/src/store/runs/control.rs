@@ -14,16 +14,34 @@ use crate::store::{StoreError, Tx};
 /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when the run is in another state.
 pub async fn retry(tx: &mut Tx, id: RunId) -> Result<(), StoreError> {
     let tenant = tx.tenant();
-    let Some(reopened) = moves::reopen(tx, id).await? else {
-        return Err(not_in_state(tx, id, "retried").await?);
-    };
+    let now = tx.now();
+    let run = moves::lock(tx, id).await?;
+    if !matches!(
+        run.state,
+        RunState::Failed | RunState::Cancelled | RunState::Parked
+    ) {
+        return Err(not_in_state(id, run.state, "retried"));
+    }
+    moves::take_back(tx, id).await?;
+    sqlx::query!(
+        r#"
+        update runs
+        set state = 'queued', due_at = $2, attempt = 0, error = null, error_class = null,
+            cancel_requested = false, behind = false
+        where id = $1
+        "#,
+        id.0,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
     sqlx::query!(
         r#"
         delete from steps
         where run_id = $1 and seq >= coalesce($2, (select min(seq) from steps where run_id = $1 and error is not null))
         "#,
         id.0,
-        reopened.failed_seq,
+        run.failed_seq,
     )
     .execute(tx.conn())
     .await?;
@@ -66,31 +84,23 @@ pub async fn retry(tx: &mut Tx, id: RunId) -> Result<(), StoreError> {
 /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when the run has ended.
 pub async fn cancel(tx: &mut Tx, id: RunId) -> Result<RunState, StoreError> {
     // The lock keeps it from being claimed or given back meanwhile.
-    let running = sqlx::query_scalar!(
-        r#"select state = 'running' as "running!" from runs where id = $1 for update"#,
-        id.0
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    let state = match running {
-        None => return Err(not_in_state(tx, id, "cancelled").await?),
-        Some(true) => {
-            sqlx::query!(
-                "update runs set cancel_requested = true where id = $1",
-                id.0
-            )
-            .execute(tx.conn())
-            .await?;
-            RunState::Running
+    let run = moves::lock(tx, id).await?;
+    let state = if run.state.is_final() {
+        return Err(not_in_state(id, run.state, "cancelled"));
+    } else if run.state == RunState::Running {
+        sqlx::query!(
+            "update runs set cancel_requested = true where id = $1",
+            id.0
+        )
+        .execute(tx.conn())
+        .await?;
+        RunState::Running
+    } else {
+        let error = json!({"class": "cancelled", "message": "run was cancelled"});
+        if let Some(parent) = moves::end_idle(tx, id, RunState::Cancelled, &error).await? {
+            wake(tx, parent).await?;
         }
-        Some(false) => {
-            let error = json!({"class": "cancelled", "message": "run was cancelled"});
-            let parent = moves::end_idle(tx, id, RunState::Cancelled, &error).await?;
-            if let Some(parent) = parent {
-                wake(tx, parent).await?;
-            }
-            RunState::Cancelled
-        }
+        RunState::Cancelled
     };
     // A freed key lets another run go.
     tx.ring();
@@ -118,17 +128,9 @@ async fn wake(tx: &mut Tx, parent: RunId) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn not_in_state(tx: &mut Tx, id: RunId, wanted: &str) -> Result<StoreError, StoreError> {
-    let state = sqlx::query_scalar!(
-        r#"select state as "state!" from all_runs where id = $1"#,
-        id.0
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    Ok(match state {
-        None => StoreError::NotFound(format!("run {id}")),
-        Some(state) => StoreError::Conflict(format!("run {id} is {state} and cannot be {wanted}")),
-    })
+fn not_in_state(id: RunId, state: RunState, wanted: &str) -> StoreError {
+    let state = state.as_str();
+    StoreError::Conflict(format!("run {id} is {state} and cannot be {wanted}"))
 }
 
 /// The child that the parent called at this step. One statement over both places: a child that

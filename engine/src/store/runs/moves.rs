@@ -1,10 +1,75 @@
-//! Between the open runs and the finished ones. The end of a running run is in `journal.rs`.
+//! Between the open runs and the finished ones. The end of a running run is in `finish.sql`.
 
 use serde_json::Value as Json;
 
 use super::RunState;
 use crate::ids::RunId;
 use crate::store::{StoreError, Tx};
+
+/// A run that nobody else changes until the transaction ends.
+pub(super) struct Locked {
+    pub(super) state: RunState,
+    /// The step that failed it.
+    pub(super) failed_seq: Option<i32>,
+}
+
+/// Locks a run wherever it is.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub(super) async fn lock(tx: &mut Tx, id: RunId) -> Result<Locked, StoreError> {
+    // Open once more at the end: it may have come back between the first two looks.
+    let locked = match lock_open(tx, id).await? {
+        Some(locked) => Some(locked),
+        None => match lock_finished(tx, id).await? {
+            Some(locked) => Some(locked),
+            None => lock_open(tx, id).await?,
+        },
+    };
+    locked.ok_or_else(|| StoreError::NotFound(format!("run {id}")))
+}
+
+async fn lock_open(tx: &mut Tx, id: RunId) -> Result<Option<Locked>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select state, (error ->> 'seq')::integer as failed_seq
+        from runs
+        where id = $1
+        for update
+        "#,
+        id.0
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(|row| {
+        Ok(Locked {
+            state: RunState::parse(&row.state)?,
+            failed_seq: row.failed_seq,
+        })
+    })
+    .transpose()
+}
+
+async fn lock_finished(tx: &mut Tx, id: RunId) -> Result<Option<Locked>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select state, (error ->> 'seq')::integer as failed_seq
+        from finished_runs
+        where id = $1
+        for update
+        "#,
+        id.0
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(|row| {
+        Ok(Locked {
+            state: RunState::parse(&row.state)?,
+            failed_seq: row.failed_seq,
+        })
+    })
+    .transpose()
+}
 
 /// Ends a run that is open and not running, which the caller has locked; returns the parent that
 /// waits for its end.
@@ -43,49 +108,30 @@ pub(super) async fn end_idle(
     Ok(parent.map(RunId))
 }
 
-/// A run that is open again.
-pub(super) struct Reopened {
-    /// The step it failed with.
-    pub(super) failed_seq: Option<i32>,
-}
-
-/// Queues a failed, cancelled or parked run, due now and without its error; `None` when it is in
-/// another state.
-pub(super) async fn reopen(tx: &mut Tx, id: RunId) -> Result<Option<Reopened>, StoreError> {
+/// Puts a finished run, which the caller has locked, among the open ones again: queued, due now,
+/// without its output and error. An open run stays as it is.
+pub(super) async fn take_back(tx: &mut Tx, id: RunId) -> Result<(), StoreError> {
     let now = tx.now();
-    let row = sqlx::query!(
+    sqlx::query!(
         r#"
         with back as (
             delete from finished_runs
-            where id = $1 and state in ('failed', 'cancelled')
+            where id = $1
             returning *
-        ), opened as (
-            insert into runs
-                (id, workflow, version, state, key, priority, due_at, epoch, parent_id, parent_seq,
-                 wakes_parent, trigger, connection_id, stream, input, progress, counts, created_at,
-                 started_at)
-            select id, workflow, version, 'queued', key, priority, $2::timestamptz, epoch,
-                   parent_id, parent_seq, wakes_parent, trigger, connection_id, stream, input,
-                   progress, counts, created_at, started_at
-            from back
-        ), parked as (
-            update runs r
-            set state = 'queued', due_at = $2, attempt = 0, error = null, error_class = null,
-                cancel_requested = false, behind = false
-            from (select id, error from runs where id = $1 and state = 'parked' for update) as was
-            where r.id = was.id
-            returning was.error
         )
-        select (error ->> 'seq')::integer as failed_seq from back
-        union all
-        select (error ->> 'seq')::integer from parked
+        insert into runs
+            (id, workflow, version, state, key, priority, due_at, epoch, parent_id, parent_seq,
+             wakes_parent, trigger, connection_id, stream, input, progress, counts, created_at,
+             started_at)
+        select id, workflow, version, 'queued', key, priority, $2, epoch, parent_id, parent_seq,
+               wakes_parent, trigger, connection_id, stream, input, progress, counts, created_at,
+               started_at
+        from back
         "#,
         id.0,
         now,
     )
-    .fetch_optional(tx.conn())
+    .execute(tx.conn())
     .await?;
-    Ok(row.map(|row| Reopened {
-        failed_seq: row.failed_seq,
-    }))
+    Ok(())
 }
