@@ -10,6 +10,8 @@ create table processes (
 grant select, insert, update, delete on processes to syncline_system;
 grant select on processes to syncline_app;
 
+-- Runs that are not over; one that ends moves to finished_runs. Whatever becomes of this table, it
+-- stays as small as the work at hand: claims do not slow down with history.
 create table runs (
     tenant_id        uuid not null default current_tenant() references tenants,
     id               uuid not null,
@@ -17,8 +19,7 @@ create table runs (
     version          smallint not null,
     -- queued: claimable from due_at on (ready, asleep or backing off) · running: leased to owner ·
     -- waiting: for a signal or children, until due_at if set · parked: for a person
-    state            text not null check (state in
-        ('queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled', 'parked')),
+    state            text not null check (state in ('queued', 'running', 'waiting', 'parked')),
     -- Runs of one key run one at a time, in the order of due_at.
     key              text,
     -- From its first claim until it ends, also while it sleeps: no other run of its key is claimed.
@@ -41,8 +42,7 @@ create table runs (
     connection_id    uuid,
     stream           text,
     input            bytea not null,
-    output           bytea,
-    -- {class, message, code?}
+    -- {class, message, code?} of a parked run.
     error            jsonb,
     error_class      text,
     -- {done, total?, unit}
@@ -51,7 +51,6 @@ create table runs (
     counts           jsonb,
     created_at       timestamptz not null,
     started_at       timestamptz,
-    finished_at      timestamptz,
     primary key (tenant_id, id),
     -- Whoever is the owner runs it: writes are fenced by epoch and owner.
     constraint runs_owner_runs check ((state = 'running') = (owner is not null))
@@ -62,12 +61,66 @@ create index runs_behind on runs (tenant_id, key, priority desc, due_at, id)
 create index runs_owner on runs (owner) where state = 'running';
 create unique index runs_key on runs (tenant_id, key) where holds_key;
 create index runs_deadline on runs (due_at) where state = 'waiting' and due_at is not null;
-create index runs_list on runs (tenant_id, created_at desc, id desc);
-create index runs_state on runs (tenant_id, state, created_at desc, id desc);
-create index runs_connection on runs (tenant_id, connection_id, created_at desc, id desc)
+-- Lists go by id, which is the order of creation. Of the other states there are as many as workers.
+create index runs_waiting on runs (tenant_id, state, id) where state in ('waiting', 'parked');
+create index runs_connection on runs (tenant_id, connection_id, id)
     where connection_id is not null;
 create index runs_parent on runs (tenant_id, parent_id, parent_seq) where parent_id is not null;
 call protect_tenant_table('runs');
+
+-- Runs that are over. Like the journal below it is cut by the day in which a run was made, which is a
+-- range of ids (they begin with the milliseconds of their making): a read by id looks into one day, a
+-- run's end moves nothing but its row, and a day is dropped at once. An index here is paid by every
+-- end of a run.
+create table finished_runs (
+    tenant_id        uuid not null default current_tenant(),
+    id               uuid not null,
+    workflow         text not null,
+    version          smallint not null,
+    state            text not null check (state in ('succeeded', 'failed', 'cancelled')),
+    key              text,
+    priority         smallint not null,
+    epoch            bigint not null,
+    attempt          integer not null,
+    cancel_requested boolean not null,
+    parent_id        uuid,
+    parent_seq       integer,
+    wakes_parent     boolean not null,
+    trigger          text not null,
+    connection_id    uuid,
+    stream           text,
+    input            bytea not null,
+    output           bytea,
+    -- {class, message, code?, seq?}
+    error            jsonb,
+    error_class      text,
+    progress         jsonb,
+    counts           jsonb,
+    created_at       timestamptz not null,
+    started_at       timestamptz,
+    finished_at      timestamptz not null,
+    primary key (tenant_id, id) include (state)
+) partition by range (id);
+create index finished_runs_bad on finished_runs (tenant_id, state, id) where state <> 'succeeded';
+create index finished_runs_connection on finished_runs (tenant_id, connection_id, id)
+    where connection_id is not null;
+create index finished_runs_parent on finished_runs (tenant_id, parent_id, parent_seq)
+    where parent_id is not null;
+call protect_tenant_table('finished_runs');
+
+-- For readers. A statement sees a run on exactly one side: it moves in one transaction.
+create view all_runs with (security_invoker = true) as
+select tenant_id, id, workflow, version, state, key, priority, due_at, epoch, owner, attempt,
+       cancel_requested, parent_id, parent_seq, wakes_parent, trigger, connection_id, stream, input,
+       null::bytea as output, error, error_class, progress, counts, created_at, started_at,
+       null::timestamptz as finished_at
+from runs
+union all
+select tenant_id, id, workflow, version, state, key, priority, null, epoch, null, attempt,
+       cancel_requested, parent_id, parent_seq, wakes_parent, trigger, connection_id, stream, input,
+       output, error, error_class, progress, counts, created_at, started_at, finished_at
+from finished_runs;
+grant select on all_runs to syncline_app, syncline_system;
 
 -- The journal: one row per finished step. No foreign key: the statement that writes a row has locked
 -- the run already (the fence), and a check per row is not cheap.
@@ -86,7 +139,7 @@ create table steps (
     started_at  timestamptz not null,
     finished_at timestamptz not null,
     primary key (tenant_id, run_id, seq)
-);
+) partition by range (run_id);
 call protect_tenant_table('steps');
 
 -- Attempts that failed; the one that succeeded is the step's row.
@@ -106,9 +159,10 @@ create table attempts (
     -- next one, and not after a person retried the run.
     counts      boolean not null,
     primary key (tenant_id, run_id, seq, attempt)
-);
+) partition by range (run_id);
 call protect_tenant_table('attempts');
 
+-- No foreign key here either: it would ask for signals at the end of every run.
 create table signals (
     tenant_id uuid not null default current_tenant(),
     run_id    uuid not null,
@@ -118,12 +172,122 @@ create table signals (
     body      bytea not null,
     sent_at   timestamptz not null,
     taken_seq integer,
-    primary key (tenant_id, run_id, id),
-    foreign key (tenant_id, run_id) references runs (tenant_id, id) on delete cascade
-);
+    primary key (tenant_id, run_id, id)
+) partition by range (run_id);
 create unique index signals_dedupe on signals (tenant_id, run_id, name, dedupe)
     where dedupe is not null;
 call protect_tenant_table('signals');
+
+-- The days of finished_runs, steps, attempts and signals. Their tables are reached through their
+-- parents only: no role has rights on them. What belongs to no day that is there goes to the default
+-- table: no write fails for want of a day. The functions work as the owner of the tables, for the
+-- housekeeping of a role that owns nothing.
+create table finished_runs_default partition of finished_runs default;
+create table steps_default partition of steps default;
+create table attempts_default partition of attempts default;
+create table signals_default partition of signals default;
+
+-- Less than or equal to every id that was made from this moment on.
+create function id_floor(at timestamptz) returns uuid
+    language sql stable strict parallel safe
+    return (lpad(to_hex(floor(extract(epoch from at) * 1000)::bigint), 12, '0')
+            || repeat('0', 20))::uuid;
+
+create function run_day_start(day date) returns uuid
+    language sql stable strict parallel safe
+    return id_floor(day::timestamp at time zone 'UTC');
+
+-- Makes the tables of a day; false when they are there. Attached, not made as partitions: that needs
+-- no lock that would keep anybody from the other days.
+create function add_run_day(day date) returns boolean
+    language plpgsql security definer set search_path = public, pg_temp as
+$$
+declare
+    first uuid := run_day_start(day);
+    next uuid := run_day_start(day + 1);
+    parent text;
+    child text;
+    id_of_run text;
+begin
+    if to_regclass('finished_runs_' || to_char(day, 'YYYYMMDD')) is not null then
+        return false;
+    end if;
+    foreach parent in array array['finished_runs', 'steps', 'attempts', 'signals'] loop
+        child := parent || '_' || to_char(day, 'YYYYMMDD');
+        id_of_run := case parent when 'finished_runs' then 'id' else 'run_id' end;
+        execute format('create table %I (like %I including all)', child, parent);
+        execute format('lock table %I in access exclusive mode', parent || '_default');
+        -- What was written while the day was missing.
+        execute format('with moved as (delete from %I where %I >= $1 and %I < $2 returning *)
+                        insert into %I select * from moved', parent || '_default', id_of_run,
+                       id_of_run, child)
+            using first, next;
+        execute format('alter table %I attach partition %I for values from (%L) to (%L)',
+                       parent, child, first, next);
+    end loop;
+    return true;
+end
+$$;
+
+-- Keeps runs of this day from moving until the transaction ends; readers go on.
+create function hold_run_day(day date) returns void
+    language plpgsql security definer set search_path = public, pg_temp as
+$$
+begin
+    execute format('lock table %I in share mode', 'finished_runs_' || to_char(day, 'YYYYMMDD'));
+end
+$$;
+
+-- Drops the tables of a day unless a run of it ended at the cut or later: returns then when the last
+-- one did. Whoever calls it holds the day and has seen that no run of it is open.
+create function drop_run_day(day date, cut timestamptz) returns timestamptz
+    language plpgsql security definer set search_path = public, pg_temp as
+$$
+declare
+    suffix text := to_char(day, 'YYYYMMDD');
+    last timestamptz;
+    parent text;
+begin
+    execute format('select max(finished_at) from %I', 'finished_runs_' || suffix) into last;
+    if last >= cut then
+        return last;
+    end if;
+    foreach parent in array array['finished_runs', 'steps', 'attempts', 'signals'] loop
+        execute format('drop table %I', parent || '_' || suffix);
+    end loop;
+    return null;
+end
+$$;
+
+-- Deletes up to 1,000 finished runs without a day that ended before the cut, with their journal;
+-- returns how many.
+create function forget_dayless_runs(cut timestamptz) returns bigint
+    language sql security definer set search_path = public, pg_temp as
+$$
+    with gone as (
+        delete from finished_runs_default
+        where ctid = any(array(select ctid from finished_runs_default
+                               where finished_at < cut limit 1000))
+        returning tenant_id, id
+    ), gone_steps as (
+        delete from steps_default s using gone
+        where s.tenant_id = gone.tenant_id and s.run_id = gone.id
+    ), gone_attempts as (
+        delete from attempts_default a using gone
+        where a.tenant_id = gone.tenant_id and a.run_id = gone.id
+    ), gone_signals as (
+        delete from signals_default s using gone
+        where s.tenant_id = gone.tenant_id and s.run_id = gone.id
+    )
+    select count(*) from gone
+$$;
+
+revoke execute on function add_run_day, hold_run_day, drop_run_day, forget_dayless_runs from public;
+grant execute on function add_run_day, hold_run_day, drop_run_day, forget_dayless_runs
+    to syncline_system;
+
+-- Further days are made by the housekeeping of the engine.
+select add_run_day((now() at time zone 'UTC')::date + ahead) from generate_series(-1, 7) as ahead;
 
 -- Starts that must happen once: schedule firings, edits that already have a push under way.
 create table run_dedupe (

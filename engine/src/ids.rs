@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -100,6 +101,15 @@ ids! {
     EntityId = "ent";
 }
 
+impl RunId {
+    /// Less than or equal to the id of every run that was made from this moment on. Before 1970 and
+    /// after the year 10000 it is the least and a very late one.
+    pub fn floor(at: DateTime<Utc>) -> Self {
+        let millis = u128::try_from(at.timestamp_millis()).unwrap_or(0);
+        Self(Uuid::from_u128(millis.min((1 << 48) - 1) << 80))
+    }
+}
+
 impl From<AccountId> for EntityId {
     fn from(id: AccountId) -> Self {
         Self(id.0)
@@ -122,6 +132,16 @@ mod tests {
         assert_eq!(id.to_string().parse::<RunId>().unwrap(), id);
         let json = serde_json::to_string(&id).unwrap();
         assert_eq!(serde_json::from_str::<RunId>(&json).unwrap(), id);
+    }
+
+    #[test]
+    fn the_floor_of_a_moment_lies_under_the_ids_made_from_it_on_and_over_those_before() {
+        let before = RunId::fresh();
+        std::thread::sleep(std::time::Duration::from_millis(3));
+        let floor = RunId::floor(crate::Clock::system().now());
+        assert!(before < floor && floor <= RunId::fresh());
+        let ancient = DateTime::from_timestamp(-1, 0).unwrap();
+        assert_eq!(RunId::floor(ancient).0, Uuid::nil());
     }
 
     #[test]

@@ -164,7 +164,7 @@ async fn load(core: &Core, runs: &[Claimed]) -> Result<Vec<History>, StoreError>
         .collect();
     let mut loaded = Vec::new();
     if !again.is_empty() {
-        let mut tx = core.store.begin_system_relaxed().await?;
+        let mut tx = activations::begin_load(&core.store).await?;
         loaded = activations::histories(&mut tx, &again).await?;
         tx.commit().await?;
     }

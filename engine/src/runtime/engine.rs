@@ -13,7 +13,7 @@ use super::core::Core;
 use super::registry::Registry;
 use super::services::Services;
 use super::writer::{self, Writer};
-use super::{Workflow, process};
+use super::{Workflow, house, process};
 use crate::ids::{RunId, TenantId};
 use crate::queue::{self, Slots};
 use crate::store::runs::{self, NewRun, RunState, StartOptions, Started};
@@ -26,8 +26,12 @@ pub struct EngineBuilder {
     registry: Registry,
     concurrency: usize,
     grace: Duration,
+    retention: Duration,
     host: String,
 }
+
+/// How long finished runs and their journals are kept.
+const RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
 impl EngineBuilder {
     /// Gives steps a service; the last one of a type counts.
@@ -58,6 +62,15 @@ impl EngineBuilder {
         self
     }
 
+    /// How long finished runs and their journals are kept; 30 days unless said. They go by the day in
+    /// which they were made, when the last run of that day has been over for this long: a run that
+    /// stays open keeps the others of its day. What one engine drops is gone for all.
+    #[must_use]
+    pub fn retention(mut self, time: Duration) -> Self {
+        self.retention = time;
+        self
+    }
+
     /// The machine's name, for people.
     #[must_use]
     pub fn host(mut self, name: impl Into<String>) -> Self {
@@ -84,6 +97,7 @@ impl EngineBuilder {
         tasks.spawn(writer::start(Arc::clone(&core), inbox));
         tasks.spawn(writer::keep_releasing(Arc::clone(&core)));
         tasks.spawn(process::keep_pulse(Arc::clone(&core)));
+        tasks.spawn(house::keep(Arc::clone(&core), self.retention));
         tasks.spawn(queue::claim_on(Arc::clone(&core), slots.clone(), to));
         tasks.spawn(queue::work(
             Arc::clone(&core),
@@ -132,6 +146,7 @@ impl Engine {
             registry: Registry::default(),
             concurrency: 50,
             grace: Duration::from_secs(20),
+            retention: RETENTION,
             host: "localhost".into(),
         }
     }

@@ -14,6 +14,7 @@ pub mod cron;
 mod engine;
 mod error;
 mod failing;
+mod house;
 mod process;
 mod progress;
 mod registry;

@@ -18,6 +18,10 @@ const BEGIN_CLAIM: &str = "begin; set local role syncline_system; \
 const BEGIN_RECORD: &str = "begin; set local role syncline_system; \
     set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan";
 
+/// A day of the journal is empty at midnight and full at noon: as with the claim, no statistics.
+const BEGIN_LOAD: &str = "begin; set local role syncline_system; \
+    set local synchronous_commit = off; set local enable_seqscan = off";
+
 /// The right to write to a run: it stands while the run has this epoch and owner. Statements compare
 /// the owner with `is not distinct from`, which uses no index: the run is found by its key, not among
 /// everything the process holds or held. A run without an owner is not running.
@@ -53,6 +57,11 @@ pub(crate) type FreedKey = (TenantId, String);
 /// Begins the transaction for [`free`] and [`claim`], which must run in one like this.
 pub(crate) async fn begin_claim(store: &Store) -> Result<SystemTx, StoreError> {
     store.system(BEGIN_CLAIM).await
+}
+
+/// Begins the transaction for [`histories`].
+pub(crate) async fn begin_load(store: &Store) -> Result<SystemTx, StoreError> {
+    store.system(BEGIN_LOAD).await
 }
 
 /// Begins the transaction for [`record`](super::journal::record).
@@ -185,19 +194,12 @@ pub(crate) async fn histories(
     let tenants: Vec<_> = leases.iter().map(|lease| lease.tenant.0).collect();
     let ids: Vec<_> = leases.iter().map(|lease| lease.id.0).collect();
     let mut histories: Vec<_> = leases.iter().map(|_| History::default()).collect();
-    let rows = sqlx::query!(
-        r#"
-        select t.place as "place!", s.seq, s.name, s.key, s.kind, s.attempt, s.output, s.error,
-               s.started_at, s.finished_at
-        from unnest($1::uuid[], $2::uuid[]) with ordinality as t(tenant_id, run_id, place)
-        join steps s on s.tenant_id = t.tenant_id and s.run_id = t.run_id
-        order by t.place, s.seq
-        "#,
-        &tenants,
-        &ids,
-    )
-    .fetch_all(tx.conn())
-    .await?;
+    let (Some(&first), Some(&last)) = (ids.iter().min(), ids.iter().max()) else {
+        return Ok(histories);
+    };
+    let rows = sqlx::query_file!("src/store/histories.sql", &tenants, &ids, first, last)
+        .fetch_all(tx.conn())
+        .await?;
     for row in rows {
         if let Some(history) = place(&mut histories, row.place) {
             history.steps.push(StepRow {
@@ -219,10 +221,13 @@ pub(crate) async fn histories(
                count(*) filter (where a.counts) as "counted!"
         from unnest($1::uuid[], $2::uuid[]) with ordinality as t(tenant_id, run_id, place)
         join attempts a on a.tenant_id = t.tenant_id and a.run_id = t.run_id
+        where a.run_id between $3 and $4
         group by t.place, a.seq
         "#,
         &tenants,
         &ids,
+        first,
+        last,
     )
     .fetch_all(tx.conn())
     .await?;

@@ -108,12 +108,19 @@ pub(crate) struct Recorded {
 /// Writes entries of different runs. Row locks on the runs hold off a new owner until the commit.
 pub(crate) async fn record(tx: &mut SystemTx, entries: &[Entry]) -> Result<Recorded, StoreError> {
     let mut recorded = Recorded::default();
-    let (ending, going): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.end.is_some());
+    let going: Vec<_> = entries.iter().filter(|entry| entry.end.is_none()).collect();
+    let (over, not_over): (Vec<_>, Vec<_>) = entries
+        .iter()
+        .filter_map(|entry| Some((&entry.lease, entry.end.as_ref()?)))
+        .partition(|(_, end)| end.state.is_final());
     if !going.is_empty() {
         hold(tx, &going, &mut recorded).await?;
     }
-    if !ending.is_empty() {
-        end(tx, &ending, &mut recorded).await?;
+    if !not_over.is_empty() {
+        give_back(tx, &not_over, &mut recorded).await?;
+    }
+    if !over.is_empty() {
+        finish(tx, &over, &mut recorded).await?;
     }
     insert_steps(tx, entries, &recorded).await?;
     insert_attempts(tx, entries, &recorded).await?;
@@ -160,83 +167,65 @@ async fn hold(
     Ok(())
 }
 
-/// A run that is to wait or sleep although somebody wants it to stop is due at once instead: its
-/// next activation ends it.
-async fn end(
+/// The lease columns of a batch, as arrays.
+struct Leases {
+    tenants: Vec<Uuid>,
+    ids: Vec<Uuid>,
+    epochs: Vec<i64>,
+    owners: Vec<Uuid>,
+}
+
+impl Leases {
+    fn of(ends: &[(&Lease, &End)]) -> Self {
+        Self {
+            tenants: ends.iter().map(|(lease, _)| lease.tenant.0).collect(),
+            ids: ends.iter().map(|(lease, _)| lease.id.0).collect(),
+            epochs: ends.iter().map(|(lease, _)| lease.epoch).collect(),
+            owners: ends.iter().map(|(lease, _)| lease.owner.0).collect(),
+        }
+    }
+}
+
+/// Moves runs that are over to the finished ones.
+async fn finish(
     tx: &mut SystemTx,
-    entries: &[&Entry],
+    ends: &[(&Lease, &End)],
     recorded: &mut Recorded,
 ) -> Result<(), StoreError> {
     let now = tx.now();
-    let ends: Vec<_> = entries
-        .iter()
-        .filter_map(|entry| entry.end.as_ref())
-        .collect();
-    let rows = sqlx::query!(
-        r#"
-        update runs r
-        set state = case when r.cancel_requested and t.state = 'waiting' then 'queued'
-                    else t.state end,
-            owner = null,
-            due_at = case when r.cancel_requested and t.state in ('queued', 'waiting') then $12
-                     when t.state = 'queued' then coalesce(t.due_at, r.due_at)
-                     else t.due_at end,
-            holds_key = r.holds_key and t.state in ('queued', 'waiting'),
-            output = t.output,
-            error = t.error,
-            error_class = t.error_class,
-            attempt = t.attempt,
-            progress = coalesce(t.progress, r.progress),
-            counts = coalesce(t.counts, r.counts),
-            finished_at = case when t.state in ('succeeded', 'failed', 'cancelled') then $12 end
-        from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[],
-                    $6::timestamptz[], $7::bytea[], $8::jsonb[], $9::text[], $10::jsonb[],
-                    $11::jsonb[], $13::integer[])
-            as t(tenant_id, id, epoch, owner, state, due_at, output, error, error_class, progress,
-                 counts, attempt)
-        where r.tenant_id = t.tenant_id and r.id = t.id
-          and r.epoch = t.epoch and r.owner is not distinct from t.owner
-        returning r.tenant_id, r.id, r.cancel_requested, r.state, r.due_at,
-                  case when not r.holds_key then r.key end as freed,
-                  case when r.wakes_parent then r.parent_id end as parent
-        "#,
-        &entries
+    let leases = Leases::of(ends);
+    let rows = sqlx::query_file!(
+        "src/store/finish.sql",
+        &leases.tenants,
+        &leases.ids,
+        &leases.epochs,
+        &leases.owners,
+        &ends
             .iter()
-            .map(|entry| entry.lease.tenant.0)
-            .collect::<Vec<_>>(),
-        &entries
-            .iter()
-            .map(|entry| entry.lease.id.0)
-            .collect::<Vec<_>>(),
-        &entries
-            .iter()
-            .map(|entry| entry.lease.epoch)
-            .collect::<Vec<_>>(),
-        &entries
-            .iter()
-            .map(|entry| entry.lease.owner.0)
+            .map(|(_, end)| end.state.as_str().to_owned())
             .collect::<Vec<_>>(),
         &ends
             .iter()
-            .map(|end| end.state.as_str().to_owned())
-            .collect::<Vec<_>>(),
-        &ends.iter().map(|end| end.due_at).collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
-        &ends
-            .iter()
-            .map(|end| end.output.as_deref())
+            .map(|(_, end)| end.output.as_deref())
             .collect::<Vec<_>>() as &[Option<&[u8]>],
-        &ends.iter().map(|end| end.error.clone()).collect::<Vec<_>>() as &[Option<Json>],
-        &ends.iter().map(|end| end.error_class).collect::<Vec<_>>() as &[Option<&str>],
         &ends
             .iter()
-            .map(|end| end.progress.clone())
+            .map(|(_, end)| end.error.clone())
             .collect::<Vec<_>>() as &[Option<Json>],
         &ends
             .iter()
-            .map(|end| end.counts.clone())
+            .map(|(_, end)| end.error_class)
+            .collect::<Vec<_>>() as &[Option<&str>],
+        &ends
+            .iter()
+            .map(|(_, end)| end.progress.clone())
             .collect::<Vec<_>>() as &[Option<Json>],
+        &ends
+            .iter()
+            .map(|(_, end)| end.counts.clone())
+            .collect::<Vec<_>>() as &[Option<Json>],
+        &ends.iter().map(|(_, end)| end.attempt).collect::<Vec<_>>(),
         now,
-        &ends.iter().map(|end| end.attempt).collect::<Vec<_>>(),
     )
     .fetch_all(tx.conn())
     .await?;
@@ -244,13 +233,8 @@ async fn end(
     for row in rows {
         let tenant = TenantId(row.tenant_id);
         recorded.written.insert(RunId(row.id), row.cancel_requested);
-        recorded.freed.extend(row.freed.map(|key| (tenant, key)));
-        if row.state == "queued" && row.due_at.is_some_and(|due| due <= now) {
-            recorded.requeued = true;
-        }
-        if matches!(row.state.as_str(), "succeeded" | "failed" | "cancelled") {
-            parents.extend(row.parent.map(|parent| (tenant, parent)));
-        }
+        recorded.freed.extend(row.key.map(|key| (tenant, key)));
+        parents.extend(row.parent.map(|parent| (tenant, parent)));
     }
     if !parents.is_empty() {
         wake(tx, &parents).await?;
@@ -259,8 +243,84 @@ async fn end(
     Ok(())
 }
 
+/// Gives back runs that are not over. One that is to wait or sleep although somebody wants it to
+/// stop is due at once instead: its next activation ends it.
+async fn give_back(
+    tx: &mut SystemTx,
+    ends: &[(&Lease, &End)],
+    recorded: &mut Recorded,
+) -> Result<(), StoreError> {
+    let now = tx.now();
+    let leases = Leases::of(ends);
+    let rows = sqlx::query!(
+        r#"
+        update runs r
+        set state = case when r.cancel_requested and t.state = 'waiting' then 'queued'
+                    else t.state end,
+            owner = null,
+            due_at = case when r.cancel_requested and t.state in ('queued', 'waiting') then $11
+                     when t.state = 'queued' then coalesce(t.due_at, r.due_at)
+                     else t.due_at end,
+            holds_key = r.holds_key and t.state in ('queued', 'waiting'),
+            error = t.error,
+            error_class = t.error_class,
+            attempt = t.attempt,
+            progress = coalesce(t.progress, r.progress),
+            counts = coalesce(t.counts, r.counts)
+        from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::text[],
+                    $6::timestamptz[], $7::jsonb[], $8::text[], $9::jsonb[], $10::jsonb[],
+                    $12::integer[])
+            as t(tenant_id, id, epoch, owner, state, due_at, error, error_class, progress,
+                 counts, attempt)
+        where r.tenant_id = t.tenant_id and r.id = t.id
+          and r.epoch = t.epoch and r.owner is not distinct from t.owner
+        returning r.tenant_id, r.id, r.cancel_requested, r.state, r.due_at,
+                  case when not r.holds_key then r.key end as freed
+        "#,
+        &leases.tenants,
+        &leases.ids,
+        &leases.epochs,
+        &leases.owners,
+        &ends
+            .iter()
+            .map(|(_, end)| end.state.as_str().to_owned())
+            .collect::<Vec<_>>(),
+        &ends.iter().map(|(_, end)| end.due_at).collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
+        &ends
+            .iter()
+            .map(|(_, end)| end.error.clone())
+            .collect::<Vec<_>>() as &[Option<Json>],
+        &ends
+            .iter()
+            .map(|(_, end)| end.error_class)
+            .collect::<Vec<_>>() as &[Option<&str>],
+        &ends
+            .iter()
+            .map(|(_, end)| end.progress.clone())
+            .collect::<Vec<_>>() as &[Option<Json>],
+        &ends
+            .iter()
+            .map(|(_, end)| end.counts.clone())
+            .collect::<Vec<_>>() as &[Option<Json>],
+        now,
+        &ends.iter().map(|(_, end)| end.attempt).collect::<Vec<_>>(),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for row in rows {
+        let tenant = TenantId(row.tenant_id);
+        recorded.written.insert(RunId(row.id), row.cancel_requested);
+        recorded.freed.extend(row.freed.map(|key| (tenant, key)));
+        if row.state == "queued" && row.due_at.is_some_and(|due| due <= now) {
+            recorded.requeued = true;
+        }
+    }
+    Ok(())
+}
+
 /// Queues parents whose child has ended. It touches the row whatever its state: a parent that is
-/// just going to wait is locked, and its new state is seen here once that has committed.
+/// just going to wait is locked, and its new state is seen here once that has committed. A parent
+/// that has ended is in the table of open runs no more.
 async fn wake(tx: &mut SystemTx, parents: &[(TenantId, Uuid)]) -> Result<(), StoreError> {
     let now = tx.now();
     sqlx::query!(

@@ -9,6 +9,7 @@ pub mod changes;
 pub mod conflicts;
 pub mod connections;
 pub mod custom_fields;
+pub(crate) mod days;
 pub mod echoes;
 pub(crate) mod journal;
 pub mod keyset;

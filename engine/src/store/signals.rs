@@ -1,6 +1,6 @@
 //! Signals: named data for a run.
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, runs};
 use crate::ids::{RunId, SignalId};
 
 /// Sends a signal to a run and wakes it if it waits; returns false when one with this name and
@@ -16,17 +16,14 @@ pub async fn send(
     dedupe: Option<&str>,
 ) -> Result<bool, StoreError> {
     let now = tx.now();
-    // The lock orders it against the run's going to wait.
-    let state = sqlx::query_scalar!(
-        "select state from runs where id = $1 for no key update",
-        run.0
-    )
-    .fetch_optional(tx.conn())
-    .await?
-    .ok_or_else(|| StoreError::NotFound(format!("run {run}")))?;
-    if matches!(state.as_str(), "succeeded" | "failed" | "cancelled") {
+    // The lock orders it against the run's going to wait and its end.
+    let open = sqlx::query_scalar!("select 1 from runs where id = $1 for no key update", run.0)
+        .fetch_optional(tx.conn())
+        .await?;
+    if open.is_none() {
+        let ended = runs::get(tx, run).await?.state.as_str();
         return Err(StoreError::Conflict(format!(
-            "run {run} is {state} and takes no signals"
+            "run {run} is {ended} and takes no signals"
         )));
     }
     let sent = sqlx::query!(

@@ -50,8 +50,9 @@ pub async fn list(tx: &mut Tx, connection: ConnectionId) -> Result<Vec<StreamRow
                (select count(*) from records r
                 where r.connection_id = s.connection_id and r.stream = s.stream
                   and r.removed_at is null) as "records!",
-               coalesce((select (runs.counts ->> 'excluded')::bigint from runs
-                         where runs.id = s.last_run_id), 0) as "excluded!",
+               coalesce((select (r.counts ->> 'excluded')::bigint from all_runs r
+                         where r.tenant_id = s.tenant_id and r.id = s.last_run_id), 0)
+                   as "excluded!",
                s.version
         from streams s
         left join mappings m on m.connection_id = s.connection_id and m.stream = s.stream

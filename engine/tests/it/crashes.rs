@@ -328,7 +328,7 @@ async fn processes_that_die_under_load_lose_nothing_and_double_nothing() {
     }
     eventually("all are done", || async {
         world
-            .count("select count(*) from runs where state = 'succeeded'")
+            .count("select count(*) from all_runs where state = 'succeeded'")
             .await
             == 400
     })
@@ -370,7 +370,7 @@ async fn a_restart_of_postgres_ends_no_worker_and_leaves_no_run_stuck() {
         move || {
             let (cluster, name) = (cluster.clone(), name.clone());
             async move {
-                let sql = "select count(*) from runs where state = 'succeeded'";
+                let sql = "select count(*) from all_runs where state = 'succeeded'";
                 let count = cluster.execute(&name, sql).unwrap_or_default();
                 count
                     .first()

@@ -87,7 +87,7 @@ async fn runs_of_a_key_run_one_at_a_time_over_two_processes() {
     .await;
     assert_eq!(
         world
-            .count("select count(*) from runs where state = 'succeeded'")
+            .count("select count(*) from all_runs where state = 'succeeded'")
             .await,
         300
     );

@@ -9,6 +9,8 @@
 mod cancel;
 mod claims;
 mod crashes;
+mod days;
+mod flat;
 mod keys;
 mod retries;
 mod schedules;

@@ -78,14 +78,14 @@ async fn each_nominal_time_fires_once_with_several_processes() {
         pass(&world, id, &clock, 1).await;
         eventually("its run is over", || async {
             world
-                .count("select count(*) from runs where state = 'succeeded'")
+                .count("select count(*) from all_runs where state = 'succeeded'")
                 .await
                 == round
         })
         .await;
     }
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(world.count("select count(*) from runs").await, 5);
+    assert_eq!(world.count("select count(*) from all_runs").await, 5);
     for engine in engines {
         engine.shutdown().await;
     }
@@ -106,10 +106,10 @@ async fn a_firing_is_skipped_or_queued_while_the_last_run_is_open() {
         )
         .await;
         pass(&world, id, &clock, 3).await;
-        assert_eq!(world.count("select count(*) from runs").await, runs);
+        assert_eq!(world.count("select count(*) from all_runs").await, runs);
         eventually("one has begun", || async {
             world
-                .count("select count(*) from runs where epoch > 0")
+                .count("select count(*) from all_runs where epoch > 0")
                 .await
                 == 1
         })
@@ -138,7 +138,7 @@ async fn what_was_missed_is_caught_up_once_or_not_at_all() {
             next_at(&world, id).await == next
         })
         .await;
-        assert_eq!(world.count("select count(*) from runs").await, runs);
+        assert_eq!(world.count("select count(*) from all_runs").await, runs);
         engine.shutdown().await;
     }
 }

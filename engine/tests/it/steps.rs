@@ -232,7 +232,7 @@ async fn a_parent_waits_for_its_children_without_a_slot() {
     let output = String::from_utf8(run.output.unwrap()).unwrap();
     assert!(output.starts_with("[13,\"run_"), "{output}");
     assert!(output.ends_with(" rejected name is missing\"]"), "{output}");
-    assert_eq!(world.count("select count(*) from runs").await, 4);
+    assert_eq!(world.count("select count(*) from all_runs").await, 4);
     let kinds: Vec<_> = world
         .steps(id)
         .await
@@ -345,6 +345,6 @@ async fn a_run_started_in_a_transaction_exists_only_if_that_commits() {
         .unwrap();
     tx.commit().await.unwrap();
     world.until(kept.id(), RunState::Succeeded).await;
-    assert_eq!(world.count("select count(*) from runs").await, 1);
+    assert_eq!(world.count("select count(*) from all_runs").await, 1);
     engine.shutdown().await;
 }

@@ -1,7 +1,7 @@
 //! Everything at a glance: what works, what waits, what needs somebody.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::ids::ConnectionId;
+use engine::ids::{ConnectionId, RunId};
 use engine::mapping::Mapping;
 use engine::store::connections::ConnectionState;
 use engine::store::processes;
@@ -121,7 +121,8 @@ impl Overview {
 /// # Errors
 /// [`StoreError`].
 pub async fn read(tx: &mut Tx) -> Result<Overview, StoreError> {
-    let day_ago = tx.now() - TimeDelta::hours(24);
+    let tenant = tx.tenant();
+    let day_ago = RunId::floor(tx.now() - TimeDelta::hours(24));
     let row = sqlx::query!(
         r#"
         select
@@ -131,10 +132,13 @@ pub async fn read(tx: &mut Tx) -> Result<Overview, StoreError> {
                 as "connections_attention!",
             (select count(*) from runs where state = 'running') as "runs_running!",
             (select count(*) from runs where state in ('queued', 'waiting')) as "runs_queued!",
-            (select count(*) from runs
-             where state in ('failed', 'parked') and created_at > $1) as "runs_failed_24h!",
-            (select count(*) from runs
-             where state = 'succeeded' and created_at > $1) as "runs_succeeded_24h!",
+            (select count(*) from finished_runs
+             where tenant_id = $2 and state = 'failed' and id >= $1)
+            + (select count(*) from runs
+               where tenant_id = $2 and state = 'parked' and id >= $1) as "runs_failed_24h!",
+            (select count(*) from finished_runs
+             where tenant_id = $2 and state = 'succeeded' and id >= $1)
+                as "runs_succeeded_24h!",
             (select count(*) from accounts where removed_at is null) as "accounts!",
             (select count(*) from contacts where removed_at is null) as "contacts!",
             (select count(*) from conflicts where state = 'open') as "conflicts_open!",
@@ -142,7 +146,8 @@ pub async fn read(tx: &mut Tx) -> Result<Overview, StoreError> {
             (select count(*) from writes where state = 'failed') as "writes_failed!",
             (select min(created_at) from writes where state = 'pending') as oldest_pending_write_at
         "#,
-        day_ago,
+        day_ago.0,
+        tenant.0,
     )
     .fetch_one(tx.conn())
     .await?;
@@ -207,9 +212,11 @@ async fn flows(tx: &mut Tx) -> Result<Vec<Flow>, StoreError> {
                + (select count(*) from records r
                   where r.connection_id = s.connection_id and r.stream = s.stream
                     and r.problems is not null) as "failures!",
-               (select case when r.state = 'failed' then r.error ->> 'message' end from runs r
-                where r.connection_id = s.connection_id and r.stream = s.stream
-                order by r.created_at desc, r.id desc
+               (select case when r.state = 'failed' then r.error ->> 'message' end
+                from all_runs r
+                where r.tenant_id = s.tenant_id and r.connection_id = s.connection_id
+                  and r.stream = s.stream
+                order by r.id desc
                 limit 1) as last_failure
         from streams s
         join connections c on c.id = s.connection_id

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use engine::ids::{ConnectionId, RunId};
 use engine::store::attempts::{self, AttemptRow};
-use engine::store::keyset::{After, Slice, instant, instant_text};
+use engine::store::keyset::{After, Slice, instant_text};
 use engine::store::runs::{self, RunFilter, RunPage, RunRow, RunState};
 use engine::store::steps::{self, StepRow};
 use engine::{StoreError, Tx};
@@ -67,16 +67,12 @@ pub async fn page(
         created_before: query.until,
         ..RunFilter::default()
     };
-    let after = match after {
-        None => None,
-        Some(after) => Some((instant(&after.value)?, RunId(after.id))),
-    };
     let limit_and_one = u16::try_from(limit + 1).unwrap_or(u16::MAX);
     let rows = runs::list(
         tx,
         &filter,
         RunPage {
-            after,
+            after: after.map(|after| RunId(after.id)),
             limit: limit_and_one,
         },
     )
@@ -154,9 +150,11 @@ pub async fn story(tx: &mut Tx, id: RunId) -> Result<Story, StoreError> {
     let mut run = runs::get(tx, id).await?;
     let journaled = steps::of_run(tx, id).await?;
     let failed = attempts::of_run(tx, id).await?;
+    let tenant = tx.tenant();
     let children = sqlx::query_scalar!(
-        r#"select count(*) as "count!" from runs where parent_id = $1"#,
-        id.0
+        r#"select count(*) as "count!" from all_runs where tenant_id = $2 and parent_id = $1"#,
+        id.0,
+        tenant.0,
     )
     .fetch_one(tx.conn())
     .await?;

@@ -1,6 +1,8 @@
 //! What a person does to a run, and what a parent and its child do to each other.
 
-use super::{Child, RunState};
+use serde_json::json;
+
+use super::{Child, RunState, moves};
 use crate::ids::RunId;
 use crate::store::activations::Lease;
 use crate::store::{StoreError, Tx};
@@ -11,43 +13,56 @@ use crate::store::{StoreError, Tx};
 /// # Errors
 /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when the run is in another state.
 pub async fn retry(tx: &mut Tx, id: RunId) -> Result<(), StoreError> {
+    let tenant = tx.tenant();
     let now = tx.now();
-    let failed = sqlx::query!(
+    let run = moves::lock(tx, id).await?;
+    if !matches!(
+        run.state,
+        RunState::Failed | RunState::Cancelled | RunState::Parked
+    ) {
+        return Err(not_in_state(id, run.state, "retried"));
+    }
+    moves::take_back(tx, id).await?;
+    sqlx::query!(
         r#"
-        update runs r
+        update runs
         set state = 'queued', due_at = $2, attempt = 0, error = null, error_class = null,
-            cancel_requested = false, finished_at = null, output = null, behind = false
-        from (select id, (error ->> 'seq')::integer as seq from runs where id = $1 for update) as was
-        where r.id = was.id and r.state in ('failed', 'cancelled', 'parked')
-        returning was.seq
+            cancel_requested = false, behind = false
+        where id = $1
         "#,
         id.0,
         now,
     )
-    .fetch_optional(tx.conn())
+    .execute(tx.conn())
     .await?;
-    let Some(failed) = failed else {
-        return Err(not_in_state(tx, id, "retried").await?);
-    };
     sqlx::query!(
         r#"
         delete from steps
         where run_id = $1 and seq >= coalesce($2, (select min(seq) from steps where run_id = $1 and error is not null))
         "#,
         id.0,
-        failed.seq,
+        run.failed_seq,
     )
     .execute(tx.conn())
     .await?;
     // A call that failed starts a new child.
     sqlx::query!(
         r#"
-        update runs
+        with loose as (
+            select id from all_runs
+            where tenant_id = $2 and parent_id = $1 and wakes_parent
+              and parent_seq not in (select seq from steps where run_id = $1)
+        ), open_ones as (
+            update runs
+            set parent_seq = null, wakes_parent = false
+            where tenant_id = $2 and id = any(array(select id from loose))
+        )
+        update finished_runs
         set parent_seq = null, wakes_parent = false
-        where parent_id = $1 and wakes_parent
-          and parent_seq not in (select seq from steps where run_id = $1)
+        where tenant_id = $2 and id = any(array(select id from loose))
         "#,
-        id.0
+        id.0,
+        tenant.0,
     )
     .execute(tx.conn())
     .await?;
@@ -68,46 +83,25 @@ pub async fn retry(tx: &mut Tx, id: RunId) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when the run has ended.
 pub async fn cancel(tx: &mut Tx, id: RunId) -> Result<RunState, StoreError> {
-    let now = tx.now();
-    let row = sqlx::query!(
-        r#"
-        update runs
-        set cancel_requested = true,
-            state = case when state = 'running' then state else 'cancelled' end,
-            finished_at = case when state = 'running' then null else $2::timestamptz end,
-            due_at = case when state = 'running' then due_at end,
-            holds_key = state = 'running' and holds_key,
-            behind = false,
-            error = case when state = 'running' then error
-                    else '{"class": "cancelled", "message": "run was cancelled"}'::jsonb end,
-            error_class = case when state = 'running' then error_class else 'cancelled' end
-        where id = $1 and state in ('queued', 'running', 'waiting', 'parked')
-        returning state, parent_id, wakes_parent
-        "#,
-        id.0,
-        now,
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    let Some(row) = row else {
-        return Err(not_in_state(tx, id, "cancelled").await?);
-    };
-    let state = RunState::parse(&row.state)?;
-    if let (RunState::Cancelled, true, Some(parent)) = (state, row.wakes_parent, row.parent_id) {
-        // Whatever its state: it may be just going to wait, which shows once its lock is free.
+    // The lock keeps it from being claimed or given back meanwhile.
+    let run = moves::lock(tx, id).await?;
+    let state = if run.state.is_final() {
+        return Err(not_in_state(id, run.state, "cancelled"));
+    } else if run.state == RunState::Running {
         sqlx::query!(
-            r#"
-            update runs
-            set state = case when state = 'waiting' then 'queued' else state end,
-                due_at = case when state = 'waiting' then $2 else due_at end
-            where id = $1
-            "#,
-            parent,
-            now
+            "update runs set cancel_requested = true where id = $1",
+            id.0
         )
         .execute(tx.conn())
         .await?;
-    }
+        RunState::Running
+    } else {
+        let error = json!({"class": "cancelled", "message": "run was cancelled"});
+        if let Some(parent) = moves::end_idle(tx, id, RunState::Cancelled, &error).await? {
+            wake(tx, parent).await?;
+        }
+        RunState::Cancelled
+    };
     // A freed key lets another run go.
     tx.ring();
     tx.look();
@@ -115,30 +109,48 @@ pub async fn cancel(tx: &mut Tx, id: RunId) -> Result<RunState, StoreError> {
     Ok(state)
 }
 
-async fn not_in_state(tx: &mut Tx, id: RunId, wanted: &str) -> Result<StoreError, StoreError> {
-    let state = sqlx::query_scalar!("select state from runs where id = $1", id.0)
-        .fetch_optional(tx.conn())
-        .await?;
-    Ok(match state {
-        None => StoreError::NotFound(format!("run {id}")),
-        Some(state) => StoreError::Conflict(format!("run {id} is {state} and cannot be {wanted}")),
-    })
+/// Queues a parent whose child has ended, if it waits. Whatever its state its row is touched: it may
+/// be just going to wait, which shows once its lock is free.
+async fn wake(tx: &mut Tx, parent: RunId) -> Result<(), StoreError> {
+    let now = tx.now();
+    sqlx::query!(
+        r#"
+        update runs
+        set state = case when state = 'waiting' then 'queued' else state end,
+            due_at = case when state = 'waiting' then $2 else due_at end
+        where id = $1
+        "#,
+        parent.0,
+        now
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
-/// The child that the parent called at this step.
+fn not_in_state(id: RunId, state: RunState, wanted: &str) -> StoreError {
+    let state = state.as_str();
+    StoreError::Conflict(format!("run {id} is {state} and cannot be {wanted}"))
+}
+
+/// The child that the parent called at this step. One statement over both places: a child that
+/// ends meanwhile is seen once. All days are looked into: a child need not have a later id than its
+/// parent where clocks differ.
 pub(crate) async fn child(
     tx: &mut Tx,
     parent: RunId,
     seq: i32,
 ) -> Result<Option<Child>, StoreError> {
+    let tenant = tx.tenant();
     sqlx::query!(
         r#"
-        select id, state, output, error
-        from runs
-        where parent_id = $1 and parent_seq = $2 and wakes_parent
+        select id as "id!", state as "state!", output, error
+        from all_runs
+        where tenant_id = $3 and parent_id = $1 and parent_seq = $2 and wakes_parent
         "#,
         parent.0,
-        seq
+        seq,
+        tenant.0,
     )
     .fetch_optional(tx.conn())
     .await?

@@ -2,6 +2,7 @@
 //! How workers claim and finish them is in `activations.rs`.
 
 mod control;
+mod moves;
 mod read;
 mod start;
 
@@ -210,14 +211,15 @@ pub struct RunFilter {
     pub error_class: Option<String>,
     pub parent_id: Option<RunId>,
     pub key: Option<String>,
+    /// By the millisecond in which the run's id was made.
     pub created_from: Option<DateTime<Utc>>,
     pub created_before: Option<DateTime<Utc>>,
 }
 
-/// A page of a list, newest first: the runs older than `after`.
+/// A page of a list, newest first: the runs older than `after`. Ids are in the order of creation.
 #[derive(Clone, Copy, Debug)]
 pub struct RunPage {
-    pub after: Option<(DateTime<Utc>, RunId)>,
+    pub after: Option<RunId>,
     /// At most 500 are given.
     pub limit: u16,
 }

@@ -69,7 +69,7 @@ impl World {
 
     /// What is under way, for the message of a failure.
     async fn state(&self) -> Result<String> {
-        let runs = "select string_agg(format('%s %s due %s owner %s %s', workflow, state, due_at - now(), owner, error), E'\n') from runs where state not in ('succeeded')";
+        let runs = "select string_agg(format('%s %s due %s owner %s %s', workflow, state, due_at - now(), owner, error), E'\n') from all_runs where state <> 'succeeded'";
         let writes = "select string_agg(format('%s: %s, due %s, %s', state, n, due, error), E'\n') from (select state, count(*) n, min(due_at) - now() due, max(error::text) error from writes group by state) s";
         let (runs, writes): (Option<String>, Option<String>) = (
             sqlx::query_scalar(runs).fetch_one(&self.pool).await?,

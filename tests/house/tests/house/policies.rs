@@ -60,7 +60,8 @@ impl Drop for Migrated {
 const TENANT_TABLES: &str = "select c.oid, c.relname, c.relrowsecurity, c.relforcerowsecurity
     from pg_class c
     join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
-    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')";
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+      and not c.relispartition";
 
 #[test]
 fn every_tenant_table_is_locked_by_a_forced_policy() {
@@ -96,10 +97,48 @@ fn a_table_without_tenant_is_a_known_exception() {
     let exceptions = WITHOUT_TENANT.map(|table| format!("'{table}'")).join(", ");
     let findings = database.ask(&format!(
         "select relname from pg_class where relnamespace = 'public'::regnamespace
-         and relkind in ('r', 'p') and relname not in ({exceptions})
+         and relkind in ('r', 'p') and not relispartition and relname not in ({exceptions})
          and oid not in (select oid from ({TENANT_TABLES}) t)"
     ));
     house::assert_none("tables without tenant_id", &findings);
+}
+
+/// Row security counts where a table is named: partitions have none of their own, so nobody may name
+/// them.
+#[test]
+fn partitions_are_reached_through_their_locked_parents_only() {
+    let database = Migrated::new();
+    let partitions = database.ask("select relname from pg_class where relispartition");
+    assert!(!partitions.is_empty(), "no partition at all?");
+    let findings = database.ask(
+        "select c.relname || ': ' || r.role || ' may ' || p.privilege
+         from pg_class c
+         cross join unnest(array['public', 'syncline_app', 'syncline_system']) as r(role)
+         cross join unnest(array['select', 'insert', 'update', 'delete', 'truncate'])
+             as p(privilege)
+         where c.relispartition and c.relkind = 'r'
+           and has_table_privilege(r.role, c.oid, p.privilege)",
+    );
+    house::assert_none("rights on partitions", &findings);
+}
+
+#[test]
+fn functions_that_work_as_the_owner_are_for_the_system_role_only() {
+    let database = Migrated::new();
+    let findings = database.ask(
+        "select p.proname || ': ' || r.role
+         from pg_proc p
+         cross join unnest(array['public', 'syncline_app']) as r(role)
+         where p.pronamespace = 'public'::regnamespace and p.prosecdef
+           and has_function_privilege(r.role, p.oid, 'execute')",
+    );
+    house::assert_none("rights on functions that work as the owner", &findings);
+    let loose = database.ask(
+        "select proname from pg_proc
+         where pronamespace = 'public'::regnamespace and prosecdef
+           and not coalesce(proconfig::text like '%search_path=%', false)",
+    );
+    house::assert_none("functions of the owner without a search path", &loose);
 }
 
 #[test]
