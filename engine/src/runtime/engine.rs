@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::core::Core;
+use super::core::{Core, Pace};
 use super::registry::Registry;
 use super::services::Services;
 use super::writer::{self, Writer};
@@ -27,6 +27,7 @@ pub struct EngineBuilder {
     concurrency: usize,
     grace: Duration,
     host: String,
+    pace: Pace,
 }
 
 impl EngineBuilder {
@@ -65,6 +66,22 @@ impl EngineBuilder {
         self
     }
 
+    /// How long a run waits at most for runs of the next higher priority of its tenant; a minute
+    /// unless said. After so long it counts as one of them that was due when it was.
+    #[must_use]
+    pub fn ageing(mut self, time: Duration) -> Self {
+        self.pace.ageing = time;
+        self
+    }
+
+    /// How long a due run waits for a process that knows its workflow and version; five minutes
+    /// unless said. Then it is parked with a message.
+    #[must_use]
+    pub fn park_unknown_after(mut self, time: Duration) -> Self {
+        self.pace.unknown = time;
+        self
+    }
+
     /// Starts working; must be called in a tokio runtime. The database may be away: the engine
     /// waits for it.
     pub fn start(self) -> Engine {
@@ -75,6 +92,7 @@ impl EngineBuilder {
             self.registry,
             writer,
             self.host,
+            self.pace,
         ));
         let slots = Slots::new(self.concurrency);
         let (to, activations) = mpsc::channel(slots.all());
@@ -133,6 +151,10 @@ impl Engine {
             concurrency: 50,
             grace: Duration::from_secs(20),
             host: "localhost".into(),
+            pace: Pace {
+                ageing: Duration::from_secs(60),
+                unknown: Duration::from_secs(300),
+            },
         }
     }
 

@@ -101,9 +101,14 @@ pub enum StepError {
     /// Try again after the step's back-off, as often as its [`Retry`](super::Retry) allows.
     #[error("{0}")]
     Transient(Failure),
-    /// Try again after this time; does not use up the step's attempts.
+    /// The other system wants to be left alone for this time: try again then. Does not use up the
+    /// step's attempts, and closes the run's lane (its connection, or without one its key) until
+    /// then, so that other runs do not ask either.
     #[error("{1}")]
     RetryAfter(Duration, Failure),
+    /// Try again after this time; does not use up the step's attempts and concerns no other run.
+    #[error("{1}")]
+    Later(Duration, Failure),
     /// Trying again, unchanged, cannot help.
     #[error("{0}")]
     Permanent(Failure),
@@ -220,6 +225,7 @@ impl From<StepError> for RunError {
         match error {
             StepError::Transient(failure)
             | StepError::RetryAfter(_, failure)
+            | StepError::Later(_, failure)
             | StepError::Permanent(failure) => failure.into(),
             StepError::Cancelled => Self::new(Class::Cancelled, "step was cancelled"),
         }

@@ -21,7 +21,9 @@ mod retry;
 mod run;
 mod schedules;
 mod services;
+mod shares;
 mod step_cx;
+mod unknown;
 mod writer;
 
 use std::future::Future;

@@ -12,6 +12,7 @@ pub mod custom_fields;
 pub mod echoes;
 pub(crate) mod journal;
 pub mod keyset;
+pub mod lanes;
 pub mod links;
 pub mod mappings;
 pub mod plans;
@@ -22,6 +23,7 @@ pub mod schedules;
 pub mod signals;
 pub mod steps;
 pub mod streams;
+pub(crate) mod time_used;
 pub mod writes;
 
 use std::time::Duration;
@@ -255,6 +257,8 @@ impl Store {
         Ok(SystemTx {
             inner,
             now: self.clock.now(),
+            feed: self.feed.clone(),
+            ring: false,
         })
     }
 }
@@ -329,6 +333,8 @@ impl Tx {
 pub struct SystemTx {
     inner: Transaction<'static, Postgres>,
     now: DateTime<Utc>,
+    feed: Feed,
+    ring: bool,
 }
 
 impl SystemTx {
@@ -341,9 +347,18 @@ impl SystemTx {
         &mut self.inner
     }
 
+    /// Wakes workers, once this transaction has committed: there are runs to claim.
+    pub(crate) fn ring(&mut self) {
+        self.ring = true;
+    }
+
     /// # Errors
     /// [`StoreError::Database`]; the outcome is then unknown unless the server said otherwise.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.inner.commit().await?)
+        self.inner.commit().await?;
+        if self.ring {
+            self.feed.ring();
+        }
+        Ok(())
     }
 }

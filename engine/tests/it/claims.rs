@@ -99,17 +99,20 @@ async fn explain_claim(world: &World) -> String {
     let mut tx = world.sql.begin().await.unwrap();
     sqlx::raw_sql(
         "set local role syncline_system; set local enable_seqscan = off;
-         set local plan_cache_mode = force_generic_plan; deallocate all",
+         set local enable_bitmapscan = off; set local enable_hashjoin = off;
+         set local enable_mergejoin = off; set local plan_cache_mode = force_generic_plan;
+         deallocate all",
     )
     .execute(&mut *tx)
     .await
     .unwrap();
     let prepare = concat!(
-        "prepare claim(uuid, timestamptz, bigint) as ",
+        "prepare claim(uuid, timestamptz, bigint, uuid, integer, double precision, jsonb) as ",
         include_str!("../../src/store/claim.sql")
     );
     sqlx::raw_sql(prepare).execute(&mut *tx).await.unwrap();
-    let explain = "explain execute claim('00000000-0000-0000-0000-000000000000', now(), 200)";
+    let explain = "explain execute claim('00000000-0000-0000-0000-000000000000', now(), 200,
+        '00000000-0000-0000-0000-000000000000', 64, 60, '{}')";
     let rows = sqlx::raw_sql(explain).fetch_all(&mut *tx).await.unwrap();
     let lines: Vec<String> = rows.iter().map(|row| sqlx::Row::get(row, 0)).collect();
     lines.join("\n")

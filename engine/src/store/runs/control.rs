@@ -16,7 +16,8 @@ pub async fn retry(tx: &mut Tx, id: RunId) -> Result<(), StoreError> {
         r#"
         update runs r
         set state = 'queued', due_at = $2, attempt = 0, error = null, error_class = null,
-            cancel_requested = false, finished_at = null, output = null, behind = false
+            cancel_requested = false, finished_at = null, output = null, behind = false,
+            asleep = false
         from (select id, (error ->> 'seq')::integer as seq from runs where id = $1 for update) as was
         where r.id = was.id and r.state in ('failed', 'cancelled', 'parked')
         returning was.seq
@@ -78,6 +79,7 @@ pub async fn cancel(tx: &mut Tx, id: RunId) -> Result<RunState, StoreError> {
             due_at = case when state = 'running' then due_at end,
             holds_key = state = 'running' and holds_key,
             behind = false,
+            asleep = false,
             error = case when state = 'running' then error
                     else '{"class": "cancelled", "message": "run was cancelled"}'::jsonb end,
             error_class = case when state = 'running' then error_class else 'cancelled' end
