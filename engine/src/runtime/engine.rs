@@ -14,6 +14,7 @@ use super::registry::Registry;
 use super::services::Services;
 use super::writer::{self, Writer};
 use super::{Workflow, process};
+use crate::budget::Budgets;
 use crate::ids::{RunId, TenantId};
 use crate::queue::{self, Slots};
 use crate::store::runs::{self, NewRun, RunState, StartOptions, Started};
@@ -84,7 +85,8 @@ impl EngineBuilder {
 
     /// Starts working; must be called in a tokio runtime. The database may be away: the engine
     /// waits for it.
-    pub fn start(self) -> Engine {
+    pub fn start(mut self) -> Engine {
+        self.services.insert(Arc::new(Budgets::default()));
         let (writer, inbox) = Writer::new();
         let core = Arc::new(Core::new(
             self.store,

@@ -185,7 +185,10 @@ async fn follow_up(
         core.store.feed().ring();
     }
     let ready = pulse.ready.then(|| core.store.clock().now());
-    for due in [ready, pulse.next_due, pulse.next_wait].into_iter().flatten() {
+    for due in [ready, pulse.next_due, pulse.next_wait]
+        .into_iter()
+        .flatten()
+    {
         core.due_by(due);
     }
     if pulse.behind && beats.is_multiple_of(3) {

@@ -79,7 +79,10 @@ impl Shares {
     pub(crate) fn claimed(self: &Arc<Self>, tenant: TenantId) -> Timed {
         let now = Instant::now();
         let mut table = locked(&self.0);
-        let used = table.tenants.entry(tenant).or_insert_with(|| Used::new(now));
+        let used = table
+            .tenants
+            .entry(tenant)
+            .or_insert_with(|| Used::new(now));
         used.under_way += 1;
         Timed {
             shares: Arc::clone(self),

@@ -53,7 +53,9 @@ async fn park(core: &Arc<Core>, runs: &UnknownRuns) -> Result<(), StoreError> {
         topic: "run".into(),
         id: Some(id.to_string()),
     };
-    core.store.feed().publish(parked.iter().map(changed).collect());
+    core.store
+        .feed()
+        .publish(parked.iter().map(changed).collect());
     core.add_freed(parked.into_iter().filter_map(|(_, freed)| freed));
     core.store.feed().ring();
     Ok(())

@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::steps::StepRow;
 use super::lanes::Behind;
 use super::processes::UnknownRuns;
+use super::steps::StepRow;
 use super::{Store, StoreError, SystemTx};
 use crate::ids::{ProcessId, RunId, TenantId};
 

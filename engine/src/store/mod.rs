@@ -5,6 +5,7 @@
 
 pub(crate) mod activations;
 pub mod attempts;
+pub(crate) mod budgets;
 pub mod changes;
 pub mod conflicts;
 pub mod connections;

@@ -20,10 +20,7 @@ pub(crate) struct TimeUsed {
 
 /// Adds what this process's runs used, and returns what all have used; at most 1,000 tenants, those
 /// that used most.
-pub(crate) async fn add(
-    tx: &mut SystemTx,
-    more: &[TimeUsed],
-) -> Result<Vec<TimeUsed>, StoreError> {
+pub(crate) async fn add(tx: &mut SystemTx, more: &[TimeUsed]) -> Result<Vec<TimeUsed>, StoreError> {
     let now = tx.now();
     sqlx::query!(
         r#"

@@ -6,10 +6,14 @@
     reason = "tests make ids, read the clock and panic on purpose"
 )]
 
+mod budgets;
 mod cancel;
 mod claims;
 mod crashes;
+mod fair;
 mod keys;
+mod known;
+mod lanes;
 mod retries;
 mod schedules;
 mod steps;
