@@ -137,11 +137,11 @@ async fn rest(
 ) {
     let mut next_due = core.next_due();
     loop {
-        if core.is_due() {
-            return;
-        }
         let now = core.store.clock().now();
         let due = *next_due.borrow_and_update();
+        if due.is_some_and(|due| due <= now) {
+            return;
+        }
         let pause = due.map(|due| {
             (due - now)
                 .to_std()
@@ -166,7 +166,13 @@ async fn claim(
     after: Option<TenantId>,
 ) -> Result<(Claim, Vec<History>), StoreError> {
     let freed = core.take_freed();
+    let due = core.is_due();
     let mut tx = activations::begin_claim(&core.store).await?;
+    let next_due = if due {
+        activations::wake_sleepers(&mut tx).await?
+    } else {
+        None
+    };
     if !freed.is_empty() {
         let now = tx.now();
         lanes::free(tx.conn(), &freed, now).await?;
@@ -184,7 +190,7 @@ async fn claim(
     if claim.limited {
         core.met_limit();
     }
-    if let Some(due) = claim.wakes_at {
+    for due in [next_due, claim.wakes_at].into_iter().flatten() {
         core.due_by(due);
     }
     let histories = match load(core, &claim.runs).await {

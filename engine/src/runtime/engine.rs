@@ -68,10 +68,11 @@ impl EngineBuilder {
     }
 
     /// How long a run waits at most for runs of the next higher priority of its tenant; a minute
-    /// unless said. After so long it counts as one of them that was due when it was.
+    /// unless said, at most 30 days. Having waited so long it goes before those of them that are due
+    /// just now.
     #[must_use]
     pub fn ageing(mut self, time: Duration) -> Self {
-        self.pace.ageing = time;
+        self.pace.ageing = time.min(Duration::from_secs(30 * 86_400));
         self
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
+use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
 
 use super::lanes::Behind;
@@ -20,7 +21,7 @@ use crate::ids::{ProcessId, RunId, TenantId};
 const BEGIN_CLAIM: &str = "begin; set local role syncline_system; \
     set local synchronous_commit = off; set local enable_seqscan = off; \
     set local enable_bitmapscan = off; set local enable_hashjoin = off; \
-    set local enable_mergejoin = off; set local plan_cache_mode = force_generic_plan; \
+    set local enable_mergejoin = off; set local jit = off; set local plan_cache_mode = force_generic_plan; \
     select pg_advisory_xact_lock(7311002024)";
 
 const BEGIN_RECORD: &str = "begin; set local role syncline_system; \
@@ -76,7 +77,8 @@ pub(crate) struct Claim {
     pub(crate) wakes_at: Option<DateTime<Utc>>,
 }
 
-/// Begins the transaction for [`free`](super::lanes::free) and [`claim`], which must run in one like this.
+/// Begins the transaction for [`claim`], [`wake_sleepers`] and [`free`](super::lanes::free), which
+/// must run in one like this.
 pub(crate) async fn begin_claim(store: &Store) -> Result<SystemTx, StoreError> {
     store.system(BEGIN_CLAIM).await
 }
@@ -84,6 +86,33 @@ pub(crate) async fn begin_claim(store: &Store) -> Result<SystemTx, StoreError> {
 /// Begins the transaction for [`record`](super::journal::record).
 pub(crate) async fn begin_record(store: &Store) -> Result<SystemTx, StoreError> {
     store.system(BEGIN_RECORD).await
+}
+
+/// Puts due sleepers in the claim's way, at most 1,000; returns when the next one is due.
+pub(crate) async fn wake_sleepers(tx: &mut SystemTx) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let now = tx.now();
+    Ok(sqlx::query_scalar!(
+        r#"
+        with due as materialized (
+            select ctid as place
+            from runs
+            where state = 'queued' and asleep and not behind and due_at <= $1
+            order by due_at
+            limit 1000
+            for update skip locked
+        ), woken as (
+            update runs set asleep = false where ctid = any(array(select place from due))
+        )
+        select case when (select count(*) from due) = 1000 then $1
+               else (select due_at from runs
+                     where state = 'queued' and asleep and not behind and due_at > $1
+                     order by due_at
+                     limit 1) end
+        "#,
+        now
+    )
+    .fetch_one(tx.conn())
+    .await?)
 }
 
 /// Claims due runs for `owner`.
@@ -100,7 +129,11 @@ pub(crate) async fn claim(
         wanted.runs,
         wanted.after.map_or(Uuid::nil(), |tenant| tenant.0),
         wanted.tenants,
-        wanted.ageing.as_secs_f64(),
+        PgInterval {
+            months: 0,
+            days: 0,
+            microseconds: i64::try_from(wanted.ageing.as_micros()).unwrap_or(i64::MAX),
+        },
         wanted.used,
     )
     .fetch_all(tx.conn())

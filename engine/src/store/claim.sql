@@ -2,7 +2,7 @@
 --
 -- Tenants come in the order of the time they used ($7: tenant -> [seconds, seconds of one run]; others
 -- is who has no entry), each further run of a tenant counted in advance. Within a tenant the order is that of the due time, where
--- a level of priority counts for $6 seconds. Lanes that are paused, closed or full, and workflows that
+-- a level of priority counts for $6. Lanes that are paused, closed or full, and workflows that
 -- this process does not know, are passed over as a whole; only for what depends on the single run (its
 -- key, its connection) is a run looked at, and put aside when it may not go.
 --
@@ -11,16 +11,6 @@
 with recursive me as materialized (
     -- Holds off our burial, which queues again what we hold, until this has committed.
     select knows from processes where id = $1 for key share skip locked
-), woken as (
-    -- For the next claim: this one does not see it.
-    update runs
-    set asleep = false
-    where ctid = any(array(select ctid from runs
-                           where state = 'queued' and asleep and not behind and due_at <= $2
-                           order by due_at
-                           limit 1000
-                           for update skip locked))
-    returning 1
 ), walk(tenant_id, workflow, version, priority, tenants, hops) as (
     (select tenant_id, workflow, version, priority, 1, 1
      from runs
@@ -92,14 +82,16 @@ with recursive me as materialized (
     where w.tenants <= $5 and not l.shut
       and w.workflow || '/' || w.version = any(me.knows)
 ), shares as materialized (
-    -- Runs to look at of each group.
+    -- Runs to look at of each group. Who used little lately is ahead of the others by two runs at most:
+    -- who was idle does not stop them.
     select case when count(distinct tenant_id) <= 1 then $3
-           else 1 + $3 / count(distinct tenant_id) end as most
+           else 1 + $3 / count(distinct tenant_id) end as most,
+           max(used) - 2 * max(average) as least_used
     from groups
 ), found as materialized (
     select g.*, r.place, r.id, r.key, r.connection_id, r.holds_key, r.due_at,
-           extract(epoch from r.due_at) - g.priority * $6::double precision as rank,
-           s.most
+           r.due_at - g.priority * $6::interval as rank,
+           s.most, greatest(g.used, s.least_used) as since
     from groups g
     cross join shares s
     cross join lateral (
@@ -114,22 +106,20 @@ with recursive me as materialized (
     ) r
 ), allowed as (
     -- A lane's room is shared by its groups.
-    select *, row_number() over (partition by tenant_id order by rank, id) as turn
-    from (select *,
-                 row_number() over (partition by tenant_id order by rank, id) as of_tenant,
-                 row_number() over (partition by tenant_id, workflow order by rank, id)
-                     as of_workflow,
-                 row_number() over (partition by workflow order by rank, id) as of_hub
-          from found) f
-    where of_tenant <= coalesce(tenant_room, of_tenant)
-      and of_workflow <= coalesce(workflow_room, of_workflow)
-      and of_hub <= coalesce(hub_room, of_hub)
+    select *,
+           row_number() over (partition by tenant_id order by rank, id) as turn
+    from found f
+    where (f.workflow_room is null
+           or f.workflow_room > (select count(*) from found o
+                                 where o.tenant_id = f.tenant_id and o.workflow = f.workflow
+                                   and (o.rank, o.id) < (f.rank, f.id)))
+      and (f.hub_room is null
+           or f.hub_room > (select count(*) from found o
+                            where o.workflow = f.workflow and (o.rank, o.id) < (f.rank, f.id)))
 ), chosen as materialized (
-    -- Who used little lately is ahead by two runs at most: who was idle does not stop the others.
     select *
-    from (select *,
-                 greatest(used, max(used) over () - 2 * max(average) over ()) as since
-          from allowed) a
+    from allowed
+    where turn <= coalesce(tenant_room, turn)
     order by since + (turn - 1) * average, turn, rank
     limit $3
 ), judged as materialized (
@@ -138,8 +128,10 @@ with recursive me as materialized (
            case
                when b.stop is not null then b.stop
                when b.key is not null and not b.holds_key
-                    and row_number() over (partition by b.tenant_id, b.key, b.holds_key, b.stop
-                                           order by b.rank, b.id)
+                    and row_number() over (
+                            partition by case when not b.holds_key and b.stop is null then b.key end,
+                                         b.tenant_id
+                            order by b.rank, b.id)
                         > b.most_holders - (select count(*) from runs h
                                             where h.tenant_id = b.tenant_id and h.key = b.key
                                               and h.holds_key)
@@ -156,17 +148,19 @@ with recursive me as materialized (
           left join lateral (
               select l.paused_at is not null or coalesce(l.closed_until > $2, false) as shut
               from lanes l
-              where l.tenant_id = c.tenant_id and l.kind = 'connection'
+              where c.connection_id is not null
+                and l.tenant_id = c.tenant_id and l.kind = 'connection'
                 and l.name = c.connection_id::text
               limit 1
-          ) n on c.connection_id is not null
+          ) n on true
           left join lateral (
               select l.max_running,
                      l.paused_at is not null or coalesce(l.closed_until > $2, false) as shut
               from lanes l
-              where l.tenant_id = c.tenant_id and l.kind = 'key' and l.name = c.key
+              where c.key is not null
+                and l.tenant_id = c.tenant_id and l.kind = 'key' and l.name = c.key
               limit 1
-          ) k on c.key is not null) b
+          ) k on true) b
 ), put_aside as (
     update runs r
     set asleep = (j.aside = 'time'), behind = (j.aside <> 'time'), lane = nullif(j.aside, 'time')
@@ -180,11 +174,11 @@ with recursive me as materialized (
     returning tenant_id, id, epoch, workflow, version, input, cancel_requested, priority, due_at
 )
 select (select last_tenant from walked) as "last_tenant?",
-       exists (select from woken)
-           or (select count(*) from allowed) > (select count(*) from chosen)
-           or exists (select from found
-                      group by tenant_id, workflow, version, priority, most, room
-                      having count(*) = most and most < coalesce(room, most + 1)) as "more!",
+       exists (select from chosen)
+           and ((select count(*) from found) > (select count(*) from chosen)
+                or exists (select from found
+                           group by tenant_id, workflow, version, priority, most
+                           having count(*) = most)) as "more!",
        exists (select from groups where limited) as "limited!",
        (select min(due_at) from judged where aside = 'time') as "wakes_at?",
        t.tenant_id as "tenant_id?", t.id as "id?", t.epoch as "epoch?",
@@ -192,4 +186,4 @@ select (select last_tenant from walked) as "last_tenant?",
        t.cancel_requested as "cancel_requested?"
 from (select) as always
 left join taken t on true
-order by extract(epoch from t.due_at) - t.priority * $6::double precision, t.id
+order by t.due_at - t.priority * $6::interval, t.id

@@ -14,6 +14,7 @@ mod fair;
 mod keys;
 mod known;
 mod lanes;
+mod plans;
 mod retries;
 mod schedules;
 mod steps;
