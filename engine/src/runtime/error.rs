@@ -173,7 +173,9 @@ impl From<ConnectorError> for StepError {
         failure.code.clone_from(&error.code);
         let failure = failure.with_source(error);
         match after {
-            Some(after) if retryable => Self::RetryAfter(after, failure),
+            Some(after) if class == Class::RateLimited => Self::RetryAfter(after, failure),
+            // A locked record asks for time, too: nobody else has to wait for it.
+            Some(after) if retryable => Self::Later(after, failure),
             None if retryable => Self::Transient(failure),
             _ => Self::Permanent(failure),
         }
@@ -256,6 +258,11 @@ mod tests {
             StepError::from(limited),
             StepError::RetryAfter(after, Failure { class: Class::RateLimited, .. })
                 if after == Duration::from_secs(30)
+        ));
+        let locked = ConnectorError::transient("record is locked");
+        assert!(matches!(
+            StepError::from(locked.with_retry_after(Duration::from_secs(30))),
+            StepError::Later(..)
         ));
         assert!(matches!(
             StepError::from(ConnectorError::transient("reset")),

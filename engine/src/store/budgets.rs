@@ -139,8 +139,9 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<BudgetRow>, StoreError> {
     .await?;
     rows.into_iter()
         .map(|row| {
-            let reserve = <[f64; 5]>::try_from(row.reserve)
-                .map_err(|_| StoreError::corrupt("reserve of a budget", "not five parts"))?;
+            let reserve = <[f64; 5]>::try_from(row.reserve).map_err(|_other_length| {
+                StoreError::corrupt("reserve of a budget", "not five parts")
+            })?;
             Ok(BudgetRow {
                 name: row.name,
                 spec: BudgetSpec {
