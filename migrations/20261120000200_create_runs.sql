@@ -5,7 +5,9 @@ create table processes (
     -- Held as a session lock for as long as the process lives; others watch it.
     lock_key   bigint not null,
     started_at timestamptz not null,
-    seen_at    timestamptz not null
+    seen_at    timestamptz not null,
+    -- The workflows it can run, as name/version.
+    knows      text[] not null default '{}'
 );
 grant select, insert, update, delete on processes to syncline_system;
 grant select on processes to syncline_app;
@@ -20,12 +22,17 @@ create table runs (
     -- queued: claimable from due_at on (ready, asleep or backing off) · running: leased to owner ·
     -- waiting: for a signal or children, until due_at if set · parked: for a person
     state            text not null check (state in ('queued', 'running', 'waiting', 'parked')),
-    -- Runs of one key run one at a time, in the order of due_at.
+    -- Runs of one key run one at a time (or as many as its lane says), in the order of due_at.
     key              text,
-    -- From its first claim until it ends, also while it sleeps: no other run of its key is claimed.
+    -- From its first claim until it ends, also while it sleeps: it counts against its key's limit.
     holds_key        boolean not null default false,
-    -- A claim found its key held: out of the claim's way until the holder ends.
+    -- A queued run is in the claim's way unless it is behind a lane without room, or asleep. Who queues
+    -- a run need not know: a claim that finds it too early or without room puts it aside.
     behind           boolean not null default false,
+    -- The lane it is behind, if it is: key/<key> or connection/<id>.
+    lane             text,
+    -- Until due_at.
+    asleep           boolean not null default false,
     priority         smallint not null default 0,
     due_at           timestamptz,
     -- Grows with every claim; whoever writes with an older one has lost the lease.
@@ -55,11 +62,13 @@ create table runs (
     -- Whoever is the owner runs it: writes are fenced by epoch and owner.
     constraint runs_owner_runs check ((state = 'running') = (owner is not null))
 ) with (fillfactor = 70);
-create index runs_claim on runs (priority desc, due_at, id) where state = 'queued' and not behind;
-create index runs_behind on runs (tenant_id, key, priority desc, due_at, id)
+create index runs_claim on runs (tenant_id, workflow, version, priority, due_at, id)
+    where state = 'queued' and not behind and not asleep;
+create index runs_asleep on runs (due_at) where state = 'queued' and asleep and not behind;
+create index runs_behind on runs (tenant_id, lane, holds_key desc, priority desc, due_at, id)
     where state = 'queued' and behind;
-create index runs_owner on runs (owner) where state = 'running';
-create unique index runs_key on runs (tenant_id, key) where holds_key;
+create index runs_owner on runs (owner, workflow, tenant_id) where state = 'running';
+create index runs_key on runs (tenant_id, key) where holds_key;
 create index runs_deadline on runs (due_at) where state = 'waiting' and due_at is not null;
 -- Lists go by id, which is the order of creation. Of the other states there are as many as workers.
 create index runs_waiting on runs (tenant_id, state, id) where state in ('waiting', 'parked');
@@ -121,6 +130,76 @@ select tenant_id, id, workflow, version, state, key, priority, null, epoch, null
        output, error, error_class, progress, counts, created_at, started_at, finished_at
 from finished_runs;
 grant select on all_runs to syncline_app, syncline_system;
+
+-- What a claim must heed: a row for each lane that is limited, closed or paused. Others have none.
+-- Rows of the tenant 0 are for all tenants: a workflow, or everything (kind tenant).
+create table lanes (
+    tenant_id     uuid not null default current_tenant(),
+    kind          text not null check (kind in ('tenant', 'workflow', 'connection', 'key')),
+    -- The workflow, the connection's id or the key; empty for a tenant.
+    name          text not null default '',
+    -- At once: runs under way of a workflow or tenant; runs that hold a key (1 without a row).
+    max_running   integer check (max_running > 0),
+    -- Of a tenant: its part of the time, against 1 of the others.
+    weight        double precision check (weight > 0),
+    -- Another system asked for a pause, or we may know that it will refuse.
+    closed_until  timestamptz,
+    closed_reason text,
+    -- A person wants it so.
+    paused_at     timestamptz,
+    paused_by     text,
+    paused_reason text,
+    primary key (tenant_id, kind, name),
+    constraint lanes_limit check (max_running is null or kind <> 'connection'),
+    constraint lanes_weight check (weight is null or kind = 'tenant')
+);
+create index lanes_closed on lanes (closed_until) where closed_until is not null;
+call protect_tenant_table('lanes');
+
+-- How many of the runs behind a lane (key/<key> or connection/<id>) may go, at most 10,000. Those that
+-- hold a key and wait behind it themselves are the first of them.
+create function lane_room(tenant uuid, behind_lane text, moment timestamptz) returns bigint
+    language sql stable
+    return (
+        select case
+                   when l.paused_at is not null or l.closed_until > moment then 0
+                   when n.kind = 'key' then greatest(0, coalesce(l.max_running, 1) - (
+                       select count(*) from runs r
+                       where r.tenant_id = tenant and r.key = n.name and r.holds_key
+                         and not (r.behind and r.lane = behind_lane)))
+                   else 10000
+               end
+        from (select split_part(behind_lane, '/', 1) as kind,
+                     substr(behind_lane, strpos(behind_lane, '/') + 1) as name) n
+        left join lanes l on l.tenant_id = tenant and l.kind = n.kind and l.name = n.name);
+
+-- Time that tenants' runs used lately: what fair shares are measured by. Halves every minute.
+create table time_used (
+    tenant_id uuid primary key default current_tenant(),
+    seconds   double precision not null,
+    -- Average of an activation.
+    average   double precision not null,
+    at        timestamptz not null
+);
+call protect_tenant_table('time_used');
+
+-- What other systems let us do: a bucket of tokens for each account there.
+create table budgets (
+    tenant_id  uuid not null default current_tenant(),
+    -- The account: by custom the connection's id.
+    name       text not null,
+    capacity   double precision not null check (capacity > 0),
+    -- Tokens a second.
+    refill     double precision not null check (refill >= 0),
+    -- The parts of the capacity that interactive, webhook, incremental, backfill and reconcile leave
+    -- to those before them.
+    reserve    double precision[] not null check (cardinality(reserve) = 5),
+    -- What was there at that time, by the server's clock: several machines take from it.
+    tokens     double precision not null,
+    at         timestamptz not null,
+    primary key (tenant_id, name)
+);
+call protect_tenant_table('budgets');
 
 -- The journal: one row per finished step. No foreign key: the statement that writes a row has locked
 -- the run already (the fence), and a check per row is not cheap.

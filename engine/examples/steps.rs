@@ -1,4 +1,5 @@
-//! How fast runs go: no-op runs, and runs of five steps that are durable one by one.
+//! How fast runs go: no-op runs of one tenant and of 200 of which one has half, and runs of five steps
+//! that are durable one by one.
 //!
 //! `cargo run --release -p engine --example steps -- URL [RUNS] [AT_ONCE]`; the database must exist
 //! and be empty, it is migrated.
@@ -90,15 +91,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let at_once: usize = arguments.next().map_or(Ok(50), |text| text.parse())?;
     let store = Store::connect(&url, &StoreOptions::default(), Clock::system()).await?;
     store.migrate().await?;
-    let tenant = TenantId::fresh();
-    let mut tx = store.begin_system().await?;
-    sqlx::query("insert into tenants (tenant_id, name, created_at) values ($1, 'bench', now())")
-        .bind(tenant.0)
-        .execute(tx.conn())
-        .await?;
-    tx.commit().await?;
+    let tenants = make_tenants(&store, 200).await?;
+    let tenant = &tenants[..1];
     let noop = drain::<Noop>(&store, tenant, runs, at_once).await?;
     tell(&format!("no-op runs, {at_once} at once: {noop:.0} runs/s"))?;
+    let shared = drain::<Noop>(&store, &tenants, runs, at_once).await?;
+    tell(&format!(
+        "the same of 200 tenants, one of them with half: {shared:.0} runs/s"
+    ))?;
     let steps = drain::<FiveSteps>(&store, tenant, runs / 2, at_once).await? * 5.0;
     tell(&format!(
         "five-step runs, {at_once} at once: {steps:.0} durable steps/s"
@@ -110,22 +110,45 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Works off runs that were queued before; returns runs a second.
+async fn make_tenants(store: &Store, count: usize) -> Result<Vec<TenantId>, Box<dyn Error>> {
+    let tenants: Vec<_> = (0..count).map(|_| TenantId::fresh()).collect();
+    let mut tx = store.begin_system().await?;
+    for tenant in &tenants {
+        sqlx::query(
+            "insert into tenants (tenant_id, name, created_at) values ($1, 'bench', now())",
+        )
+        .bind(tenant.0)
+        .execute(tx.conn())
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(tenants)
+}
+
+/// Works off runs that were queued before, half of them the first tenant's; returns runs a second.
 async fn drain<W: Workflow<Input = u32>>(
     store: &Store,
-    tenant: TenantId,
+    tenants: &[TenantId],
     count: u32,
     at_once: usize,
 ) -> Result<f64, Box<dyn Error>> {
-    let inputs: Vec<u32> = (0..count).collect();
-    for part in inputs.chunks(5_000) {
-        let new = part
-            .iter()
-            .map(|input| NewRun::of::<W>(input, StartOptions::default()))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut tx = store.begin(tenant).await?;
-        runs::start_many(&mut tx, &new).await?;
-        tx.commit().await?;
+    let others = u32::try_from(tenants.len() - 1)?;
+    for (number, &tenant) in tenants.iter().enumerate() {
+        let its = match (number, others) {
+            (_, 0) => count,
+            (0, _) => count / 2,
+            _ => count / 2 / others,
+        };
+        let inputs: Vec<u32> = (0..its).collect();
+        for part in inputs.chunks(5_000) {
+            let new = part
+                .iter()
+                .map(|input| NewRun::of::<W>(input, StartOptions::default()))
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut tx = store.begin(tenant).await?;
+            runs::start_many(&mut tx, &new).await?;
+            tx.commit().await?;
+        }
     }
     let engine = Engine::builder(store.clone())
         .concurrency(at_once)

@@ -4,6 +4,7 @@
 //! workflows durably, and the pure middle: catalogue, mapping and merge. Not here: any system's
 //! name (connectors), any business noun (domain), HTTP (portal-api).
 
+pub mod budget;
 pub mod catalogue;
 pub mod clock;
 pub mod entity;

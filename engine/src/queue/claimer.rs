@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
+use crate::ids::TenantId;
 use crate::runtime::{Activation, Core, Incarnation};
-use crate::store::StoreError;
-use crate::store::activations::{self, Claim, Claimed, History};
+use crate::store::activations::{self, Claim, Claimed, History, Wanted};
+use crate::store::{StoreError, lanes};
 
 /// Most runs one claim takes.
 const BATCH: usize = 200;
 /// A clock that tests move is looked at this often; asks the database nothing.
 const LOOK_AT_CLOCK: Duration = Duration::from_millis(100);
+
+/// Tenants that a claim chooses from, so that who used least is among them even if one run is wanted.
+const LEAST_TENANTS: i32 = 16;
+const MOST_TENANTS: i32 = 64;
 
 /// Room for claimed runs: those that run and, up to as many again, those that wait for a worker.
 #[derive(Clone)]
@@ -51,12 +56,34 @@ impl Slots {
     }
 }
 
+/// Where the walk over the tenants is; claims take turns in it.
+#[derive(Default)]
+struct Round {
+    after: Option<TenantId>,
+    found: bool,
+}
+
+impl Round {
+    /// Goes on behind what a claim looked at; returns whether to claim again at once.
+    fn note(&mut self, claim: &Claim) -> bool {
+        let in_one = self.after.is_none() && claim.last_tenant.is_none();
+        self.after = claim.last_tenant;
+        if in_one {
+            return claim.more;
+        }
+        self.found |= claim.more || !claim.runs.is_empty();
+        // A round that found something is followed by another one.
+        self.after.is_some() || std::mem::take(&mut self.found)
+    }
+}
+
 /// Claims until the engine stops.
 pub(crate) async fn claim_on(core: Arc<Core>, slots: Slots, to: mpsc::Sender<Activation>) {
     let mut rings = core.store.feed().rings();
     let mut incarnations = core.incarnation.subscribe();
     let mut wait = Duration::from_millis(100);
     let mut swamped = false;
+    let mut round = Round::default();
     loop {
         let Some(Some(room)) = core.stopping.run_until_cancelled(slots.take()).await else {
             return;
@@ -72,12 +99,12 @@ pub(crate) async fn claim_on(core: Arc<Core>, slots: Slots, to: mpsc::Sender<Act
         };
         rings.borrow_and_update();
         let wanted = room.len();
-        match claim(&core, &incarnation, wanted).await {
+        match claim(&core, &incarnation, wanted, round.after).await {
             Ok((claim, histories)) => {
                 wait = Duration::from_millis(100);
-                let more = claim.looked_at >= wanted;
+                let more = round.note(&claim);
                 metrics::counter!("engine_claimed_total").increment(claim.runs.len() as u64);
-                hand_over(claim.runs, histories, &incarnation, room, &to).await;
+                hand_over(&core, claim.runs, histories, &incarnation, room, &to).await;
                 if more && !std::mem::replace(&mut swamped, true) {
                     // More than we can take: the others may have room.
                     core.store.feed().ring_others();
@@ -110,11 +137,11 @@ async fn rest(
 ) {
     let mut next_due = core.next_due();
     loop {
-        if core.is_due() {
-            return;
-        }
         let now = core.store.clock().now();
         let due = *next_due.borrow_and_update();
+        if due.is_some_and(|due| due <= now) {
+            return;
+        }
         let pause = due.map(|due| {
             (due - now)
                 .to_std()
@@ -136,15 +163,36 @@ async fn claim(
     core: &Core,
     incarnation: &Incarnation,
     wanted: usize,
+    after: Option<TenantId>,
 ) -> Result<(Claim, Vec<History>), StoreError> {
     let freed = core.take_freed();
+    let due = core.is_due();
     let mut tx = activations::begin_claim(&core.store).await?;
+    let next_due = if due {
+        activations::wake_sleepers(&mut tx).await?
+    } else {
+        None
+    };
     if !freed.is_empty() {
-        activations::free(&mut tx, &freed).await?;
+        let now = tx.now();
+        lanes::free(tx.conn(), &freed, now).await?;
     }
-    let limit = i64::try_from(wanted).unwrap_or(1);
-    let claim = activations::claim(&mut tx, incarnation.id, limit).await?;
+    let runs = i32::try_from(wanted).unwrap_or(1);
+    let wanted = Wanted {
+        runs: runs.into(),
+        after,
+        tenants: runs.saturating_mul(2).clamp(LEAST_TENANTS, MOST_TENANTS),
+        ageing: core.pace.ageing,
+        used: &core.shares.for_claim(),
+    };
+    let claim = activations::claim(&mut tx, incarnation.id, &wanted).await?;
     tx.commit().await?;
+    if claim.limited {
+        core.met_limit();
+    }
+    for due in [next_due, claim.wakes_at].into_iter().flatten() {
+        core.due_by(due);
+    }
     let histories = match load(core, &claim.runs).await {
         Ok(histories) => histories,
         Err(error) => {
@@ -181,6 +229,7 @@ async fn load(core: &Core, runs: &[Claimed]) -> Result<Vec<History>, StoreError>
 }
 
 async fn hand_over(
+    core: &Core,
     runs: Vec<Claimed>,
     histories: Vec<History>,
     incarnation: &Arc<Incarnation>,
@@ -189,6 +238,7 @@ async fn hand_over(
 ) {
     for ((claimed, history), slot) in runs.into_iter().zip(histories).zip(room) {
         let activation = Activation {
+            timed: core.shares.claimed(claimed.lease.tenant),
             claimed,
             history,
             incarnation: Arc::clone(incarnation),

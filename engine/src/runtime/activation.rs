@@ -9,6 +9,7 @@ use super::core::{Active, Core, Incarnation, Shown, Slot};
 use super::failing::{judge, stored_failure};
 use super::registry::{Finish, Finished};
 use super::run::{Exit, Run};
+use super::shares::Timed;
 use super::{Class, Failure, Retry, RunError, StepError};
 use crate::store::activations::{Claimed, History, Lease};
 use crate::store::attempts::AttemptRow;
@@ -21,6 +22,7 @@ pub(crate) struct Activation {
     pub(crate) history: History,
     pub(crate) incarnation: Arc<Incarnation>,
     pub(crate) slot: Slot,
+    pub(crate) timed: Timed,
 }
 
 /// How the activation ends for the journal.
@@ -51,7 +53,9 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
         history,
         incarnation,
         slot,
+        mut timed,
     } = activation;
+    timed.begin();
     let lease = claimed.lease;
     let cancelled = CancellationToken::new();
     let shown = Arc::new(Shown::default());
@@ -160,7 +164,7 @@ fn ending(core: &Core, run: &Run, workflow: &str, finish: Finish) -> Option<Endi
                 tracing::warn!(run.id = %run.lease.id, message, "run is parked");
                 End::parked(&message).into()
             }
-            Exit::BackOff(attempt) => back_off(attempt),
+            Exit::BackOff(attempt, closes_lane) => back_off(attempt, closes_lane),
         },
     })
 }
@@ -179,9 +183,10 @@ fn failed(run: &Run, error: &RunError) -> End {
     End::failed(failure.class.as_str(), stored)
 }
 
-fn back_off(attempt: AttemptRow) -> Ending {
+fn back_off(attempt: AttemptRow, closes_lane: Option<String>) -> Ending {
     let mut end = End::queued(attempt.next_at);
     end.attempt = attempt.attempt;
+    end.closes_lane = closes_lane;
     Ending {
         attempt: Some(attempt),
         end,
@@ -209,7 +214,7 @@ fn panicked(core: &Core, run: &Run, workflow: &str) -> Ending {
         counts: judged.counts,
     };
     if judged.wait.is_some() {
-        return back_off(attempt);
+        return back_off(attempt, None);
     }
     Ending {
         attempt: Some(attempt),

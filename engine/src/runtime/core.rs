@@ -1,7 +1,9 @@
 //! What the parts of a running engine share.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
@@ -10,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::registry::Registry;
 use super::services::Services;
+use super::shares::Shares;
 use super::writer::Writer;
 use crate::feed::Changed;
-use crate::ids::{ProcessId, RunId, TenantId};
+use crate::ids::{ProcessId, RunId};
 use crate::store::Store;
-use crate::store::activations::{FreedKey, Lease};
+use crate::store::activations::Lease;
 use crate::store::journal::{End, Entry, Recorded};
+use crate::store::lanes::Behind;
 use crate::store::runs::RunState;
 
 /// Room for one claimed run in this process; given back when dropped.
@@ -72,6 +76,15 @@ impl Shown {
     }
 }
 
+/// How long an engine waits for what.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// A run waits at most so long for those of the next higher priority.
+    pub(crate) ageing: Duration,
+    /// A run whose workflow no process knows waits so long for one that does.
+    pub(crate) unknown: Duration,
+}
+
 /// The engine's shared state.
 pub(crate) struct Core {
     pub(crate) store: Store,
@@ -79,6 +92,7 @@ pub(crate) struct Core {
     pub(super) registry: Registry,
     pub(super) writer: Writer,
     pub(crate) host: String,
+    pub(crate) pace: Pace,
     /// Runs stop at their next step and nothing is claimed.
     pub(crate) stopping: CancellationToken,
     /// Runs that still go on at shutdown stop where they are and are queued again.
@@ -89,7 +103,10 @@ pub(crate) struct Core {
     pub(super) to_release: Notify,
     releases: Mutex<Vec<Lease>>,
     active: Mutex<HashMap<RunId, Active>>,
-    freed: Mutex<Vec<FreedKey>>,
+    freed: Mutex<Vec<Behind>>,
+    pub(crate) shares: Arc<Shares>,
+    /// A claim met a limit: from then on the end of any run may let another go.
+    limited: AtomicBool,
     next_due: watch::Sender<Option<DateTime<Utc>>>,
 }
 
@@ -100,6 +117,7 @@ impl Core {
         registry: Registry,
         writer: Writer,
         host: String,
+        pace: Pace,
     ) -> Self {
         Self {
             store,
@@ -107,6 +125,7 @@ impl Core {
             registry,
             writer,
             host,
+            pace,
             stopping: CancellationToken::new(),
             grace_over: CancellationToken::new(),
             kill: CancellationToken::new(),
@@ -115,6 +134,8 @@ impl Core {
             releases: Mutex::default(),
             active: Mutex::default(),
             freed: Mutex::default(),
+            shares: Arc::default(),
+            limited: AtomicBool::new(false),
             next_due: watch::channel(None).0,
         }
     }
@@ -167,17 +188,23 @@ impl Core {
             });
         }
         self.store.feed().publish(changes);
-        if !recorded.freed.is_empty() || recorded.woke || recorded.requeued {
+        let ended = entries.iter().any(|entry| entry.end.is_some());
+        let another_may_go = ended && self.limited.load(Ordering::Relaxed);
+        if !recorded.freed.is_empty() || recorded.woke || recorded.requeued || another_may_go {
             self.store.feed().ring();
         }
     }
 
-    pub(crate) fn take_freed(&self) -> Vec<FreedKey> {
+    pub(crate) fn take_freed(&self) -> Vec<Behind> {
         std::mem::take(&mut *locked(&self.freed))
     }
 
-    pub(crate) fn add_freed(&self, keys: Vec<(TenantId, String)>) {
-        locked(&self.freed).extend(keys);
+    pub(crate) fn add_freed(&self, lanes: impl IntoIterator<Item = Behind>) {
+        locked(&self.freed).extend(lanes);
+    }
+
+    pub(crate) fn met_limit(&self) {
+        self.limited.store(true, Ordering::Relaxed);
     }
 
     /// A run is due at this time: the claimer wakes then.

@@ -9,11 +9,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::core::Core;
+use super::core::{Core, Pace};
 use super::registry::Registry;
 use super::services::Services;
 use super::writer::{self, Writer};
 use super::{Workflow, house, process};
+use crate::budget::Budgets;
 use crate::ids::{RunId, TenantId};
 use crate::queue::{self, Slots};
 use crate::store::runs::{self, NewRun, RunState, StartOptions, Started};
@@ -28,6 +29,7 @@ pub struct EngineBuilder {
     grace: Duration,
     retention: Duration,
     host: String,
+    pace: Pace,
 }
 
 /// How long finished runs and their journals are kept.
@@ -78,9 +80,27 @@ impl EngineBuilder {
         self
     }
 
+    /// How long a run waits at most for runs of the next higher priority of its tenant; a minute
+    /// unless said, at most 30 days. Having waited so long it goes before those of them that are due
+    /// just now.
+    #[must_use]
+    pub fn ageing(mut self, time: Duration) -> Self {
+        self.pace.ageing = time.min(Duration::from_secs(30 * 86_400));
+        self
+    }
+
+    /// How long a due run waits for a process that knows its workflow and version; five minutes
+    /// unless said. Then it is parked with a message.
+    #[must_use]
+    pub fn park_unknown_after(mut self, time: Duration) -> Self {
+        self.pace.unknown = time;
+        self
+    }
+
     /// Starts working; must be called in a tokio runtime. The database may be away: the engine
     /// waits for it.
-    pub fn start(self) -> Engine {
+    pub fn start(mut self) -> Engine {
+        self.services.insert(Arc::new(Budgets::default()));
         let (writer, inbox) = Writer::new();
         let core = Arc::new(Core::new(
             self.store,
@@ -88,6 +108,7 @@ impl EngineBuilder {
             self.registry,
             writer,
             self.host,
+            self.pace,
         ));
         let slots = Slots::new(self.concurrency);
         let (to, activations) = mpsc::channel(slots.all());
@@ -148,6 +169,10 @@ impl Engine {
             grace: Duration::from_secs(20),
             retention: RETENTION,
             host: "localhost".into(),
+            pace: Pace {
+                ageing: Duration::from_secs(60),
+                unknown: Duration::from_secs(300),
+            },
         }
     }
 

@@ -101,9 +101,14 @@ pub enum StepError {
     /// Try again after the step's back-off, as often as its [`Retry`](super::Retry) allows.
     #[error("{0}")]
     Transient(Failure),
-    /// Try again after this time; does not use up the step's attempts.
+    /// The other system wants to be left alone for this time: try again then. Does not use up the
+    /// step's attempts, and closes the run's lane (its connection, or without one its key) until
+    /// then, so that other runs do not ask either.
     #[error("{1}")]
     RetryAfter(Duration, Failure),
+    /// Try again after this time; does not use up the step's attempts and concerns no other run.
+    #[error("{1}")]
+    Later(Duration, Failure),
     /// Trying again, unchanged, cannot help.
     #[error("{0}")]
     Permanent(Failure),
@@ -168,7 +173,9 @@ impl From<ConnectorError> for StepError {
         failure.code.clone_from(&error.code);
         let failure = failure.with_source(error);
         match after {
-            Some(after) if retryable => Self::RetryAfter(after, failure),
+            Some(after) if class == Class::RateLimited => Self::RetryAfter(after, failure),
+            // A locked record asks for time, too: nobody else has to wait for it.
+            Some(after) if retryable => Self::Later(after, failure),
             None if retryable => Self::Transient(failure),
             _ => Self::Permanent(failure),
         }
@@ -220,6 +227,7 @@ impl From<StepError> for RunError {
         match error {
             StepError::Transient(failure)
             | StepError::RetryAfter(_, failure)
+            | StepError::Later(_, failure)
             | StepError::Permanent(failure) => failure.into(),
             StepError::Cancelled => Self::new(Class::Cancelled, "step was cancelled"),
         }
@@ -250,6 +258,11 @@ mod tests {
             StepError::from(limited),
             StepError::RetryAfter(after, Failure { class: Class::RateLimited, .. })
                 if after == Duration::from_secs(30)
+        ));
+        let locked = ConnectorError::transient("record is locked");
+        assert!(matches!(
+            StepError::from(locked.with_retry_after(Duration::from_secs(30))),
+            StepError::Later(..)
         ));
         assert!(matches!(
             StepError::from(ConnectorError::transient("reset")),

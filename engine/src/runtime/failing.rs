@@ -47,7 +47,8 @@ impl Run {
             counts: judged.counts,
         };
         if judged.wait.is_some() {
-            return self.leave(Exit::BackOff(attempt)).await;
+            let closes_lane = judged.closes_lane.then(|| judged.failure.message.clone());
+            return self.leave(Exit::BackOff(attempt, closes_lane)).await;
         }
         let row = self.row(kind, cx, started_at, None);
         self.pending.push(StepRow {
@@ -66,6 +67,8 @@ pub(super) struct Judged {
     pub(super) wait: Option<Duration>,
     pub(super) failure: Failure,
     pub(super) counts: bool,
+    /// The other system wants to be left alone until then.
+    pub(super) closes_lane: bool,
 }
 
 pub(super) fn judge(
@@ -75,6 +78,7 @@ pub(super) fn judge(
     retry: Retry,
     error: StepError,
 ) -> Judged {
+    let closes_lane = matches!(error, StepError::RetryAfter(..));
     let (wait, failure, counts) = match error {
         StepError::Transient(failure) => {
             let counted = past.counted + 1;
@@ -84,7 +88,9 @@ pub(super) fn judge(
             let wait = (counted < retry.attempts).then(|| retry.delay(counted, seed));
             (wait, failure, true)
         }
-        StepError::RetryAfter(after, failure) => (Some(after), failure, false),
+        StepError::RetryAfter(after, failure) | StepError::Later(after, failure) => {
+            (Some(after), failure, false)
+        }
         StepError::Permanent(failure) => (None, failure, true),
         StepError::Cancelled => {
             let failure = Failure::new(Class::Cancelled, "step stopped by itself");
@@ -95,6 +101,7 @@ pub(super) fn judge(
         wait,
         failure,
         counts,
+        closes_lane,
     }
 }
 

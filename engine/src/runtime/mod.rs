@@ -22,7 +22,9 @@ mod retry;
 mod run;
 mod schedules;
 mod services;
+mod shares;
 mod step_cx;
+mod unknown;
 mod writer;
 
 use std::future::Future;
@@ -50,8 +52,9 @@ pub trait Workflow: Send + Sync + 'static {
     type Input: Serialize + DeserializeOwned + Send;
     type Output: Serialize + DeserializeOwned + Send;
 
-    /// Runs of one tenant with the same key run one at a time: a run holds its key from its first
-    /// step until it ends, also while it sleeps or backs off. Used where no key is given at start.
+    /// Runs of one tenant with the same key run one at a time, or as many as the key's
+    /// [lane](crate::store::lanes) says: a run holds its key from its first step until it ends, also
+    /// while it sleeps or backs off. Used where no key is given at start.
     fn key(_input: &Self::Input) -> Option<String> {
         None
     }

@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Incarnation};
 use super::schedules;
+use super::unknown::Unknown;
 use crate::ids::ProcessId;
 use crate::store::processes::{self, Pulse};
-use crate::store::{Store, StoreError, activations};
+use crate::store::{Store, StoreError, activations, lanes, time_used};
 
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -89,7 +90,8 @@ async fn register(
         .execute(&mut listener)
         .await?;
     let mut tx = core.store.begin_system().await?;
-    processes::register(&mut tx, id, &core.host, lock_key).await?;
+    let knows = core.registry.known();
+    processes::register(&mut tx, id, &core.host, lock_key, &knows).await?;
     if let Some(before) = before {
         processes::bury(&mut tx, before).await?;
     }
@@ -112,12 +114,13 @@ async fn sign_off(store: &Store, id: ProcessId) {
 pub(super) async fn keep_pulse(core: Arc<Core>) {
     let mut looks = core.store.feed().looks();
     let mut beats = 0_u64;
+    let mut unknown = Unknown::default();
     let mut failing = false;
     loop {
         let incarnation = core.incarnation.borrow().clone();
         if let Some(incarnation) = incarnation {
             looks.borrow_and_update();
-            match pulse(&core, &incarnation, beats).await {
+            match pulse(&core, &incarnation, &mut unknown, beats).await {
                 Ok(()) => failing = false,
                 Err(error) if !std::mem::replace(&mut failing, true) => {
                     tracing::warn!(%error, "pulse failed");
@@ -133,7 +136,12 @@ pub(super) async fn keep_pulse(core: Arc<Core>) {
     }
 }
 
-async fn pulse(core: &Arc<Core>, incarnation: &Incarnation, beats: u64) -> Result<(), StoreError> {
+async fn pulse(
+    core: &Arc<Core>,
+    incarnation: &Incarnation,
+    unknown: &mut Unknown,
+    beats: u64,
+) -> Result<(), StoreError> {
     let mut tx = core.store.begin_system_relaxed().await?;
     let pulse = processes::pulse(&mut tx, incarnation.id).await?;
     for &dead in &pulse.dead {
@@ -143,6 +151,9 @@ async fn pulse(core: &Arc<Core>, incarnation: &Incarnation, beats: u64) -> Resul
     let overdue = pulse.next_wait.is_some_and(|due| due <= tx.now());
     if overdue {
         activations::wake_overdue(&mut tx).await?;
+    }
+    if pulse.next_opening.is_some_and(|due| due <= tx.now()) {
+        lanes::open_due(&mut tx).await?;
     }
     let shown = core.unsaved_progress();
     if !shown.is_empty() {
@@ -154,7 +165,13 @@ async fn pulse(core: &Arc<Core>, incarnation: &Incarnation, beats: u64) -> Resul
         incarnation.lost.cancel();
         return Ok(());
     }
-    follow_up(core, pulse, overdue, beats).await
+    let ready = pulse.ready;
+    follow_up(core, pulse, overdue, beats).await?;
+    share_time(core).await?;
+    if ready && beats.is_multiple_of(5) {
+        unknown.sweep(core).await?;
+    }
+    Ok(())
 }
 
 async fn follow_up(
@@ -167,15 +184,18 @@ async fn follow_up(
     if !pulse.dead.is_empty() || overdue {
         core.store.feed().ring();
     }
-    for due in [pulse.next_due, pulse.next_wait].into_iter().flatten() {
+    let ready = pulse.ready.then(|| core.store.clock().now());
+    for due in [ready, pulse.next_due, pulse.next_wait]
+        .into_iter()
+        .flatten()
+    {
         core.due_by(due);
     }
     if pulse.behind && beats.is_multiple_of(3) {
         let mut tx = core.store.begin_system().await?;
-        let keys = activations::forgotten_keys(&mut tx).await?;
+        let freed = lanes::free_forgotten(&mut tx).await?;
         tx.commit().await?;
-        if !keys.is_empty() {
-            core.add_freed(keys);
+        if freed > 0 {
             core.store.feed().ring();
         }
     }
@@ -189,7 +209,32 @@ async fn follow_up(
     if beats.is_multiple_of(600) {
         let mut tx = core.store.begin_system_relaxed().await?;
         activations::forget_expired_keys(&mut tx).await?;
+        time_used::forget(&mut tx).await?;
         tx.commit().await?;
     }
     Ok(())
+}
+
+/// Tells the others what our runs used and learns what theirs did.
+async fn share_time(core: &Arc<Core>) -> Result<(), StoreError> {
+    let unsaved = core.shares.take_unsaved();
+    if unsaved.is_empty() {
+        return Ok(());
+    }
+    let shared = async {
+        let mut tx = core.store.begin_system_relaxed().await?;
+        let all = time_used::add(&mut tx, &unsaved).await?;
+        tx.commit().await?;
+        Ok(all)
+    };
+    match shared.await {
+        Ok(all) => {
+            core.shares.know(&all);
+            Ok(())
+        }
+        Err(error) => {
+            core.shares.unsaved_again(&unsaved);
+            Err(error)
+        }
+    }
 }

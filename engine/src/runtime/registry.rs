@@ -58,6 +58,14 @@ impl Registry {
             .map(|(_, entry)| *entry)
     }
 
+    /// What this process can run, as `name/version`.
+    pub(super) fn known(&self) -> Vec<String> {
+        self.0
+            .keys()
+            .map(|(name, version)| format!("{name}/{version}"))
+            .collect()
+    }
+
     /// Every workflow's newest version.
     pub(super) fn newest(&self) -> BTreeMap<&'static str, u16> {
         self.0.keys().copied().collect()

@@ -38,7 +38,8 @@ pub(super) enum Exit {
     Cancelled,
     /// Until this time.
     Asleep(DateTime<Utc>),
-    BackOff(AttemptRow),
+    /// With the reason why its lane is closed as long, if it is.
+    BackOff(AttemptRow, Option<String>),
     /// For a person, with this message.
     Parked(String),
 }

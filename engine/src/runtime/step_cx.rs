@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Workflow;
 use super::services::{MissingService, Services};
+use super::{StepError, Workflow};
+use crate::budget::{Budgets, Lane};
 use crate::clock::Clock;
 use crate::ids::{RunId, TenantId};
 use crate::store::runs::{NewRun, StartOptions, Started};
@@ -61,9 +62,39 @@ impl StepCx {
     }
 
     /// Cancelled when somebody wants the run to stop. A long step looks at it and returns
-    /// [`StepError::Cancelled`](super::StepError::Cancelled); one that does not is let run to its end.
+    /// [`StepError::Cancelled`]; one that does not is let run to its end.
     pub fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
+    }
+
+    /// Spends tokens of a budget before a call to another system; without such a budget nothing is
+    /// limited. Waits a moment (up to two seconds) if that is enough.
+    ///
+    /// # Errors
+    /// To be handed on with `?`: [`StepError::Later`] when it takes longer, so that the step is tried
+    /// again then; [`StepError::Permanent`] when the lane may never use as much at once;
+    /// [`StepError::Cancelled`]; that of the database.
+    ///
+    /// ```
+    /// use engine::budget::Lane;
+    /// # async fn call(cx: &engine::StepCx, connection: engine::ids::ConnectionId)
+    /// # -> Result<(), engine::StepError> {
+    /// cx.budget(&connection.to_string(), Lane::Incremental, 1.0).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn budget(&self, name: &str, lane: Lane, cost: f64) -> Result<(), StepError> {
+        if !(cost.is_finite() && cost >= 0.0) {
+            return Err(StepError::bug("cost of a call is not a number of tokens"));
+        }
+        let budgets = self.services.get::<Budgets>()?;
+        let spent = budgets.spend(&self.store, self.tenant, name, lane, cost);
+        let spent = self.cancelled.run_until_cancelled(spent).await;
+        // The last bytes of a UUID v7 are random.
+        let spread = f64::from(self.run_id.0.as_bytes()[15]) / 255.0;
+        spent
+            .ok_or(StepError::Cancelled)?
+            .map_err(|refused| refused.into_step_error(name, lane, spread))
     }
 
     pub fn store(&self) -> &Store {

@@ -1,19 +1,28 @@
 //! A worker's side of a run: claim, load, record, give back. Every write names the lease it is made
 //! under and changes nothing when that is no longer the run's.
 
-use serde_json::Value as Json;
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use serde_json::Value as Json;
+use sqlx::postgres::types::PgInterval;
+use uuid::Uuid;
+
+use super::lanes::Behind;
+use super::processes::UnknownRuns;
 use super::steps::StepRow;
 use super::{Store, StoreError, SystemTx};
 use crate::ids::{ProcessId, RunId, TenantId};
 
-/// Claims of all processes are serial under this lock: that makes one run a key exact. The plan must
-/// not depend on statistics (a queue is empty at one moment and full at the next), hence no
-/// sequential scans and one plan for all parameters. A lost claim is only a run that is queued
-/// again, hence no wait for the disk.
+/// Claims of all processes are serial under this lock: that makes limits exact. The plan must not
+/// depend on statistics (a queue is empty at one moment and full at the next), hence no sequential
+/// scans, no joins but by index, and one plan for all parameters. A lost claim is only a run that is
+/// queued again, hence no wait for the disk.
 const BEGIN_CLAIM: &str = "begin; set local role syncline_system; \
     set local synchronous_commit = off; set local enable_seqscan = off; \
-    set local plan_cache_mode = force_generic_plan; select pg_advisory_xact_lock(7311002024)";
+    set local enable_bitmapscan = off; set local enable_hashjoin = off; \
+    set local enable_mergejoin = off; set local jit = off; set local plan_cache_mode = force_generic_plan; \
+    select pg_advisory_xact_lock(7311002024)";
 
 const BEGIN_RECORD: &str = "begin; set local role syncline_system; \
     set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan";
@@ -43,18 +52,37 @@ pub(crate) struct Claimed {
     pub(crate) cancel_requested: bool,
 }
 
+/// What a claim is asked for.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Most runs.
+    pub(crate) runs: i64,
+    /// Tenants are walked from here on.
+    pub(crate) after: Option<TenantId>,
+    /// Most tenants.
+    pub(crate) tenants: i32,
+    /// For so long a run waits at most for those of the next higher priority.
+    pub(crate) ageing: Duration,
+    /// `{tenant: [seconds used, seconds of one run]}`; `others` for those without an entry.
+    pub(crate) used: &'a Json,
+}
+
 /// What a claim found.
 #[derive(Debug, Default)]
 pub(crate) struct Claim {
     pub(crate) runs: Vec<Claimed>,
-    /// Due runs that were looked at; more than `runs` when some wait for their key.
-    pub(crate) looked_at: usize,
+    /// There may be more to claim of the tenants it looked at.
+    pub(crate) more: bool,
+    /// The last tenant it looked at, if others may come after it.
+    pub(crate) last_tenant: Option<TenantId>,
+    /// A limit was met: the end of a run may let another go.
+    pub(crate) limited: bool,
+    /// When the first of the runs is due that it put to sleep.
+    pub(crate) wakes_at: Option<DateTime<Utc>>,
 }
 
-/// A key that a run no longer holds.
-pub(crate) type FreedKey = (TenantId, String);
-
-/// Begins the transaction for [`free`] and [`claim`], which must run in one like this.
+/// Begins the transaction for [`claim`], [`wake_sleepers`] and [`free`](super::lanes::free), which
+/// must run in one like this.
 pub(crate) async fn begin_claim(store: &Store) -> Result<SystemTx, StoreError> {
     store.system(BEGIN_CLAIM).await
 }
@@ -69,19 +97,62 @@ pub(crate) async fn begin_record(store: &Store) -> Result<SystemTx, StoreError> 
     store.system(BEGIN_RECORD).await
 }
 
-/// Claims up to `limit` due runs for `owner`.
+/// Puts due sleepers in the claim's way, at most 1,000; returns when the next one is due.
+pub(crate) async fn wake_sleepers(tx: &mut SystemTx) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let now = tx.now();
+    Ok(sqlx::query_scalar!(
+        r#"
+        with due as materialized (
+            select ctid as place
+            from runs
+            where state = 'queued' and asleep and not behind and due_at <= $1
+            order by due_at
+            limit 1000
+            for update skip locked
+        ), woken as (
+            update runs set asleep = false where ctid = any(array(select place from due))
+        )
+        select case when (select count(*) from due) = 1000 then $1
+               else (select due_at from runs
+                     where state = 'queued' and asleep and not behind and due_at > $1
+                     order by due_at
+                     limit 1) end
+        "#,
+        now
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// Claims due runs for `owner`.
 pub(crate) async fn claim(
     tx: &mut SystemTx,
     owner: ProcessId,
-    limit: i64,
+    wanted: &Wanted<'_>,
 ) -> Result<Claim, StoreError> {
     let now = tx.now();
-    let rows = sqlx::query_file!("src/store/claim.sql", owner.0, now, limit,)
-        .fetch_all(tx.conn())
-        .await?;
+    let rows = sqlx::query_file!(
+        "src/store/claim.sql",
+        owner.0,
+        now,
+        wanted.runs,
+        wanted.after.map_or(Uuid::nil(), |tenant| tenant.0),
+        wanted.tenants,
+        PgInterval {
+            months: 0,
+            days: 0,
+            microseconds: i64::try_from(wanted.ageing.as_micros()).unwrap_or(i64::MAX),
+        },
+        wanted.used,
+    )
+    .fetch_all(tx.conn())
+    .await?;
     let mut claim = Claim::default();
     for row in rows {
-        claim.looked_at = usize::try_from(row.looked_at).unwrap_or(0);
+        claim.more = row.more;
+        claim.limited = row.limited;
+        claim.last_tenant = row.last_tenant.map(TenantId);
+        claim.wakes_at = row.wakes_at;
         let (Some(tenant), Some(id), Some(epoch), Some(workflow)) =
             (row.tenant_id, row.id, row.epoch, row.workflow)
         else {
@@ -101,70 +172,6 @@ pub(crate) async fn claim(
         });
     }
     Ok(claim)
-}
-
-/// Lets the first run behind each of these keys be claimed. Wrongly freed ones are put behind again
-/// by the next claim.
-pub(crate) async fn free(tx: &mut SystemTx, keys: &[FreedKey]) -> Result<u64, StoreError> {
-    let tenants: Vec<_> = keys.iter().map(|(tenant, _)| tenant.0).collect();
-    let names: Vec<_> = keys.iter().map(|(_, key)| key.clone()).collect();
-    let freed = sqlx::query!(
-        r#"
-        update runs
-        set behind = false
-        where ctid = any(array(
-            select first.place
-            from unnest($1::uuid[], $2::text[]) as k(tenant_id, key)
-            cross join lateral (
-                select r.ctid as place
-                from runs r
-                where r.tenant_id = k.tenant_id and r.key = k.key
-                  and r.state = 'queued' and r.behind
-                order by r.priority desc, r.due_at, r.id
-                limit 1
-                for update
-            ) first))
-        "#,
-        &tenants,
-        &names,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(freed.rows_affected())
-}
-
-/// Keys that runs are behind of and nobody holds: their holder ended in a process that died before
-/// it could free them, or was cancelled while it waited. Up to 10,000 keys are looked at.
-pub(crate) async fn forgotten_keys(tx: &mut SystemTx) -> Result<Vec<FreedKey>, StoreError> {
-    let rows = sqlx::query!(
-        r#"
-        with recursive keys(tenant_id, key, number) as (
-            (select tenant_id, key, 1 from runs
-             where state = 'queued' and behind
-             order by tenant_id, key limit 1)
-            union all
-            select next.tenant_id, next.key, k.number + 1
-            from keys k
-            cross join lateral (
-                select r.tenant_id, r.key from runs r
-                where r.state = 'queued' and r.behind
-                  and (r.tenant_id, r.key) > (k.tenant_id, k.key)
-                order by r.tenant_id, r.key limit 1
-            ) next
-            where k.number < 10000
-        )
-        select k.tenant_id as "tenant_id!", k.key as "key!"
-        from keys k
-        where not exists (select from runs h
-                          where h.tenant_id = k.tenant_id and h.key = k.key and h.holds_key)
-        "#
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (TenantId(row.tenant_id), row.key))
-        .collect())
 }
 
 /// What a run did in earlier activations.
@@ -284,6 +291,41 @@ pub(crate) async fn release_all(tx: &mut SystemTx, owner: ProcessId) -> Result<u
     .execute(tx.conn())
     .await?;
     Ok(released.rows_affected())
+}
+
+/// Parks due runs that nobody can run, at most 1,000; returns them with the lanes that they free.
+pub(crate) async fn park_unknown(
+    tx: &mut SystemTx,
+    runs: &UnknownRuns,
+    message: &str,
+) -> Result<Vec<(RunId, Option<Behind>)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        update runs r
+        set state = 'parked', due_at = null, holds_key = false, error_class = 'bug',
+            error = jsonb_build_object('class', 'bug', 'message', $4::text, 'code', 'parked')
+        where ctid = any(array(
+            select ctid from runs
+            where state = 'queued' and not behind and not asleep
+              and tenant_id = $1 and workflow = $2 and version = $3
+            limit 1000
+            for update skip locked))
+        returning id, key
+        "#,
+        runs.tenant.0,
+        runs.workflow,
+        runs.version,
+        message,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let freed = row.key.map(|key| Behind::key(runs.tenant, &key));
+            (RunId(row.id), freed)
+        })
+        .collect())
 }
 
 /// Queues waiting runs whose time is up.

@@ -1,56 +1,189 @@
--- Claims due runs for the process $1 at the time $2, at most $3: by priority, then by due time. Of the
--- runs of a key only the first is taken, and none while another holds it; the rest are put behind.
--- Rows are addressed by place (ctid), which they keep under their lock: no join, no statistics.
-with recursive levels(priority) as (
-    (select priority from runs
-     where state = 'queued' and not behind
-     order by priority desc limit 1)
+-- Claims due runs for the process $1 at the time $2, at most $3, from up to $5 tenants after $4.
+--
+-- Tenants come in the order of the time they used ($7: tenant -> [seconds, seconds of one run]; others
+-- is who has no entry), each further run of a tenant counted in advance. Within a tenant the order is that of the due time, where
+-- a level of priority counts for $6. Lanes that are paused, closed or full, and workflows that
+-- this process does not know, are passed over as a whole; only for what depends on the single run (its
+-- key, its connection) is a run looked at, and put aside when it may not go.
+--
+-- All is found by index, hop by hop: no statistics, no scan. Rows are addressed by place (ctid), which
+-- they keep under their lock.
+with recursive me as materialized (
+    -- Holds off our burial, which queues again what we hold, until this has committed.
+    select knows from processes where id = $1 for key share skip locked
+), walk(tenant_id, workflow, version, priority, tenants, hops) as (
+    (select tenant_id, workflow, version, priority, 1, 1
+     from runs
+     where state = 'queued' and not behind and not asleep and tenant_id > $4
+     order by tenant_id, workflow, version, priority
+     limit 1)
     union all
-    select (select r.priority from runs r
-            where r.state = 'queued' and not r.behind and r.priority < l.priority
-            order by r.priority desc limit 1)
-    from levels l
-    where l.priority is not null
-), found as materialized (
-    select r.place, r.tenant_id, r.id, r.key, r.holds_key, l.priority, r.due_at
-    from levels l
+    select n.tenant_id, n.workflow, n.version, n.priority,
+           w.tenants + (n.tenant_id <> w.tenant_id)::integer, w.hops + 1
+    from walk w
     cross join lateral (
-        select ctid as place, tenant_id, id, key, holds_key, due_at
+        select r.tenant_id, r.workflow, r.version, r.priority
+        from runs r
+        where r.state = 'queued' and not r.behind and not r.asleep
+          and (r.tenant_id, r.workflow, r.version, r.priority)
+              > (w.tenant_id, w.workflow, w.version, w.priority)
+        order by r.tenant_id, r.workflow, r.version, r.priority
+        limit 1
+    ) n
+    where w.tenants <= $5 and w.hops < 1000
+), walked as (
+    -- The last tenant of the window, if others may come after it.
+    select (select tenant_id from walk
+            where tenants = least($5, (select max(tenants) from walk))
+              and (select max(tenants) > $5 or max(hops) >= 1000 from walk)
+            limit 1) as last_tenant
+), groups as materialized (
+    select w.tenant_id, w.workflow, w.version, w.priority, l.limited,
+           l.tenant_room, l.workflow_room, l.hub_room,
+           least(l.tenant_room, l.workflow_room, l.hub_room) as room,
+           (u.used ->> 0)::double precision / l.weight as used,
+           (u.used ->> 1)::double precision / l.weight as average
+    from walk w
+    cross join me
+    cross join lateral (
+        select coalesce($7::jsonb -> w.tenant_id::text, $7::jsonb -> 'others', '[0, 0]') as used
+    ) u
+    cross join lateral (
+        select coalesce(bool_or(x.paused_at is not null or x.closed_until > $2), false) as shut,
+               coalesce(bool_or(x.max_running is not null), false) as limited,
+               min(x.room) filter (where x.kind = 'tenant') as tenant_room,
+               min(x.room) filter (where x.kind = 'workflow' and x.own) as workflow_room,
+               min(x.room) filter (where x.kind = 'workflow' and not x.own) as hub_room,
+               coalesce(max(x.weight) filter (where x.own), 1) as weight
+        from (
+            select a.kind, a.own, l.paused_at, l.closed_until, l.max_running, l.weight,
+                   l.max_running - case
+                       when l.max_running is null then null
+                       when a.kind = 'tenant' then (
+                           select count(*) from runs r
+                           where r.state = 'running' and r.tenant_id = w.tenant_id)
+                       else (
+                           select count(*) from runs r
+                           where r.state = 'running'
+                             and r.owner = any(array(select id from processes))
+                             and r.workflow = w.workflow
+                             and (r.tenant_id = w.tenant_id or not a.own))
+                   end as room
+            from (values ('tenant', '', true), ('workflow', w.workflow, true),
+                         ('tenant', '', false), ('workflow', w.workflow, false))
+                 as a(kind, name, own)
+            join lanes l
+              on l.tenant_id = case when a.own then w.tenant_id
+                               else '00000000-0000-0000-0000-000000000000' end
+             and l.kind = a.kind and l.name = a.name
+            offset 0
+        ) x
+    ) l
+    where w.tenants <= $5 and not l.shut
+      and w.workflow || '/' || w.version = any(me.knows)
+), shares as materialized (
+    -- Runs to look at of each group. Who used little lately is ahead of the others by two runs at most:
+    -- who was idle does not stop them.
+    select case when count(distinct tenant_id) <= 1 then $3
+           else 1 + $3 / count(distinct tenant_id) end as most,
+           max(used) - 2 * max(average) as least_used
+    from groups
+), found as materialized (
+    select g.*, r.place, r.id, r.key, r.connection_id, r.holds_key, r.due_at,
+           r.due_at - g.priority * $6::interval as rank,
+           s.most, greatest(g.used, s.least_used) as since
+    from groups g
+    cross join shares s
+    cross join lateral (
+        select ctid as place, id, key, connection_id, holds_key, due_at
         from runs
-        where state = 'queued' and not behind
-          and priority = l.priority and due_at <= $2
+        where state = 'queued' and not behind and not asleep
+          and tenant_id = g.tenant_id and workflow = g.workflow
+          and version = g.version and priority = g.priority
         order by due_at, id
-        limit $3
+        limit greatest(0, least(s.most, g.room))
         for update skip locked
     ) r
-    where l.priority is not null
+), allowed as (
+    -- A lane's room is shared by its groups.
+    select *,
+           row_number() over (partition by tenant_id order by rank, id) as turn
+    from found f
+    where (f.workflow_room is null
+           or f.workflow_room > (select count(*) from found o
+                                 where o.tenant_id = f.tenant_id and o.workflow = f.workflow
+                                   and (o.rank, o.id) < (f.rank, f.id)))
+      and (f.hub_room is null
+           or f.hub_room > (select count(*) from found o
+                            where o.workflow = f.workflow and (o.rank, o.id) < (f.rank, f.id)))
+), chosen as materialized (
+    select *
+    from allowed
+    where turn <= coalesce(tenant_room, turn)
+    order by since + (turn - 1) * average, turn, rank
     limit $3
 ), judged as materialized (
-    select f.place,
-           f.key is null
-           or f.holds_key
-           or (row_number() over (partition by f.tenant_id, f.key
-                                  order by f.priority desc, f.due_at, f.id) = 1
-               and not exists (select from runs h
-                               where h.tenant_id = f.tenant_id and h.key = f.key
-                                 and h.holds_key)) as free
-    from found f
-), put_behind as (
-    update runs
-    set behind = true
-    where ctid = any(array(select place from judged where not free))
+    -- A key's room goes to those that nothing else stops; who holds the key has its place in it.
+    select b.*,
+           case
+               when b.stop is not null then b.stop
+               when b.key is not null and not b.holds_key
+                    and row_number() over (
+                            partition by case when not b.holds_key and b.stop is null then b.key end,
+                                         b.tenant_id
+                            order by b.rank, b.id)
+                        > b.most_holders - (select count(*) from runs h
+                                            where h.tenant_id = b.tenant_id and h.key = b.key
+                                              and h.holds_key)
+                   then 'key/' || b.key
+           end as aside
+    from (select c.place, c.tenant_id, c.id, c.key, c.holds_key, c.rank, c.due_at,
+                 coalesce(k.max_running, 1) as most_holders,
+                 case
+                     when c.due_at > $2 then 'time'
+                     when n.shut then 'connection/' || c.connection_id
+                     when k.shut then 'key/' || c.key
+                 end as stop
+          from chosen c
+          left join lateral (
+              select l.paused_at is not null or coalesce(l.closed_until > $2, false) as shut
+              from lanes l
+              where c.connection_id is not null
+                and l.tenant_id = c.tenant_id and l.kind = 'connection'
+                and l.name = c.connection_id::text
+              limit 1
+          ) n on true
+          left join lateral (
+              select l.max_running,
+                     l.paused_at is not null or coalesce(l.closed_until > $2, false) as shut
+              from lanes l
+              where c.key is not null
+                and l.tenant_id = c.tenant_id and l.kind = 'key' and l.name = c.key
+              limit 1
+          ) k on true) b
+), put_aside as (
+    update runs r
+    set asleep = (j.aside = 'time'), behind = (j.aside <> 'time'), lane = nullif(j.aside, 'time')
+    from judged j
+    where r.ctid = j.place and j.aside is not null
 ), taken as (
     update runs
     set state = 'running', epoch = epoch + 1, owner = $1,
         started_at = coalesce(started_at, $2), holds_key = key is not null
-    where ctid = any(array(select place from judged where free))
-    returning tenant_id, id, epoch, workflow, version, input, cancel_requested,
-              priority, due_at
+    where ctid = any(array(select place from judged where aside is null))
+    returning tenant_id, id, epoch, workflow, version, input, cancel_requested, priority, due_at
 )
-select (select count(*) from found) as "looked_at!",
+select (select last_tenant from walked) as "last_tenant?",
+       exists (select from chosen)
+           and ((select count(*) from found) > (select count(*) from chosen)
+                or exists (select from found
+                           group by tenant_id, workflow, version, priority, most
+                           having count(*) = most)) as "more!",
+       exists (select from groups where limited) as "limited!",
+       (select min(due_at) from judged where aside = 'time') as "wakes_at?",
        t.tenant_id as "tenant_id?", t.id as "id?", t.epoch as "epoch?",
        t.workflow as "workflow?", t.version as "version?", t.input as "input?",
        t.cancel_requested as "cancel_requested?"
 from (select) as always
 left join taken t on true
-order by t.priority desc, t.due_at, t.id
+order by t.due_at - t.priority * $6::interval, t.id

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::activations::{FreedKey, Lease};
+use super::activations::Lease;
 use super::attempts::AttemptRow;
+use super::lanes::{self, Behind};
 use super::runs::RunState;
 use super::steps::StepRow;
 use super::{StoreError, SystemTx};
@@ -35,6 +36,8 @@ pub(crate) struct End {
     pub(crate) attempt: i32,
     pub(crate) progress: Option<Json>,
     pub(crate) counts: Option<Json>,
+    /// Why the run's lane is closed until `due_at`, if the other system asked for it.
+    pub(crate) closes_lane: Option<String>,
 }
 
 impl End {
@@ -48,6 +51,7 @@ impl End {
             attempt: 0,
             progress: None,
             counts: None,
+            closes_lane: None,
         }
     }
 
@@ -98,7 +102,8 @@ pub(crate) struct Recorded {
     /// Runs whose entry was written, and whether somebody wants them to stop. Who is missing has
     /// lost the lease.
     pub(crate) written: HashMap<RunId, bool>,
-    pub(crate) freed: Vec<FreedKey>,
+    /// Lanes with room for another run.
+    pub(crate) freed: Vec<Behind>,
     /// Parents were queued.
     pub(crate) woke: bool,
     /// Runs are queued that are due at once.
@@ -118,6 +123,7 @@ pub(crate) async fn record(tx: &mut SystemTx, entries: &[Entry]) -> Result<Recor
     }
     if !not_over.is_empty() {
         give_back(tx, &not_over, &mut recorded).await?;
+        close_lanes(tx, &not_over, &recorded).await?;
     }
     if !over.is_empty() {
         finish(tx, &over, &mut recorded).await?;
@@ -233,7 +239,9 @@ async fn finish(
     for row in rows {
         let tenant = TenantId(row.tenant_id);
         recorded.written.insert(RunId(row.id), row.cancel_requested);
-        recorded.freed.extend(row.key.map(|key| (tenant, key)));
+        recorded
+            .freed
+            .extend(row.key.map(|key| Behind::key(tenant, &key)));
         parents.extend(row.parent.map(|parent| (tenant, parent)));
     }
     if !parents.is_empty() {
@@ -258,6 +266,8 @@ async fn give_back(
         set state = case when r.cancel_requested and t.state = 'waiting' then 'queued'
                     else t.state end,
             owner = null,
+            asleep = t.state = 'queued' and not r.cancel_requested
+                     and coalesce(t.due_at > $11, false),
             due_at = case when r.cancel_requested and t.state in ('queued', 'waiting') then $11
                      when t.state = 'queued' then coalesce(t.due_at, r.due_at)
                      else t.due_at end,
@@ -310,12 +320,30 @@ async fn give_back(
     for row in rows {
         let tenant = TenantId(row.tenant_id);
         recorded.written.insert(RunId(row.id), row.cancel_requested);
-        recorded.freed.extend(row.freed.map(|key| (tenant, key)));
+        recorded
+            .freed
+            .extend(row.freed.map(|key| Behind::key(tenant, &key)));
         if row.state == "queued" && row.due_at.is_some_and(|due| due <= now) {
             recorded.requeued = true;
         }
     }
     Ok(())
+}
+
+async fn close_lanes(
+    tx: &mut SystemTx,
+    ends: &[(&Lease, &End)],
+    recorded: &Recorded,
+) -> Result<(), StoreError> {
+    let told: Vec<_> = ends
+        .iter()
+        .filter(|(lease, _)| recorded.written.contains_key(&lease.id))
+        .filter_map(|(lease, end)| Some((**lease, end.due_at?, end.closes_lane.clone()?)))
+        .collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    lanes::close_after(tx, &told).await
 }
 
 /// Queues parents whose child has ended. It touches the row whatever its state: a parent that is

@@ -5,6 +5,7 @@
 
 pub(crate) mod activations;
 pub mod attempts;
+pub(crate) mod budgets;
 pub mod changes;
 pub mod conflicts;
 pub mod connections;
@@ -13,6 +14,7 @@ pub(crate) mod days;
 pub mod echoes;
 pub(crate) mod journal;
 pub mod keyset;
+pub mod lanes;
 pub mod links;
 pub mod mappings;
 pub mod plans;
@@ -23,6 +25,7 @@ pub mod schedules;
 pub mod signals;
 pub mod steps;
 pub mod streams;
+pub(crate) mod time_used;
 pub mod writes;
 
 use std::time::Duration;
@@ -275,6 +278,8 @@ impl Store {
         Ok(SystemTx {
             inner,
             now: self.clock.now(),
+            feed: self.feed.clone(),
+            ring: false,
         })
     }
 }
@@ -349,6 +354,8 @@ impl Tx {
 pub struct SystemTx {
     inner: Transaction<'static, Postgres>,
     now: DateTime<Utc>,
+    feed: Feed,
+    ring: bool,
 }
 
 impl SystemTx {
@@ -361,9 +368,18 @@ impl SystemTx {
         &mut self.inner
     }
 
+    /// Wakes workers, once this transaction has committed: there are runs to claim.
+    pub(crate) fn ring(&mut self) {
+        self.ring = true;
+    }
+
     /// # Errors
     /// [`StoreError::Database`]; the outcome is then unknown unless the server said otherwise.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.inner.commit().await?)
+        self.inner.commit().await?;
+        if self.ring {
+            self.feed.ring();
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::activations;
 use super::{StoreError, SystemTx, Tx};
-use crate::ids::{ProcessId, RunId};
+use crate::ids::{ProcessId, RunId, TenantId};
 
 /// A process without a sign of life for this long has died. Seconds.
 const SILENCE: f64 = 15.0;
@@ -49,21 +49,24 @@ pub async fn alive(tx: &mut Tx) -> Result<Vec<ProcessRow>, StoreError> {
         .collect())
 }
 
-/// Enters this process, which holds the session lock `lock_key` already.
+/// Enters this process, which holds the session lock `lock_key` already and can run the workflows
+/// `knows` (`name/version`).
 pub(crate) async fn register(
     tx: &mut SystemTx,
     id: ProcessId,
     host: &str,
     lock_key: i64,
+    knows: &[String],
 ) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
-        insert into processes (id, host, lock_key, started_at, seen_at)
-        values ($1, $2, $3, clock_timestamp(), clock_timestamp())
+        insert into processes (id, host, lock_key, started_at, seen_at, knows)
+        values ($1, $2, $3, clock_timestamp(), clock_timestamp(), $4)
         "#,
         id.0,
         host,
-        lock_key
+        lock_key,
+        knows,
     )
     .execute(tx.conn())
     .await?;
@@ -80,12 +83,16 @@ pub(crate) struct Pulse {
     pub(crate) dead: Vec<ProcessId>,
     /// Our running runs that somebody wants to stop.
     pub(crate) cancelled: Vec<RunId>,
-    /// When the first queued run is due; in the past when some could be claimed now.
+    /// Runs are due that a claim might take.
+    pub(crate) ready: bool,
+    /// When the first sleeping run is due.
     pub(crate) next_due: Option<DateTime<Utc>>,
     /// When the first waiting run has waited long enough.
     pub(crate) next_wait: Option<DateTime<Utc>>,
     pub(crate) next_schedule: Option<DateTime<Utc>>,
-    /// Runs wait for their key.
+    /// When the first closed lane opens.
+    pub(crate) next_opening: Option<DateTime<Utc>>,
+    /// Runs wait for room in their lane.
     pub(crate) behind: bool,
 }
 
@@ -93,18 +100,8 @@ pub(crate) struct Pulse {
 pub(crate) async fn pulse(tx: &mut SystemTx, me: ProcessId) -> Result<Pulse, StoreError> {
     let row = sqlx::query!(
         r#"
-        with recursive beat as (
+        with beat as (
             update processes set seen_at = clock_timestamp() where id = $1 returning id
-        ), levels(priority) as (
-            (select priority from runs
-             where state = 'queued' and not behind
-             order by priority desc limit 1)
-            union all
-            select (select r.priority from runs r
-                    where r.state = 'queued' and not r.behind and r.priority < l.priority
-                    order by r.priority desc limit 1)
-            from levels l
-            where l.priority is not null
         )
         select exists (select from beat) as "alive!",
                array(select id from processes
@@ -115,12 +112,14 @@ pub(crate) async fn pulse(tx: &mut SystemTx, me: ProcessId) -> Result<Pulse, Sto
                array(select id from runs
                      where owner = $1 and state = 'running' and cancel_requested)
                    as "cancelled!",
-               (select min((select r.due_at from runs r
-                            where r.state = 'queued' and not r.behind
-                              and r.priority = l.priority
-                            order by r.due_at limit 1))
-                from levels l
-                where l.priority is not null) as next_due,
+               exists (select from runs
+                       where state = 'queued' and not behind and not asleep) as "ready!",
+               (select due_at from runs
+                where state = 'queued' and asleep and not behind
+                order by due_at limit 1) as next_due,
+               (select closed_until from lanes
+                where closed_until is not null
+                order by closed_until limit 1) as next_opening,
                (select due_at from runs
                 where state = 'waiting' and due_at is not null
                 order by due_at limit 1) as next_wait,
@@ -138,9 +137,11 @@ pub(crate) async fn pulse(tx: &mut SystemTx, me: ProcessId) -> Result<Pulse, Sto
         alive: row.alive,
         dead: row.dead.into_iter().map(ProcessId).collect(),
         cancelled: row.cancelled.into_iter().map(RunId).collect(),
+        ready: row.ready,
         next_due: row.next_due,
         next_wait: row.next_wait,
         next_schedule: row.next_schedule,
+        next_opening: row.next_opening,
         behind: row.behind,
     })
 }
@@ -151,4 +152,52 @@ pub(crate) async fn bury(tx: &mut SystemTx, id: ProcessId) -> Result<u64, StoreE
         .execute(tx.conn())
         .await?;
     activations::release_all(tx, id).await
+}
+
+/// Due runs that no living process can run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct UnknownRuns {
+    pub(crate) tenant: TenantId,
+    pub(crate) workflow: String,
+    pub(crate) version: i16,
+}
+
+/// Which due runs no living process can run. Up to 10,000 tenants' workflows are looked at.
+pub(crate) async fn unknown_runs(tx: &mut SystemTx) -> Result<Vec<UnknownRuns>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        with recursive walk(tenant_id, workflow, version, hops) as (
+            (select tenant_id, workflow, version, 1 from runs
+             where state = 'queued' and not behind and not asleep
+             order by tenant_id, workflow, version limit 1)
+            union all
+            select n.tenant_id, n.workflow, n.version, w.hops + 1
+            from walk w
+            cross join lateral (
+                select r.tenant_id, r.workflow, r.version from runs r
+                where r.state = 'queued' and not r.behind and not r.asleep
+                  and (r.tenant_id, r.workflow, r.version) > (w.tenant_id, w.workflow, w.version)
+                order by r.tenant_id, r.workflow, r.version limit 1
+            ) n
+            where w.hops < 10000
+        )
+        select w.tenant_id as "tenant_id!", w.workflow as "workflow!", w.version as "version!"
+        from walk w
+        where not exists (
+            select from processes p
+            where p.seen_at > clock_timestamp() - make_interval(secs => $1)
+              and w.workflow || '/' || w.version = any(p.knows))
+        "#,
+        SILENCE
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| UnknownRuns {
+            tenant: TenantId(row.tenant_id),
+            workflow: row.workflow,
+            version: row.version,
+        })
+        .collect())
 }

@@ -1,4 +1,4 @@
-//! The claim: sharing, order, its plan, what an idle process costs, the feed.
+//! The claim: sharing, order, what an idle process costs, the feed.
 
 use std::time::Duration;
 
@@ -92,53 +92,6 @@ async fn higher_priority_goes_first_and_then_who_is_due_first() {
     done(&world, 5).await;
     assert_eq!(trace.lines(), ["3", "5", "1", "2", "4"]);
     engine.shutdown().await;
-}
-
-/// The plan that the claim has for all parameters, under the settings it runs with.
-async fn explain_claim(world: &World) -> String {
-    let mut tx = world.sql.begin().await.unwrap();
-    sqlx::raw_sql(
-        "set local role syncline_system; set local enable_seqscan = off;
-         set local plan_cache_mode = force_generic_plan; deallocate all",
-    )
-    .execute(&mut *tx)
-    .await
-    .unwrap();
-    let prepare = concat!(
-        "prepare claim(uuid, timestamptz, bigint) as ",
-        include_str!("../../src/store/claim.sql")
-    );
-    sqlx::raw_sql(prepare).execute(&mut *tx).await.unwrap();
-    let explain = "explain execute claim('00000000-0000-0000-0000-000000000000', now(), 200)";
-    let rows = sqlx::raw_sql(explain).fetch_all(&mut *tx).await.unwrap();
-    let lines: Vec<String> = rows.iter().map(|row| sqlx::Row::get(row, 0)).collect();
-    lines.join("\n")
-}
-
-#[tokio::test]
-async fn the_claim_scans_no_table_whatever_is_queued() {
-    let world = World::new().await;
-    for rows in [10, 100_000] {
-        let fill = "insert into runs (tenant_id, id, workflow, version, state, priority, due_at, trigger, input, created_at)
-             select $1, gen_random_uuid(), 'noop', 1, 'queued', n % 3, now() - make_interval(secs => n), 'test', '\\x31', now()
-             from generate_series(1, $2) as n";
-        sqlx::query(fill)
-            .bind(world.tenant.0)
-            .bind(rows)
-            .execute(&world.sql)
-            .await
-            .unwrap();
-        sqlx::query("analyze runs")
-            .execute(&world.sql)
-            .await
-            .unwrap();
-        let plan = explain_claim(&world).await;
-        assert!(!plan.contains("Seq Scan on runs"), "{plan}");
-        assert!(
-            plan.contains("runs_claim") && plan.contains("Tid Scan"),
-            "{plan}"
-        );
-    }
 }
 
 #[tokio::test]

@@ -6,12 +6,17 @@
     reason = "tests make ids, read the clock and panic on purpose"
 )]
 
+mod budgets;
 mod cancel;
 mod claims;
 mod crashes;
 mod days;
 mod flat;
+mod fair;
 mod keys;
+mod known;
+mod lanes;
+mod plans;
 mod retries;
 mod schedules;
 mod steps;

@@ -94,6 +94,7 @@ async fn world(faults: u32) -> (World, engine::Engine, std::sync::Arc<Trace>) {
         .register::<Fragile>()
         .register::<Jumpy>()
         .register::<Odd>()
+        .park_unknown_after(Duration::from_secs(1))
         .concurrency(1)
         .start();
     (world, engine, trace)

@@ -27,7 +27,7 @@ pub async fn retry(tx: &mut Tx, id: RunId) -> Result<(), StoreError> {
         r#"
         update runs
         set state = 'queued', due_at = $2, attempt = 0, error = null, error_class = null,
-            cancel_requested = false, behind = false
+            cancel_requested = false, behind = false, asleep = false
         where id = $1
         "#,
         id.0,

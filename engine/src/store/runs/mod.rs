@@ -93,9 +93,11 @@ pub struct Dedupe {
 /// How a run is started; the default is now, by hand, with the workflow's own key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartOptions {
-    /// Runs of a tenant with the same key run one at a time.
+    /// Runs of a tenant with the same key run one at a time, or as many as its
+    /// [lane](crate::store::lanes) says.
     pub key: Option<String>,
-    /// Higher first.
+    /// Higher first, among the tenant's runs; a lower one waits no longer than
+    /// [`ageing`](crate::runtime::EngineBuilder::ageing) for each level.
     pub priority: i16,
     pub due_at: Option<DateTime<Utc>>,
     pub dedupe: Option<Dedupe>,
