@@ -37,6 +37,13 @@ create table runs (
     parent_seq       integer,
     -- The parent waits for the end of this run.
     wakes_parent     boolean not null default false,
+    -- Of a waiting run: ends of children still to come before it is woken.
+    awaits           integer not null default 0,
+    -- By when it must have ended.
+    deadline         timestamptz,
+    -- The run whose journal up to forked_seq this one began with.
+    forked_from      uuid,
+    forked_seq       integer,
     trigger          text not null,
     connection_id    uuid,
     stream           text,
@@ -62,6 +69,8 @@ create index runs_behind on runs (tenant_id, key, priority desc, due_at, id)
 create index runs_owner on runs (owner) where state = 'running';
 create unique index runs_key on runs (tenant_id, key) where holds_key;
 create index runs_deadline on runs (due_at) where state = 'waiting' and due_at is not null;
+create index runs_must_end on runs (deadline)
+    where deadline is not null and state in ('queued', 'running', 'waiting');
 create index runs_list on runs (tenant_id, created_at desc, id desc);
 create index runs_state on runs (tenant_id, state, created_at desc, id desc);
 create index runs_connection on runs (tenant_id, connection_id, created_at desc, id desc)
@@ -117,12 +126,16 @@ create table signals (
     dedupe    text,
     body      bytea not null,
     sent_at   timestamptz not null,
+    -- The step that took it.
     taken_seq integer,
+    -- Grows in the order of sending: senders hold the run's lock.
+    number    bigint not null generated always as identity,
     primary key (tenant_id, run_id, id),
     foreign key (tenant_id, run_id) references runs (tenant_id, id) on delete cascade
 );
 create unique index signals_dedupe on signals (tenant_id, run_id, name, dedupe)
     where dedupe is not null;
+create index signals_to_take on signals (tenant_id, run_id, name, number) where taken_seq is null;
 call protect_tenant_table('signals');
 
 -- Starts that must happen once: schedule firings, edits that already have a push under way.

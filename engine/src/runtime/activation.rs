@@ -93,7 +93,7 @@ async fn work(
         Some(Entry {
             lease,
             steps: Vec::new(),
-            attempt: None,
+            attempts: Vec::new(),
             end: Some(end),
         })
     };
@@ -126,6 +126,8 @@ async fn work(
         None => ending(core, &run, &claimed.workflow, finish),
     };
     let Ending { attempt, mut end } = ending?;
+    let mut attempts = run.pending_attempts;
+    attempts.extend(attempt);
     (end.progress, end.counts) = run.shown.get();
     metrics::counter!(
         "engine_runs_total", "workflow" => claimed.workflow, "state" => end.state.as_str()
@@ -134,7 +136,7 @@ async fn work(
     Some(Entry {
         lease,
         steps: run.pending,
-        attempt: attempt.or(run.pending_attempt),
+        attempts,
         end: Some(end),
     })
 }
@@ -193,13 +195,14 @@ fn back_off(attempt: AttemptRow) -> Ending {
 fn panicked(core: &Core, run: &Run, workflow: &str) -> Ending {
     let failure = Failure::new(Class::Bug, format!("workflow {workflow} panicked"));
     let error = StepError::Transient(failure);
-    let judged = judge(&run.lease, run.seq, run.past, Retry::DEFAULT, error);
+    let past = run.past_attempts(run.seq);
+    let judged = judge(&run.lease, run.seq, past, Retry::DEFAULT, error);
     tracing::error!(run.id = %run.lease.id, workflow, "workflow panicked");
     let now = core.store.clock().now();
     let stored = stored_failure(&judged.failure);
     let attempt = AttemptRow {
         seq: run.seq,
-        attempt: i32::try_from(run.past.last + 1).unwrap_or(i32::MAX),
+        attempt: i32::try_from(past.last + 1).unwrap_or(i32::MAX),
         name: workflow.to_owned(),
         key: String::new(),
         error: stored.clone(),

@@ -91,6 +91,8 @@ pub(crate) struct Core {
     active: Mutex<HashMap<RunId, Active>>,
     freed: Mutex<Vec<FreedKey>>,
     next_due: watch::Sender<Option<DateTime<Utc>>>,
+    /// When the first run that waits, or has a deadline, is to be looked at.
+    next_look: watch::Sender<Option<DateTime<Utc>>>,
 }
 
 impl Core {
@@ -116,6 +118,7 @@ impl Core {
             active: Mutex::default(),
             freed: Mutex::default(),
             next_due: watch::channel(None).0,
+            next_look: watch::channel(None).0,
         }
     }
 
@@ -137,7 +140,7 @@ impl Core {
         let entry = Entry {
             lease,
             steps: Vec::new(),
-            attempt: None,
+            attempts: Vec::new(),
             end: Some(end),
         };
         self.writer.write_last(entry, slot);
@@ -153,7 +156,7 @@ impl Core {
                 continue;
             }
             if let Some(End {
-                state: RunState::Queued | RunState::Waiting,
+                state: RunState::Queued,
                 due_at: Some(due),
                 ..
             }) = entry.end
@@ -189,6 +192,21 @@ impl Core {
             }
             earlier
         });
+    }
+
+    /// A waiting run has waited long enough at this time: the pulse beats then.
+    pub(super) fn waits_until(&self, due: DateTime<Utc>) {
+        self.next_look.send_if_modified(|next| {
+            let earlier = next.is_none_or(|next| due < next);
+            if earlier {
+                *next = Some(due);
+            }
+            earlier
+        });
+    }
+
+    pub(super) fn next_look(&self) -> &watch::Sender<Option<DateTime<Utc>>> {
+        &self.next_look
     }
 
     pub(crate) fn next_due(&self) -> watch::Receiver<Option<DateTime<Utc>>> {

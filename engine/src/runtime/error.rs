@@ -141,7 +141,9 @@ impl From<StoreError> for StepError {
             StoreError::Database(_)
             | StoreError::Migration(_)
             | StoreError::Corrupt { .. }
-            | StoreError::Encode(_) => (Class::Bug, false),
+            | StoreError::Encode(_)
+            | StoreError::TooLarge { .. }
+            | StoreError::UnknownWorkflow { .. } => (Class::Bug, false),
         };
         let failure = Failure::new(class, error.to_string()).with_source(error);
         if again {

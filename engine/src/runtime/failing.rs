@@ -24,7 +24,7 @@ impl Run {
         if self.cancelled.is_cancelled() {
             return self.leave(Exit::Cancelled).await;
         }
-        let past = std::mem::take(&mut self.past);
+        let past = self.past_attempts(self.seq);
         let judged = judge(&self.lease, self.seq, past, retry, error);
         tracing::info!(
             run.id = %self.lease.id, step = cx.name, attempt = cx.attempt, error = %judged.failure,
@@ -54,7 +54,7 @@ impl Run {
             error: Some(stored),
             ..row
         });
-        self.pending_attempt = Some(attempt);
+        self.pending_attempts.push(attempt);
         self.seq += 1;
         RunError::at(judged.failure, cx.seq)
     }

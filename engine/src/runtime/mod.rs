@@ -22,6 +22,7 @@ mod run;
 mod schedules;
 mod services;
 mod step_cx;
+mod waits;
 mod writer;
 
 use std::future::Future;

@@ -14,6 +14,8 @@ use crate::store::processes::{self, Pulse};
 use crate::store::{Store, StoreError, activations};
 
 const PULSE: Duration = Duration::from_secs(1);
+const SHORTEST_LOOK: Duration = Duration::from_micros(200);
+const LONGEST_LOOK: Duration = Duration::from_millis(100);
 
 /// Registers, again and again when the registration is lost, until the engine stops; then gives
 /// everything back.
@@ -129,6 +131,32 @@ pub(super) async fn keep_pulse(core: Arc<Core>) {
         tokio::select! {
             () = tokio::time::sleep(PULSE) => {}
             _ = looks.changed() => {}
+            () = time_to_look(&core) => {}
+        }
+    }
+}
+
+/// Returns when a run that waits, or has a deadline, is to be looked at.
+async fn time_to_look(core: &Core) {
+    let mut next = core.next_look().subscribe();
+    loop {
+        let due = *next.borrow_and_update();
+        let left = due.map(|due| {
+            (due - core.store.clock().now())
+                .to_std()
+                .unwrap_or_default()
+        });
+        match left {
+            Some(Duration::ZERO) => {
+                core.next_look().send_replace(None);
+                return;
+            }
+            // Not longer: a clock that tests move says nothing when it moves.
+            Some(left) => tokio::select! {
+                () = tokio::time::sleep(left.clamp(SHORTEST_LOOK, LONGEST_LOOK)) => {}
+                _ = next.changed() => {}
+            },
+            None => drop(next.changed().await),
         }
     }
 }
@@ -167,8 +195,13 @@ async fn follow_up(
     if !pulse.dead.is_empty() || overdue {
         core.store.feed().ring();
     }
-    for due in [pulse.next_due, pulse.next_wait].into_iter().flatten() {
+    if let Some(due) = pulse.next_due {
         core.due_by(due);
+    }
+    let now = core.store.clock().now();
+    // What is overdue and was not woken is locked by somebody: the next pulse sees it.
+    if let Some(due) = pulse.next_wait.filter(|due| *due > now) {
+        core.waits_until(due);
     }
     if pulse.behind && beats.is_multiple_of(3) {
         let mut tx = core.store.begin_system().await?;

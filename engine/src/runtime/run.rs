@@ -1,10 +1,9 @@
 //! What a workflow may ask.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
@@ -49,13 +48,13 @@ pub struct Run {
     pub(super) lease: Lease,
     /// Journaled steps that the workflow has not come to yet.
     pub(super) history: VecDeque<StepRow>,
-    /// Failed attempts of the first step that is not journaled.
-    pub(super) past: PastAttempts,
+    /// Failed attempts of steps that are not journaled.
+    pub(super) past: BTreeMap<i32, PastAttempts>,
     pub(super) seq: i32,
     /// Finished, but not journaled yet: written with the next step's or the run's end, before any
     /// further effect.
     pub(super) pending: Vec<StepRow>,
-    pub(super) pending_attempt: Option<AttemptRow>,
+    pub(super) pending_attempts: Vec<AttemptRow>,
     pub(super) cancelled: CancellationToken,
     pub(super) shown: Arc<Shown>,
     counts: Counts,
@@ -77,7 +76,7 @@ impl Run {
             past: history.attempts,
             seq: 0,
             pending: Vec::new(),
-            pending_attempt: None,
+            pending_attempts: Vec::new(),
             cancelled,
             shown,
             counts: Counts::default(),
@@ -144,7 +143,7 @@ impl Run {
         if let Some(row) = self.next(kind, T::NAME, &key).await {
             return self.replayed(row).await;
         }
-        if self.pending_attempt.is_some() {
+        if !self.pending_attempts.is_empty() {
             self.flush().await;
         }
         let (cx, started_at) = self.attempt(T::NAME, key);
@@ -186,52 +185,6 @@ impl Run {
         }
     }
 
-    /// Waits without holding a worker; the time counts from when the run first got here.
-    ///
-    /// # Errors
-    /// None today.
-    pub async fn sleep(&mut self, name: &'static str, time: Duration) -> Result<(), RunError> {
-        let due = self.core.store.clock().now() + time;
-        self.sleep_until(name, due).await
-    }
-
-    /// Waits without holding a worker, until the time given when the run first got here.
-    ///
-    /// # Errors
-    /// None today.
-    pub async fn sleep_until(
-        &mut self,
-        name: &'static str,
-        at: DateTime<Utc>,
-    ) -> Result<(), RunError> {
-        let journaled = self.next("sleep", name, "").await;
-        let fresh = journaled.is_none();
-        let due = match journaled {
-            Some(row) => self.replayed::<DateTime<Utc>>(row).await?,
-            None => at,
-        };
-        let now = self.core.store.clock().now();
-        if fresh {
-            let stored = serde_json::to_vec(&due).unwrap_or_default();
-            self.pending.push(StepRow {
-                seq: self.seq,
-                name: name.into(),
-                key: String::new(),
-                kind: "sleep".into(),
-                attempt: 1,
-                output: Some(stored),
-                error: None,
-                started_at: now,
-                finished_at: due.max(now),
-            });
-            self.seq += 1;
-        }
-        if due > now {
-            return self.leave(Exit::Asleep(due)).await;
-        }
-        Ok(())
-    }
-
     /// Sets the progress; written about once a second, and when the run waits or ends.
     pub fn progress(&mut self, progress: Progress) {
         if self.history.is_empty() {
@@ -270,20 +223,27 @@ impl Run {
     }
 
     /// The journal row of the step the workflow has come to, or none when it has to run.
-    pub(super) async fn next(
-        &mut self,
-        kind: &'static str,
-        name: &'static str,
-        key: &str,
-    ) -> Option<StepRow> {
+    pub(super) async fn next(&mut self, kind: &str, name: &str, key: &str) -> Option<StepRow> {
         if self.exit.is_none() {
             // The workflow's code got around an end; it goes nowhere.
             return std::future::pending().await;
         }
         match self.history.pop_front() {
-            Some(row) if row.kind == kind && row.name == name && row.key == key => {
+            Some(row)
+                if row.seq == self.seq
+                    && row.kind == kind
+                    && row.name == name
+                    && row.key == key =>
+            {
                 self.seq += 1;
                 Some(row)
+            }
+            Some(row) if row.seq != self.seq => {
+                let message = format!(
+                    "step {} is journaled, but step {} before it is not",
+                    row.seq, self.seq
+                );
+                self.leave(Exit::Parked(message)).await
             }
             Some(row) => {
                 let journaled = format!("{} {} {}", row.kind, row.name, row.key);
@@ -323,13 +283,13 @@ impl Run {
 
     /// Makes durable what is finished, before the next effect.
     pub(super) async fn flush(&mut self) {
-        if self.pending.is_empty() && self.pending_attempt.is_none() {
+        if self.pending.is_empty() && self.pending_attempts.is_empty() {
             return;
         }
         let entry = journal::Entry {
             lease: self.lease,
             steps: std::mem::take(&mut self.pending),
-            attempt: self.pending_attempt.take(),
+            attempts: std::mem::take(&mut self.pending_attempts),
             end: None,
         };
         let exit = match self.core.writer.write(entry).await {
@@ -376,6 +336,11 @@ impl Run {
         }
     }
 
+    /// Failed attempts of a step that is not journaled.
+    pub(super) fn past_attempts(&self, seq: i32) -> PastAttempts {
+        self.past.get(&seq).copied().unwrap_or_default()
+    }
+
     pub(super) fn attempt(&mut self, name: &'static str, key: String) -> (StepCx, DateTime<Utc>) {
         let cx = StepCx {
             tenant: self.lease.tenant,
@@ -383,7 +348,7 @@ impl Run {
             seq: self.seq,
             name,
             key,
-            attempt: self.past.last + 1,
+            attempt: self.past_attempts(self.seq).last + 1,
             store: self.core.store.clone(),
             services: self.core.services.clone(),
             cancelled: self.cancelled.clone(),
@@ -398,7 +363,7 @@ impl Run {
         started_at: DateTime<Utc>,
         output: Option<Vec<u8>>,
     ) -> StepRow {
-        self.past = PastAttempts::default();
+        self.past.remove(&cx.seq);
         StepRow {
             seq: cx.seq,
             name: cx.name.into(),

@@ -18,7 +18,7 @@ use crate::ids::{RunId, TenantId};
 pub(crate) struct Entry {
     pub(crate) lease: Lease,
     pub(crate) steps: Vec<StepRow>,
-    pub(crate) attempt: Option<AttemptRow>,
+    pub(crate) attempts: Vec<AttemptRow>,
     /// How the activation ends; `None` while it goes on.
     pub(crate) end: Option<End>,
 }
@@ -259,17 +259,22 @@ async fn end(
     Ok(())
 }
 
-/// Queues parents whose child has ended. It touches the row whatever its state: a parent that is
-/// just going to wait is locked, and its new state is seen here once that has committed.
+/// Counts ended children for their parents and queues those that wait for no more. It touches the
+/// row whatever its state: a parent that is just going to wait is locked, and its new state is seen
+/// here once that has committed.
 async fn wake(tx: &mut SystemTx, parents: &[(TenantId, Uuid)]) -> Result<(), StoreError> {
     let now = tx.now();
     sqlx::query!(
         r#"
         update runs r
-        set state = case when r.state = 'waiting' then 'queued' else r.state end,
-            due_at = case when r.state = 'waiting' then $3 else r.due_at end
-        from (select distinct tenant_id, id
-              from unnest($1::uuid[], $2::uuid[]) as t(tenant_id, id)) as t
+        set awaits = greatest(r.awaits - t.ended, 0),
+            state = case when r.state = 'waiting' and r.awaits <= t.ended then 'queued'
+                    else r.state end,
+            due_at = case when r.state = 'waiting' and r.awaits <= t.ended then $3
+                     else r.due_at end
+        from (select tenant_id, id, count(*)::integer as ended
+              from unnest($1::uuid[], $2::uuid[]) as t(tenant_id, id)
+              group by tenant_id, id) as t
         where r.tenant_id = t.tenant_id and r.id = t.id
         "#,
         &parents.iter().map(|parent| parent.0.0).collect::<Vec<_>>(),
@@ -336,7 +341,7 @@ async fn insert_attempts(
     let rows: Vec<(&Lease, &AttemptRow)> = entries
         .iter()
         .filter(|entry| recorded.written.contains_key(&entry.lease.id))
-        .filter_map(|entry| Some((&entry.lease, entry.attempt.as_ref()?)))
+        .flat_map(|entry| entry.attempts.iter().map(|attempt| (&entry.lease, attempt)))
         .collect();
     if rows.is_empty() {
         return Ok(());

@@ -59,6 +59,16 @@ pub enum StoreError {
     },
     #[error("value cannot be encoded")]
     Encode(#[source] serde_json::Error),
+    /// A value is longer than this store takes ([`Limits`]). Bytes.
+    #[error("{what} has {size} bytes, more than the {limit} allowed")]
+    TooLarge {
+        what: String,
+        size: usize,
+        limit: usize,
+    },
+    /// This process has no code of that name and version.
+    #[error("workflow {workflow} version {version} is not known")]
+    UnknownWorkflow { workflow: String, version: u16 },
 }
 
 impl StoreError {
@@ -107,11 +117,42 @@ impl StoreError {
     }
 }
 
-/// Settings of the pool.
+/// How long values may be. Bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of a run's input and a signal's body; longer ones are refused.
+    pub input: usize,
+    /// Of a step's and a run's output; a run with a longer one is parked.
+    pub output: usize,
+}
+
+impl Limits {
+    /// 8 MiB in, 32 MiB out.
+    pub const DEFAULT: Self = Self {
+        input: 8 << 20,
+        output: 32 << 20,
+    };
+
+    /// # Errors
+    /// [`StoreError::TooLarge`], naming `what`.
+    pub(crate) fn check_input(&self, what: &str, size: usize) -> Result<(), StoreError> {
+        if size <= self.input {
+            return Ok(());
+        }
+        Err(StoreError::TooLarge {
+            what: what.to_owned(),
+            size,
+            limit: self.input,
+        })
+    }
+}
+
+/// Settings of the pool, and what is stored.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     pub max_connections: u32,
     pub acquire_timeout: Duration,
+    pub limits: Limits,
 }
 
 impl Default for StoreOptions {
@@ -119,6 +160,7 @@ impl Default for StoreOptions {
         Self {
             max_connections: 20,
             acquire_timeout: Duration::from_secs(30),
+            limits: Limits::DEFAULT,
         }
     }
 }
@@ -129,6 +171,7 @@ pub struct Store {
     pool: PgPool,
     clock: Clock,
     feed: Feed,
+    limits: Limits,
 }
 
 /// The migrations of this build.
@@ -158,7 +201,12 @@ impl Store {
             .connect_with(connect.application_name("syncline"))
             .await?;
         let feed = Feed::new(pool.clone());
-        Ok(Self { pool, clock, feed })
+        Ok(Self {
+            pool,
+            clock,
+            feed,
+            limits: options.limits,
+        })
     }
 
     /// Brings the schema to this build's state; safe to run from several processes at once.
@@ -194,6 +242,10 @@ impl Store {
         &self.clock
     }
 
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// What changes, as it happens.
     pub fn feed(&self) -> &Feed {
         &self.feed
@@ -227,6 +279,7 @@ impl Store {
             tenant,
             now: self.clock.now(),
             feed: self.feed.clone(),
+            limits: self.limits,
             after_commit: AfterCommit::default(),
         })
     }
@@ -265,6 +318,7 @@ pub struct Tx {
     tenant: TenantId,
     now: DateTime<Utc>,
     feed: Feed,
+    limits: Limits,
     after_commit: AfterCommit,
 }
 
@@ -284,6 +338,10 @@ impl Tx {
     /// The time of this transaction: one instant for all it writes.
     pub fn now(&self) -> DateTime<Utc> {
         self.now
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The connection, for the statements of the noun modules here and in `domain`.

@@ -12,5 +12,6 @@ mod crashes;
 mod keys;
 mod retries;
 mod schedules;
+mod signals;
 mod steps;
 mod support;

@@ -1,5 +1,9 @@
 //! What a person does to a run, and what a parent and its child do to each other.
 
+use chrono::{DateTime, Utc};
+use serde_json::Value as Json;
+use uuid::Uuid;
+
 use super::{Child, RunState};
 use crate::ids::RunId;
 use crate::store::activations::Lease;
@@ -94,19 +98,7 @@ pub async fn cancel(tx: &mut Tx, id: RunId) -> Result<RunState, StoreError> {
     };
     let state = RunState::parse(&row.state)?;
     if let (RunState::Cancelled, true, Some(parent)) = (state, row.wakes_parent, row.parent_id) {
-        // Whatever its state: it may be just going to wait, which shows once its lock is free.
-        sqlx::query!(
-            r#"
-            update runs
-            set state = case when state = 'waiting' then 'queued' else state end,
-                due_at = case when state = 'waiting' then $2 else due_at end
-            where id = $1
-            "#,
-            parent,
-            now
-        )
-        .execute(tx.conn())
-        .await?;
+        child_has_ended(tx, parent).await?;
     }
     // A freed key lets another run go.
     tx.ring();
@@ -153,30 +145,81 @@ pub(crate) async fn child(
     .transpose()
 }
 
-/// Sends a run to wait for others to wake it, or, when somebody wants it to stop, to its end;
-/// returns whether the lease still stands.
-pub(crate) async fn wait(tx: &mut Tx, lease: &Lease) -> Result<bool, StoreError> {
+/// Locks a run against everybody who would wake it, cancel it or take it over, until the end of the
+/// transaction; returns whether the lease still stands.
+pub(crate) async fn hold(tx: &mut Tx, lease: &Lease) -> Result<bool, StoreError> {
+    let held = sqlx::query_scalar!(
+        r#"
+        select 1 from runs
+        where id = $1 and epoch = $2 and owner is not distinct from $3
+        for no key update
+        "#,
+        lease.id.0,
+        lease.epoch,
+        lease.owner.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(held.is_some())
+}
+
+/// What a run waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Wait {
+    /// Until then at most.
+    pub(crate) due_at: Option<DateTime<Utc>>,
+    /// As many children have to end; none: it is woken by the first who comes.
+    pub(crate) awaits: i32,
+    pub(crate) progress: Option<Json>,
+    pub(crate) counts: Option<Json>,
+}
+
+/// Sends a run that is held ([`hold`]) to wait for others to wake it, or, when somebody wants it to
+/// stop, to its end.
+pub(crate) async fn wait(tx: &mut Tx, lease: &Lease, wait: Wait) -> Result<(), StoreError> {
     let now = tx.now();
-    let waits = sqlx::query!(
+    sqlx::query!(
         r#"
         update runs
         set state = case when cancel_requested then 'queued' else 'waiting' end,
-            due_at = case when cancel_requested then $4::timestamptz end,
-            owner = null
+            due_at = case when cancel_requested then $4::timestamptz else $5 end,
+            owner = null, awaits = $6,
+            progress = coalesce($7, progress), counts = coalesce($8, counts)
         where id = $1 and epoch = $2 and owner is not distinct from $3
         "#,
         lease.id.0,
         lease.epoch,
         lease.owner.0,
         now,
+        wait.due_at,
+        wait.awaits,
+        wait.progress,
+        wait.counts,
     )
     .execute(tx.conn())
-    .await?
-    .rows_affected()
-        == 1;
-    if waits {
-        tx.ring();
-        tx.changed("run", lease.id);
-    }
-    Ok(waits)
+    .await?;
+    tx.ring();
+    tx.changed("run", lease.id);
+    Ok(())
+}
+
+/// Counts a child's end for the parent and wakes that when it was the last it waits for. It touches
+/// the row whatever its state: a parent that is just going to wait is locked, and its new state is
+/// seen here once that has committed.
+async fn child_has_ended(tx: &mut Tx, parent: Uuid) -> Result<(), StoreError> {
+    let now = tx.now();
+    sqlx::query!(
+        r#"
+        update runs
+        set awaits = greatest(awaits - 1, 0),
+            state = case when state = 'waiting' and awaits <= 1 then 'queued' else state end,
+            due_at = case when state = 'waiting' and awaits <= 1 then $2 else due_at end
+        where id = $1
+        "#,
+        parent,
+        now
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
+pub(crate) use control::{Wait, child, hold, wait};
 pub use control::{cancel, retry};
-pub(crate) use control::{child, wait};
 pub use read::{get, list};
 pub(crate) use start::{Lineage, start_as};
 pub use start::{start, start_many};
