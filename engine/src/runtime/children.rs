@@ -127,7 +127,7 @@ impl Run {
     }
 }
 
-fn from_run(options: StartOptions) -> StartOptions {
+pub(super) fn from_run(options: StartOptions) -> StartOptions {
     let default = StartOptions::default();
     StartOptions {
         trigger: if options.trigger == default.trigger {

@@ -146,6 +146,12 @@ impl Core {
         self.writer.write_last(entry, slot);
     }
 
+    /// Why a value cannot be stored, if it is too long.
+    pub(super) fn too_long(&self, what: &str, output: &[u8]) -> Option<String> {
+        let (size, limit) = (output.len(), self.store.limits().output);
+        (size > limit).then(|| format!("{what} has {size} bytes, more than the {limit} allowed"))
+    }
+
     pub(super) fn after_record(&self, entries: &[Entry], recorded: &Recorded) {
         if !recorded.freed.is_empty() {
             locked(&self.freed).extend(recorded.freed.iter().cloned());

@@ -14,6 +14,9 @@ pub mod cron;
 mod engine;
 mod error;
 mod failing;
+mod fan_out;
+mod map;
+mod perform;
 mod process;
 mod progress;
 mod registry;
@@ -26,6 +29,7 @@ mod waits;
 mod writer;
 
 use std::future::Future;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,6 +71,10 @@ pub trait Step: Send + Sync {
     /// A name never changes its meaning; a new meaning is a new name.
     const NAME: &'static str;
     const RETRY: Retry = Retry::DEFAULT;
+    /// An attempt that takes longer is dropped where it is and has failed transiently.
+    const TIMEOUT: Option<Duration> = None;
+    /// So has one that has not called [`StepCx::heartbeat`] for so long.
+    const HEARTBEAT: Option<Duration> = None;
     type Output: Serialize + DeserializeOwned + Send;
 
     /// Tells repeats of one step apart: a page, a write.
@@ -82,6 +90,9 @@ pub trait TxStep: Send + Sync {
     /// A name never changes its meaning; a new meaning is a new name.
     const NAME: &'static str;
     const RETRY: Retry = Retry::DEFAULT;
+    /// An attempt whose preparation or transaction takes longer is dropped, which rolls it back,
+    /// and has failed transiently.
+    const TIMEOUT: Option<Duration> = None;
     type Output: Serialize + DeserializeOwned + Send;
 
     /// Tells repeats of one step apart: a page, a write.

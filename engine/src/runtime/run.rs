@@ -2,21 +2,18 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::AssertUnwindSafe;
+use std::future::Future;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures::FutureExt;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Shown};
+use super::perform::{Beat, Patience, encode, perform, within};
 use super::writer::Written;
-use super::{
-    Class, Counts, Failure, MissingService, Progress, RunError, Step, StepCx, StepError, TxStep,
-};
+use super::{Counts, MissingService, Progress, RunError, Step, StepCx, StepError, TxStep};
 use crate::ids::{RunId, TenantId};
 use crate::store::activations::{History, Lease, PastAttempts};
 use crate::store::attempts::AttemptRow;
@@ -110,13 +107,9 @@ impl Run {
         }
         self.flush().await;
         let (cx, started_at) = self.attempt(S::NAME, key);
-        let result = AssertUnwindSafe(Box::pin(step.run(&cx)))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_panic| Err(panicked(S::NAME)))
-            .and_then(|output| Ok((encode(S::NAME, &output)?, output)));
-        match result {
+        match perform(&step, &cx).await {
             Ok((stored, output)) => {
+                self.check_length(S::NAME, &stored).await;
                 let row = self.row("step", &cx, started_at, Some(stored));
                 self.pending.push(row);
                 self.seq += 1;
@@ -147,10 +140,11 @@ impl Run {
             self.flush().await;
         }
         let (cx, started_at) = self.attempt(T::NAME, key);
-        let prepared = AssertUnwindSafe(Box::pin(step.prepare(&cx)))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_panic| Err(panicked(T::NAME)));
+        let patience = Patience {
+            timeout: T::TIMEOUT,
+            heartbeat: None,
+        };
+        let prepared = within(&cx, patience, Box::pin(step.prepare(&cx))).await;
         let begun = match prepared {
             Ok(()) => self
                 .core
@@ -164,13 +158,12 @@ impl Run {
             Ok(tx) => tx,
             Err(error) => return Err(self.failed(kind, &cx, started_at, T::RETRY, error).await),
         };
-        let result = AssertUnwindSafe(Box::pin(step.run(&cx, &mut tx)))
-            .catch_unwind()
+        let result = within(&cx, patience, Box::pin(step.run(&cx, &mut tx)))
             .await
-            .unwrap_or_else(|_panic| Err(panicked(T::NAME)))
             .and_then(|output| Ok((encode(T::NAME, &output)?, output)));
         let result = match result {
             Ok((stored, output)) => {
+                self.check_length(T::NAME, &stored).await;
                 let row = self.row(kind, &cx, started_at, Some(stored));
                 self.commit(tx, row).await.map(|()| output)
             }
@@ -256,9 +249,20 @@ impl Run {
                 );
                 self.leave(Exit::Parked(message)).await
             }
-            None if self.cancelled.is_cancelled() => self.leave(Exit::Cancelled).await,
-            None if self.core.stopping.is_cancelled() => self.leave(Exit::Released).await,
-            None => None,
+            None => {
+                self.check_stop().await;
+                None
+            }
+        }
+    }
+
+    /// Nothing new begins when somebody wants the run or the process to stop.
+    pub(super) async fn check_stop(&mut self) {
+        if self.cancelled.is_cancelled() {
+            self.leave::<()>(Exit::Cancelled).await;
+        }
+        if self.core.stopping.is_cancelled() {
+            self.leave::<()>(Exit::Released).await;
         }
     }
 
@@ -286,13 +290,25 @@ impl Run {
         if self.pending.is_empty() && self.pending_attempts.is_empty() {
             return;
         }
+        let written = self.write_pending().await;
+        self.after_write(written).await;
+    }
+
+    /// Hands what is finished to the writer.
+    pub(super) fn write_pending(&mut self) -> impl Future<Output = Written> + use<> {
         let entry = journal::Entry {
             lease: self.lease,
             steps: std::mem::take(&mut self.pending),
             attempts: std::mem::take(&mut self.pending_attempts),
             end: None,
         };
-        let exit = match self.core.writer.write(entry).await {
+        let core = Arc::clone(&self.core);
+        async move { core.writer.write(entry).await }
+    }
+
+    /// Goes on only if it was written and nobody wants the run to stop.
+    pub(super) async fn after_write(&mut self, written: Written) {
+        let exit = match written {
             Written::Done {
                 cancel_requested: false,
             } => return,
@@ -313,6 +329,16 @@ impl Run {
         self.leave::<()>(exit).await;
     }
 
+    /// An output that is too long to be stored parks the run: without it nothing can go on.
+    async fn check_length(&mut self, step: &str, output: &[u8]) {
+        if let Some(message) = self
+            .core
+            .too_long(&format!("output of step {step}"), output)
+        {
+            self.leave::<()>(Exit::Parked(message)).await;
+        }
+    }
+
     /// Commits a transaction with its checkpoint and those before it.
     pub(super) async fn commit(&mut self, mut tx: Tx, row: StepRow) -> Result<(), StepError> {
         let mut rows = self.pending.clone();
@@ -321,13 +347,16 @@ impl Run {
             drop(tx);
             return self.leave(Exit::Lost).await;
         }
+        self.commit_all(tx).await?;
+        self.pending.clear();
+        self.seq += 1;
+        Ok(())
+    }
+
+    /// Commits; an error means that the server has said no.
+    pub(super) async fn commit_all(&mut self, tx: Tx) -> Result<(), StepError> {
         match tx.commit().await {
-            Ok(()) => {
-                self.pending.clear();
-                self.seq += 1;
-                Ok(())
-            }
-            // The server has said no.
+            Ok(()) => Ok(()),
             Err(error @ StoreError::Database(sqlx::Error::Database(_))) => Err(error.into()),
             Err(error) => {
                 tracing::warn!(run.id = %self.lease.id, %error, "outcome of a commit is unknown");
@@ -341,17 +370,28 @@ impl Run {
         self.past.get(&seq).copied().unwrap_or_default()
     }
 
-    pub(super) fn attempt(&mut self, name: &'static str, key: String) -> (StepCx, DateTime<Utc>) {
+    pub(super) fn attempt(&self, name: &'static str, key: String) -> (StepCx, DateTime<Utc>) {
+        self.attempt_at(self.seq, name, key)
+    }
+
+    pub(super) fn attempt_at(
+        &self,
+        seq: i32,
+        name: &'static str,
+        key: String,
+    ) -> (StepCx, DateTime<Utc>) {
         let cx = StepCx {
             tenant: self.lease.tenant,
             run_id: self.lease.id,
-            seq: self.seq,
+            seq,
             name,
             key,
-            attempt: self.past_attempts(self.seq).last + 1,
+            attempt: self.past_attempts(seq).last + 1,
             store: self.core.store.clone(),
             services: self.core.services.clone(),
             cancelled: self.cancelled.clone(),
+            shown: Arc::clone(&self.shown),
+            beat: Arc::new(Beat::new()),
         };
         (cx, self.core.store.clock().now())
     }
@@ -376,16 +416,4 @@ impl Run {
             finished_at: self.core.store.clock().now(),
         }
     }
-}
-
-fn panicked(step: &str) -> StepError {
-    // What it said went to the panic hook; it may hold data and is not stored.
-    StepError::Transient(Failure::new(Class::Bug, format!("step {step} panicked")))
-}
-
-fn encode<T: Serialize>(step: &str, output: &T) -> Result<Vec<u8>, StepError> {
-    serde_json::to_vec(output).map_err(|error| {
-        let message = format!("output of step {step} cannot be written as JSON");
-        StepError::Permanent(Failure::new(Class::Bug, message).with_source(error))
-    })
 }

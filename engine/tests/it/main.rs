@@ -10,6 +10,7 @@ mod cancel;
 mod claims;
 mod crashes;
 mod keys;
+mod maps;
 mod retries;
 mod schedules;
 mod signals;

@@ -2,6 +2,7 @@
 //! How workers claim and finish them is in `activations.rs`.
 
 mod control;
+mod family;
 mod read;
 mod start;
 
@@ -10,13 +11,16 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
-pub(crate) use control::{Wait, child, hold, wait};
 pub use control::{cancel, retry};
+pub(crate) use family::{
+    Called, Wait, child, hold, journal_called, open_called, start_called, wait,
+};
 pub use read::{get, list};
 pub(crate) use start::{Lineage, start_as};
 pub use start::{start, start_many};
 
 use super::StoreError;
+use crate::clock::Deadline;
 use crate::ids::{ConnectionId, ProcessId, RunId, TenantId};
 use crate::runtime::{Counts, Progress, Workflow};
 
@@ -97,6 +101,9 @@ pub struct StartOptions {
     /// Higher first.
     pub priority: i16,
     pub due_at: Option<DateTime<Utc>>,
+    /// By when it must have ended: then a waiting run fails, and a running one is stopped and
+    /// fails, with the class `deadline`.
+    pub deadline: Option<Deadline>,
     pub dedupe: Option<Dedupe>,
     /// Who or what wanted it: `manual`, `schedule`, `delivery`, `run`.
     pub trigger: String,
@@ -110,6 +117,7 @@ impl Default for StartOptions {
             key: None,
             priority: 0,
             due_at: None,
+            deadline: None,
             dedupe: None,
             trigger: "manual".into(),
             connection_id: None,
