@@ -70,7 +70,8 @@ create index runs_owner on runs (owner) where state = 'running';
 create unique index runs_key on runs (tenant_id, key) where holds_key;
 create index runs_deadline on runs (due_at) where state = 'waiting' and due_at is not null;
 create index runs_must_end on runs (deadline)
-    where deadline is not null and state in ('queued', 'running', 'waiting');
+    where deadline is not null and state in ('queued', 'running', 'waiting')
+      and not cancel_requested;
 create index runs_list on runs (tenant_id, created_at desc, id desc);
 create index runs_state on runs (tenant_id, state, created_at desc, id desc);
 create index runs_connection on runs (tenant_id, connection_id, created_at desc, id desc)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Active, Core, Incarnation, Shown, Slot};
@@ -62,7 +63,12 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
     });
     let _entered = Entered(&core, lease);
     let begun = Instant::now();
-    let work = work(&core, claimed, history, cancelled, shown);
+    let deadline = claimed.deadline;
+    let out_of_patience = async {
+        cancelled.cancelled().await;
+        tokio::time::sleep(core.cancel_grace).await;
+    };
+    let work = work(&core, claimed, history, cancelled.clone(), shown);
     let entry = tokio::select! {
         biased;
         () = core.kill.cancelled() => return,
@@ -72,6 +78,15 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
             return;
         }
         entry = work => entry,
+        () = out_of_patience => {
+            tracing::warn!(run.id = %lease.id, "run did not stop when asked to and was dropped");
+            Some(Entry {
+                lease,
+                steps: Vec::new(),
+                attempts: Vec::new(),
+                end: Some(stopped(&core, deadline)),
+            })
+        }
     };
     metrics::counter!("engine_activations_total").increment(1);
     metrics::histogram!("engine_activation_seconds").record(begun.elapsed().as_secs_f64());
@@ -98,7 +113,7 @@ async fn work(
         })
     };
     if claimed.cancel_requested {
-        return bare(End::cancelled());
+        return bare(stopped(core, claimed.deadline));
     }
     if core.stopping.is_cancelled() {
         return bare(End::queued(None));
@@ -113,6 +128,10 @@ async fn work(
             "workflow {name} version {version} is not known to this release"
         )));
     };
+    let about = About {
+        workflow: claimed.workflow,
+        deadline: claimed.deadline,
+    };
     let run = Run::new(Arc::clone(core), lease, history, cancelled, shown);
     let Finished { run, finish } = (workflow.run)(run, claimed.input).await;
     let left_over = matches!(finish, Finish::Output(_) | Finish::Failed(_))
@@ -123,14 +142,14 @@ async fn work(
             "step {} is journaled as {} {}, but the workflow now ends before it",
             row.seq, row.kind, row.name
         )))),
-        None => ending(core, &run, &claimed.workflow, finish),
+        None => ending(core, &run, &about, finish),
     };
     let Ending { attempt, mut end } = ending?;
     let mut attempts = run.pending_attempts;
     attempts.extend(attempt);
     (end.progress, end.counts) = run.shown.get();
     metrics::counter!(
-        "engine_runs_total", "workflow" => claimed.workflow, "state" => end.state.as_str()
+        "engine_runs_total", "workflow" => about.workflow, "state" => end.state.as_str()
     )
     .increment(1);
     Some(Entry {
@@ -141,14 +160,32 @@ async fn work(
     })
 }
 
+/// Of a claimed run, what its end depends on.
+struct About {
+    workflow: String,
+    deadline: Option<DateTime<Utc>>,
+}
+
+/// The end of a run that was asked to stop: by a person, or because its time is over.
+fn stopped(core: &Core, deadline: Option<DateTime<Utc>>) -> End {
+    if deadline.is_some_and(|deadline| deadline <= core.store.clock().now()) {
+        End::overdue()
+    } else {
+        End::cancelled()
+    }
+}
+
 /// `None`: nothing is to be written.
-fn ending(core: &Core, run: &Run, workflow: &str, finish: Finish) -> Option<Ending> {
+fn ending(core: &Core, run: &Run, about: &About, finish: Finish) -> Option<Ending> {
     Some(match finish {
-        Finish::Output(output) => End::succeeded(output).into(),
-        Finish::Failed(_) if run.cancelled.is_cancelled() => End::cancelled().into(),
+        Finish::Output(output) => match core.too_long("output of the run", &output) {
+            Some(message) => End::parked(&message).into(),
+            None => End::succeeded(output).into(),
+        },
+        Finish::Failed(_) if run.cancelled.is_cancelled() => stopped(core, about.deadline).into(),
         Finish::Failed(error) => failed(run, &error).into(),
         Finish::BadInput(message) => End::parked(&message).into(),
-        Finish::Panicked => panicked(core, run, workflow),
+        Finish::Panicked => panicked(core, run, &about.workflow),
         Finish::Exit(exit) => match exit {
             Exit::Lost | Exit::Left => return None,
             Exit::Unknown => {
@@ -156,7 +193,7 @@ fn ending(core: &Core, run: &Run, workflow: &str, finish: Finish) -> Option<Endi
                 return None;
             }
             Exit::Released => End::queued(None).into(),
-            Exit::Cancelled => End::cancelled().into(),
+            Exit::Cancelled => stopped(core, about.deadline).into(),
             Exit::Asleep(due) => End::queued(Some(due)).into(),
             Exit::Parked(message) => {
                 tracing::warn!(run.id = %run.lease.id, message, "run is parked");

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
@@ -13,10 +14,10 @@ use super::services::Services;
 use super::writer::Writer;
 use crate::feed::Changed;
 use crate::ids::{ProcessId, RunId, TenantId};
-use crate::store::Store;
 use crate::store::activations::{FreedKey, Lease};
 use crate::store::journal::{End, Entry, Recorded};
 use crate::store::runs::RunState;
+use crate::store::{Store, StoreError};
 
 /// Room for one claimed run in this process; given back when dropped.
 pub(crate) type Slot = OwnedSemaphorePermit;
@@ -79,6 +80,8 @@ pub(crate) struct Core {
     pub(super) registry: Registry,
     pub(super) writer: Writer,
     pub(crate) host: String,
+    /// How long a run that is to stop may go on with the step it is in.
+    pub(super) cancel_grace: Duration,
     /// Runs stop at their next step and nothing is claimed.
     pub(crate) stopping: CancellationToken,
     /// Runs that still go on at shutdown stop where they are and are queued again.
@@ -102,6 +105,7 @@ impl Core {
         registry: Registry,
         writer: Writer,
         host: String,
+        cancel_grace: Duration,
     ) -> Self {
         Self {
             store,
@@ -109,6 +113,7 @@ impl Core {
             registry,
             writer,
             host,
+            cancel_grace,
             stopping: CancellationToken::new(),
             grace_over: CancellationToken::new(),
             kill: CancellationToken::new(),
@@ -144,6 +149,18 @@ impl Core {
             end: Some(end),
         };
         self.writer.write_last(entry, slot);
+    }
+
+    /// # Errors
+    /// [`StoreError::UnknownWorkflow`].
+    pub(super) fn check_known(&self, workflow: &str, version: u16) -> Result<(), StoreError> {
+        if self.registry.get(workflow, version).is_some() {
+            return Ok(());
+        }
+        Err(StoreError::UnknownWorkflow {
+            workflow: workflow.to_owned(),
+            version,
+        })
     }
 
     /// Why a value cannot be stored, if it is too long.

@@ -26,6 +26,7 @@ pub struct EngineBuilder {
     registry: Registry,
     concurrency: usize,
     grace: Duration,
+    cancel_grace: Duration,
     host: String,
 }
 
@@ -58,6 +59,14 @@ impl EngineBuilder {
         self
     }
 
+    /// How long a cancelled run may go on with the step it is in before that is dropped where it is;
+    /// 30 s unless said. A step that keeps its thread busy without waiting cannot be dropped.
+    #[must_use]
+    pub fn cancel_grace(mut self, time: Duration) -> Self {
+        self.cancel_grace = time;
+        self
+    }
+
     /// The machine's name, for people.
     #[must_use]
     pub fn host(mut self, name: impl Into<String>) -> Self {
@@ -75,6 +84,7 @@ impl EngineBuilder {
             self.registry,
             writer,
             self.host,
+            self.cancel_grace,
         ));
         let slots = Slots::new(self.concurrency);
         let (to, activations) = mpsc::channel(slots.all());
@@ -132,6 +142,7 @@ impl Engine {
             registry: Registry::default(),
             concurrency: 50,
             grace: Duration::from_secs(20),
+            cancel_grace: Duration::from_secs(30),
             host: "localhost".into(),
         }
     }
@@ -153,7 +164,7 @@ impl Engine {
     /// Starts a run in a transaction of its own.
     ///
     /// # Errors
-    /// As [`runs::start`].
+    /// [`StoreError::UnknownWorkflow`] when the workflow is not registered here; as [`runs::start`].
     pub async fn start<W: Workflow>(
         &self,
         tenant: TenantId,
@@ -169,26 +180,29 @@ impl Engine {
     /// Starts a run in the caller's transaction: it exists if and only if that commits.
     ///
     /// # Errors
-    /// As [`runs::start`].
+    /// [`StoreError::UnknownWorkflow`] when the workflow is not registered here; as [`runs::start`].
     pub async fn start_in<W: Workflow>(
         &self,
         tx: &mut Tx,
         input: &W::Input,
         options: StartOptions,
     ) -> Result<Started, StoreError> {
+        self.core.check_known(W::NAME, W::VERSION)?;
         runs::start(tx, NewRun::of::<W>(input, options)?).await
     }
 
     /// Starts many runs in one transaction.
     ///
     /// # Errors
-    /// As [`runs::start_many`].
+    /// [`StoreError::UnknownWorkflow`] when the workflow is not registered here; as
+    /// [`runs::start_many`].
     pub async fn start_many<W: Workflow>(
         &self,
         tenant: TenantId,
         inputs: &[W::Input],
         options: &StartOptions,
     ) -> Result<Vec<RunId>, StoreError> {
+        self.core.check_known(W::NAME, W::VERSION)?;
         let new = inputs
             .iter()
             .map(|input| NewRun::of::<W>(input, options.clone()))
@@ -218,7 +232,8 @@ impl Engine {
         Ok(sent)
     }
 
-    /// Cancels a run; a running one stops at its next step.
+    /// Cancels a run; a running one stops at its next step, or where it is after the time of grace
+    /// ([`EngineBuilder::cancel_grace`]).
     ///
     /// # Errors
     /// As [`runs::cancel`].

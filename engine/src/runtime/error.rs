@@ -31,6 +31,8 @@ pub enum Class {
     Bug,
     /// Nobody: somebody wanted it so.
     Cancelled,
+    /// A person: it had to have ended by a time that has passed.
+    Deadline,
 }
 
 impl Class {
@@ -45,6 +47,7 @@ impl Class {
             Self::Conflict => "conflict",
             Self::Bug => "bug",
             Self::Cancelled => "cancelled",
+            Self::Deadline => "deadline",
         }
     }
 }

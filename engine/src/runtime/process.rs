@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Incarnation};
 use super::schedules;
+use crate::feed::Changed;
 use crate::ids::ProcessId;
 use crate::store::processes::{self, Pulse};
+use crate::store::runs::{self, Overdue};
 use crate::store::{Store, StoreError, activations};
 
 const PULSE: Duration = Duration::from_secs(1);
@@ -172,6 +174,10 @@ async fn pulse(core: &Arc<Core>, incarnation: &Incarnation, beats: u64) -> Resul
     if overdue {
         activations::wake_overdue(&mut tx).await?;
     }
+    let mut ended = Overdue::default();
+    if pulse.next_deadline.is_some_and(|due| due <= tx.now()) {
+        ended = runs::end_overdue(&mut tx).await?;
+    }
     let shown = core.unsaved_progress();
     if !shown.is_empty() {
         activations::show_progress(&mut tx, &shown).await?;
@@ -182,7 +188,28 @@ async fn pulse(core: &Arc<Core>, incarnation: &Incarnation, beats: u64) -> Resul
         incarnation.lost.cancel();
         return Ok(());
     }
+    tell_of_overdue(core, ended);
     follow_up(core, pulse, overdue, beats).await
+}
+
+fn tell_of_overdue(core: &Core, overdue: Overdue) {
+    if overdue.failed.is_empty() && overdue.stopping.is_empty() {
+        return;
+    }
+    for (tenant, id) in &overdue.failed {
+        tracing::warn!(tenant.id = %tenant, run.id = %id, "run did not end before its deadline");
+    }
+    let changes = overdue.failed.iter().map(|(tenant, id)| Changed {
+        tenant: *tenant,
+        topic: "run".into(),
+        id: Some(id.to_string()),
+    });
+    core.store.feed().publish(changes.collect());
+    core.cancel_active(&overdue.stopping);
+    core.add_freed(overdue.freed);
+    // Others may run what is to stop; a parent or the next of a key may be claimed.
+    core.store.feed().look();
+    core.store.feed().ring();
 }
 
 async fn follow_up(
@@ -199,8 +226,9 @@ async fn follow_up(
         core.due_by(due);
     }
     let now = core.store.clock().now();
-    // What is overdue and was not woken is locked by somebody: the next pulse sees it.
-    if let Some(due) = pulse.next_wait.filter(|due| *due > now) {
+    // What is overdue and still there is locked by somebody: the next pulse sees it.
+    let looks = [pulse.next_wait, pulse.next_deadline];
+    for due in looks.into_iter().flatten().filter(|due| *due > now) {
         core.waits_until(due);
     }
     if pulse.behind && beats.is_multiple_of(3) {

@@ -40,6 +40,8 @@ pub(crate) struct Claimed {
     pub(crate) version: i16,
     pub(crate) input: Vec<u8>,
     pub(crate) cancel_requested: bool,
+    /// By when it must have ended.
+    pub(crate) deadline: Option<DateTime<Utc>>,
 }
 
 /// What a claim found.
@@ -92,6 +94,7 @@ pub(crate) async fn claim(
             version: row.version.unwrap_or_default(),
             input: row.input.unwrap_or_default(),
             cancel_requested: row.cancel_requested.unwrap_or_default(),
+            deadline: row.deadline,
         });
     }
     Ok(claim)

@@ -45,12 +45,12 @@ with recursive levels(priority) as (
         started_at = coalesce(started_at, $2), holds_key = key is not null
     where ctid = any(array(select place from judged where free))
     returning tenant_id, id, epoch, workflow, version, input, cancel_requested,
-              priority, due_at
+              priority, due_at, deadline
 )
 select (select count(*) from found) as "looked_at!",
        t.tenant_id as "tenant_id?", t.id as "id?", t.epoch as "epoch?",
        t.workflow as "workflow?", t.version as "version?", t.input as "input?",
-       t.cancel_requested as "cancel_requested?"
+       t.cancel_requested as "cancel_requested?", t.deadline as "deadline?"
 from (select) as always
 left join taken t on true
 order by t.priority desc, t.due_at, t.id

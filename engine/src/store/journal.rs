@@ -83,6 +83,14 @@ impl End {
         }
     }
 
+    /// For a run that had to have ended by now.
+    pub(crate) fn overdue() -> Self {
+        Self::failed(
+            "deadline",
+            json!({"class": "deadline", "message": "run did not end before its deadline"}),
+        )
+    }
+
     pub(crate) fn parked(message: &str) -> Self {
         Self {
             error: Some(json!({"class": "bug", "message": message, "code": "parked"})),
@@ -262,7 +270,10 @@ async fn end(
 /// Counts ended children for their parents and queues those that wait for no more. It touches the
 /// row whatever its state: a parent that is just going to wait is locked, and its new state is seen
 /// here once that has committed.
-async fn wake(tx: &mut SystemTx, parents: &[(TenantId, Uuid)]) -> Result<(), StoreError> {
+pub(crate) async fn wake(
+    tx: &mut SystemTx,
+    parents: &[(TenantId, Uuid)],
+) -> Result<(), StoreError> {
     let now = tx.now();
     sqlx::query!(
         r#"

@@ -9,6 +9,7 @@
 mod cancel;
 mod claims;
 mod crashes;
+mod deadlines;
 mod keys;
 mod maps;
 mod retries;

@@ -6,7 +6,7 @@ use crate::ids::RunId;
 use crate::store::{StoreError, Tx};
 
 /// Queues a failed, cancelled or parked run again. What it did successfully stays journaled; it goes
-/// on with the step that failed, with new attempts.
+/// on with the step that failed, with new attempts and without a deadline.
 ///
 /// # Errors
 /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when the run is in another state.
@@ -16,7 +16,8 @@ pub async fn retry(tx: &mut Tx, id: RunId) -> Result<(), StoreError> {
         r#"
         update runs r
         set state = 'queued', due_at = $2, attempt = 0, error = null, error_class = null,
-            cancel_requested = false, finished_at = null, output = null, behind = false
+            cancel_requested = false, finished_at = null, output = null, behind = false,
+            deadline = null
         from (select id, (error ->> 'seq')::integer as seq from runs where id = $1 for update) as was
         where r.id = was.id and r.state in ('failed', 'cancelled', 'parked')
         returning was.seq

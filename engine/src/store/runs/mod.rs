@@ -3,6 +3,7 @@
 
 mod control;
 mod family;
+mod overdue;
 mod read;
 mod start;
 
@@ -15,6 +16,7 @@ pub use control::{cancel, retry};
 pub(crate) use family::{
     Called, Wait, child, hold, journal_called, open_called, start_called, wait,
 };
+pub(crate) use overdue::{Overdue, end_overdue};
 pub use read::{get, list};
 pub(crate) use start::{Lineage, start_as};
 pub use start::{start, start_many};

@@ -113,6 +113,7 @@ pub(crate) enum FailureClass {
     Conflict,
     Bug,
     Cancelled,
+    Deadline,
 }
 
 /// Who must act.
@@ -160,7 +161,7 @@ fn who(class: Class) -> Who {
     match class {
         Class::Transient | Class::RateLimited => Who::Wait,
         Class::Auth | Class::Config => Who::Tenant,
-        Class::Rejected | Class::Conflict | Class::Cancelled => Who::Person,
+        Class::Rejected | Class::Conflict | Class::Cancelled | Class::Deadline => Who::Person,
         Class::Bug => Who::Us,
     }
 }
