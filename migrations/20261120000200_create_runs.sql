@@ -41,7 +41,7 @@ create table runs (
     awaits           integer not null default 0,
     -- By when it must have ended.
     deadline         timestamptz,
-    -- The run whose journal up to forked_seq this one began with.
+    -- The run of whose journal this one began with a copy, of so many steps.
     forked_from      uuid,
     forked_seq       integer,
     trigger          text not null,

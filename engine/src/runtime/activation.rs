@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Active, Core, Incarnation, Shown, Slot};
 use super::failing::{judge, stored_failure};
+use super::patches::MARKER;
 use super::registry::{Finish, Finished};
 use super::run::{Exit, Run};
 use super::{Class, Failure, Retry, RunError, StepError};
@@ -135,7 +136,7 @@ async fn work(
     let run = Run::new(Arc::clone(core), lease, history, cancelled, shown);
     let Finished { run, finish } = (workflow.run)(run, claimed.input).await;
     let left_over = matches!(finish, Finish::Output(_) | Finish::Failed(_))
-        .then(|| run.history.front())
+        .then(|| run.history.iter().find(|row| row.kind != MARKER))
         .flatten();
     let ending = match left_over {
         Some(row) => Some(Ending::from(End::parked(&format!(

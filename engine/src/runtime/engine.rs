@@ -16,7 +16,7 @@ use super::writer::{self, Writer};
 use super::{Workflow, process};
 use crate::ids::{RunId, TenantId};
 use crate::queue::{self, Slots};
-use crate::store::runs::{self, NewRun, RunState, StartOptions, Started};
+use crate::store::runs::{self, Fork, NewRun, RunState, StartOptions, Started};
 use crate::store::{Store, StoreError, Tx, signals};
 
 /// Collects what an engine runs and with what.
@@ -252,6 +252,44 @@ impl Engine {
         let mut tx = self.core.store.begin(tenant).await?;
         runs::retry(&mut tx, run).await?;
         tx.commit().await
+    }
+
+    /// Makes a run go on from a point of its journal.
+    ///
+    /// # Errors
+    /// As [`runs::restart`].
+    pub async fn restart(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        from: runs::From,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.core.store.begin(tenant).await?;
+        runs::restart(&mut tx, run, from).await?;
+        tx.commit().await
+    }
+
+    /// Starts a run that begins with another one's journal up to a point, perhaps in another
+    /// version.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownWorkflow`] when this process has no code of the wanted version; as
+    /// [`runs::fork`].
+    pub async fn fork(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        from: runs::From,
+        fork: Fork,
+    ) -> Result<RunId, StoreError> {
+        let mut tx = self.core.store.begin(tenant).await?;
+        if let Some(version) = fork.version {
+            let workflow = runs::get(&mut tx, run).await?.workflow;
+            self.core.check_known(&workflow, version)?;
+        }
+        let copy = runs::fork(&mut tx, run, from, fork).await?;
+        tx.commit().await?;
+        Ok(copy)
     }
 
     /// Stops claiming, lets runs come to the end of their step for as long as the grace time, stops

@@ -16,6 +16,7 @@ mod error;
 mod failing;
 mod fan_out;
 mod map;
+mod patches;
 mod perform;
 mod process;
 mod progress;

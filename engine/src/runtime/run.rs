@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Shown};
+use super::patches::MARKER;
 use super::perform::{Beat, Patience, encode, perform, within};
 use super::writer::Written;
 use super::{Counts, MissingService, Progress, RunError, Step, StepCx, StepError, TxStep};
@@ -54,6 +55,8 @@ pub struct Run {
     pub(super) pending_attempts: Vec<AttemptRow>,
     pub(super) cancelled: CancellationToken,
     pub(super) shown: Arc<Shown>,
+    /// What was answered about changes of the code.
+    pub(super) patches: BTreeMap<&'static str, bool>,
     counts: Counts,
     exit: Option<oneshot::Sender<Exit>>,
 }
@@ -76,6 +79,7 @@ impl Run {
             pending_attempts: Vec::new(),
             cancelled,
             shown,
+            patches: BTreeMap::new(),
             counts: Counts::default(),
             exit: None,
         }
@@ -215,11 +219,18 @@ impl Run {
         std::future::pending().await
     }
 
+    /// Stands still when the activation has ended: the workflow's code got around that.
+    pub(super) async fn check_goes_on(&self) {
+        if self.exit.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// The journal row of the step the workflow has come to, or none when it has to run.
     pub(super) async fn next(&mut self, kind: &str, name: &str, key: &str) -> Option<StepRow> {
-        if self.exit.is_none() {
-            // The workflow's code got around an end; it goes nowhere.
-            return std::future::pending().await;
+        self.check_goes_on().await;
+        while self.history.front().is_some_and(|row| row.kind == MARKER) {
+            self.pass_marker();
         }
         match self.history.pop_front() {
             Some(row)

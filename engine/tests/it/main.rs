@@ -6,6 +6,7 @@
     reason = "tests make ids, read the clock and panic on purpose"
 )]
 
+mod again;
 mod cancel;
 mod claims;
 mod crashes;
@@ -17,3 +18,4 @@ mod schedules;
 mod signals;
 mod steps;
 mod support;
+mod versions;

@@ -86,6 +86,20 @@ pub(crate) async fn open_called(
     .await?)
 }
 
+/// Whether a run has called another one at this place or later.
+pub(crate) async fn has_called(tx: &mut Tx, parent: RunId, seq: i32) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        select exists (select from runs
+                       where parent_id = $1 and parent_seq >= $2 and wakes_parent) as "has!"
+        "#,
+        parent.0,
+        seq,
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
 /// Starts children, each at its place in its parent, which will wait for them.
 pub(crate) async fn start_called(
     tx: &mut Tx,

@@ -1,6 +1,7 @@
 //! Runs: starting them in the caller's transaction, reading them, and what a person does to them.
 //! How workers claim and finish them is in `activations.rs`.
 
+mod again;
 mod control;
 mod family;
 mod overdue;
@@ -12,9 +13,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
-pub use control::{cancel, retry};
+pub use again::{Fork, From, fork, restart, retry};
+pub use control::cancel;
 pub(crate) use family::{
-    Called, Wait, child, hold, journal_called, open_called, start_called, wait,
+    Called, Wait, child, has_called, hold, journal_called, open_called, start_called, wait,
 };
 pub(crate) use overdue::{Overdue, end_overdue};
 pub use read::{get, list};
@@ -107,7 +109,7 @@ pub struct StartOptions {
     /// fails, with the class `deadline`.
     pub deadline: Option<Deadline>,
     pub dedupe: Option<Dedupe>,
-    /// Who or what wanted it: `manual`, `schedule`, `delivery`, `run`.
+    /// Who or what wanted it: `manual`, `schedule`, `delivery`, `run`, `fork`.
     pub trigger: String,
     pub connection_id: Option<ConnectionId>,
     pub stream: Option<String>,
@@ -192,6 +194,10 @@ pub struct RunRow {
     pub failed_attempts: i32,
     pub cancel_requested: bool,
     pub parent_id: Option<RunId>,
+    /// The run that this one began as a copy of, and how many of its steps it was given.
+    pub forked_from: Option<(RunId, i32)>,
+    /// By when it must have ended.
+    pub deadline: Option<DateTime<Utc>>,
     pub trigger: String,
     pub connection_id: Option<ConnectionId>,
     pub stream: Option<String>,

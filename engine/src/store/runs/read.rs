@@ -20,7 +20,8 @@ pub async fn list(
 ) -> Result<Vec<RunRow>, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new(
         "select tenant_id, id, workflow, version, state, key, priority, due_at, epoch, owner, \
-         attempt, cancel_requested, parent_id, trigger, connection_id, stream, \
+         attempt, cancel_requested, parent_id, forked_from, forked_seq, deadline, trigger, \
+         connection_id, stream, \
          null::bytea as input, null::bytea as output, error, progress, counts, \
          created_at, started_at, finished_at \
          from runs where true",
@@ -82,7 +83,8 @@ pub async fn get(tx: &mut Tx, id: RunId) -> Result<RunRow, StoreError> {
         Raw,
         r#"
         select tenant_id, id, workflow, version, state, key, priority, due_at, epoch, owner,
-               attempt, cancel_requested, parent_id, trigger, connection_id, stream,
+               attempt, cancel_requested, parent_id, forked_from, forked_seq, deadline, trigger,
+               connection_id, stream,
                input as "input?", output, error, progress, counts,
                created_at, started_at, finished_at
         from runs
@@ -111,6 +113,9 @@ struct Raw {
     attempt: i32,
     cancel_requested: bool,
     parent_id: Option<Uuid>,
+    forked_from: Option<Uuid>,
+    forked_seq: Option<i32>,
+    deadline: Option<DateTime<Utc>>,
     trigger: String,
     connection_id: Option<Uuid>,
     stream: Option<String>,
@@ -142,6 +147,8 @@ impl TryFrom<Raw> for RunRow {
             failed_attempts: raw.attempt,
             cancel_requested: raw.cancel_requested,
             parent_id: raw.parent_id.map(RunId),
+            forked_from: raw.forked_from.map(RunId).zip(raw.forked_seq),
+            deadline: raw.deadline,
             trigger: raw.trigger,
             connection_id: raw.connection_id.map(ConnectionId),
             stream: raw.stream,
