@@ -119,6 +119,9 @@ create table attempts (
 );
 call protect_tenant_table('attempts');
 
+create sequence signals_number;
+grant usage on sequence signals_number to syncline_app, syncline_system;
+
 create table signals (
     tenant_id uuid not null default current_tenant(),
     run_id    uuid not null,
@@ -130,7 +133,7 @@ create table signals (
     -- The step that took it.
     taken_seq integer,
     -- Grows in the order of sending: senders hold the run's lock.
-    number    bigint not null generated always as identity,
+    number    bigint not null default nextval('signals_number'),
     primary key (tenant_id, run_id, id),
     foreign key (tenant_id, run_id) references runs (tenant_id, id) on delete cascade
 );

@@ -8,6 +8,7 @@
 //! Not here: how runs are claimed and handed to workers (`queue`), SQL (`store`).
 
 mod activation;
+mod bulk;
 mod children;
 mod core;
 pub mod cron;
@@ -36,6 +37,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use activation::{Activation, activate};
+pub use bulk::{BulkInput, BulkOutcome, BulkRuns};
 pub(crate) use core::{Core, Incarnation, locked};
 pub use engine::{Engine, EngineBuilder};
 pub use error::{Class, Failure, RunError, StepError};

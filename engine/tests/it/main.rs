@@ -7,6 +7,7 @@
 )]
 
 mod again;
+mod bulk;
 mod cancel;
 mod claims;
 mod crashes;

@@ -2,6 +2,7 @@
 //! How workers claim and finish them is in `activations.rs`.
 
 mod again;
+mod bulk;
 mod control;
 mod family;
 mod overdue;
@@ -14,6 +15,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
 pub use again::{Fork, From, fork, restart, retry};
+pub use bulk::{BulkFilter, BulkOperation, BulkPlan, plan as plan_bulk};
+pub(crate) use bulk::{BulkPart, part as act_in_bulk};
 pub use control::cancel;
 pub(crate) use family::{
     Called, Wait, child, has_called, hold, journal_called, open_called, start_called, wait,
