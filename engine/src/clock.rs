@@ -6,6 +6,18 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, SubsecRound, Utc};
 
 /// When something must have happened.
+///
+/// ```
+/// use std::time::Duration;
+/// use engine::{Clock, Deadline};
+///
+/// let clock = Clock::system();
+/// let soon = Deadline::from(Duration::from_secs(60)).at(clock.now());
+/// assert!(soon > clock.now());
+/// // What cannot be written is as late as can be.
+/// let never = Deadline::After(Duration::MAX).at(clock.now());
+/// assert_eq!(never.to_rfc3339(), "9999-12-31T00:00:00+00:00");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
     At(DateTime<Utc>),

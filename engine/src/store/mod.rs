@@ -12,6 +12,7 @@ pub mod custom_fields;
 pub mod echoes;
 pub(crate) mod journal;
 pub mod keyset;
+mod limits;
 pub mod links;
 pub mod mappings;
 pub mod plans;
@@ -24,10 +25,13 @@ pub mod steps;
 pub mod streams;
 pub mod writes;
 
+pub use limits::Limits;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
+use sqlx::query::Query;
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::clock::Clock;
@@ -117,33 +121,21 @@ impl StoreError {
     }
 }
 
-/// How long values may be. Bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Of a run's input and a signal's body; longer ones are refused.
-    pub input: usize,
-    /// Of a step's and a run's output; a run with a longer one is parked.
-    pub output: usize,
-}
+/// A statement with its values, as they go over the wire. Making one of a page takes about as long
+/// as running it, so it is made on another thread while an earlier one runs.
+pub struct Statement(Query<'static, Postgres, PgArguments>);
 
-impl Limits {
-    /// 8 MiB in, 32 MiB out.
-    pub const DEFAULT: Self = Self {
-        input: 8 << 20,
-        output: 32 << 20,
-    };
+impl Statement {
+    /// What `sqlx::query!` gives for a statement that returns no rows.
+    pub fn new(query: Query<'static, Postgres, PgArguments>) -> Self {
+        Self(query)
+    }
 
     /// # Errors
-    /// [`StoreError::TooLarge`], naming `what`.
-    pub(crate) fn check_input(&self, what: &str, size: usize) -> Result<(), StoreError> {
-        if size <= self.input {
-            return Ok(());
-        }
-        Err(StoreError::TooLarge {
-            what: what.to_owned(),
-            size,
-            limit: self.input,
-        })
+    /// [`StoreError::Database`].
+    pub async fn execute(self, tx: &mut Tx) -> Result<(), StoreError> {
+        self.0.execute(tx.conn()).await?;
+        Ok(())
     }
 }
 
