@@ -45,6 +45,13 @@ create table runs (
     parent_seq       integer,
     -- The parent waits for the end of this run.
     wakes_parent     boolean not null default false,
+    -- Of a waiting run: ends of children still to come before it is woken.
+    awaits           integer not null default 0,
+    -- By when it must have ended.
+    deadline         timestamptz,
+    -- The run of whose journal this one began with a copy, of so many steps.
+    forked_from      uuid,
+    forked_seq       integer,
     trigger          text not null,
     connection_id    uuid,
     stream           text,
@@ -70,6 +77,9 @@ create index runs_behind on runs (tenant_id, lane, holds_key desc, priority desc
 create index runs_owner on runs (owner, workflow, tenant_id) where state = 'running';
 create index runs_key on runs (tenant_id, key) where holds_key;
 create index runs_deadline on runs (due_at) where state = 'waiting' and due_at is not null;
+create index runs_must_end on runs (deadline)
+    where deadline is not null and state in ('queued', 'running', 'waiting')
+      and not cancel_requested;
 -- Lists go by id, which is the order of creation. Of the other states there are as many as workers.
 create index runs_waiting on runs (tenant_id, state, id) where state in ('waiting', 'parked');
 create index runs_connection on runs (tenant_id, connection_id, id)
@@ -95,6 +105,9 @@ create table finished_runs (
     parent_id        uuid,
     parent_seq       integer,
     wakes_parent     boolean not null,
+    deadline         timestamptz,
+    forked_from      uuid,
+    forked_seq       integer,
     trigger          text not null,
     connection_id    uuid,
     stream           text,
@@ -120,14 +133,15 @@ call protect_tenant_table('finished_runs');
 -- For readers. A statement sees a run on exactly one side: it moves in one transaction.
 create view all_runs with (security_invoker = true) as
 select tenant_id, id, workflow, version, state, key, priority, due_at, epoch, owner, attempt,
-       cancel_requested, parent_id, parent_seq, wakes_parent, trigger, connection_id, stream, input,
-       null::bytea as output, error, error_class, progress, counts, created_at, started_at,
-       null::timestamptz as finished_at
+       cancel_requested, parent_id, parent_seq, wakes_parent, deadline, forked_from, forked_seq,
+       trigger, connection_id, stream, input, null::bytea as output, error, error_class, progress,
+       counts, created_at, started_at, null::timestamptz as finished_at
 from runs
 union all
 select tenant_id, id, workflow, version, state, key, priority, null, epoch, null, attempt,
-       cancel_requested, parent_id, parent_seq, wakes_parent, trigger, connection_id, stream, input,
-       output, error, error_class, progress, counts, created_at, started_at, finished_at
+       cancel_requested, parent_id, parent_seq, wakes_parent, deadline, forked_from, forked_seq,
+       trigger, connection_id, stream, input, output, error, error_class, progress, counts,
+       created_at, started_at, finished_at
 from finished_runs;
 grant select on all_runs to syncline_app, syncline_system;
 
@@ -241,6 +255,9 @@ create table attempts (
 ) partition by range (run_id);
 call protect_tenant_table('attempts');
 
+create sequence signals_number;
+grant usage on sequence signals_number to syncline_app, syncline_system;
+
 -- No foreign key here either: it would ask for signals at the end of every run.
 create table signals (
     tenant_id uuid not null default current_tenant(),
@@ -250,11 +267,15 @@ create table signals (
     dedupe    text,
     body      bytea not null,
     sent_at   timestamptz not null,
+    -- The step that took it.
     taken_seq integer,
+    -- Grows in the order of sending: senders hold the run's lock.
+    number    bigint not null default nextval('signals_number'),
     primary key (tenant_id, run_id, id)
 ) partition by range (run_id);
 create unique index signals_dedupe on signals (tenant_id, run_id, name, dedupe)
     where dedupe is not null;
+create index signals_to_take on signals (tenant_id, run_id, name, number) where taken_seq is null;
 call protect_tenant_table('signals');
 
 -- The days of finished_runs, steps, attempts and signals. Their tables are reached through their

@@ -23,6 +23,6 @@ pub mod vault;
 /// What systems and the hub exchange, for those who may not talk to systems themselves.
 pub use connector_sdk as sdk;
 
-pub use clock::Clock;
+pub use clock::{Clock, Deadline};
 pub use runtime::{Engine, Run, RunError, Step, StepCx, StepError, TxStep, Workflow};
-pub use store::{Store, StoreError, StoreOptions, SystemTx, Tx};
+pub use store::{Limits, Store, StoreError, StoreOptions, SystemTx, Tx};

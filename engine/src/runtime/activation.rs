@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Active, Core, Incarnation, Shown, Slot};
 use super::failing::{judge, stored_failure};
+use super::patches::MARKER;
 use super::registry::{Finish, Finished};
 use super::run::{Exit, Run};
 use super::shares::Timed;
@@ -66,7 +68,12 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
     });
     let _entered = Entered(&core, lease);
     let begun = Instant::now();
-    let work = work(&core, claimed, history, cancelled, shown);
+    let deadline = claimed.deadline;
+    let out_of_patience = async {
+        cancelled.cancelled().await;
+        tokio::time::sleep(core.cancel_grace).await;
+    };
+    let work = work(&core, claimed, history, cancelled.clone(), shown);
     let entry = tokio::select! {
         biased;
         () = core.kill.cancelled() => return,
@@ -76,6 +83,15 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
             return;
         }
         entry = work => entry,
+        () = out_of_patience => {
+            tracing::warn!(run.id = %lease.id, "run did not stop when asked to and was dropped");
+            Some(Entry {
+                lease,
+                steps: Vec::new(),
+                attempts: Vec::new(),
+                end: Some(stopped(&core, deadline)),
+            })
+        }
     };
     metrics::counter!("engine_activations_total").increment(1);
     metrics::histogram!("engine_activation_seconds").record(begun.elapsed().as_secs_f64());
@@ -97,12 +113,12 @@ async fn work(
         Some(Entry {
             lease,
             steps: Vec::new(),
-            attempt: None,
+            attempts: Vec::new(),
             end: Some(end),
         })
     };
     if claimed.cancel_requested {
-        return bare(End::cancelled());
+        return bare(stopped(core, claimed.deadline));
     }
     if core.stopping.is_cancelled() {
         return bare(End::queued(None));
@@ -117,40 +133,64 @@ async fn work(
             "workflow {name} version {version} is not known to this release"
         )));
     };
+    let about = About {
+        workflow: claimed.workflow,
+        deadline: claimed.deadline,
+    };
     let run = Run::new(Arc::clone(core), lease, history, cancelled, shown);
     let Finished { run, finish } = (workflow.run)(run, claimed.input).await;
     let left_over = matches!(finish, Finish::Output(_) | Finish::Failed(_))
-        .then(|| run.history.front())
+        .then(|| run.history.iter().find(|row| row.kind != MARKER))
         .flatten();
     let ending = match left_over {
         Some(row) => Some(Ending::from(End::parked(&format!(
             "step {} is journaled as {} {}, but the workflow now ends before it",
             row.seq, row.kind, row.name
         )))),
-        None => ending(core, &run, &claimed.workflow, finish),
+        None => ending(core, &run, &about, finish),
     };
     let Ending { attempt, mut end } = ending?;
+    let mut attempts = run.pending_attempts;
+    attempts.extend(attempt);
     (end.progress, end.counts) = run.shown.get();
     metrics::counter!(
-        "engine_runs_total", "workflow" => claimed.workflow, "state" => end.state.as_str()
+        "engine_runs_total", "workflow" => about.workflow, "state" => end.state.as_str()
     )
     .increment(1);
     Some(Entry {
         lease,
         steps: run.pending,
-        attempt: attempt.or(run.pending_attempt),
+        attempts,
         end: Some(end),
     })
 }
 
+/// Of a claimed run, what its end depends on.
+struct About {
+    workflow: String,
+    deadline: Option<DateTime<Utc>>,
+}
+
+/// The end of a run that was asked to stop: by a person, or because its time is over.
+fn stopped(core: &Core, deadline: Option<DateTime<Utc>>) -> End {
+    if deadline.is_some_and(|deadline| deadline <= core.store.clock().now()) {
+        End::overdue()
+    } else {
+        End::cancelled()
+    }
+}
+
 /// `None`: nothing is to be written.
-fn ending(core: &Core, run: &Run, workflow: &str, finish: Finish) -> Option<Ending> {
+fn ending(core: &Core, run: &Run, about: &About, finish: Finish) -> Option<Ending> {
     Some(match finish {
-        Finish::Output(output) => End::succeeded(output).into(),
-        Finish::Failed(_) if run.cancelled.is_cancelled() => End::cancelled().into(),
+        Finish::Output(output) => match core.too_long("output of the run", &output) {
+            Some(message) => End::parked(&message).into(),
+            None => End::succeeded(output).into(),
+        },
+        Finish::Failed(_) if run.cancelled.is_cancelled() => stopped(core, about.deadline).into(),
         Finish::Failed(error) => failed(run, &error).into(),
         Finish::BadInput(message) => End::parked(&message).into(),
-        Finish::Panicked => panicked(core, run, workflow),
+        Finish::Panicked => panicked(core, run, &about.workflow),
         Finish::Exit(exit) => match exit {
             Exit::Lost | Exit::Left => return None,
             Exit::Unknown => {
@@ -158,7 +198,7 @@ fn ending(core: &Core, run: &Run, workflow: &str, finish: Finish) -> Option<Endi
                 return None;
             }
             Exit::Released => End::queued(None).into(),
-            Exit::Cancelled => End::cancelled().into(),
+            Exit::Cancelled => stopped(core, about.deadline).into(),
             Exit::Asleep(due) => End::queued(Some(due)).into(),
             Exit::Parked(message) => {
                 tracing::warn!(run.id = %run.lease.id, message, "run is parked");
@@ -198,13 +238,14 @@ fn back_off(attempt: AttemptRow, closes_lane: Option<String>) -> Ending {
 fn panicked(core: &Core, run: &Run, workflow: &str) -> Ending {
     let failure = Failure::new(Class::Bug, format!("workflow {workflow} panicked"));
     let error = StepError::Transient(failure);
-    let judged = judge(&run.lease, run.seq, run.past, Retry::DEFAULT, error);
+    let past = run.past_attempts(run.seq);
+    let judged = judge(&run.lease, run.seq, past, Retry::DEFAULT, error);
     tracing::error!(run.id = %run.lease.id, workflow, "workflow panicked");
     let now = core.store.clock().now();
     let stored = stored_failure(&judged.failure);
     let attempt = AttemptRow {
         seq: run.seq,
-        attempt: i32::try_from(run.past.last + 1).unwrap_or(i32::MAX),
+        attempt: i32::try_from(past.last + 1).unwrap_or(i32::MAX),
         name: workflow.to_owned(),
         key: String::new(),
         error: stored.clone(),

@@ -9,7 +9,7 @@ use super::failing::stored_failure;
 use super::run::{Exit, Run};
 use super::{Class, Failure, Retry, RunError, StepCx, StepError, TxStep, Workflow};
 use crate::ids::RunId;
-use crate::store::runs::{self, Child, Lineage, NewRun, RunState, StartOptions};
+use crate::store::runs::{self, Child, Lineage, NewRun, RunState, StartOptions, Wait};
 use crate::store::steps::StepRow;
 use crate::store::{StoreError, Tx};
 
@@ -76,13 +76,13 @@ impl Run {
     async fn look_after(&self, new: &NewRun) -> Result<Called, StoreError> {
         let (lease, seq) = (&self.lease, self.seq);
         let mut tx = self.core.store.begin(lease.tenant).await?;
-        if !runs::wait(&mut tx, lease).await? {
+        if !runs::hold(&mut tx, lease).await? {
             return Ok(Called::Lost);
         }
         // From here on the end of the child waits for this transaction, or is seen by it.
         match runs::child(&mut tx, lease.id, seq).await? {
-            Some(child) if child.state.is_final() => Ok(Called::Ended(child)),
-            Some(_) => tx.commit().await.map(|()| Called::Waiting),
+            Some(child) if child.state.is_final() => return Ok(Called::Ended(child)),
+            Some(_) => {}
             None => {
                 let lineage = Lineage {
                     parent_id: Some(lease.id),
@@ -90,9 +90,14 @@ impl Run {
                     wakes_parent: true,
                 };
                 runs::start_as(&mut tx, RunId::fresh(), new, lineage).await?;
-                tx.commit().await.map(|()| Called::Waiting)
             }
         }
+        let wait = Wait {
+            awaits: 1,
+            ..self.wait()
+        };
+        runs::wait(&mut tx, lease, wait).await?;
+        tx.commit().await.map(|()| Called::Waiting)
     }
 
     async fn ended<T: DeserializeOwned>(
@@ -122,7 +127,7 @@ impl Run {
     }
 }
 
-fn from_run(options: StartOptions) -> StartOptions {
+pub(super) fn from_run(options: StartOptions) -> StartOptions {
     let default = StartOptions::default();
     StartOptions {
         trigger: if options.trigger == default.trigger {

@@ -16,11 +16,11 @@ use super::shares::Shares;
 use super::writer::Writer;
 use crate::feed::Changed;
 use crate::ids::{ProcessId, RunId};
-use crate::store::Store;
 use crate::store::activations::Lease;
 use crate::store::journal::{End, Entry, Recorded};
 use crate::store::lanes::Behind;
 use crate::store::runs::RunState;
+use crate::store::{Store, StoreError};
 
 /// Room for one claimed run in this process; given back when dropped.
 pub(crate) type Slot = OwnedSemaphorePermit;
@@ -93,6 +93,8 @@ pub(crate) struct Core {
     pub(super) writer: Writer,
     pub(crate) host: String,
     pub(crate) pace: Pace,
+    /// How long a run that is to stop may go on with the step it is in.
+    pub(super) cancel_grace: Duration,
     /// Runs stop at their next step and nothing is claimed.
     pub(crate) stopping: CancellationToken,
     /// Runs that still go on at shutdown stop where they are and are queued again.
@@ -108,6 +110,8 @@ pub(crate) struct Core {
     /// A claim met a limit: from then on the end of any run may let another go.
     limited: AtomicBool,
     next_due: watch::Sender<Option<DateTime<Utc>>>,
+    /// When the first run that waits, or has a deadline, is to be looked at.
+    next_look: watch::Sender<Option<DateTime<Utc>>>,
 }
 
 impl Core {
@@ -118,6 +122,7 @@ impl Core {
         writer: Writer,
         host: String,
         pace: Pace,
+        cancel_grace: Duration,
     ) -> Self {
         Self {
             store,
@@ -126,6 +131,7 @@ impl Core {
             writer,
             host,
             pace,
+            cancel_grace,
             stopping: CancellationToken::new(),
             grace_over: CancellationToken::new(),
             kill: CancellationToken::new(),
@@ -137,6 +143,7 @@ impl Core {
             shares: Arc::default(),
             limited: AtomicBool::new(false),
             next_due: watch::channel(None).0,
+            next_look: watch::channel(None).0,
         }
     }
 
@@ -158,10 +165,28 @@ impl Core {
         let entry = Entry {
             lease,
             steps: Vec::new(),
-            attempt: None,
+            attempts: Vec::new(),
             end: Some(end),
         };
         self.writer.write_last(entry, slot);
+    }
+
+    /// # Errors
+    /// [`StoreError::UnknownWorkflow`].
+    pub(super) fn check_known(&self, workflow: &str, version: u16) -> Result<(), StoreError> {
+        if self.registry.get(workflow, version).is_some() {
+            return Ok(());
+        }
+        Err(StoreError::UnknownWorkflow {
+            workflow: workflow.to_owned(),
+            version,
+        })
+    }
+
+    /// Why a value cannot be stored, if it is too long.
+    pub(super) fn too_long(&self, what: &str, output: &[u8]) -> Option<String> {
+        let (size, limit) = (output.len(), self.store.limits().output);
+        (size > limit).then(|| format!("{what} has {size} bytes, more than the {limit} allowed"))
     }
 
     pub(super) fn after_record(&self, entries: &[Entry], recorded: &Recorded) {
@@ -174,7 +199,7 @@ impl Core {
                 continue;
             }
             if let Some(End {
-                state: RunState::Queued | RunState::Waiting,
+                state: RunState::Queued,
                 due_at: Some(due),
                 ..
             }) = entry.end
@@ -216,6 +241,21 @@ impl Core {
             }
             earlier
         });
+    }
+
+    /// A waiting run has waited long enough at this time: the pulse beats then.
+    pub(super) fn waits_until(&self, due: DateTime<Utc>) {
+        self.next_look.send_if_modified(|next| {
+            let earlier = next.is_none_or(|next| due < next);
+            if earlier {
+                *next = Some(due);
+            }
+            earlier
+        });
+    }
+
+    pub(super) fn next_look(&self) -> &watch::Sender<Option<DateTime<Utc>>> {
+        &self.next_look
     }
 
     pub(crate) fn next_due(&self) -> watch::Receiver<Option<DateTime<Utc>>> {

@@ -17,7 +17,7 @@ use super::{Workflow, house, process};
 use crate::budget::Budgets;
 use crate::ids::{RunId, TenantId};
 use crate::queue::{self, Slots};
-use crate::store::runs::{self, NewRun, RunState, StartOptions, Started};
+use crate::store::runs::{self, Fork, NewRun, RunState, StartOptions, Started};
 use crate::store::{Store, StoreError, Tx, signals};
 
 /// Collects what an engine runs and with what.
@@ -28,6 +28,7 @@ pub struct EngineBuilder {
     concurrency: usize,
     grace: Duration,
     retention: Duration,
+    cancel_grace: Duration,
     host: String,
     pace: Pace,
 }
@@ -73,6 +74,14 @@ impl EngineBuilder {
         self
     }
 
+    /// How long a cancelled run may go on with the step it is in before that is dropped where it is;
+    /// 30 s unless said. A step that keeps its thread busy without waiting cannot be dropped.
+    #[must_use]
+    pub fn cancel_grace(mut self, time: Duration) -> Self {
+        self.cancel_grace = time;
+        self
+    }
+
     /// The machine's name, for people.
     #[must_use]
     pub fn host(mut self, name: impl Into<String>) -> Self {
@@ -109,6 +118,7 @@ impl EngineBuilder {
             writer,
             self.host,
             self.pace,
+            self.cancel_grace,
         ));
         let slots = Slots::new(self.concurrency);
         let (to, activations) = mpsc::channel(slots.all());
@@ -168,6 +178,7 @@ impl Engine {
             concurrency: 50,
             grace: Duration::from_secs(20),
             retention: RETENTION,
+            cancel_grace: Duration::from_secs(30),
             host: "localhost".into(),
             pace: Pace {
                 ageing: Duration::from_secs(60),
@@ -193,7 +204,7 @@ impl Engine {
     /// Starts a run in a transaction of its own.
     ///
     /// # Errors
-    /// As [`runs::start`].
+    /// [`StoreError::UnknownWorkflow`] when the workflow is not registered here; as [`runs::start`].
     pub async fn start<W: Workflow>(
         &self,
         tenant: TenantId,
@@ -209,26 +220,29 @@ impl Engine {
     /// Starts a run in the caller's transaction: it exists if and only if that commits.
     ///
     /// # Errors
-    /// As [`runs::start`].
+    /// [`StoreError::UnknownWorkflow`] when the workflow is not registered here; as [`runs::start`].
     pub async fn start_in<W: Workflow>(
         &self,
         tx: &mut Tx,
         input: &W::Input,
         options: StartOptions,
     ) -> Result<Started, StoreError> {
+        self.core.check_known(W::NAME, W::VERSION)?;
         runs::start(tx, NewRun::of::<W>(input, options)?).await
     }
 
     /// Starts many runs in one transaction.
     ///
     /// # Errors
-    /// As [`runs::start_many`].
+    /// [`StoreError::UnknownWorkflow`] when the workflow is not registered here; as
+    /// [`runs::start_many`].
     pub async fn start_many<W: Workflow>(
         &self,
         tenant: TenantId,
         inputs: &[W::Input],
         options: &StartOptions,
     ) -> Result<Vec<RunId>, StoreError> {
+        self.core.check_known(W::NAME, W::VERSION)?;
         let new = inputs
             .iter()
             .map(|input| NewRun::of::<W>(input, options.clone()))
@@ -258,7 +272,8 @@ impl Engine {
         Ok(sent)
     }
 
-    /// Cancels a run; a running one stops at its next step.
+    /// Cancels a run; a running one stops at its next step, or where it is after the time of grace
+    /// ([`EngineBuilder::cancel_grace`]).
     ///
     /// # Errors
     /// As [`runs::cancel`].
@@ -277,6 +292,44 @@ impl Engine {
         let mut tx = self.core.store.begin(tenant).await?;
         runs::retry(&mut tx, run).await?;
         tx.commit().await
+    }
+
+    /// Makes a run go on from a point of its journal.
+    ///
+    /// # Errors
+    /// As [`runs::restart`].
+    pub async fn restart(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        from: runs::From,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.core.store.begin(tenant).await?;
+        runs::restart(&mut tx, run, from).await?;
+        tx.commit().await
+    }
+
+    /// Starts a run that begins with another one's journal up to a point, perhaps in another
+    /// version.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownWorkflow`] when this process has no code of the wanted version; as
+    /// [`runs::fork`].
+    pub async fn fork(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        from: runs::From,
+        fork: Fork,
+    ) -> Result<RunId, StoreError> {
+        let mut tx = self.core.store.begin(tenant).await?;
+        if let Some(version) = fork.version {
+            let workflow = runs::get(&mut tx, run).await?.workflow;
+            self.core.check_known(&workflow, version)?;
+        }
+        let copy = runs::fork(&mut tx, run, from, fork).await?;
+        tx.commit().await?;
+        Ok(copy)
     }
 
     /// Stops claiming, lets runs come to the end of their step for as long as the grace time, stops

@@ -31,6 +31,8 @@ pub enum Class {
     Bug,
     /// Nobody: somebody wanted it so.
     Cancelled,
+    /// A person: it had to have ended by a time that has passed.
+    Deadline,
 }
 
 impl Class {
@@ -45,6 +47,7 @@ impl Class {
             Self::Conflict => "conflict",
             Self::Bug => "bug",
             Self::Cancelled => "cancelled",
+            Self::Deadline => "deadline",
         }
     }
 }
@@ -146,7 +149,9 @@ impl From<StoreError> for StepError {
             StoreError::Database(_)
             | StoreError::Migration(_)
             | StoreError::Corrupt { .. }
-            | StoreError::Encode(_) => (Class::Bug, false),
+            | StoreError::Encode(_)
+            | StoreError::TooLarge { .. }
+            | StoreError::UnknownWorkflow { .. } => (Class::Bug, false),
         };
         let failure = Failure::new(class, error.to_string()).with_source(error);
         if again {

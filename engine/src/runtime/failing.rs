@@ -24,8 +24,24 @@ impl Run {
         if self.cancelled.is_cancelled() {
             return self.leave(Exit::Cancelled).await;
         }
-        let past = std::mem::take(&mut self.past);
-        let judged = judge(&self.lease, self.seq, past, retry, error);
+        let (judged, attempt) = self.judged(cx, started_at, retry, error);
+        if judged.wait.is_some() {
+            return self.leave(judged.back_off(attempt)).await;
+        }
+        self.seq += 1;
+        self.gave_up(kind, cx, started_at, attempt, judged.failure)
+    }
+
+    /// What follows from a failed attempt, and its row.
+    pub(super) fn judged(
+        &self,
+        cx: &StepCx,
+        started_at: DateTime<Utc>,
+        retry: Retry,
+        error: StepError,
+    ) -> (Judged, AttemptRow) {
+        let past = self.past_attempts(cx.seq);
+        let judged = judge(&self.lease, cx.seq, past, retry, error);
         tracing::info!(
             run.id = %self.lease.id, step = cx.name, attempt = cx.attempt, error = %judged.failure,
             source = judged.failure.source.as_deref().map(tracing::field::display),
@@ -33,31 +49,37 @@ impl Run {
         );
         metrics::counter!("engine_attempts_failed_total", "class" => judged.failure.class.as_str())
             .increment(1);
-        let stored = stored_failure(&judged.failure);
         let now = self.core.store.clock().now();
         let attempt = AttemptRow {
-            seq: self.seq,
+            seq: cx.seq,
             attempt: i32::try_from(cx.attempt).unwrap_or(i32::MAX),
             name: cx.name.into(),
             key: cx.key.clone(),
-            error: stored.clone(),
+            error: stored_failure(&judged.failure),
             started_at,
             finished_at: now,
             next_at: judged.wait.map(|wait| now + wait),
             counts: judged.counts,
         };
-        if judged.wait.is_some() {
-            let closes_lane = judged.closes_lane.then(|| judged.failure.message.clone());
-            return self.leave(Exit::BackOff(attempt, closes_lane)).await;
-        }
+        (judged, attempt)
+    }
+
+    /// Journals a step whose last attempt has failed.
+    pub(super) fn gave_up(
+        &mut self,
+        kind: &'static str,
+        cx: &StepCx,
+        started_at: DateTime<Utc>,
+        attempt: AttemptRow,
+        failure: Failure,
+    ) -> RunError {
         let row = self.row(kind, cx, started_at, None);
         self.pending.push(StepRow {
-            error: Some(stored),
+            error: Some(attempt.error.clone()),
             ..row
         });
-        self.pending_attempt = Some(attempt);
-        self.seq += 1;
-        RunError::at(judged.failure, cx.seq)
+        self.pending_attempts.push(attempt);
+        RunError::at(failure, cx.seq)
     }
 }
 
@@ -69,6 +91,14 @@ pub(super) struct Judged {
     pub(super) counts: bool,
     /// The other system wants to be left alone until then.
     pub(super) closes_lane: bool,
+}
+
+impl Judged {
+    /// The end of an activation that waits for the next attempt.
+    pub(super) fn back_off(&self, attempt: AttemptRow) -> Exit {
+        let closes_lane = self.closes_lane.then(|| self.failure.message.clone());
+        Exit::BackOff(attempt, closes_lane)
+    }
 }
 
 pub(super) fn judge(

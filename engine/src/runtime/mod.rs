@@ -8,13 +8,18 @@
 //! Not here: how runs are claimed and handed to workers (`queue`), SQL (`store`).
 
 mod activation;
+mod bulk;
 mod children;
 mod core;
 pub mod cron;
 mod engine;
 mod error;
 mod failing;
+mod fan_out;
 mod house;
+mod map;
+mod patches;
+mod perform;
 mod process;
 mod progress;
 mod registry;
@@ -25,14 +30,17 @@ mod services;
 mod shares;
 mod step_cx;
 mod unknown;
+mod waits;
 mod writer;
 
 use std::future::Future;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use activation::{Activation, activate};
+pub use bulk::{BulkInput, BulkOutcome, BulkRuns};
 pub(crate) use core::{Core, Incarnation, locked};
 pub use engine::{Engine, EngineBuilder};
 pub use error::{Class, Failure, RunError, StepError};
@@ -70,6 +78,10 @@ pub trait Step: Send + Sync {
     /// A name never changes its meaning; a new meaning is a new name.
     const NAME: &'static str;
     const RETRY: Retry = Retry::DEFAULT;
+    /// An attempt that takes longer is dropped where it is and has failed transiently.
+    const TIMEOUT: Option<Duration> = None;
+    /// So has one that has not called [`StepCx::heartbeat`] for so long.
+    const HEARTBEAT: Option<Duration> = None;
     type Output: Serialize + DeserializeOwned + Send;
 
     /// Tells repeats of one step apart: a page, a write.
@@ -85,6 +97,9 @@ pub trait TxStep: Send + Sync {
     /// A name never changes its meaning; a new meaning is a new name.
     const NAME: &'static str;
     const RETRY: Retry = Retry::DEFAULT;
+    /// An attempt whose preparation or transaction takes longer is dropped, which rolls it back,
+    /// and has failed transiently.
+    const TIMEOUT: Option<Duration> = None;
     type Output: Serialize + DeserializeOwned + Send;
 
     /// Tells repeats of one step apart: a page, a write.

@@ -10,11 +10,15 @@ use tokio_util::sync::CancellationToken;
 use super::core::{Core, Incarnation};
 use super::schedules;
 use super::unknown::Unknown;
+use crate::feed::Changed;
 use crate::ids::ProcessId;
 use crate::store::processes::{self, Pulse};
+use crate::store::runs::{self, Overdue};
 use crate::store::{Store, StoreError, activations, lanes, time_used};
 
 const PULSE: Duration = Duration::from_secs(1);
+const SHORTEST_LOOK: Duration = Duration::from_micros(200);
+const LONGEST_LOOK: Duration = Duration::from_millis(100);
 
 /// Registers, again and again when the registration is lost, until the engine stops; then gives
 /// everything back.
@@ -132,6 +136,32 @@ pub(super) async fn keep_pulse(core: Arc<Core>) {
         tokio::select! {
             () = tokio::time::sleep(PULSE) => {}
             _ = looks.changed() => {}
+            () = time_to_look(&core) => {}
+        }
+    }
+}
+
+/// Returns when a run that waits, or has a deadline, is to be looked at.
+async fn time_to_look(core: &Core) {
+    let mut next = core.next_look().subscribe();
+    loop {
+        let due = *next.borrow_and_update();
+        let left = due.map(|due| {
+            (due - core.store.clock().now())
+                .to_std()
+                .unwrap_or_default()
+        });
+        match left {
+            Some(Duration::ZERO) => {
+                core.next_look().send_replace(None);
+                return;
+            }
+            // Not longer: a clock that tests move says nothing when it moves.
+            Some(left) => tokio::select! {
+                () = tokio::time::sleep(left.clamp(SHORTEST_LOOK, LONGEST_LOOK)) => {}
+                _ = next.changed() => {}
+            },
+            None => drop(next.changed().await),
         }
     }
 }
@@ -155,6 +185,10 @@ async fn pulse(
     if pulse.next_opening.is_some_and(|due| due <= tx.now()) {
         lanes::open_due(&mut tx).await?;
     }
+    let mut ended = Overdue::default();
+    if pulse.next_deadline.is_some_and(|due| due <= tx.now()) {
+        ended = runs::end_overdue(&mut tx).await?;
+    }
     let shown = core.unsaved_progress();
     if !shown.is_empty() {
         activations::show_progress(&mut tx, &shown).await?;
@@ -165,6 +199,7 @@ async fn pulse(
         incarnation.lost.cancel();
         return Ok(());
     }
+    tell_of_overdue(core, ended);
     let ready = pulse.ready;
     follow_up(core, pulse, overdue, beats).await?;
     share_time(core).await?;
@@ -172,6 +207,26 @@ async fn pulse(
         unknown.sweep(core).await?;
     }
     Ok(())
+}
+
+fn tell_of_overdue(core: &Core, overdue: Overdue) {
+    if overdue.failed.is_empty() && overdue.stopping.is_empty() {
+        return;
+    }
+    for (tenant, id) in &overdue.failed {
+        tracing::warn!(tenant.id = %tenant, run.id = %id, "run did not end before its deadline");
+    }
+    let changes = overdue.failed.iter().map(|(tenant, id)| Changed {
+        tenant: *tenant,
+        topic: "run".into(),
+        id: Some(id.to_string()),
+    });
+    core.store.feed().publish(changes.collect());
+    core.cancel_active(&overdue.stopping);
+    core.add_freed(overdue.freed);
+    // Others may run what is to stop; a parent or the next of a key may be claimed.
+    core.store.feed().look();
+    core.store.feed().ring();
 }
 
 async fn follow_up(
@@ -185,11 +240,14 @@ async fn follow_up(
         core.store.feed().ring();
     }
     let ready = pulse.ready.then(|| core.store.clock().now());
-    for due in [ready, pulse.next_due, pulse.next_wait]
-        .into_iter()
-        .flatten()
-    {
+    for due in [ready, pulse.next_due].into_iter().flatten() {
         core.due_by(due);
+    }
+    let now = core.store.clock().now();
+    // What is overdue and still there is locked by somebody: the next pulse sees it.
+    let looks = [pulse.next_wait, pulse.next_deadline];
+    for due in looks.into_iter().flatten().filter(|due| *due > now) {
+        core.waits_until(due);
     }
     if pulse.behind && beats.is_multiple_of(3) {
         let mut tx = core.store.begin_system().await?;

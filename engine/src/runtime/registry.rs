@@ -78,8 +78,13 @@ fn describe(workflow: &str, error: &serde_json::Error) -> String {
         serde_json::error::Category::Data => "does not have the fields and types",
         _ => "is not the JSON",
     };
-    let (line, column) = (error.line(), error.column());
-    format!("input {what} that workflow {workflow} takes (line {line}, column {column})")
+    let place = place_of(error);
+    format!("input {what} that workflow {workflow} takes {place}")
+}
+
+/// Where JSON is not as wanted, without a word of it.
+pub(super) fn place_of(error: &serde_json::Error) -> String {
+    format!("(line {}, column {})", error.line(), error.column())
 }
 
 async fn drive<W: Workflow>(mut run: Run, input: Vec<u8>) -> Finished {

@@ -1,23 +1,20 @@
 //! What a workflow may ask.
 
 use std::any::Any;
-use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures::FutureExt;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Shown};
+use super::patches::MARKER;
+use super::perform::{Beat, Patience, encode, perform, within};
 use super::writer::Written;
-use super::{
-    Class, Counts, Failure, MissingService, Progress, RunError, Step, StepCx, StepError, TxStep,
-};
+use super::{Counts, MissingService, Progress, RunError, Step, StepCx, StepError, TxStep};
 use crate::ids::{RunId, TenantId};
 use crate::store::activations::{History, Lease, PastAttempts};
 use crate::store::attempts::AttemptRow;
@@ -50,15 +47,17 @@ pub struct Run {
     pub(super) lease: Lease,
     /// Journaled steps that the workflow has not come to yet.
     pub(super) history: VecDeque<StepRow>,
-    /// Failed attempts of the first step that is not journaled.
-    pub(super) past: PastAttempts,
+    /// Failed attempts of steps that are not journaled.
+    pub(super) past: BTreeMap<i32, PastAttempts>,
     pub(super) seq: i32,
     /// Finished, but not journaled yet: written with the next step's or the run's end, before any
     /// further effect.
     pub(super) pending: Vec<StepRow>,
-    pub(super) pending_attempt: Option<AttemptRow>,
+    pub(super) pending_attempts: Vec<AttemptRow>,
     pub(super) cancelled: CancellationToken,
     pub(super) shown: Arc<Shown>,
+    /// What was answered about changes of the code.
+    pub(super) patches: BTreeMap<&'static str, bool>,
     counts: Counts,
     exit: Option<oneshot::Sender<Exit>>,
 }
@@ -78,9 +77,10 @@ impl Run {
             past: history.attempts,
             seq: 0,
             pending: Vec::new(),
-            pending_attempt: None,
+            pending_attempts: Vec::new(),
             cancelled,
             shown,
+            patches: BTreeMap::new(),
             counts: Counts::default(),
             exit: None,
         }
@@ -112,13 +112,9 @@ impl Run {
         }
         self.flush().await;
         let (cx, started_at) = self.attempt(S::NAME, key);
-        let result = AssertUnwindSafe(Box::pin(step.run(&cx)))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_panic| Err(panicked(S::NAME)))
-            .and_then(|output| Ok((encode(S::NAME, &output)?, output)));
-        match result {
+        match perform(&step, &cx).await {
             Ok((stored, output)) => {
+                self.check_length(S::NAME, &stored).await;
                 let row = self.row("step", &cx, started_at, Some(stored));
                 self.pending.push(row);
                 self.seq += 1;
@@ -145,14 +141,15 @@ impl Run {
         if let Some(row) = self.next(kind, T::NAME, &key).await {
             return self.replayed(row).await;
         }
-        if self.pending_attempt.is_some() {
+        if !self.pending_attempts.is_empty() {
             self.flush().await;
         }
         let (cx, started_at) = self.attempt(T::NAME, key);
-        let prepared = AssertUnwindSafe(Box::pin(step.prepare(&cx)))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_panic| Err(panicked(T::NAME)));
+        let patience = Patience {
+            timeout: T::TIMEOUT,
+            heartbeat: None,
+        };
+        let prepared = within(&cx, patience, Box::pin(step.prepare(&cx))).await;
         let begun = match prepared {
             Ok(()) => self
                 .core
@@ -166,13 +163,12 @@ impl Run {
             Ok(tx) => tx,
             Err(error) => return Err(self.failed(kind, &cx, started_at, T::RETRY, error).await),
         };
-        let result = AssertUnwindSafe(Box::pin(step.run(&cx, &mut tx)))
-            .catch_unwind()
+        let result = within(&cx, patience, Box::pin(step.run(&cx, &mut tx)))
             .await
-            .unwrap_or_else(|_panic| Err(panicked(T::NAME)))
             .and_then(|output| Ok((encode(T::NAME, &output)?, output)));
         let result = match result {
             Ok((stored, output)) => {
+                self.check_length(T::NAME, &stored).await;
                 let row = self.row(kind, &cx, started_at, Some(stored));
                 self.commit(tx, row).await.map(|()| output)
             }
@@ -185,52 +181,6 @@ impl Run {
             Ok(output) => Ok(output),
             Err(error) => Err(self.failed(kind, &cx, started_at, T::RETRY, error).await),
         }
-    }
-
-    /// Waits without holding a worker; the time counts from when the run first got here.
-    ///
-    /// # Errors
-    /// None today.
-    pub async fn sleep(&mut self, name: &'static str, time: Duration) -> Result<(), RunError> {
-        let due = self.core.store.clock().now() + time;
-        self.sleep_until(name, due).await
-    }
-
-    /// Waits without holding a worker, until the time given when the run first got here.
-    ///
-    /// # Errors
-    /// None today.
-    pub async fn sleep_until(
-        &mut self,
-        name: &'static str,
-        at: DateTime<Utc>,
-    ) -> Result<(), RunError> {
-        let journaled = self.next("sleep", name, "").await;
-        let fresh = journaled.is_none();
-        let due = match journaled {
-            Some(row) => self.replayed::<DateTime<Utc>>(row).await?,
-            None => at,
-        };
-        let now = self.core.store.clock().now();
-        if fresh {
-            let stored = serde_json::to_vec(&due).unwrap_or_default();
-            self.pending.push(StepRow {
-                seq: self.seq,
-                name: name.into(),
-                key: String::new(),
-                kind: "sleep".into(),
-                attempt: 1,
-                output: Some(stored),
-                error: None,
-                started_at: now,
-                finished_at: due.max(now),
-            });
-            self.seq += 1;
-        }
-        if due > now {
-            return self.leave(Exit::Asleep(due)).await;
-        }
-        Ok(())
     }
 
     /// Sets the progress; written about once a second, and when the run waits or ends.
@@ -270,21 +220,35 @@ impl Run {
         std::future::pending().await
     }
 
-    /// The journal row of the step the workflow has come to, or none when it has to run.
-    pub(super) async fn next(
-        &mut self,
-        kind: &'static str,
-        name: &'static str,
-        key: &str,
-    ) -> Option<StepRow> {
+    /// Stands still when the activation has ended: the workflow's code got around that.
+    pub(super) async fn check_goes_on(&self) {
         if self.exit.is_none() {
-            // The workflow's code got around an end; it goes nowhere.
-            return std::future::pending().await;
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The journal row of the step the workflow has come to, or none when it has to run.
+    pub(super) async fn next(&mut self, kind: &str, name: &str, key: &str) -> Option<StepRow> {
+        self.check_goes_on().await;
+        while self.history.front().is_some_and(|row| row.kind == MARKER) {
+            self.pass_marker();
         }
         match self.history.pop_front() {
-            Some(row) if row.kind == kind && row.name == name && row.key == key => {
+            Some(row)
+                if row.seq == self.seq
+                    && row.kind == kind
+                    && row.name == name
+                    && row.key == key =>
+            {
                 self.seq += 1;
                 Some(row)
+            }
+            Some(row) if row.seq != self.seq => {
+                let message = format!(
+                    "step {} is journaled, but step {} before it is not",
+                    row.seq, self.seq
+                );
+                self.leave(Exit::Parked(message)).await
             }
             Some(row) => {
                 let journaled = format!("{} {} {}", row.kind, row.name, row.key);
@@ -297,9 +261,20 @@ impl Run {
                 );
                 self.leave(Exit::Parked(message)).await
             }
-            None if self.cancelled.is_cancelled() => self.leave(Exit::Cancelled).await,
-            None if self.core.stopping.is_cancelled() => self.leave(Exit::Released).await,
-            None => None,
+            None => {
+                self.check_stop().await;
+                None
+            }
+        }
+    }
+
+    /// Nothing new begins when somebody wants the run or the process to stop.
+    pub(super) async fn check_stop(&mut self) {
+        if self.cancelled.is_cancelled() {
+            self.leave::<()>(Exit::Cancelled).await;
+        }
+        if self.core.stopping.is_cancelled() {
+            self.leave::<()>(Exit::Released).await;
         }
     }
 
@@ -324,16 +299,28 @@ impl Run {
 
     /// Makes durable what is finished, before the next effect.
     pub(super) async fn flush(&mut self) {
-        if self.pending.is_empty() && self.pending_attempt.is_none() {
+        if self.pending.is_empty() && self.pending_attempts.is_empty() {
             return;
         }
+        let written = self.write_pending().await;
+        self.after_write(written).await;
+    }
+
+    /// Hands what is finished to the writer.
+    pub(super) fn write_pending(&mut self) -> impl Future<Output = Written> + use<> {
         let entry = journal::Entry {
             lease: self.lease,
             steps: std::mem::take(&mut self.pending),
-            attempt: self.pending_attempt.take(),
+            attempts: std::mem::take(&mut self.pending_attempts),
             end: None,
         };
-        let exit = match self.core.writer.write(entry).await {
+        let core = Arc::clone(&self.core);
+        async move { core.writer.write(entry).await }
+    }
+
+    /// Goes on only if it was written and nobody wants the run to stop.
+    pub(super) async fn after_write(&mut self, written: Written) {
+        let exit = match written {
             Written::Done {
                 cancel_requested: false,
             } => return,
@@ -354,6 +341,16 @@ impl Run {
         self.leave::<()>(exit).await;
     }
 
+    /// An output that is too long to be stored parks the run: without it nothing can go on.
+    async fn check_length(&mut self, step: &str, output: &[u8]) {
+        if let Some(message) = self
+            .core
+            .too_long(&format!("output of step {step}"), output)
+        {
+            self.leave::<()>(Exit::Parked(message)).await;
+        }
+    }
+
     /// Commits a transaction with its checkpoint and those before it.
     pub(super) async fn commit(&mut self, mut tx: Tx, row: StepRow) -> Result<(), StepError> {
         let mut rows = self.pending.clone();
@@ -362,13 +359,16 @@ impl Run {
             drop(tx);
             return self.leave(Exit::Lost).await;
         }
+        self.commit_all(tx).await?;
+        self.pending.clear();
+        self.seq += 1;
+        Ok(())
+    }
+
+    /// Commits; an error means that the server has said no.
+    pub(super) async fn commit_all(&mut self, tx: Tx) -> Result<(), StepError> {
         match tx.commit().await {
-            Ok(()) => {
-                self.pending.clear();
-                self.seq += 1;
-                Ok(())
-            }
-            // The server has said no.
+            Ok(()) => Ok(()),
             Err(error @ StoreError::Database(sqlx::Error::Database(_))) => Err(error.into()),
             Err(error) => {
                 tracing::warn!(run.id = %self.lease.id, %error, "outcome of a commit is unknown");
@@ -377,17 +377,33 @@ impl Run {
         }
     }
 
-    pub(super) fn attempt(&mut self, name: &'static str, key: String) -> (StepCx, DateTime<Utc>) {
+    /// Failed attempts of a step that is not journaled.
+    pub(super) fn past_attempts(&self, seq: i32) -> PastAttempts {
+        self.past.get(&seq).copied().unwrap_or_default()
+    }
+
+    pub(super) fn attempt(&self, name: &'static str, key: String) -> (StepCx, DateTime<Utc>) {
+        self.attempt_at(self.seq, name, key)
+    }
+
+    pub(super) fn attempt_at(
+        &self,
+        seq: i32,
+        name: &'static str,
+        key: String,
+    ) -> (StepCx, DateTime<Utc>) {
         let cx = StepCx {
             tenant: self.lease.tenant,
             run_id: self.lease.id,
-            seq: self.seq,
+            seq,
             name,
             key,
-            attempt: self.past.last + 1,
+            attempt: self.past_attempts(seq).last + 1,
             store: self.core.store.clone(),
             services: self.core.services.clone(),
             cancelled: self.cancelled.clone(),
+            shown: Arc::clone(&self.shown),
+            beat: Arc::new(Beat::new()),
         };
         (cx, self.core.store.clock().now())
     }
@@ -399,7 +415,7 @@ impl Run {
         started_at: DateTime<Utc>,
         output: Option<Vec<u8>>,
     ) -> StepRow {
-        self.past = PastAttempts::default();
+        self.past.remove(&cx.seq);
         StepRow {
             seq: cx.seq,
             name: cx.name.into(),
@@ -412,16 +428,4 @@ impl Run {
             finished_at: self.core.store.clock().now(),
         }
     }
-}
-
-fn panicked(step: &str) -> StepError {
-    // What it said went to the panic hook; it may hold data and is not stored.
-    StepError::Transient(Failure::new(Class::Bug, format!("step {step} panicked")))
-}
-
-fn encode<T: Serialize>(step: &str, output: &T) -> Result<Vec<u8>, StepError> {
-    serde_json::to_vec(output).map_err(|error| {
-        let message = format!("output of step {step} cannot be written as JSON");
-        StepError::Permanent(Failure::new(Class::Bug, message).with_source(error))
-    })
 }

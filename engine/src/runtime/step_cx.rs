@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::core::Shown;
+use super::perform::Beat;
 use super::services::{MissingService, Services};
-use super::{StepError, Workflow};
+use super::{Progress, StepError, Workflow};
 use crate::budget::{Budgets, Lane};
 use crate::clock::Clock;
 use crate::ids::{RunId, TenantId};
@@ -24,6 +26,8 @@ pub struct StepCx {
     pub(crate) store: Store,
     pub(crate) services: Services,
     pub(crate) cancelled: CancellationToken,
+    pub(super) shown: Arc<Shown>,
+    pub(super) beat: Arc<Beat>,
 }
 
 impl StepCx {
@@ -62,7 +66,9 @@ impl StepCx {
     }
 
     /// Cancelled when somebody wants the run to stop. A long step looks at it and returns
-    /// [`StepError::Cancelled`]; one that does not is let run to its end.
+    /// [`StepError::Cancelled`]; one that does not is dropped where it
+    /// is when the time of grace ([`EngineBuilder::cancel_grace`](super::EngineBuilder::cancel_grace))
+    /// is over.
     pub fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
     }
@@ -95,6 +101,19 @@ impl StepCx {
         spent
             .ok_or(StepError::Cancelled)?
             .map_err(|refused| refused.into_step_error(name, lane, spread))
+    }
+
+    /// Says that the step goes on; to be called more often than
+    /// [`Step::HEARTBEAT`](super::Step::HEARTBEAT). Costs next to nothing.
+    pub fn heartbeat(&self) {
+        self.beat.now();
+    }
+
+    /// Sets the run's progress, from within a long step; written about once a second. Is a
+    /// [heartbeat](Self::heartbeat) too.
+    pub fn progress(&self, progress: Progress) {
+        self.beat.now();
+        self.shown.set_progress(serde_json::to_value(progress).ok());
     }
 
     pub fn store(&self) -> &Store {

@@ -1,6 +1,7 @@
 //! A worker's side of a run: claim, load, record, give back. Every write names the lease it is made
 //! under and changes nothing when that is no longer the run's.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -50,6 +51,8 @@ pub(crate) struct Claimed {
     pub(crate) version: i16,
     pub(crate) input: Vec<u8>,
     pub(crate) cancel_requested: bool,
+    /// By when it must have ended.
+    pub(crate) deadline: Option<DateTime<Utc>>,
 }
 
 /// What a claim is asked for.
@@ -169,6 +172,7 @@ pub(crate) async fn claim(
             version: row.version.unwrap_or_default(),
             input: row.input.unwrap_or_default(),
             cancel_requested: row.cancel_requested.unwrap_or_default(),
+            deadline: row.deadline,
         });
     }
     Ok(claim)
@@ -177,10 +181,10 @@ pub(crate) async fn claim(
 /// What a run did in earlier activations.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    /// By seq, without gaps from zero.
+    /// By seq from zero; only within a map may some be missing.
     pub(crate) steps: Vec<StepRow>,
-    /// Of the step after them.
-    pub(crate) attempts: PastAttempts,
+    /// Of the steps that are not among them, by seq.
+    pub(crate) attempts: BTreeMap<i32, PastAttempts>,
 }
 
 /// Failed attempts of one step.
@@ -190,6 +194,8 @@ pub(crate) struct PastAttempts {
     pub(crate) last: u32,
     /// How many use up what the step's retry allows.
     pub(crate) counted: u32,
+    /// When the next one is due.
+    pub(crate) next_at: Option<DateTime<Utc>>,
 }
 
 /// The histories of these runs, in their order. To be called after the claim has committed: then
@@ -225,7 +231,7 @@ pub(crate) async fn histories(
     let rows = sqlx::query!(
         r#"
         select t.place as "place!", a.seq, max(a.attempt) as "last!",
-               count(*) filter (where a.counts) as "counted!"
+               count(*) filter (where a.counts) as "counted!", max(a.next_at) as next_at
         from unnest($1::uuid[], $2::uuid[]) with ordinality as t(tenant_id, run_id, place)
         join attempts a on a.tenant_id = t.tenant_id and a.run_id = t.run_id
         where a.run_id between $3 and $4
@@ -240,12 +246,17 @@ pub(crate) async fn histories(
     .await?;
     for row in rows {
         if let Some(history) = place(&mut histories, row.place)
-            && usize::try_from(row.seq) == Ok(history.steps.len())
+            && history
+                .steps
+                .binary_search_by_key(&row.seq, |step| step.seq)
+                .is_err()
         {
-            history.attempts = PastAttempts {
+            let past = PastAttempts {
                 last: u32::try_from(row.last).unwrap_or(0),
                 counted: u32::try_from(row.counted).unwrap_or(u32::MAX),
+                next_at: row.next_at,
             };
+            history.attempts.insert(row.seq, past);
         }
     }
     Ok(histories)

@@ -9,18 +9,19 @@ with ended as (
     where r.tenant_id = t.tenant_id and r.id = t.id
       and r.epoch = t.epoch and r.owner is not distinct from t.owner
     returning r.tenant_id, r.id, r.workflow, r.version, t.state, r.key, r.priority, r.epoch,
-              t.attempt, r.cancel_requested, r.parent_id, r.parent_seq, r.wakes_parent, r.trigger,
+              t.attempt, r.cancel_requested, r.parent_id, r.parent_seq, r.wakes_parent, r.deadline,
+              r.forked_from, r.forked_seq, r.trigger,
               r.connection_id, r.stream, r.input, t.output, t.error, t.error_class,
               coalesce(t.progress, r.progress) as progress, coalesce(t.counts, r.counts) as counts,
               r.created_at, r.started_at
 ), kept as (
     insert into finished_runs
         (tenant_id, id, workflow, version, state, key, priority, epoch, attempt, cancel_requested,
-         parent_id, parent_seq, wakes_parent, trigger, connection_id, stream, input, output, error,
-         error_class, progress, counts, created_at, started_at, finished_at)
+         parent_id, parent_seq, wakes_parent, deadline, forked_from, forked_seq, trigger,
+         connection_id, stream, input, output, error, error_class, progress, counts, created_at, started_at, finished_at)
     select tenant_id, id, workflow, version, state, key, priority, epoch, attempt, cancel_requested,
-           parent_id, parent_seq, wakes_parent, trigger, connection_id, stream, input, output, error,
-           error_class, progress, counts, created_at, started_at, $12
+           parent_id, parent_seq, wakes_parent, deadline, forked_from, forked_seq, trigger,
+           connection_id, stream, input, output, error, error_class, progress, counts, created_at, started_at, $12
     from ended
 )
 select tenant_id as "tenant_id!", id as "id!", cancel_requested as "cancel_requested!", key,

@@ -19,7 +19,7 @@ use crate::ids::{RunId, TenantId};
 pub(crate) struct Entry {
     pub(crate) lease: Lease,
     pub(crate) steps: Vec<StepRow>,
-    pub(crate) attempt: Option<AttemptRow>,
+    pub(crate) attempts: Vec<AttemptRow>,
     /// How the activation ends; `None` while it goes on.
     pub(crate) end: Option<End>,
 }
@@ -85,6 +85,14 @@ impl End {
             error_class: Some("cancelled"),
             ..Self::to(RunState::Cancelled)
         }
+    }
+
+    /// For a run that had to have ended by now.
+    pub(crate) fn overdue() -> Self {
+        Self::failed(
+            "deadline",
+            json!({"class": "deadline", "message": "run did not end before its deadline"}),
+        )
     }
 
     pub(crate) fn parked(message: &str) -> Self {
@@ -346,18 +354,25 @@ async fn close_lanes(
     lanes::close_after(tx, &told).await
 }
 
-/// Queues parents whose child has ended. It touches the row whatever its state: a parent that is
-/// just going to wait is locked, and its new state is seen here once that has committed. A parent
-/// that has ended is in the table of open runs no more.
-async fn wake(tx: &mut SystemTx, parents: &[(TenantId, Uuid)]) -> Result<(), StoreError> {
+/// Counts ended children for their parents and queues those that wait for no more. It touches the
+/// row whatever its state: a parent that is just going to wait is locked, and its new state is seen
+/// here once that has committed. A parent that has ended is in the table of open runs no more.
+pub(crate) async fn wake(
+    tx: &mut SystemTx,
+    parents: &[(TenantId, Uuid)],
+) -> Result<(), StoreError> {
     let now = tx.now();
     sqlx::query!(
         r#"
         update runs r
-        set state = case when r.state = 'waiting' then 'queued' else r.state end,
-            due_at = case when r.state = 'waiting' then $3 else r.due_at end
-        from (select distinct tenant_id, id
-              from unnest($1::uuid[], $2::uuid[]) as t(tenant_id, id)) as t
+        set awaits = greatest(r.awaits - t.ended, 0),
+            state = case when r.state = 'waiting' and r.awaits <= t.ended then 'queued'
+                    else r.state end,
+            due_at = case when r.state = 'waiting' and r.awaits <= t.ended then $3
+                     else r.due_at end
+        from (select tenant_id, id, count(*)::integer as ended
+              from unnest($1::uuid[], $2::uuid[]) as t(tenant_id, id)
+              group by tenant_id, id) as t
         where r.tenant_id = t.tenant_id and r.id = t.id
         "#,
         &parents.iter().map(|parent| parent.0.0).collect::<Vec<_>>(),
@@ -424,7 +439,7 @@ async fn insert_attempts(
     let rows: Vec<(&Lease, &AttemptRow)> = entries
         .iter()
         .filter(|entry| recorded.written.contains_key(&entry.lease.id))
-        .filter_map(|entry| Some((&entry.lease, entry.attempt.as_ref()?)))
+        .flat_map(|entry| entry.attempts.iter().map(|attempt| (&entry.lease, attempt)))
         .collect();
     if rows.is_empty() {
         return Ok(());

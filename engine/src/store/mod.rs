@@ -15,6 +15,7 @@ pub mod echoes;
 pub(crate) mod journal;
 pub mod keyset;
 pub mod lanes;
+mod limits;
 pub mod links;
 pub mod mappings;
 pub mod plans;
@@ -27,6 +28,8 @@ pub mod steps;
 pub mod streams;
 pub(crate) mod time_used;
 pub mod writes;
+
+pub use limits::Limits;
 
 use std::time::Duration;
 
@@ -64,6 +67,16 @@ pub enum StoreError {
     },
     #[error("value cannot be encoded")]
     Encode(#[source] serde_json::Error),
+    /// A value is longer than this store takes ([`Limits`]). Bytes.
+    #[error("{what} has {size} bytes, more than the {limit} allowed")]
+    TooLarge {
+        what: String,
+        size: usize,
+        limit: usize,
+    },
+    /// This process has no code of that name and version.
+    #[error("workflow {workflow} version {version} is not known")]
+    UnknownWorkflow { workflow: String, version: u16 },
 }
 
 impl StoreError {
@@ -130,11 +143,12 @@ impl Statement {
     }
 }
 
-/// Settings of the pool.
+/// Settings of the pool, and what is stored.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     pub max_connections: u32,
     pub acquire_timeout: Duration,
+    pub limits: Limits,
 }
 
 impl Default for StoreOptions {
@@ -142,6 +156,7 @@ impl Default for StoreOptions {
         Self {
             max_connections: 20,
             acquire_timeout: Duration::from_secs(30),
+            limits: Limits::DEFAULT,
         }
     }
 }
@@ -152,6 +167,7 @@ pub struct Store {
     pool: PgPool,
     clock: Clock,
     feed: Feed,
+    limits: Limits,
 }
 
 /// The migrations of this build.
@@ -181,7 +197,12 @@ impl Store {
             .connect_with(connect.application_name("syncline"))
             .await?;
         let feed = Feed::new(pool.clone());
-        Ok(Self { pool, clock, feed })
+        Ok(Self {
+            pool,
+            clock,
+            feed,
+            limits: options.limits,
+        })
     }
 
     /// Brings the schema to this build's state; safe to run from several processes at once.
@@ -217,6 +238,10 @@ impl Store {
         &self.clock
     }
 
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// What changes, as it happens.
     pub fn feed(&self) -> &Feed {
         &self.feed
@@ -250,6 +275,7 @@ impl Store {
             tenant,
             now: self.clock.now(),
             feed: self.feed.clone(),
+            limits: self.limits,
             after_commit: AfterCommit::default(),
         })
     }
@@ -290,6 +316,7 @@ pub struct Tx {
     tenant: TenantId,
     now: DateTime<Utc>,
     feed: Feed,
+    limits: Limits,
     after_commit: AfterCommit,
 }
 
@@ -309,6 +336,10 @@ impl Tx {
     /// The time of this transaction: one instant for all it writes.
     pub fn now(&self) -> DateTime<Utc> {
         self.now
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The connection, for the statements of the noun modules here and in `domain`.

@@ -90,6 +90,8 @@ pub(crate) struct Pulse {
     /// When the first waiting run has waited long enough.
     pub(crate) next_wait: Option<DateTime<Utc>>,
     pub(crate) next_schedule: Option<DateTime<Utc>>,
+    /// When the first run must have ended.
+    pub(crate) next_deadline: Option<DateTime<Utc>>,
     /// When the first closed lane opens.
     pub(crate) next_opening: Option<DateTime<Utc>>,
     /// Runs wait for room in their lane.
@@ -126,6 +128,10 @@ pub(crate) async fn pulse(tx: &mut SystemTx, me: ProcessId) -> Result<Pulse, Sto
                (select next_at from schedules
                 where not paused and next_at is not null
                 order by next_at limit 1) as next_schedule,
+               (select deadline from runs
+                where deadline is not null and state in ('queued', 'running', 'waiting')
+                  and not cancel_requested
+                order by deadline limit 1) as next_deadline,
                exists (select from runs where state = 'queued' and behind) as "behind!"
         "#,
         me.0,
@@ -142,6 +148,7 @@ pub(crate) async fn pulse(tx: &mut SystemTx, me: ProcessId) -> Result<Pulse, Sto
         next_wait: row.next_wait,
         next_schedule: row.next_schedule,
         next_opening: row.next_opening,
+        next_deadline: row.next_deadline,
         behind: row.behind,
     })
 }

@@ -145,7 +145,15 @@ async fn a_finished_run_keeps_every_column_that_an_open_one_has_use_for() {
     };
     assert_eq!(
         only("runs", "finished_runs").await,
-        ["behind", "due_at", "holds_key", "owner"]
+        [
+            "asleep",
+            "awaits",
+            "behind",
+            "due_at",
+            "holds_key",
+            "lane",
+            "owner"
+        ]
     );
     assert_eq!(
         only("finished_runs", "runs").await,

@@ -135,9 +135,9 @@ impl Past {
             .await
             .unwrap();
         let backlog = "insert into runs
-                 (tenant_id, id, workflow, version, state, priority, due_at, trigger, input,
+                 (tenant_id, id, workflow, version, state, asleep, priority, due_at, trigger, input,
                   created_at)
-             select $1, (substr(id_floor(now())::text, 1, 24) || lpad(to_hex(n), 12, '0'))::uuid, 'twice', 1, 'queued', n % 3,
+             select $1, (substr(id_floor(now())::text, 1, 24) || lpad(to_hex(n), 12, '0'))::uuid, 'twice', 1, 'queued', true, n % 3,
                     now() + interval '1 day' + make_interval(secs => n), 'test', '\\x31', now()
              from generate_series($2, least($3, 100000)) as n";
         sqlx::query(backlog)

@@ -108,7 +108,7 @@ async fn limit(world: &World, lane: Lane, most: u32) {
 
 async fn succeeded(world: &World) -> i64 {
     world
-        .count("select count(*) from runs where state = 'succeeded'")
+        .count("select count(*) from all_runs where state = 'succeeded'")
         .await
 }
 

@@ -6,18 +6,24 @@
     reason = "tests make ids, read the clock and panic on purpose"
 )]
 
+mod again;
 mod budgets;
+mod bulk;
 mod cancel;
 mod claims;
 mod crashes;
 mod days;
-mod flat;
+mod deadlines;
 mod fair;
+mod flat;
 mod keys;
 mod known;
 mod lanes;
+mod maps;
 mod plans;
 mod retries;
 mod schedules;
+mod signals;
 mod steps;
 mod support;
+mod versions;

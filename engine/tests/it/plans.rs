@@ -73,7 +73,7 @@ async fn fill(world: &World, tenants: i32, runs: i32) {
                            input, created_at, key, connection_id, asleep)
          select md5((case when n % 2 = 0 then 1 else 1 + n % $1 end)::text)::uuid,
                 gen_random_uuid(), 'noop', 1,
-                case when n % 3 = 0 then 'succeeded' else 'queued' end, n % 5 / 4,
+                case when n % 3 = 0 then 'parked' else 'queued' end, n % 5 / 4,
                 now() - make_interval(secs => n), 'test', '\x31', now(),
                 case when n % 2 = 0 then n::text end,
                 case when n % 4 < 2 then md5(n::text)::uuid end, n % 30 = 1

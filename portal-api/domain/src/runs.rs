@@ -254,7 +254,7 @@ fn kind(stored: &str) -> StepKind {
     match stored {
         "tx" => StepKind::Tx,
         "sleep" => StepKind::Sleep,
-        "signal" => StepKind::Signal,
+        "wait" | "signal" => StepKind::Signal,
         "call" => StepKind::Child,
         "start" => StepKind::Start,
         _ => StepKind::Step,

@@ -132,3 +132,118 @@ async fn a_failed_run_says_who_must_act() {
     let overview = world.admin.get("/overview").await.expect(200);
     assert_eq!(overview["flows"][0]["state"], "stopped", "{overview}");
 }
+
+#[tokio::test]
+async fn a_run_is_restarted_forked_and_told_from_its_copy() {
+    let world = World::new().await;
+    let connected = world.connected().await;
+    let pull = format!("/connections/{}/streams/Account/pull", connected.id);
+    let started = world.admin.post(&pull, &json!({})).await.expect(202);
+    let id = started["run_id"].as_str().unwrap().to_owned();
+    let path = format!("/runs/{id}");
+    world.work_until_idle().await;
+    let restart = format!("{path}/restart");
+    for (body, pointer) in [
+        (json!({"from": "step"}), "/step"),
+        (json!({"from": "start", "step": 1}), "/step"),
+        (json!({"from": "nowhere"}), "/from"),
+    ] {
+        world.admin.post(&restart, &body).await.invalid(pointer);
+    }
+    world
+        .admin
+        .post(&restart, &json!({"from": "step", "step": 99}))
+        .await
+        .problem(404, "not-found");
+    world
+        .admin
+        .post(&restart, &json!({"from": "failed"}))
+        .await
+        .problem(409, "conflict");
+    world
+        .admin
+        .post(&restart, &json!({"from": "start"}))
+        .await
+        .expect(202);
+    world.work_until_idle().await;
+    let run = world.admin.get(&path).await.expect(200);
+    assert_eq!(
+        (run["state"].as_str(), &run["forked_from"]),
+        (Some("succeeded"), &Json::Null)
+    );
+    let forked = world
+        .admin
+        .post(&format!("{path}/fork"), &json!({"from": "step", "step": 1}))
+        .await
+        .expect(202);
+    world.work_until_idle().await;
+    let copy = format!("/runs/{}", forked["run_id"].as_str().unwrap());
+    let copy = world.admin.get(&copy).await.expect(200);
+    assert_eq!(
+        (copy["state"].as_str(), copy["forked_from"].as_str()),
+        (Some("succeeded"), Some(id.as_str()))
+    );
+    // One that has ended takes no signals.
+    let signal = json!({"name": "go", "body": null});
+    world
+        .admin
+        .post(&format!("{path}/signals"), &signal)
+        .await
+        .problem(409, "conflict");
+}
+
+#[tokio::test]
+async fn what_a_filter_matches_is_counted_and_done_by_a_run() {
+    let world = World::new().await;
+    let connected = world.connected().await;
+    let pull = format!("/connections/{}/streams/Account/pull", connected.id);
+    let started = world.admin.post(&pull, &json!({})).await.expect(202);
+    let path = format!("/runs/{}", started["run_id"].as_str().unwrap());
+    let signal = json!({"name": "go", "body": {"a": 1}, "dedupe_key": "x"});
+    let signals = format!("{path}/signals");
+    for sent in [true, false] {
+        let answer = world.admin.post(&signals, &signal).await.expect(202);
+        assert_eq!(answer["sent"], sent);
+    }
+    let filter = json!({"workflow": "pull_stream", "connection_id": connected.id});
+    let plan = world
+        .admin
+        .post(
+            "/runs/bulk/plan",
+            &json!({"operation": "cancel", "filter": filter}),
+        )
+        .await
+        .expect(200);
+    assert_eq!(plan, json!({"eligible": 1, "skipped": 0}));
+    let body = json!({"name": "stop", "operation": "cancel", "filter": filter});
+    world
+        .admin
+        .post(&format!("{path}/cancel"), &Json::Null)
+        .await
+        .expect(202);
+    let bulk = world.admin.post("/runs/bulk", &body).await.expect(202);
+    world.work_until_idle().await;
+    let bulk = format!("/runs/{}", bulk["run_id"].as_str().unwrap());
+    let run = world.admin.get(&bulk).await.expect(200);
+    assert_eq!(
+        run["output"],
+        json!({"plan": {"eligible": 0, "skipped": 1}, "acted": 0, "skipped": 1}),
+        "{run}"
+    );
+    world
+        .admin
+        .post(
+            "/runs/bulk/plan",
+            &json!({"operation": "cancel", "filter": {"states": ["partial"]}}),
+        )
+        .await
+        .invalid("/filter/states/0");
+    world
+        .admin
+        .post(
+            "/runs/bulk",
+            &json!({"name": "x", "operation": "cancel", "filter": {"workflw": "x"}}),
+        )
+        .await
+        .invalid("/filter/workflw");
+}

@@ -73,6 +73,8 @@ fn body(operation: &str) -> Option<Json> {
         "update_schedule" => json!({"paused": true}),
         "update_account" => json!({"fields": {"name": "Mine"}}),
         "update_contact" => json!({"fields": {"last_name": "Mine"}}),
+        "restart_run" | "fork_run" => json!({"from": "start"}),
+        "signal_run" => json!({"name": "go", "body": null}),
         "resolve_conflict" => json!({"choice": "core"}),
         _ => return None,
     })

@@ -186,6 +186,7 @@ impl World {
             .service(Arc::new(hub))
             .register::<workflows::PullStream>()
             .register::<workflows::PushWrites>()
+            .register::<engine::runtime::BulkRuns>()
             .grace(Duration::from_secs(5))
             .start();
         testkit::until("idle engine", Duration::from_secs(30), || async {

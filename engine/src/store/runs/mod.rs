@@ -1,8 +1,12 @@
 //! Runs: starting them in the caller's transaction, reading them, and what a person does to them.
 //! How workers claim and finish them is in `activations.rs`.
 
+mod again;
+mod bulk;
 mod control;
+mod family;
 mod moves;
+mod overdue;
 mod read;
 mod start;
 
@@ -11,13 +15,20 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
-pub use control::{cancel, retry};
-pub(crate) use control::{child, wait};
+pub use again::{Fork, From, fork, restart, retry};
+pub use bulk::{BulkFilter, BulkOperation, BulkPlan, plan as plan_bulk};
+pub(crate) use bulk::{BulkPart, part as act_in_bulk};
+pub use control::cancel;
+pub(crate) use family::{
+    Called, Wait, child, has_called, hold, journal_called, open_called, start_called, wait,
+};
+pub(crate) use overdue::{Overdue, end_overdue};
 pub use read::{get, list};
 pub(crate) use start::{Lineage, start_as};
 pub use start::{start, start_many};
 
 use super::StoreError;
+use crate::clock::Deadline;
 use crate::ids::{ConnectionId, ProcessId, RunId, TenantId};
 use crate::runtime::{Counts, Progress, Workflow};
 
@@ -100,8 +111,11 @@ pub struct StartOptions {
     /// [`ageing`](crate::runtime::EngineBuilder::ageing) for each level.
     pub priority: i16,
     pub due_at: Option<DateTime<Utc>>,
+    /// By when it must have ended: then a waiting run fails, and a running one is stopped and
+    /// fails, with the class `deadline`.
+    pub deadline: Option<Deadline>,
     pub dedupe: Option<Dedupe>,
-    /// Who or what wanted it: `manual`, `schedule`, `delivery`, `run`.
+    /// Who or what wanted it: `manual`, `schedule`, `delivery`, `run`, `fork`.
     pub trigger: String,
     pub connection_id: Option<ConnectionId>,
     pub stream: Option<String>,
@@ -113,6 +127,7 @@ impl Default for StartOptions {
             key: None,
             priority: 0,
             due_at: None,
+            deadline: None,
             dedupe: None,
             trigger: "manual".into(),
             connection_id: None,
@@ -185,6 +200,10 @@ pub struct RunRow {
     pub failed_attempts: i32,
     pub cancel_requested: bool,
     pub parent_id: Option<RunId>,
+    /// The run that this one began as a copy of, and how many of its steps it was given.
+    pub forked_from: Option<(RunId, i32)>,
+    /// By when it must have ended.
+    pub deadline: Option<DateTime<Utc>>,
     pub trigger: String,
     pub connection_id: Option<ConnectionId>,
     pub stream: Option<String>,

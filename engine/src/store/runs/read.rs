@@ -20,7 +20,8 @@ pub async fn list(
 ) -> Result<Vec<RunRow>, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new(
         "select tenant_id, id, workflow, version, state, key, priority, due_at, epoch, owner, \
-         attempt, cancel_requested, parent_id, trigger, connection_id, stream, \
+         attempt, cancel_requested, parent_id, forked_from, forked_seq, deadline, trigger, \
+         connection_id, stream, \
          null::bytea as input, null::bytea as output, error, progress, counts, \
          created_at, started_at, finished_at \
          from all_runs where tenant_id = ",
@@ -90,7 +91,7 @@ pub async fn get(tx: &mut Tx, id: RunId) -> Result<RunRow, StoreError> {
         select tenant_id as "tenant_id!", id as "id!", workflow as "workflow!",
                version as "version!", state as "state!", key, priority as "priority!", due_at,
                epoch as "epoch!", owner, attempt as "attempt!",
-               cancel_requested as "cancel_requested!", parent_id, trigger as "trigger!",
+               cancel_requested as "cancel_requested!", parent_id, forked_from, forked_seq, deadline, trigger as "trigger!",
                connection_id, stream, input, output, error, progress, counts,
                created_at as "created_at!", started_at, finished_at
         from all_runs
@@ -120,6 +121,9 @@ struct Raw {
     attempt: i32,
     cancel_requested: bool,
     parent_id: Option<Uuid>,
+    forked_from: Option<Uuid>,
+    forked_seq: Option<i32>,
+    deadline: Option<DateTime<Utc>>,
     trigger: String,
     connection_id: Option<Uuid>,
     stream: Option<String>,
@@ -151,6 +155,8 @@ impl TryFrom<Raw> for RunRow {
             failed_attempts: raw.attempt,
             cancel_requested: raw.cancel_requested,
             parent_id: raw.parent_id.map(RunId),
+            forked_from: raw.forked_from.map(RunId).zip(raw.forked_seq),
+            deadline: raw.deadline,
             trigger: raw.trigger,
             connection_id: raw.connection_id.map(ConnectionId),
             stream: raw.stream,

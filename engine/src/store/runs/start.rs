@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Dedupe, DedupeUntil, NewRun, RunState, Started, version_to_db};
@@ -11,7 +12,8 @@ use crate::store::{StoreError, Tx};
 /// Starts a run in the caller's transaction; workers see it once that has committed.
 ///
 /// # Errors
-/// [`StoreError::Database`]. A dedupe key that is taken is no error: [`Started::Existing`].
+/// [`StoreError::Database`]; [`StoreError::TooLarge`]. A dedupe key that is taken is no error:
+/// [`Started::Existing`].
 pub async fn start(tx: &mut Tx, new: NewRun) -> Result<Started, StoreError> {
     let id = RunId::fresh();
     start_as(tx, id, &new, Lineage::of(&new)).await
@@ -42,6 +44,7 @@ pub(crate) async fn start_as(
     lineage: Lineage,
 ) -> Result<Started, StoreError> {
     let options = &new.options;
+    check_input(tx, new)?;
     if let Some(dedupe) = &options.dedupe
         && let Some(existing) = take_dedupe_key(tx, dedupe, id).await?
     {
@@ -52,8 +55,8 @@ pub(crate) async fn start_as(
         r#"
         insert into runs
             (id, workflow, version, state, key, priority, due_at, parent_id, parent_seq,
-             wakes_parent, trigger, connection_id, stream, input, created_at)
-        values ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+             wakes_parent, trigger, connection_id, stream, input, created_at, deadline)
+        values ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         "#,
         id.0,
         new.workflow,
@@ -69,6 +72,7 @@ pub(crate) async fn start_as(
         options.stream,
         new.input,
         now,
+        options.deadline.map(|deadline| deadline.at(now)),
     )
     .execute(tx.conn())
     .await?;
@@ -80,14 +84,29 @@ pub(crate) async fn start_as(
 /// Starts many runs of which none has a dedupe key, in one statement.
 ///
 /// # Errors
-/// [`StoreError::Database`]; [`StoreError::Conflict`] when one has a dedupe key.
+/// [`StoreError::Database`]; [`StoreError::TooLarge`]; [`StoreError::Conflict`] when one has a
+/// dedupe key.
 pub async fn start_many(tx: &mut Tx, new: &[NewRun]) -> Result<Vec<RunId>, StoreError> {
     if new.iter().any(|run| run.options.dedupe.is_some()) {
         return Err(StoreError::Conflict(
             "runs with a dedupe key are started one at a time".into(),
         ));
     }
+    let new: Vec<_> = new.iter().map(|run| (run, None)).collect();
+    insert_many(tx, &new).await
+}
+
+/// Starts runs, with their places in their parents where those wait for them.
+pub(super) async fn insert_many(
+    tx: &mut Tx,
+    new: &[(&NewRun, Option<i32>)],
+) -> Result<Vec<RunId>, StoreError> {
     let now = tx.now();
+    for (run, _) in new {
+        check_input(tx, run)?;
+    }
+    let places: Vec<Option<i32>> = new.iter().map(|(_, place)| *place).collect();
+    let new: Vec<&NewRun> = new.iter().map(|(run, _)| *run).collect();
     let ids: Vec<RunId> = new.iter().map(|_| RunId::fresh()).collect();
     let versions = new
         .iter()
@@ -97,14 +116,14 @@ pub async fn start_many(tx: &mut Tx, new: &[NewRun]) -> Result<Vec<RunId>, Store
         r#"
         insert into runs
             (id, workflow, version, state, key, priority, due_at, parent_id, trigger,
-             connection_id, stream, input, created_at)
+             connection_id, stream, input, created_at, parent_seq, wakes_parent, deadline)
         select id, workflow, version, 'queued', key, priority, due_at, parent_id, trigger,
-               connection_id, stream, input, $12
+               connection_id, stream, input, $12, parent_seq, parent_seq is not null, deadline
         from unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::smallint[],
                     $6::timestamptz[], $7::uuid[], $8::text[], $9::uuid[], $10::text[],
-                    $11::bytea[])
+                    $11::bytea[], $13::integer[], $14::timestamptz[])
             as t(id, workflow, version, key, priority, due_at, parent_id, trigger,
-                 connection_id, stream, input)
+                 connection_id, stream, input, parent_seq, deadline)
         "#,
         &ids.iter().map(|id| id.0).collect::<Vec<_>>(),
         &new.iter()
@@ -134,6 +153,10 @@ pub async fn start_many(tx: &mut Tx, new: &[NewRun]) -> Result<Vec<RunId>, Store
             .collect::<Vec<_>>() as &[Option<String>],
         &new.iter().map(|run| run.input.clone()).collect::<Vec<_>>(),
         now,
+        &places as &[Option<i32>],
+        &new.iter()
+            .map(|run| run.options.deadline.map(|deadline| deadline.at(now)))
+            .collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
     )
     .execute(tx.conn())
     .await?;
@@ -142,6 +165,11 @@ pub async fn start_many(tx: &mut Tx, new: &[NewRun]) -> Result<Vec<RunId>, Store
         tx.changed("run", id);
     }
     Ok(ids)
+}
+
+fn check_input(tx: &Tx, new: &NewRun) -> Result<(), StoreError> {
+    let what = format!("input of a run of {}", new.workflow);
+    tx.limits().check_input(&what, new.input.len())
 }
 
 /// Puts the key down for `id`; returns the run that has it already.

@@ -95,6 +95,7 @@ async fn start_push(
         input: serde_json::to_vec(&input).map_err(StoreError::Encode)?,
         parent_id: None,
         options: StartOptions {
+            deadline: None,
             key: Some(input.key()),
             // An edit waits for nobody's backfill.
             priority: 10,

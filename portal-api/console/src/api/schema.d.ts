@@ -517,6 +517,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancels, retries or restarts all runs that match
+         * @description A run of its own does it in parts and shows how far it is; its output says what came of it.
+         */
+        post: operations["bulk_runs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/bulk/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Counts the runs that a bulk operation would be done to
+         * @description By the same condition that the operation uses.
+         */
+        post: operations["plan_bulk_runs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{id}": {
         parameters: {
             query?: never;
@@ -571,6 +611,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{id}/fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Starts a run that begins with another one's steps
+         * @description The other run stays as it is.
+         */
+        post: operations["fork_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/restart": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Runs a run again from one of its steps
+         * @description What the steps from there on did to others is not undone.
+         */
+        post: operations["restart_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{id}/retry": {
         parameters: {
             query?: never;
@@ -585,6 +665,26 @@ export interface paths {
          * @description From the step that failed, with new attempts; what is done stays done.
          */
         post: operations["retry_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/signals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a run what it waits for
+         * @description It may be sent before the run waits for it.
+         */
+        post: operations["signal_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -815,6 +915,46 @@ export interface components {
             /** Format: int64 */
             version: number;
             website: string | null;
+        };
+        /** @description Which runs are meant; what is left out does not restrict. */
+        BulkFilter: {
+            connection_id?: string | null;
+            /**
+             * Format: date-time
+             * @description Started before this time.
+             */
+            created_before?: string | null;
+            /**
+             * Format: date-time
+             * @description Started at this time or later.
+             */
+            created_from?: string | null;
+            error_class?: string | null;
+            key_prefix?: string | null;
+            states?: components["schemas"]["RunState"][];
+            workflow?: string | null;
+        };
+        /** @enum {string} */
+        BulkOperation: "cancel" | "retry" | "restart";
+        /** @description How many runs it is about. */
+        BulkPlan: {
+            /**
+             * Format: int64
+             * @description Runs it would be done to.
+             */
+            eligible: number;
+            /**
+             * Format: int64
+             * @description Runs that match, but are in a state that it is not for.
+             */
+            skipped: number;
+        };
+        /** @description What is to be done to all runs that match. */
+        BulkRuns: {
+            filter: components["schemas"]["BulkFilter"];
+            /** @description For the history. */
+            name: string;
+            operation: components["schemas"]["BulkOperation"];
         };
         ChangePassword: {
             /** Format: password */
@@ -1050,7 +1190,7 @@ export interface components {
             name: string;
         };
         /** @enum {string} */
-        FailureClass: "transient" | "rate_limited" | "auth" | "config" | "rejected" | "conflict" | "bug" | "cancelled";
+        FailureClass: "transient" | "rate_limited" | "auth" | "config" | "rejected" | "conflict" | "bug" | "cancelled" | "deadline";
         /** @description A field of an entity. */
         Field: {
             choices: string[];
@@ -1112,6 +1252,22 @@ export interface components {
         };
         /** @enum {string} */
         FlowStateName: "on_time" | "late" | "stopped" | "never_run";
+        /** @description Where the copy goes on, and with what. */
+        ForkRun: {
+            from: components["schemas"]["RestartPoint"];
+            /** @description Instead of the run's own. */
+            input?: Record<string, unknown> | null;
+            /**
+             * Format: int32
+             * @description The step's place, when `from` is `step`.
+             */
+            step?: number | null;
+            /**
+             * Format: int32
+             * @description Of the workflow, instead of the run's own.
+             */
+            version?: number | null;
+        };
         Health: {
             status: string;
         };
@@ -1536,12 +1692,19 @@ export interface components {
                 created_at: string;
                 /**
                  * Format: date-time
+                 * @description By when it must have ended.
+                 */
+                deadline: string | null;
+                /**
+                 * Format: date-time
                  * @description When it may go on, while it is queued.
                  */
                 due_at: string | null;
                 error: components["schemas"]["RunFailure"] | null;
                 /** Format: date-time */
                 finished_at: string | null;
+                /** @description The run that it began as a copy of. */
+                forked_from: string | null;
                 id: string;
                 /** @description Runs with the same key run one at a time. */
                 key: string | null;
@@ -1552,7 +1715,7 @@ export interface components {
                 stream: string | null;
                 /** @description What it is about: `Salesforce · Account`. */
                 subject: string;
-                /** @description schedule, manual, edit, child, start */
+                /** @description schedule, manual, edit, child, start, fork */
                 trigger: string;
                 /** Format: int32 */
                 version: number;
@@ -1618,6 +1781,11 @@ export interface components {
              * @description How many there are in all; null where counting costs too much.
              */
             total: number | null;
+        };
+        /** @description What would be done to all runs that match. */
+        PlanBulkRuns: {
+            filter: components["schemas"]["BulkFilter"];
+            operation: components["schemas"]["BulkOperation"];
         };
         /** @description A problem as it is sent (RFC 9457). */
         Problem: {
@@ -1707,6 +1875,17 @@ export interface components {
         /** @enum {string} */
         ResolutionChoice: "core" | "remote" | "base" | "value";
         /** @enum {string} */
+        RestartPoint: "failed" | "step" | "start";
+        /** @description Where a run goes on. */
+        RestartRun: {
+            from: components["schemas"]["RestartPoint"];
+            /**
+             * Format: int32
+             * @description The step's place, when `from` is `step`.
+             */
+            step?: number | null;
+        };
+        /** @enum {string} */
         RoleName: "admin" | "operator" | "viewer";
         /** @description A run with its steps. */
         Run: components["schemas"]["RunRow"] & {
@@ -1789,12 +1968,19 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
+             * @description By when it must have ended.
+             */
+            deadline: string | null;
+            /**
+             * Format: date-time
              * @description When it may go on, while it is queued.
              */
             due_at: string | null;
             error: components["schemas"]["RunFailure"] | null;
             /** Format: date-time */
             finished_at: string | null;
+            /** @description The run that it began as a copy of. */
+            forked_from: string | null;
             id: string;
             /** @description Runs with the same key run one at a time. */
             key: string | null;
@@ -1805,7 +1991,7 @@ export interface components {
             stream: string | null;
             /** @description What it is about: `Salesforce · Account`. */
             subject: string;
-            /** @description schedule, manual, edit, child, start */
+            /** @description schedule, manual, edit, child, start, fork */
             trigger: string;
             /** Format: int32 */
             version: number;
@@ -1874,6 +2060,19 @@ export interface components {
          * @enum {string}
          */
         ScheduleOverlap: "skip" | "queue";
+        /** @description Named data for a run. */
+        SendSignal: {
+            /** @description Of the kind that the run wants; one that cannot be read parks it. */
+            body: Record<string, unknown>;
+            /** @description A second one with this key and name is not sent. */
+            dedupe_key?: string | null;
+            /** @description What the run waits for under. */
+            name: string;
+        };
+        SentSignal: {
+            /** @description False: one with this dedupe key was sent before. */
+            sent: boolean;
+        };
         /** @description Who is signed in, and where. */
         Session: {
             tenant: components["schemas"]["SessionTenant"];
@@ -3266,6 +3465,72 @@ export interface operations {
             };
         };
     };
+    bulk_runs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkRuns"];
+            };
+        };
+        responses: {
+            /** @description Started */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_bulk_runs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanBulkRuns"];
+            };
+        };
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkPlan"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_run: {
         parameters: {
             query?: never;
@@ -3360,6 +3625,74 @@ export interface operations {
             };
         };
     };
+    fork_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForkRun"];
+            };
+        };
+        responses: {
+            /** @description Started */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restart_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RestartRun"];
+            };
+        };
+        responses: {
+            /** @description It is queued again */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     retry_run: {
         parameters: {
             query?: never;
@@ -3377,6 +3710,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signal_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SendSignal"];
+            };
+        };
+        responses: {
+            /** @description Stored with the run */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentSignal"];
+                };
             };
             /** @description A problem */
             default: {

@@ -1,10 +1,14 @@
 //! Runs: what was done, step by step.
 
+mod bulk;
 mod cancel;
 mod children;
+mod fork;
 mod get;
 mod list;
+mod restart;
 mod retry;
+mod signal;
 
 use std::collections::HashMap;
 
@@ -26,6 +30,11 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(get::get))
         .routes(routes!(retry::retry))
         .routes(routes!(cancel::cancel))
+        .routes(routes!(restart::restart))
+        .routes(routes!(fork::fork))
+        .routes(routes!(signal::signal))
+        .routes(routes!(bulk::start))
+        .routes(routes!(bulk::plan))
         .routes(routes!(children::children))
 }
 
@@ -66,8 +75,13 @@ pub(crate) struct RunRow {
     stream: Option<String>,
     /// Runs with the same key run one at a time.
     key: Option<String>,
-    /// schedule, manual, edit, child, start
+    /// schedule, manual, edit, child, start, fork
     trigger: String,
+    /// The run that it began as a copy of.
+    #[schema(value_type = Option<String>)]
+    forked_from: Option<RunId>,
+    /// By when it must have ended.
+    deadline: Option<DateTime<Utc>>,
     /// Failed attempts of the step it is at, and one.
     attempt: i32,
     created_at: DateTime<Utc>,
@@ -113,6 +127,7 @@ pub(crate) enum FailureClass {
     Conflict,
     Bug,
     Cancelled,
+    Deadline,
 }
 
 /// Who must act.
@@ -160,7 +175,7 @@ fn who(class: Class) -> Who {
     match class {
         Class::Transient | Class::RateLimited => Who::Wait,
         Class::Auth | Class::Config => Who::Tenant,
-        Class::Rejected | Class::Conflict | Class::Cancelled => Who::Person,
+        Class::Rejected | Class::Conflict | Class::Cancelled | Class::Deadline => Who::Person,
         Class::Bug => Who::Us,
     }
 }
@@ -240,6 +255,8 @@ impl RunRow {
             stream: row.stream,
             key: row.key,
             trigger: row.trigger,
+            forked_from: row.forked_from.map(|(run, _)| run),
+            deadline: row.deadline,
             attempt: row.failed_attempts + 1,
             created_at: row.created_at,
             started_at: row.started_at,

@@ -23,6 +23,7 @@ const CLASSES = [
   'conflict',
   'bug',
   'cancelled',
+  'deadline',
 ] as const;
 const PERIODS = { '1h': 3_600_000, '24h': 86_400_000, '7d': 604_800_000 } as const;
 type Period = keyof typeof PERIODS;
