@@ -21,6 +21,7 @@ mod retry;
 mod run;
 mod schedules;
 mod services;
+mod starter;
 mod step_cx;
 mod writer;
 

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::runs::{self, Dedupe, DedupeUntil, NewRun, RunState, StartOptions, version_to_db};
+use super::runs::{
+    self, Dedupe, DedupeMode, DedupeUntil, NewRun, RunState, StartOptions, version_to_db,
+};
 use super::{StoreError, SystemTx, Tx};
 use crate::ids::{ConnectionId, RunId, ScheduleId, TenantId};
 use crate::runtime::cron::{self, CronError};
@@ -390,6 +392,7 @@ impl Schedule {
                 dedupe: nominal.map(|nominal| Dedupe {
                     key: format!("schedule/{}/{}", self.id, nominal.timestamp()),
                     until: DedupeUntil::Elapsed(Duration::from_secs(7 * 86_400)),
+                    mode: DedupeMode::Existing,
                 }),
                 ..StartOptions::default()
             },

@@ -12,5 +12,7 @@ mod crashes;
 mod keys;
 mod retries;
 mod schedules;
+mod sql_starts;
+mod starts;
 mod steps;
 mod support;
