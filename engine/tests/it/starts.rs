@@ -299,7 +299,7 @@ async fn single_starts_of_concurrent_callers_share_transactions() {
     let transactions = world
         .count("select count(distinct xmin::text) from runs")
         .await;
-    println!("1000 starts of 50 callers in {transactions} transactions");
+    eprintln!("1000 starts of 50 callers in {transactions} transactions");
     assert!(transactions <= 400, "{transactions}");
     engine.shutdown().await;
 }
