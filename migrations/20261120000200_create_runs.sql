@@ -150,10 +150,29 @@ create table schedules (
     stream        text,
     cron          text not null,
     time_zone     text not null,
-    overlap       text not null default 'skip' check (overlap in ('skip', 'queue')),
-    catch_up      text not null default 'one' check (catch_up in ('none', 'one')),
-    paused        boolean not null default false,
+    -- What becomes of a time of day that a clock change skips, or repeats.
+    gap           text not null default 'run_after' check (gap in ('run_after', 'skip')),
+    repeat        text not null default 'once' check (repeat in ('once', 'twice')),
+    -- Nothing fires before the one or after the other.
+    starts_at     timestamptz,
+    ends_at       timestamptz,
+    -- A firing is later than its nominal time by up to this.
+    jitter_seconds integer not null default 0,
+    overlap       text not null default 'skip'
+        check (overlap in ('skip', 'queue', 'cancel_previous')),
+    catch_up      text not null default 'one' check (catch_up in ('none', 'one', 'all')),
+    -- The most missed firings that 'all' catches up.
+    catch_up_limit smallint not null default 10,
+    -- Who paused it: person · stream (it is switched off) · hub (it can no longer be computed)
+    paused_by     text check (paused_by in ('person', 'stream', 'hub')),
+    paused_reason text,
+    paused_at     timestamptz,
+    paused        boolean not null generated always as (paused_by is not null) stored,
+    -- The next firing: the time that the expression names, and that time with its jitter.
+    next_nominal  timestamptz,
     next_at       timestamptz,
+    -- The newest firing that was dealt with, so that none is twice when the clock goes back.
+    last_nominal  timestamptz,
     last_at       timestamptz,
     last_run_id   uuid,
     version       bigint not null default 1,

@@ -1,13 +1,16 @@
 //! Schedules in the store and in several processes.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use engine::ids::ScheduleId;
-use engine::runtime::cron::CronError;
+use engine::runtime::cron::{CronError, Firing, Timing};
 use engine::store::StoreError;
-use engine::store::schedules::{self, CatchUp, Overlap, ScheduleError, ScheduleSpec};
-use engine::{Clock, Run, RunError, Workflow};
+use engine::store::schedules::{
+    self, CatchUp, Overlap, Pause, PausedBy, Schedule, ScheduleError, ScheduleSpec,
+};
+use engine::{Clock, Engine, Run, RunError, Workflow};
 
 use crate::support::{World, eventually};
 
@@ -32,12 +35,20 @@ fn spec(seconds: u64) -> ScheduleSpec {
         key: None,
         connection_id: None,
         stream: None,
-        cron: "* * * * *".into(),
-        time_zone: "Europe/Berlin".into(),
+        timing: Timing::new("* * * * *", "Europe/Berlin"),
         overlap: Overlap::Skip,
         catch_up: CatchUp::One,
-        paused: false,
+        catch_up_limit: 10,
+        pause: None,
     }
+}
+
+fn every(cron: &str) -> Timing {
+    Timing::new(cron, "UTC")
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    format!("2026-11-20T{text}Z").parse().unwrap()
 }
 
 async fn insert(world: &World, spec: &ScheduleSpec) -> ScheduleId {
@@ -47,134 +58,263 @@ async fn insert(world: &World, spec: &ScheduleSpec) -> ScheduleId {
     id
 }
 
-async fn next_at(world: &World, id: ScheduleId) -> DateTime<Utc> {
+async fn refused(world: &World, spec: &ScheduleSpec) -> ScheduleError {
     let mut tx = world.store.begin(world.tenant).await.unwrap();
-    schedules::get(&mut tx, id).await.unwrap().next_at.unwrap()
+    schedules::insert(&mut tx, spec).await.unwrap_err()
 }
 
-fn start_of_time() -> DateTime<Utc> {
-    "2026-11-20T10:00:30Z".parse().unwrap()
+async fn get(world: &World, id: ScheduleId) -> Schedule {
+    let mut tx = world.store.begin(world.tenant).await.unwrap();
+    schedules::get(&mut tx, id).await.unwrap()
 }
 
-/// Moves the clock to each next firing and waits until it is over.
-async fn pass(world: &World, id: ScheduleId, clock: &Clock, minutes: u32) {
-    for _ in 0..minutes {
-        let before = next_at(world, id).await;
-        clock.advance(Duration::from_secs(60));
-        eventually("it fires", || async { next_at(world, id).await > before }).await;
-    }
+async fn next(world: &World, id: ScheduleId) -> Firing {
+    get(world, id).await.next.unwrap()
 }
 
-#[tokio::test]
-async fn each_nominal_time_fires_once_with_several_processes() {
-    let clock = Clock::manual(start_of_time());
-    let world = World::with_clock(clock.clone()).await;
+async fn runs(world: &World) -> i64 {
+    world.count("select count(*) from runs").await
+}
+
+/// Nominal times that were fired; their runs have them in their dedupe keys.
+async fn nominals(world: &World) -> Vec<i64> {
+    sqlx::query_scalar(
+        "select split_part(d.key, '/', 3)::bigint from runs r join run_dedupe d on d.run_id = r.id
+         order by 1",
+    )
+    .fetch_all(&world.sql)
+    .await
+    .unwrap()
+}
+
+async fn engines(world: &World, count: usize) -> Vec<Engine> {
     let mut engines = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..count {
         engines.push(world.engine().await.register::<Tick>().start());
     }
-    let id = insert(&world, &spec(0)).await;
-    for round in 1..=5 {
-        pass(&world, id, &clock, 1).await;
-        eventually("its run is over", || async {
-            world
-                .count("select count(*) from runs where state = 'succeeded'")
-                .await
-                == round
-        })
-        .await;
+    for engine in &engines {
+        eventually("it runs", || async { engine.is_running() }).await;
     }
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(world.count("select count(*) from runs").await, 5);
+    engines
+}
+
+async fn shut_down(engines: Vec<Engine>) {
     for engine in engines {
         engine.shutdown().await;
     }
 }
 
-#[tokio::test]
-async fn a_firing_is_skipped_or_queued_while_the_last_run_is_open() {
-    for (overlap, runs) in [(Overlap::Skip, 1), (Overlap::Queue, 3)] {
-        let clock = Clock::manual(start_of_time());
-        let world = World::with_clock(clock.clone()).await;
-        let engine = world.engine().await.register::<Tick>().start();
-        let id = insert(
-            &world,
-            &ScheduleSpec {
-                overlap,
-                ..spec(3600)
-            },
-        )
-        .await;
-        pass(&world, id, &clock, 3).await;
-        assert_eq!(world.count("select count(*) from runs").await, runs);
-        eventually("one has begun", || async {
-            world
-                .count("select count(*) from runs where epoch > 0")
-                .await
-                == 1
-        })
-        .await;
-        engine.shutdown().await;
+/// Moves the clock to each next firing and waits until it is over.
+async fn pass(world: &World, id: ScheduleId, clock: &Clock, firings: u32) {
+    for _ in 0..firings {
+        let next = next(world, id).await;
+        clock.advance((next.at - clock.now()).to_std().unwrap());
+        fired(world, id, next).await;
     }
 }
 
-#[tokio::test]
-async fn what_was_missed_is_caught_up_once_or_not_at_all() {
-    for (catch_up, runs) in [(CatchUp::None, 0), (CatchUp::One, 1)] {
-        let clock = Clock::manual(start_of_time());
-        let world = World::with_clock(clock.clone()).await;
-        let id = insert(
-            &world,
-            &ScheduleSpec {
-                catch_up,
-                ..spec(0)
-            },
-        )
-        .await;
-        clock.advance(Duration::from_secs(7230));
-        let engine = world.engine().await.register::<Tick>().start();
-        let next: DateTime<Utc> = "2026-11-20T12:02:00Z".parse().unwrap();
-        eventually("the next time is set", || async {
-            next_at(&world, id).await == next
-        })
-        .await;
-        assert_eq!(world.count("select count(*) from runs").await, runs);
-        engine.shutdown().await;
-    }
+async fn fired(world: &World, id: ScheduleId, firing: Firing) {
+    eventually("it fires", || async {
+        let schedule = get(world, id).await;
+        schedule.last_nominal >= Some(firing.nominal)
+    })
+    .await;
+}
+
+/// Long enough for every process to have looked.
+async fn look_around() {
+    tokio::time::sleep(Duration::from_millis(1500)).await;
 }
 
 #[tokio::test]
-async fn a_person_edits_pauses_runs_and_deletes_schedules() {
-    let world = World::with_clock(Clock::manual(start_of_time())).await;
-    let id = insert(&world, &spec(0)).await;
+async fn each_nominal_time_fires_once_with_several_processes() {
+    let clock = Clock::manual(at("10:00:30"));
+    let world = World::with_clock(clock.clone()).await;
+    let engines = engines(&world, 4).await;
+    let mut ids = Vec::new();
+    for jitter_seconds in [0, 0, 59, 300] {
+        let timing = Timing {
+            jitter_seconds,
+            ..spec(0).timing
+        };
+        let spec = ScheduleSpec {
+            timing,
+            overlap: Overlap::Queue,
+            ..spec(0)
+        };
+        ids.push(insert(&world, &spec).await);
+    }
+    for _ in 0..5 {
+        clock.advance(Duration::from_secs(60));
+        for id in &ids {
+            eventually("what is due fires", || async {
+                next(&world, *id).await.at > clock.now()
+            })
+            .await;
+        }
+    }
+    clock.advance(Duration::from_secs(59));
+    look_around().await;
+    let keys: Vec<(ScheduleId, i64)> = sqlx::query_as::<_, (String, i64)>(
+        "select split_part(d.key, '/', 2), split_part(d.key, '/', 3)::bigint
+         from runs r join run_dedupe d on d.run_id = r.id",
+    )
+    .fetch_all(&world.sql)
+    .await
+    .unwrap()
+    .into_iter()
+    .map(|(id, nominal)| (id.parse().unwrap(), nominal))
+    .collect();
+    let different: HashSet<_> = keys.iter().collect();
+    assert_eq!(different.len(), keys.len());
+    assert_eq!(i64::try_from(keys.len()).unwrap(), runs(&world).await);
+    for id in ids {
+        let mut of_one: Vec<_> = keys.iter().filter(|key| key.0 == id).collect();
+        of_one.sort();
+        assert!(of_one.len() >= 5, "{of_one:?}");
+        // None was left out either.
+        for pair in of_one.windows(2) {
+            assert_eq!(pair[1].1 - pair[0].1, 60);
+        }
+    }
+    shut_down(engines).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_neither_loses_nor_doubles_a_firing() {
+    let start = at("10:00:30");
+    let clock = Clock::manual(start);
+    let world = World::with_clock(clock.clone()).await;
+    let all = ScheduleSpec {
+        overlap: Overlap::Queue,
+        catch_up: CatchUp::All,
+        ..spec(0)
+    };
+    let id = insert(&world, &all).await;
+    let engines = engines(&world, 3).await;
+    let first = next(&world, id).await;
+    clock.advance(Duration::from_secs(5 * 60));
+    fired(&world, id, first).await;
+    look_around().await;
+    let minutes = |minutes: &[u32]| -> Vec<i64> {
+        let nominal = |minute: &u32| at(&format!("10:{minute:02}:00")).timestamp();
+        minutes.iter().map(nominal).collect()
+    };
+    assert_eq!(nominals(&world).await, minutes(&[1, 2, 3, 4, 5]));
+    // Back by four minutes: what has fired does not fire again, not after an edit either.
+    clock.go_back(Duration::from_secs(4 * 60));
+    look_around().await;
+    assert_eq!(next(&world, id).await.nominal, at("10:06:00"));
     let mut tx = world.store.begin(world.tenant).await.unwrap();
-    let before = schedules::get(&mut tx, id).await.unwrap();
-    assert_eq!(
-        before.next_at,
-        Some("2026-11-20T10:01:00Z".parse().unwrap())
-    );
+    let edited = ScheduleSpec {
+        timing: every("*/1 * * * *"),
+        ..all
+    };
+    schedules::update(&mut tx, id, 1, &edited).await.unwrap();
+    tx.commit().await.unwrap();
+    clock.advance(Duration::from_secs(4 * 60));
+    look_around().await;
+    assert_eq!(runs(&world).await, 5);
+    let first = next(&world, id).await;
+    clock.advance(Duration::from_secs(60));
+    fired(&world, id, first).await;
+    look_around().await;
+    assert_eq!(nominals(&world).await, minutes(&[1, 2, 3, 4, 5, 6]));
+    shut_down(engines).await;
+}
+
+#[tokio::test]
+async fn a_firing_is_skipped_or_queued_or_replaces_the_last_run() {
+    for (overlap, total, cancelled) in [
+        (Overlap::Skip, 1, 0),
+        (Overlap::Queue, 3, 0),
+        (Overlap::CancelPrevious, 3, 2),
+    ] {
+        let clock = Clock::manual(at("10:00:30"));
+        let world = World::with_clock(clock.clone()).await;
+        let engines = engines(&world, 1).await;
+        let spec = ScheduleSpec {
+            overlap,
+            ..spec(3600)
+        };
+        let id = insert(&world, &spec).await;
+        for _ in 0..3 {
+            pass(&world, id, &clock, 1).await;
+            eventually("the newest that may has begun", || async {
+                let begun = "select count(*) from runs
+                    where epoch > 0 and state in ('running', 'queued')";
+                world.count(begun).await == 1
+            })
+            .await;
+        }
+        assert_eq!(runs(&world).await, total, "{overlap:?}");
+        eventually("those before are cancelled", || async {
+            let count = "select count(*) from runs where state = 'cancelled'";
+            world.count(count).await == cancelled
+        })
+        .await;
+        shut_down(engines).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_missed_is_caught_up_once_or_each_or_not_at_all() {
+    for (catch_up, limit, wanted) in [
+        (CatchUp::None, 10, vec![]),
+        (CatchUp::One, 10, vec!["12:00:00"]),
+        (CatchUp::All, 3, vec!["11:50:00", "11:55:00", "12:00:00"]),
+    ] {
+        let clock = Clock::manual(at("10:00:30"));
+        let world = World::with_clock(clock.clone()).await;
+        let spec = ScheduleSpec {
+            timing: every("*/5 * * * *"),
+            overlap: Overlap::Queue,
+            catch_up,
+            catch_up_limit: limit,
+            ..spec(0)
+        };
+        let id = insert(&world, &spec).await;
+        clock.advance((at("12:03:30") - clock.now()).to_std().unwrap());
+        let engines = engines(&world, 2).await;
+        eventually("the next time is set", || async {
+            next(&world, id).await.nominal == at("12:05:00")
+        })
+        .await;
+        let wanted: Vec<_> = wanted.into_iter().map(|one| at(one).timestamp()).collect();
+        assert_eq!(nominals(&world).await, wanted, "{catch_up:?}");
+        // What comes in time is not missed.
+        pass(&world, id, &clock, 1).await;
+        let total = i64::try_from(wanted.len()).unwrap() + 1;
+        assert_eq!(runs(&world).await, total, "{catch_up:?}");
+        shut_down(engines).await;
+    }
+}
+
+#[tokio::test]
+async fn a_person_edits_runs_and_deletes_schedules() {
+    let world = World::with_clock(Clock::manual(at("10:00:30"))).await;
+    let id = insert(&world, &spec(0)).await;
+    let before = get(&world, id).await;
+    assert_eq!(before.next.unwrap().at, at("10:01:00"));
+    let mut tx = world.store.begin(world.tenant).await.unwrap();
     let daily = ScheduleSpec {
-        cron: "30 9 * * *".into(),
-        paused: true,
+        timing: Timing::new("30 9 * * *", "Europe/Berlin"),
         ..spec(0)
     };
     schedules::update(&mut tx, id, before.version, &daily)
         .await
         .unwrap();
     let after = schedules::get(&mut tx, id).await.unwrap();
-    assert_eq!(
-        (after.next_at, after.version),
-        (Some("2026-11-21T08:30:00Z".parse().unwrap()), 2)
-    );
+    assert_eq!(after.version, 2);
+    assert_eq!(after.next.unwrap().at, at("08:30:00") + TimeDelta::days(1));
     let stale = schedules::update(&mut tx, id, before.version, &daily)
         .await
         .unwrap_err();
     assert!(matches!(stale, ScheduleError::Store(StoreError::Stale(_))));
     let run = schedules::run_now(&mut tx, id).await.unwrap();
-    assert_eq!(
-        schedules::list(&mut tx).await.unwrap()[0].last_run_id,
-        Some(run)
-    );
+    let listed = schedules::list(&mut tx).await.unwrap();
+    assert_eq!(listed[0].last_run_id, Some(run));
+    assert_eq!(listed[0].next, after.next);
     schedules::delete(&mut tx, id).await.unwrap();
     assert!(matches!(
         schedules::get(&mut tx, id).await,
@@ -184,25 +324,194 @@ async fn a_person_edits_pauses_runs_and_deletes_schedules() {
 }
 
 #[tokio::test]
-async fn a_schedule_that_cannot_be_is_refused() {
-    let world = World::with_clock(Clock::manual(start_of_time())).await;
+async fn the_next_firing_is_skipped_once_and_stays_skipped() {
+    let clock = Clock::manual(at("10:00:30"));
+    let world = World::with_clock(clock.clone()).await;
+    let id = insert(&world, &spec(0)).await;
     let mut tx = world.store.begin(world.tenant).await.unwrap();
-    let bad = ScheduleSpec {
-        cron: "every minute".into(),
+    let after = schedules::skip_next(&mut tx, id, at("10:01:00"))
+        .await
+        .unwrap();
+    let times = ["10:02:00", "10:03:00"].map(at);
+    assert_eq!(after.next_times(2), times);
+    let twice = schedules::skip_next(&mut tx, id, at("10:01:00")).await;
+    assert!(matches!(
+        twice,
+        Err(ScheduleError::Store(StoreError::Conflict(_)))
+    ));
+    // An edit of something else does not bring it back.
+    let renamed = ScheduleSpec {
+        name: "tocks".into(),
         ..spec(0)
     };
-    let error = schedules::insert(&mut tx, &bad).await.unwrap_err();
+    schedules::update(&mut tx, id, 1, &renamed).await.unwrap();
+    assert_eq!(get_in(&mut tx, id).await.next_times(2), times);
+    tx.commit().await.unwrap();
+    let engines = engines(&world, 2).await;
+    clock.advance(Duration::from_secs(45));
+    look_around().await;
+    assert_eq!(runs(&world).await, 0);
+    pass(&world, id, &clock, 1).await;
+    assert_eq!(nominals(&world).await, [at("10:02:00").timestamp()]);
+    shut_down(engines).await;
+}
+
+async fn get_in(tx: &mut engine::Tx, id: ScheduleId) -> Schedule {
+    schedules::get(tx, id).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_paused_schedule_says_why_and_goes_on_from_now() {
+    let clock = Clock::manual(at("10:00:30"));
+    let world = World::with_clock(clock.clone()).await;
+    let pause = Pause {
+        by: PausedBy::Person,
+        reason: Some("the other side is being moved".into()),
+    };
+    let paused = ScheduleSpec {
+        pause: Some(pause),
+        ..spec(0)
+    };
+    let id = insert(&world, &spec(0)).await;
+    let mut tx = world.store.begin(world.tenant).await.unwrap();
+    schedules::update(&mut tx, id, 1, &paused).await.unwrap();
+    let shown = get_in(&mut tx, id).await;
+    assert_eq!(shown.spec.pause, paused.pause);
+    assert_eq!(shown.paused_at, Some(at("10:00:30")));
+    assert!(shown.next_times(5).is_empty());
+    let skip = schedules::skip_next(&mut tx, id, at("10:01:00")).await;
+    assert!(skip.unwrap_err().to_string().contains("is paused"));
+    tx.commit().await.unwrap();
+    let engines = engines(&world, 2).await;
+    clock.advance(Duration::from_secs(3600));
+    look_around().await;
+    assert_eq!(runs(&world).await, 0);
+    let mut tx = world.store.begin(world.tenant).await.unwrap();
+    schedules::update(&mut tx, id, 2, &spec(0)).await.unwrap();
+    let shown = get_in(&mut tx, id).await;
+    assert_eq!((shown.spec.pause.clone(), shown.paused_at), (None, None));
+    assert_eq!(shown.next_times(1), [at("11:01:00")]);
+    tx.commit().await.unwrap();
+    pass(&world, id, &clock, 1).await;
+    assert_eq!(nominals(&world).await, [at("11:01:00").timestamp()]);
+    shut_down(engines).await;
+}
+
+#[tokio::test]
+async fn after_its_end_a_schedule_has_no_next_time() {
+    let clock = Clock::manual(at("10:00:30"));
+    let world = World::with_clock(clock.clone()).await;
+    let bounded = ScheduleSpec {
+        timing: Timing {
+            starts_at: Some(at("10:02:00")),
+            ends_at: Some(at("10:03:30")),
+            ..spec(0).timing
+        },
+        overlap: Overlap::Queue,
+        ..spec(0)
+    };
+    let id = insert(&world, &bounded).await;
+    assert_eq!(
+        get(&world, id).await.next_times(5),
+        ["10:02:00", "10:03:00"].map(at)
+    );
+    let engines = engines(&world, 2).await;
+    pass(&world, id, &clock, 2).await;
+    let ended = get(&world, id).await;
+    assert_eq!((ended.next, ended.next_times(5)), (None, vec![]));
+    clock.advance(Duration::from_secs(600));
+    look_around().await;
+    assert_eq!(runs(&world).await, 2);
+    let mut tx = world.store.begin(world.tenant).await.unwrap();
+    let error = schedules::skip_next(&mut tx, id, at("10:03:00")).await;
+    assert!(error.unwrap_err().to_string().contains("never fires again"));
+    // It can still be renamed, and run again for longer.
+    let renamed = ScheduleSpec {
+        name: "was".into(),
+        ..bounded.clone()
+    };
+    schedules::update(&mut tx, id, 1, &renamed).await.unwrap();
+    let longer = ScheduleSpec {
+        timing: every("* * * * *"),
+        ..renamed
+    };
+    schedules::update(&mut tx, id, 2, &longer).await.unwrap();
+    assert_eq!(get_in(&mut tx, id).await.next_times(1), [at("10:14:00")]);
+    shut_down(engines).await;
+}
+
+#[tokio::test]
+async fn a_schedule_that_cannot_be_is_refused() {
+    let world = World::with_clock(Clock::manual(at("10:00:30"))).await;
+    let cron = |cron: &str| ScheduleSpec {
+        timing: every(cron),
+        ..spec(0)
+    };
+    let error = refused(&world, &cron("every minute")).await;
     assert!(
         matches!(error, ScheduleError::Cron(CronError::Expression { .. })),
         "{error}"
     );
-    let bad = ScheduleSpec {
-        time_zone: "Berlin".into(),
-        ..spec(0)
-    };
-    let error = schedules::insert(&mut tx, &bad).await.unwrap_err();
+    let error = refused(&world, &cron("0 0 30 2 *")).await;
     assert!(
-        matches!(error, ScheduleError::Cron(CronError::Zone(_))),
+        matches!(error, ScheduleError::Cron(CronError::Never(_))),
         "{error}"
     );
+    let nowhere = ScheduleSpec {
+        timing: Timing::new("* * * * *", "Berlin"),
+        ..spec(0)
+    };
+    let error = refused(&world, &nowhere).await;
+    assert!(
+        matches!(error, ScheduleError::Cron(CronError::Zone { .. })),
+        "{error}"
+    );
+    let mut over = spec(0);
+    over.timing.ends_at = Some(at("10:00:59"));
+    let error = refused(&world, &over).await;
+    assert!(
+        matches!(error, ScheduleError::Cron(CronError::NothingLeft(_))),
+        "{error}"
+    );
+    let all = ScheduleSpec {
+        catch_up: CatchUp::All,
+        ..spec(0)
+    };
+    let error = refused(&world, &all).await;
+    assert!(matches!(error, ScheduleError::CatchUpNeedsQueue), "{error}");
+    for limit in [0, 101] {
+        let error = ScheduleSpec {
+            catch_up_limit: limit,
+            ..spec(0)
+        };
+        let error = refused(&world, &error).await;
+        assert!(matches!(error, ScheduleError::CatchUpLimit(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_that_can_no_longer_be_computed_is_paused_and_says_so() {
+    let clock = Clock::manual(at("10:00:30"));
+    let world = World::with_clock(clock.clone()).await;
+    let broken = insert(&world, &spec(0)).await;
+    let sound = insert(&world, &spec(0)).await;
+    sqlx::query("update schedules set time_zone = 'Gone/Away' where id = $1")
+        .bind(broken.0)
+        .execute(&world.sql)
+        .await
+        .unwrap();
+    let engines = engines(&world, 2).await;
+    clock.advance(Duration::from_secs(60));
+    eventually("it is paused", || async {
+        get(&world, broken).await.spec.pause.is_some()
+    })
+    .await;
+    let pause = get(&world, broken).await.spec.pause.unwrap();
+    assert_eq!(pause.by, PausedBy::Hub);
+    assert!(pause.reason.unwrap().contains("\"Gone/Away\""));
+    eventually("the other one fires", || async {
+        get(&world, sound).await.last_run_id.is_some()
+    })
+    .await;
+    shut_down(engines).await;
 }
