@@ -3,7 +3,8 @@
 -- transaction, and deleting a connection purges its rows itself.
 --
 -- `provenance` holds, per field, where its value came from, compactly; it is read and
--- written with the row, so it lives in it.
+-- written with the row, so it lives in it. What is only ever read whole is json: jsonb costs its
+-- parsing and sorting on every write.
 create table accounts (
     tenant_id           uuid not null default current_tenant(),
     id                  uuid not null,
@@ -32,7 +33,7 @@ create table accounts (
     founded             text,
     parent              uuid,
     custom              jsonb not null default '{}',
-    provenance          jsonb not null default '{}',
+    provenance          json not null default '{}',
     created_at          timestamptz not null,
     updated_at          timestamptz not null,
     removed_at          timestamptz,
@@ -64,7 +65,7 @@ create table contacts (
     mailing_postal_code text,
     mailing_country     text,
     custom              jsonb not null default '{}',
-    provenance          jsonb not null default '{}',
+    provenance          json not null default '{}',
     created_at          timestamptz not null,
     updated_at          timestamptz not null,
     removed_at          timestamptz,
@@ -85,8 +86,8 @@ create table records (
     key               text not null,
     entity            text not null,
     entity_id         uuid not null,
-    raw               jsonb not null,
-    base              jsonb not null,
+    raw               json not null,
+    base              json not null,
     remote_version    text,
     remote_changed_at timestamptz,
     -- Of raw: a record that comes again unchanged costs a comparison.

@@ -11,7 +11,7 @@ use crate::catalogue::FieldDef;
 use crate::ids::EntityId;
 use crate::mapping::Values;
 use crate::provenance::Provenance;
-use crate::store::{StoreError, Tx};
+use crate::store::{Statement, StoreError, Tx};
 
 /// One thing of the hub: an account, a contact.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,17 +55,18 @@ pub trait CoreTable: Send + Sync + 'static {
     /// The built-in fields: what mappings may name.
     const FIELDS: &'static [FieldDef];
 
-    /// The entities with these ids, rows locked in id order; those that are not there are left out.
+    /// The entities with these ids, which come sorted and once each; rows are locked in that order,
+    /// those that are not there are left out.
     fn load(
         tx: &mut Tx,
         ids: &[EntityId],
     ) -> impl Future<Output = Result<Vec<Entity>, StoreError>> + Send;
 
-    /// Stores entities, new or known, in one statement. Each row ends at `version + 1`.
-    fn save(
-        tx: &mut Tx,
-        entities: &[Entity],
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// The statement that stores entities, new or known. Each row ends at `version + 1`.
+    ///
+    /// # Errors
+    /// [`StoreError::Encode`]; [`StoreError::Conflict`] for a value that is not of its field's type.
+    fn save(entities: &[Entity], now: DateTime<Utc>) -> Result<Statement, StoreError>;
 }
 
 /// A [`CoreTable`] behind a name. Only here are its futures boxed.
@@ -77,11 +78,7 @@ trait AnyTable: Send + Sync {
         tx: &'a mut Tx,
         ids: &'a [EntityId],
     ) -> BoxFuture<'a, Result<Vec<Entity>, StoreError>>;
-    fn save<'a>(
-        &'a self,
-        tx: &'a mut Tx,
-        entities: &'a [Entity],
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn save(&self, entities: &[Entity], now: DateTime<Utc>) -> Result<Statement, StoreError>;
 }
 
 struct Named<T>(std::marker::PhantomData<fn() -> T>);
@@ -103,12 +100,8 @@ impl<T: CoreTable> AnyTable for Named<T> {
         Box::pin(T::load(tx, ids))
     }
 
-    fn save<'a>(
-        &'a self,
-        tx: &'a mut Tx,
-        entities: &'a [Entity],
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(T::save(tx, entities))
+    fn save(&self, entities: &[Entity], now: DateTime<Utc>) -> Result<Statement, StoreError> {
+        T::save(entities, now)
     }
 }
 
@@ -170,17 +163,24 @@ impl Kind {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.table.load(tx, ids).await
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        self.table.load(tx, &ids).await
     }
 
-    /// See [`CoreTable::save`].
+    /// See [`CoreTable::save`]; `None` when there is nothing to store.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn save(&self, tx: &mut Tx, entities: &[Entity]) -> Result<(), StoreError> {
+    pub fn save(
+        &self,
+        entities: &[Entity],
+        now: DateTime<Utc>,
+    ) -> Result<Option<Statement>, StoreError> {
         if entities.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        self.table.save(tx, entities).await
+        self.table.save(entities, now).map(Some)
     }
 }

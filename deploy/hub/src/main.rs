@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// A page of records is many thousand small values; the system's allocator took two fifths of the
+/// time of a pull.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = hub::Cli::parse();
     match hub::run(cli) {

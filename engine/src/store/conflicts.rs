@@ -118,9 +118,15 @@ pub async fn open_groups(
     let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         "
-        select entity_id, field_group
-        from conflicts
-        where entity_id = any($1) and connection_id = $2 and stream = $3 and state = 'open'
+        select c.entity_id, c.field_group
+        from unnest($1::uuid[]) as wanted (entity_id)
+        cross join lateral (
+            select entity_id, field_group
+            from conflicts
+            where entity_id = wanted.entity_id and connection_id = $2 and stream = $3
+              and state = 'open'
+            offset 0
+        ) c
         ",
         &ids,
         connection.0,

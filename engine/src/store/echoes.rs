@@ -70,9 +70,14 @@ pub async fn expected(
     let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         "
-        select entity_id, field, value_hash, written_at
-        from echoes
-        where connection_id = $1 and entity_id = any($2) and expires_at > $3
+        select e.entity_id, e.field, e.value_hash, e.written_at
+        from unnest($2::uuid[]) as wanted (entity_id)
+        cross join lateral (
+            select entity_id, field, value_hash, written_at
+            from echoes
+            where connection_id = $1 and entity_id = wanted.entity_id and expires_at > $3
+            offset 0
+        ) e
         ",
         connection.0,
         &ids,

@@ -27,7 +27,8 @@ pub mod writes;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
+use sqlx::query::Query;
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::clock::Clock;
@@ -112,6 +113,24 @@ impl StoreError {
     /// Whether a unique index refused the row.
     pub fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+}
+
+/// A statement with its values, as they go over the wire. Making one of a page takes about as long
+/// as running it, so it is made on another thread while an earlier one runs.
+pub struct Statement(Query<'static, Postgres, PgArguments>);
+
+impl Statement {
+    /// What `sqlx::query!` gives for a statement that returns no rows.
+    pub fn new(query: Query<'static, Postgres, PgArguments>) -> Self {
+        Self(query)
+    }
+
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn execute(self, tx: &mut Tx) -> Result<(), StoreError> {
+        self.0.execute(tx.conn()).await?;
+        Ok(())
     }
 }
 

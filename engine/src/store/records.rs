@@ -1,4 +1,8 @@
 //! Records of connected systems: identity link, snapshot and base, one row each.
+//!
+//! Statements over a page of keys look each key up by itself (`cross join lateral … offset 0`).
+//! With `= any` the planner may read a whole stream instead: on a young table without statistics it
+//! takes the part of an index that all its rows share for selective.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +11,7 @@ use connector_sdk::{Fields, Record};
 use sha2::{Digest, Sha256};
 use sqlx::types::{Json, Uuid};
 
-use super::{StoreError, Tx};
+use super::{Statement, StoreError, Tx};
 use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::{Reference, Values};
 
@@ -49,6 +53,8 @@ pub struct Place<'a> {
     pub connection: ConnectionId,
     pub stream: &'a str,
     pub entity: &'a str,
+    pub mapping_version: i32,
+    pub run: Option<RunId>,
 }
 
 /// JSON of a record's fields and the hash that tells whether they changed.
@@ -65,6 +71,14 @@ pub fn snapshot(fields: &Fields) -> Result<(String, Vec<u8>), StoreError> {
     Ok((raw, hash))
 }
 
+/// Every key once, in the order in which all transactions take rows.
+fn in_order(keys: &[String]) -> Vec<&str> {
+    let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
 /// Linked records by key. Takes their rows, in key order, so that two pages never wait crosswise.
 ///
 /// # Errors
@@ -77,17 +91,22 @@ pub async fn by_keys(
 ) -> Result<HashMap<String, Linked>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select key, entity_id, base as "base: Json<Values>", content_hash, remote_version,
-               mapping_version, unresolved as "unresolved: Json<Unresolved>",
-               removed_at is not null as "removed!"
-        from records
-        where connection_id = $1 and stream = $2 and key = any($3)
-        order by key
-        for update
+        select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
+               r.remote_version, r.mapping_version, r.unresolved as "unresolved: Json<Unresolved>",
+               r.removed_at is not null as "removed!"
+        from unnest($3::text[]) as wanted (key)
+        cross join lateral (
+            select key, entity_id, base, content_hash, remote_version, mapping_version, unresolved,
+                   removed_at
+            from records
+            where connection_id = $1 and stream = $2 and key = wanted.key
+            for update
+            offset 0
+        ) r
         "#,
         connection.0,
         stream,
-        keys,
+        &in_order(keys) as &[&str],
     )
     .fetch_all(tx.conn())
     .await?;
@@ -107,7 +126,7 @@ pub async fn by_keys(
     Ok(linked.collect())
 }
 
-/// The record of each entity in one stream, where it has one that lives.
+/// The record of each entity in one stream, where it has one that lives. Takes rows as [`by_keys`].
 ///
 /// # Errors
 /// [`StoreError`].
@@ -120,12 +139,28 @@ pub async fn by_entities(
     let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"
-        select key, entity_id, base as "base: Json<Values>", content_hash, remote_version,
-               mapping_version, unresolved as "unresolved: Json<Unresolved>"
-        from records
-        where entity_id = any($1) and connection_id = $2 and stream = $3 and removed_at is null
-        order by key
-        for update
+        select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
+               r.remote_version, r.mapping_version, r.unresolved as "unresolved: Json<Unresolved>"
+        from (
+            select place.key, place.entity_id
+            from unnest($1::uuid[]) as wanted (entity_id)
+            cross join lateral (
+                select key, entity_id
+                from records
+                where entity_id = wanted.entity_id and connection_id = $2 and stream = $3
+                  and removed_at is null
+                offset 0
+            ) place
+            order by place.key
+        ) found
+        cross join lateral (
+            select key, entity_id, base, content_hash, remote_version, mapping_version, unresolved
+            from records
+            where connection_id = $2 and stream = $3 and key = found.key
+              and entity_id = found.entity_id and removed_at is null
+            for update
+            offset 0
+        ) r
         "#,
         &ids,
         connection.0,
@@ -162,9 +197,15 @@ pub async fn targets(
 ) -> Result<HashMap<String, EntityId>, StoreError> {
     let rows = sqlx::query!(
         "
-        select key, entity_id
-        from records
-        where connection_id = $1 and stream = $2 and key = any($3) and removed_at is null
+        select r.key, r.entity_id
+        from unnest($3::text[]) as wanted (key)
+        cross join lateral (
+            select key, entity_id, removed_at
+            from records
+            where connection_id = $1 and stream = $2 and key = wanted.key
+            offset 0
+        ) r
+        where r.removed_at is null
         ",
         connection.0,
         stream,
@@ -224,14 +265,18 @@ pub async fn raw(
 ) -> Result<Vec<Record>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select key, raw as "raw: Json<Fields>", remote_version, remote_changed_at
-        from records
-        where connection_id = $1 and stream = $2 and key = any($3)
-        order by key
+        select r.key, r.raw as "raw: Json<Fields>", r.remote_version, r.remote_changed_at
+        from unnest($3::text[]) as wanted (key)
+        cross join lateral (
+            select key, raw, remote_version, remote_changed_at
+            from records
+            where connection_id = $1 and stream = $2 and key = wanted.key
+            offset 0
+        ) r
         "#,
         connection.0,
         stream,
-        keys,
+        &in_order(keys) as &[&str],
     )
     .fetch_all(tx.conn())
     .await?;
@@ -244,21 +289,11 @@ pub async fn raw(
     Ok(records.collect())
 }
 
-/// Stores records, new or known, in one statement.
+/// The statement that stores records, new or known.
 ///
 /// # Errors
-/// [`StoreError`].
-pub async fn save(
-    tx: &mut Tx,
-    place: Place<'_>,
-    run: Option<RunId>,
-    mapping_version: i32,
-    rows: &[Row],
-) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let now = tx.now();
+/// [`StoreError::Encode`].
+pub fn save(place: Place<'_>, now: DateTime<Utc>, rows: &[Row]) -> Result<Statement, StoreError> {
     let mut keys = Vec::with_capacity(rows.len());
     let mut entities = Vec::with_capacity(rows.len());
     let mut raws = Vec::with_capacity(rows.len());
@@ -286,13 +321,13 @@ pub async fn save(
         problems.push(row.problems.as_ref().map(ToString::to_string));
         methods.push(row.link_method);
     }
-    sqlx::query!(
+    let query = sqlx::query!(
         "
         insert into records
             (connection_id, stream, key, entity, entity_id, raw, base, remote_version,
              remote_changed_at, content_hash, unresolved, problems, mapping_version, link_method,
              linked_at, seen_at, run_id)
-        select $1, $2, key, $3, entity_id, raw::jsonb, base::jsonb, remote_version,
+        select $1, $2, key, $3, entity_id, raw::json, base::json, remote_version,
                remote_changed_at, content_hash, unresolved::jsonb, problems::jsonb, $4, link_method,
                $5, $5, $6
         from unnest($7::text[], $8::uuid[], $9::text[], $10::text[], $11::text[],
@@ -317,9 +352,9 @@ pub async fn save(
         place.connection.0,
         place.stream,
         place.entity,
-        mapping_version,
+        place.mapping_version,
         now,
-        run.map(|id| id.0),
+        place.run.map(|id| id.0),
         &keys as &[&str],
         &entities,
         &raws as &[&str],
@@ -330,10 +365,8 @@ pub async fn save(
         &unresolved as &[Option<String>],
         &problems as &[Option<String>],
         &methods as &[&str],
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
+    );
+    Ok(Statement::new(query))
 }
 
 /// Marks records as removed in their system.
@@ -389,10 +422,15 @@ pub async fn links(tx: &mut Tx, entities: &[EntityId]) -> Result<Vec<Link>, Stor
     let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         "
-        select connection_id, stream, entity_id, key
-        from records
-        where entity_id = any($1) and removed_at is null
-        order by entity_id, connection_id, stream
+        select r.connection_id, r.stream, r.entity_id, r.key
+        from unnest($1::uuid[]) as wanted (entity_id)
+        cross join lateral (
+            select connection_id, stream, entity_id, key
+            from records
+            where entity_id = wanted.entity_id and removed_at is null
+            offset 0
+        ) r
+        order by r.entity_id, r.connection_id, r.stream
         ",
         &ids,
     )
@@ -422,7 +460,7 @@ pub async fn agree(
     sqlx::query!(
         "
         update records
-        set base = base || $4::text::jsonb
+        set base = (base::jsonb || $4::text::jsonb)::json
         where connection_id = $1 and stream = $2 and key = $3
         ",
         connection.0,

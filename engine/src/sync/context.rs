@@ -82,7 +82,7 @@ impl Stream {
 pub(super) struct Neighbourhood {
     pub(super) kind: Kind,
     pub(super) catalogue: Catalogue,
-    pub(super) streams: Vec<Stream>,
+    pub(super) streams: Vec<Arc<Stream>>,
 }
 
 impl Neighbourhood {
@@ -100,7 +100,7 @@ impl Neighbourhood {
         for plan in plans::of_entity(tx, entity).await? {
             let is_needed = needed == Some((plan.connection, plan.stream.as_str()));
             match Stream::new(plan, &catalogue) {
-                Ok(stream) => streams.push(stream),
+                Ok(stream) => streams.push(Arc::new(stream)),
                 Err(error) if is_needed => return Err(error),
                 Err(error) => tracing::warn!(%error, "stream is left out until its mapping fits"),
             }
@@ -117,7 +117,7 @@ impl Neighbourhood {
         &self,
         connection: ConnectionId,
         stream: &str,
-    ) -> Result<&Stream, SyncError> {
+    ) -> Result<&Arc<Stream>, SyncError> {
         self.streams
             .iter()
             .find(|candidate| candidate.is(connection, stream))

@@ -4,15 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::context::{Neighbourhood, Stream, SyncError};
-use crate::entity::Entity;
+use crate::entity::{Entity, Kind};
 use crate::ids::{ConnectionId, EntityId};
 use crate::merge::{Decision, Merged, Rules};
 use crate::provenance::{By, Origin, Why};
 use crate::store::changes::{self, Actor, Change, FieldChange};
 use crate::store::conflicts::{self, Opened, Sides};
 use crate::store::writes::{self, Cause, Intent, Op};
-use crate::store::{Tx, echoes, records};
+use crate::store::{Statement, StoreError, Tx, echoes, records};
 
 /// Entities that one transaction tells watchers of one by one; whoever watches a larger page reads
 /// its run's progress.
@@ -37,13 +39,33 @@ pub(super) struct Stored {
     pub(super) owed: BTreeSet<(ConnectionId, String)>,
 }
 
+/// [`Effects`] with the statement for its entities made.
+pub(super) struct Ready {
+    save: Option<Statement>,
+    effects: Effects,
+}
+
+impl Ready {
+    /// See [`Effects::store`].
+    pub(super) async fn store(
+        self,
+        tx: &mut Tx,
+        around: &Neighbourhood,
+        source: Option<(ConnectionId, &str)>,
+        actor: Actor,
+    ) -> Result<Stored, SyncError> {
+        let Self { save, effects } = self;
+        effects.store_with(tx, save, around, source, actor).await
+    }
+}
+
 impl Effects {
     /// Applies a merge's field changes to the entity, with their origins.
     pub(super) fn change(
         entity: &mut Entity,
         rules: &Rules,
         merged: &Merged,
-        at: chrono::DateTime<chrono::Utc>,
+        at: DateTime<Utc>,
         by: By,
     ) -> Vec<FieldChange> {
         let is_new = entity.version == 0;
@@ -144,17 +166,43 @@ impl Effects {
         });
     }
 
+    /// Gets everything ready to be stored at the time `now` of the transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) fn ready(self, kind: &Kind, now: DateTime<Utc>) -> Result<Ready, StoreError> {
+        let save = kind.save(&self.entities, now)?;
+        Ok(Ready {
+            save,
+            effects: self,
+        })
+    }
+
     /// Stores everything. Fields that moved are owed to every linked stream that writes them,
     /// other than `source`, whose own debt is among the intents already.
     pub(super) async fn store(
-        mut self,
+        self,
         tx: &mut Tx,
         around: &Neighbourhood,
         source: Option<(ConnectionId, &str)>,
         actor: Actor,
     ) -> Result<Stored, SyncError> {
+        let ready = self.ready(&around.kind, tx.now())?;
+        ready.store(tx, around, source, actor).await
+    }
+
+    async fn store_with(
+        mut self,
+        tx: &mut Tx,
+        save: Option<Statement>,
+        around: &Neighbourhood,
+        source: Option<(ConnectionId, &str)>,
+        actor: Actor,
+    ) -> Result<Stored, SyncError> {
         self.pass_on(tx, around, source).await?;
-        around.kind.save(tx, &self.entities).await?;
+        if let Some(save) = save {
+            save.execute(tx).await?;
+        }
         if self.entities.len() <= MOST_NEWS {
             for entity in &self.entities {
                 tx.changed(around.kind.name, around.kind.shown(entity.id));
@@ -183,7 +231,7 @@ impl Effects {
     ) -> Result<(), SyncError> {
         let is_source =
             |stream: &Stream| source.is_some_and(|(connection, name)| stream.is(connection, name));
-        let others: Vec<&Stream> = around
+        let others: Vec<&Arc<Stream>> = around
             .streams
             .iter()
             .filter(|stream| !is_source(stream))

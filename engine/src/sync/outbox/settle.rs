@@ -261,8 +261,12 @@ async fn accept(
         connection,
         stream: name,
         entity: around.kind.name,
+        mapping_version: plan.mapping_version,
+        run: Some(run),
     };
-    records::save(tx, place, Some(run), plan.mapping_version, &rows).await?;
+    if !rows.is_empty() {
+        records::save(place, tx.now(), &rows)?.execute(tx).await?;
+    }
     if !removed.is_empty() {
         records::remove(tx, connection, name, Some(run), &removed).await?;
     }

@@ -4,9 +4,12 @@
 mod pass;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use connector_sdk::{Change, Cursor, Record, Tombstone};
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use self::pass::Pass;
 use super::context::{Neighbourhood, SyncError};
@@ -72,9 +75,9 @@ pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Appli
         });
     };
     let needed = Some((page.connection, page.stream.as_str()));
-    let around = Neighbourhood::of(tx, tables, &entity, needed).await?;
-    let stream = around.stream(page.connection, &page.stream)?;
-    let mut pass = Pass::new(&around, stream, page.run);
+    let around = Arc::new(Neighbourhood::of(tx, tables, &entity, needed).await?);
+    let stream = Arc::clone(around.stream(page.connection, &page.stream)?);
+    let mut pass = Pass::new(Arc::clone(&around), Arc::clone(&stream), page.run);
     pass.counts.read = page.changes.len() as u64;
     let (records, tombstones) = newest(page.changes);
     let keys: Vec<String> = records
@@ -82,26 +85,57 @@ pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Appli
         .map(|record| record.key.clone())
         .chain(tombstones.iter().map(|tombstone| tombstone.key.clone()))
         .collect();
-    let linked = if keys.is_empty() {
+    let mut linked = if keys.is_empty() {
         HashMap::new()
     } else {
         records::by_keys(tx, page.connection, &page.stream, &keys).await?
     };
     let mut incoming = pass.map(records, &linked)?;
     pass.resolve_references(tx, &mut incoming).await?;
-    let gone: Vec<(&Tombstone, &Linked)> = tombstones
-        .iter()
-        .filter_map(|tombstone| Some((tombstone, linked.get(&tombstone.key)?)))
+    let gone: Vec<(Tombstone, Linked)> = tombstones
+        .into_iter()
+        .filter_map(|tombstone| {
+            linked
+                .remove(&tombstone.key)
+                .map(|linked| (tombstone, linked))
+        })
         .filter(|(_, linked)| !linked.removed)
         .collect();
     pass.load(tx, &mut incoming, &gone).await?;
-    for record in incoming {
-        pass.merge(record, tx.now());
+
+    // While one batch is stored the next is merged.
+    let now = tx.now();
+    let (made, mut batches) = mpsc::channel(1);
+    let merging = spawn_blocking(move || pass.merge_all(incoming, gone, now, &made));
+    let mut owed = BTreeSet::new();
+    while let Some(batch) = batches.recv().await {
+        owed.extend(batch?.store(tx, &around, &stream, page.run).await?);
     }
-    for (tombstone, linked) in gone {
-        pass.remove(tombstone, linked, tx.now());
+    let counts = joined(merging).await;
+    if let Some((cursor, phase)) = page.cursor {
+        plans::advance(
+            tx,
+            page.connection,
+            &page.stream,
+            Some(&cursor),
+            phase,
+            page.run,
+        )
+        .await?;
     }
-    pass.store(tx, page.cursor).await
+    Ok(Applied { counts, owed })
+}
+
+/// What a blocking task returned; its panic goes on here.
+async fn joined<T>(task: JoinHandle<T>) -> T {
+    match task.await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going down, and this task with it.
+            Err(_cancelled) => std::future::pending().await,
+        },
+    }
 }
 
 /// The last change of each record in the page; earlier ones are behind it.

@@ -1,22 +1,27 @@
 //! One page on its way through: mapped, resolved, loaded, merged, stored.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use connector_sdk::{Cursor, Record, Tombstone};
+use chrono::{DateTime, Utc};
+use connector_sdk::{Record, Tombstone};
+use tokio::sync::mpsc;
 
-use super::{Applied, Counts};
+use super::Counts;
 use crate::entity::Entity;
-use crate::ids::{EntityId, RunId};
+use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::Patch;
 use crate::merge::{self, DeleteInput, Deletion, MergeInput, Merged};
 use crate::provenance::By;
 use crate::store::changes::{Actor, Change as Logged};
 use crate::store::conflicts::{self, Opened, Sides};
-use crate::store::plans::{self, Phase};
 use crate::store::records::{self, Linked, Place, Row, Unresolved};
-use crate::store::{Tx, echoes};
+use crate::store::{Statement, StoreError, Tx, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError, merge_context};
-use crate::sync::effects::{Beside, Effects, changed};
+use crate::sync::effects::{Beside, Effects, Ready, changed};
+
+/// Records merged while those before them are stored.
+const BATCH: usize = 500;
 
 /// A record on its way through.
 pub(super) struct Incoming {
@@ -38,34 +43,48 @@ impl Incoming {
 }
 
 /// One page being worked on.
-pub(super) struct Pass<'a> {
-    around: &'a Neighbourhood,
-    stream: &'a Stream,
+pub(super) struct Pass {
+    around: Arc<Neighbourhood>,
+    stream: Arc<Stream>,
     run: RunId,
+    /// Whether other streams hold entities of this kind.
+    has_others: bool,
     entities: HashMap<EntityId, Entity>,
     echoes: HashMap<EntityId, Vec<merge::Echo>>,
     open: HashMap<EntityId, Vec<String>>,
+    made: Made,
+    pub(super) counts: Counts,
+}
+
+/// What merging made that has to be stored.
+#[derive(Default)]
+struct Made {
     rows: Vec<Row>,
     removed: Vec<(String, serde_json::Value)>,
     effects: Effects,
     beside: Beside,
-    pub(super) counts: Counts,
 }
 
-impl<'a> Pass<'a> {
-    pub(super) fn new(around: &'a Neighbourhood, stream: &'a Stream, run: RunId) -> Self {
+/// Part of a page, ready to be stored.
+pub(super) struct Batch {
+    rows: Option<Statement>,
+    removed: Vec<(String, serde_json::Value)>,
+    effects: Ready,
+    beside: Beside,
+}
+
+impl Pass {
+    pub(super) fn new(around: Arc<Neighbourhood>, stream: Arc<Stream>, run: RunId) -> Self {
         Self {
-            around,
             stream,
             run,
+            has_others: around.streams.len() > 1,
             entities: HashMap::new(),
             echoes: HashMap::new(),
             open: HashMap::new(),
-            rows: Vec::new(),
-            removed: Vec::new(),
-            effects: Effects::default(),
-            beside: Beside::default(),
+            made: Made::default(),
             counts: Counts::default(),
+            around,
         }
     }
 
@@ -162,7 +181,7 @@ impl<'a> Pass<'a> {
         &mut self,
         tx: &mut Tx,
         incoming: &mut [Incoming],
-        gone: &[(&Tombstone, &Linked)],
+        gone: &[(Tombstone, Linked)],
     ) -> Result<(), SyncError> {
         let (connection, stream) = (self.stream.plan.connection, &self.stream.plan.stream);
         let wanted: BTreeSet<EntityId> = incoming
@@ -207,7 +226,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Merges one record into its entity, or makes one of it.
-    pub(super) fn merge(&mut self, record: Incoming, now: chrono::DateTime<chrono::Utc>) {
+    fn merge(&mut self, record: Incoming, now: DateTime<Utc>) {
         let known = record
             .linked
             .as_ref()
@@ -243,7 +262,8 @@ impl<'a> Pass<'a> {
         self.count(is_new, &merged);
         let open = self.open.get(&entity.id).map_or(&[][..], Vec::as_slice);
         let kind = self.around.kind.name;
-        self.beside
+        self.made
+            .beside
             .note(kind, entity.id, &record.patch.key, &merged, &echoes, open);
         let restored = entity.removed_at.is_some() && was_removed;
         if restored {
@@ -258,14 +278,20 @@ impl<'a> Pass<'a> {
         if !losses.is_empty() {
             self.log(&entity, "kept", losses);
         }
-        self.rows.push(self.row(record, id, merged.base.clone()));
         if !merged.push.is_empty() {
-            self.effects
-                .owe(self.stream, kind, id, merged.push.iter().cloned());
+            self.made
+                .effects
+                .owe(&self.stream, kind, id, merged.push.iter().cloned());
         }
         if is_new || restored || !merged.changes.is_empty() {
-            self.effects.touch(entity, changed(&merged));
+            let moved = if self.has_others {
+                changed(&merged)
+            } else {
+                BTreeSet::new()
+            };
+            self.made.effects.touch(entity, moved);
         }
+        self.made.rows.push(row(record, id, merged.base));
     }
 
     fn log(
@@ -274,7 +300,7 @@ impl<'a> Pass<'a> {
         kind: &'static str,
         fields: Vec<crate::store::changes::FieldChange>,
     ) {
-        self.effects.log(Logged {
+        self.made.effects.log(Logged {
             entity: self.around.kind.name,
             entity_id: entity.id,
             kind,
@@ -293,35 +319,8 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn row(&self, record: Incoming, entity_id: EntityId, base: crate::mapping::Values) -> Row {
-        let problems = (!record.patch.failed.is_empty())
-            .then(|| serde_json::to_value(&record.patch.failed).ok())
-            .flatten();
-        Row {
-            key: record.patch.key,
-            entity_id,
-            raw: record.raw,
-            base,
-            remote_version: record.patch.version,
-            remote_changed_at: record.patch.changed_at,
-            content_hash: record.content_hash,
-            unresolved: record.unresolved,
-            problems,
-            link_method: if record.named.is_some() {
-                "hub_id"
-            } else {
-                "first_read"
-            },
-        }
-    }
-
     /// Applies the removal of a record.
-    pub(super) fn remove(
-        &mut self,
-        tombstone: &Tombstone,
-        linked: &Linked,
-        now: chrono::DateTime<chrono::Utc>,
-    ) {
+    fn remove(&mut self, tombstone: &Tombstone, linked: &Linked, now: DateTime<Utc>) {
         let entity = self.entities.get(&linked.entity_id).cloned();
         let deletion = merge::merge_delete(&DeleteInput {
             rules: &self.stream.rules,
@@ -333,14 +332,14 @@ impl<'a> Pass<'a> {
             removal: &tombstone.removal,
         });
         let removal = serde_json::json!({ "at": tombstone.removed_at, "how": tombstone.removal });
-        self.removed.push((tombstone.key.clone(), removal));
+        self.made.removed.push((tombstone.key.clone(), removal));
         self.counts.deleted += 1;
         let Some(mut entity) = entity else { return };
         match deletion {
             Deletion::Tombstone { .. } => {
                 entity.removed_at = Some(now);
                 self.log(&entity, "removed", Vec::new());
-                self.effects.touch(entity, BTreeSet::new());
+                self.made.effects.touch(entity, BTreeSet::new());
             }
             Deletion::Conflict { edited, .. } => {
                 self.counts.conflicts += 1;
@@ -352,7 +351,7 @@ impl<'a> Pass<'a> {
                     };
                     (field.field.to_string(), sides)
                 });
-                self.beside.conflicts.push(Opened {
+                self.made.beside.conflicts.push(Opened {
                     entity: self.around.kind.name,
                     entity_id: entity.id,
                     record_key: tombstone.key.clone(),
@@ -366,45 +365,103 @@ impl<'a> Pass<'a> {
             Deletion::Relink { .. } => {
                 entity.removed_at = Some(now);
                 self.log(&entity, "removed", Vec::new());
-                self.effects.touch(entity, BTreeSet::new());
+                self.made.effects.touch(entity, BTreeSet::new());
             }
             Deletion::Unlink { .. } | Deletion::Nothing => {}
         }
     }
 
+    /// Merges everything, [`BATCH`] records at a time, and hands over what is to be stored.
+    pub(super) fn merge_all(
+        mut self,
+        incoming: Vec<Incoming>,
+        gone: Vec<(Tombstone, Linked)>,
+        now: DateTime<Utc>,
+        to: &mpsc::Sender<Result<Batch, StoreError>>,
+    ) -> Counts {
+        for record in incoming {
+            self.merge(record, now);
+            if self.made.rows.len() >= BATCH && to.blocking_send(self.batch(now)).is_err() {
+                // Nobody stores batches any more.
+                return self.counts;
+            }
+        }
+        for (tombstone, linked) in gone {
+            self.remove(&tombstone, &linked, now);
+        }
+        to.blocking_send(self.batch(now)).ok();
+        self.counts
+    }
+
+    fn batch(&mut self, now: DateTime<Utc>) -> Result<Batch, StoreError> {
+        let made = std::mem::take(&mut self.made);
+        let plan = &self.stream.plan;
+        let place = Place {
+            connection: plan.connection,
+            stream: &plan.stream,
+            entity: self.around.kind.name,
+            mapping_version: plan.mapping_version,
+            run: Some(self.run),
+        };
+        let rows = (!made.rows.is_empty())
+            .then(|| records::save(place, now, &made.rows))
+            .transpose()?;
+        Ok(Batch {
+            rows,
+            removed: made.removed,
+            effects: made.effects.ready(&self.around.kind, now)?,
+            beside: made.beside,
+        })
+    }
+}
+
+impl Batch {
+    /// Stores the batch; says which streams are owed something.
     pub(super) async fn store(
         self,
         tx: &mut Tx,
-        cursor: Option<(Cursor, Phase)>,
-    ) -> Result<Applied, SyncError> {
-        let plan = &self.stream.plan;
-        let (connection, stream) = (plan.connection, plan.stream.as_str());
+        around: &Neighbourhood,
+        stream: &Stream,
+        run: RunId,
+    ) -> Result<BTreeSet<(ConnectionId, String)>, SyncError> {
+        let (connection, name) = (stream.plan.connection, stream.plan.stream.as_str());
         let actor = Actor {
             connection: Some(connection),
-            run: Some(self.run),
+            run: Some(run),
             ..Actor::default()
         };
-        let stored = self
-            .effects
-            .store(tx, self.around, Some((connection, stream)), actor)
-            .await?;
-        let place = Place {
-            connection,
-            stream,
-            entity: self.around.kind.name,
-        };
-        let run = Some(self.run);
-        records::save(tx, place, run, plan.mapping_version, &self.rows).await?;
+        let source = Some((connection, name));
+        let stored = self.effects.store(tx, around, source, actor).await?;
+        if let Some(rows) = self.rows {
+            rows.execute(tx).await?;
+        }
+        let run = Some(run);
         if !self.removed.is_empty() {
-            records::remove(tx, connection, stream, run, &self.removed).await?;
+            records::remove(tx, connection, name, run, &self.removed).await?;
         }
-        self.beside.store(tx, connection, stream, run).await?;
-        if let Some((cursor, phase)) = cursor {
-            plans::advance(tx, connection, stream, Some(&cursor), phase, self.run).await?;
-        }
-        Ok(Applied {
-            counts: self.counts,
-            owed: stored.owed,
-        })
+        self.beside.store(tx, connection, name, run).await?;
+        Ok(stored.owed)
+    }
+}
+
+fn row(record: Incoming, entity_id: EntityId, base: crate::mapping::Values) -> Row {
+    let problems = (!record.patch.failed.is_empty())
+        .then(|| serde_json::to_value(&record.patch.failed).ok())
+        .flatten();
+    Row {
+        key: record.patch.key,
+        entity_id,
+        raw: record.raw,
+        base,
+        remote_version: record.patch.version,
+        remote_changed_at: record.patch.changed_at,
+        content_hash: record.content_hash,
+        unresolved: record.unresolved,
+        problems,
+        link_method: if record.named.is_some() {
+            "hub_id"
+        } else {
+            "first_read"
+        },
     }
 }

@@ -1,10 +1,12 @@
 //! Accounts as a core table: fields, load and save
 
+use chrono::{DateTime, Utc};
 use engine::catalogue::{FieldDef, FieldKind};
 use engine::entity::{CoreTable, Entity};
 use engine::ids::{AccountId, EntityId};
 use engine::provenance::Provenance;
 use engine::sdk::Value;
+use engine::store::Statement;
 use engine::{StoreError, Tx};
 use rust_decimal::Decimal;
 use sqlx::types::{Json, Uuid};
@@ -53,7 +55,7 @@ impl CoreTable for Accounts {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let rows = sqlx::query!(
             r#"
-            select id, version,
+            select e.id, version,
                    name, external_ref, industry, type, phone, website, domain, description,
                    annual_revenue, employees, billing_street, billing_city, billing_state,
                    billing_postal_code, billing_country, tier, csm_email, account_manager,
@@ -61,10 +63,10 @@ impl CoreTable for Accounts {
                    custom as "custom: Json<Custom>",
                    provenance as "provenance: Json<Provenance>",
                    created_at, updated_at, removed_at
-            from accounts
-            where id = any($1)
-            order by id
-            for update
+            from unnest($1::uuid[]) as wanted (id)
+            cross join lateral (
+                select * from accounts where id = wanted.id for update offset 0
+            ) e
             "#,
             &ids,
         )
@@ -106,9 +108,9 @@ impl CoreTable for Accounts {
         Ok(entities.collect())
     }
 
-    async fn save(tx: &mut Tx, entities: &[Entity]) -> Result<(), StoreError> {
+    fn save(entities: &[Entity], now: DateTime<Utc>) -> Result<Statement, StoreError> {
         let columns = Columns::of(entities)?;
-        sqlx::query!(
+        let query = sqlx::query!(
             "
             insert into accounts
                 (id, version, name, external_ref, industry, type, phone, website, domain,
@@ -120,7 +122,7 @@ impl CoreTable for Accounts {
                    description, annual_revenue, employees, billing_street, billing_city,
                    billing_state, billing_postal_code, billing_country, tier, csm_email,
                    account_manager, products::jsonb, founded, parent, custom::jsonb,
-                   provenance::jsonb, created_at, removed_at, $1
+                   provenance::json, created_at, removed_at, $1
             from unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
                         $8::text[], $9::text[], $10::text[], $11::text[], $12::numeric[],
                         $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[],
@@ -160,7 +162,7 @@ impl CoreTable for Accounts {
                 updated_at = excluded.updated_at,
                 removed_at = excluded.removed_at
             ",
-            tx.now(),
+            now,
             &columns.ids,
             &columns.versions,
             &columns.required_text("name")? as &[&str],
@@ -187,10 +189,8 @@ impl CoreTable for Accounts {
             &columns.custom,
             &columns.provenance,
             &columns.created,
-            &columns.removed as &[Option<chrono::DateTime<chrono::Utc>>],
-        )
-        .execute(tx.conn())
-        .await?;
-        Ok(())
+            &columns.removed as &[Option<DateTime<Utc>>],
+        );
+        Ok(Statement::new(query))
     }
 }

@@ -1,9 +1,11 @@
 //! Contacts as a core table: fields, load and save
 
+use chrono::{DateTime, Utc};
 use engine::catalogue::{FieldDef, FieldKind, Personal};
 use engine::entity::{CoreTable, Entity};
 use engine::ids::{ContactId, EntityId};
 use engine::provenance::Provenance;
+use engine::store::Statement;
 use engine::{StoreError, Tx};
 use sqlx::types::{Json, Uuid};
 
@@ -58,17 +60,17 @@ impl CoreTable for Contacts {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let rows = sqlx::query!(
             r#"
-            select id, version,
+            select e.id, version,
                    account, first_name, last_name, email, phone, mobile, title, department,
                    is_primary, no_email, mailing_street, mailing_city, mailing_state,
                    mailing_postal_code, mailing_country,
                    custom as "custom: Json<Custom>",
                    provenance as "provenance: Json<Provenance>",
                    created_at, updated_at, removed_at
-            from contacts
-            where id = any($1)
-            order by id
-            for update
+            from unnest($1::uuid[]) as wanted (id)
+            cross join lateral (
+                select * from contacts where id = wanted.id for update offset 0
+            ) e
             "#,
             &ids,
         )
@@ -107,9 +109,9 @@ impl CoreTable for Contacts {
         Ok(entities.collect())
     }
 
-    async fn save(tx: &mut Tx, entities: &[Entity]) -> Result<(), StoreError> {
+    fn save(entities: &[Entity], now: DateTime<Utc>) -> Result<Statement, StoreError> {
         let columns = Columns::of(entities)?;
-        sqlx::query!(
+        let query = sqlx::query!(
             "
             insert into contacts
                 (id, version, account, first_name, last_name, email, phone, mobile, title,
@@ -118,7 +120,7 @@ impl CoreTable for Contacts {
                  updated_at)
             select id, version + 1, account, first_name, last_name, email, phone, mobile, title,
                    department, is_primary, no_email, mailing_street, mailing_city, mailing_state,
-                   mailing_postal_code, mailing_country, custom::jsonb, provenance::jsonb,
+                   mailing_postal_code, mailing_country, custom::jsonb, provenance::json,
                    created_at, removed_at, $1
             from unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::text[],
                         $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[],
@@ -151,7 +153,7 @@ impl CoreTable for Contacts {
                 updated_at = excluded.updated_at,
                 removed_at = excluded.removed_at
             ",
-            tx.now(),
+            now,
             &columns.ids,
             &columns.versions,
             &columns.uuid("account")? as &[Option<Uuid>],
@@ -172,10 +174,8 @@ impl CoreTable for Contacts {
             &columns.custom,
             &columns.provenance,
             &columns.created,
-            &columns.removed as &[Option<chrono::DateTime<chrono::Utc>>],
-        )
-        .execute(tx.conn())
-        .await?;
-        Ok(())
+            &columns.removed as &[Option<DateTime<Utc>>],
+        );
+        Ok(Statement::new(query))
     }
 }

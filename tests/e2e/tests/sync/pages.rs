@@ -273,3 +273,48 @@ async fn a_record_that_is_back_finds_its_place_taken_and_becomes_another() -> Re
     assert_eq!(world.account("2").await?.id, account.id);
     Ok(())
 }
+
+/// On a table that was never analysed the planner takes what all rows share for selective.
+#[tokio::test]
+async fn a_page_reads_its_own_records_and_no_others() -> Result<()> {
+    let world = World::new().await?;
+    let page = |range: std::ops::Range<u32>, phone: &str| {
+        let change = |number: u32| {
+            let fields = [
+                ("Name", format!("Account {number}").into()),
+                ("Phone", phone.into()),
+                ("ParentId", (number / 2).to_string().into()),
+            ];
+            record(&number.to_string(), &fields)
+        };
+        range.map(change).collect::<Vec<_>>()
+    };
+    for start in (0..4_000).step_by(1_000) {
+        world.pull(page(start..start + 1_000, "1234567")).await?;
+    }
+
+    let mut tx = world.begin().await?;
+    let before = rows_read(&mut tx).await?;
+    let changed = engine::sync::page::Page {
+        connection: world.connection,
+        stream: "Account".to_owned(),
+        run: engine::ids::RunId::fresh(),
+        changes: page(1_000..1_050, "7654321"),
+        cursor: None,
+    };
+    let applied = engine::sync::page::apply(&mut tx, &world.tables, changed).await?;
+    assert_eq!(applied.counts.updated, 50);
+    let read = rows_read(&mut tx).await? - before;
+    assert!(read < 1_000, "{read} rows were read for 50 records");
+    Ok(())
+}
+
+/// Rows of the page's tables that this connection has read so far, by any scan.
+async fn rows_read(tx: &mut engine::Tx) -> Result<i64> {
+    let rows = sqlx::query_scalar(
+        "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint
+         from pg_stat_xact_user_tables
+         where relname in ('records', 'accounts', 'conflicts', 'echoes', 'writes')",
+    );
+    Ok(rows.fetch_one(tx.conn()).await?)
+}
