@@ -1,5 +1,5 @@
 import { screen, waitFor, within } from '@testing-library/react';
-import { expect, it } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 import { open, page, problem, SESSION, serve } from '#/test/render';
 
 const ID = `sch_${'0'.repeat(32)}`;
@@ -39,6 +39,11 @@ const paused = {
   paused_at: '2026-05-01T09:00:00Z',
   next: [],
 };
+
+// Hundreds of zones in a list make each look for a role slow.
+beforeEach(() => {
+  vi.spyOn(Intl, 'supportedValuesOf').mockReturnValue(['Europe/Berlin']);
+});
 
 const base = {
   'GET /api/v1/session': SESSION,
