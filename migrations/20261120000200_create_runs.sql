@@ -226,15 +226,19 @@ create type new_run as (
     debounce_longest bigint
 );
 
+-- In PL/pgSQL, which keeps its plan: a function in SQL is planned anew with each call.
 create function insert_runs(new new_run[], at timestamptz) returns void
-    language sql volatile
-    as $$
-insert into runs
-    (tenant_id, id, workflow, version, state, key, priority, due_at, parent_id, parent_seq,
-     wakes_parent, trigger, connection_id, stream, input, created_at)
-select tenant_id, id, workflow, version, 'queued', key, priority, due_at, parent_id, parent_seq,
-       wakes_parent, trigger, connection_id, stream, input, at
-from unnest(new)
+    language plpgsql volatile as
+$$
+#variable_conflict use_column
+begin
+    insert into runs
+        (tenant_id, id, workflow, version, state, key, priority, due_at, parent_id, parent_seq,
+         wakes_parent, trigger, connection_id, stream, input, created_at)
+    select tenant_id, id, workflow, version, 'queued', key, priority, due_at, parent_id, parent_seq,
+           wakes_parent, trigger, connection_id, stream, input, at
+    from unnest(new);
+end
 $$;
 
 -- Starts runs; says of each id asked for which run it is now and whether that is new, existing (the

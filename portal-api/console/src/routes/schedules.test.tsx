@@ -1,4 +1,4 @@
-import { screen, waitFor, within } from '@testing-library/react';
+import { fireEvent, screen, waitFor, within } from '@testing-library/react';
 import { beforeEach, expect, it, vi } from 'vitest';
 import { open, page, problem, SESSION, serve } from '#/test/render';
 
@@ -75,23 +75,29 @@ it('reads again when the time to skip is not the next one any more', async () =>
   await waitFor(() => expect(read()).toBeGreaterThan(before));
 });
 
-it('saves what happens on overlap and after a stop, the spread, and why it pauses', async () => {
+it('saves what happens on overlap and after a stop', async () => {
   const asked = serve({ ...base, [`GET ${one}`]: schedule, [`PATCH ${one}`]: { ...schedule, version: 5 } });
   const { user } = await open(`/schedules/${ID}`);
-  await user.click(await screen.findByRole('button', { name: /If the last one still runs/ }));
-  await user.click(await screen.findByRole('option', { name: 'Wait its turn' }));
-  await user.click(screen.getByRole('button', { name: /After a stop/ }));
-  await user.click(await screen.findByRole('option', { name: 'Start for each' }));
-  const limit = screen.getByRole('textbox', { name: 'Missed times, at most' });
-  await user.clear(limit);
-  await user.type(limit, '25');
-  const jitter = screen.getByRole('textbox', { name: 'Spread, in seconds' });
-  await user.clear(jitter);
-  await user.type(jitter, '60s');
-  expect(screen.queryByRole('textbox', { name: 'Reason for the pause' })).toBeNull();
-  await user.click(screen.getByRole('checkbox', { name: 'Paused: start nothing' }));
-  await user.type(screen.getByRole('textbox', { name: 'Reason for the pause' }), 'moving house');
-  await user.click(screen.getByRole('button', { name: 'Save' }));
+  await user.click(await screen.findByLabelText(/If the last one still runs/, { selector: 'button' }));
+  await user.click(await screen.findByText('Wait its turn', { selector: '[role=option] *' }));
+  await user.click(screen.getByLabelText(/After a stop/, { selector: 'button' }));
+  await user.click(await screen.findByText('Start for each', { selector: '[role=option] *' }));
+  fireEvent.change(screen.getByLabelText('Missed times, at most'), { target: { value: '25' } });
+  await user.click(screen.getByText('Save'));
+  await waitFor(() => expect(asked.some(({ call }) => call === `PATCH ${one}`)).toBe(true));
+  const call = asked.find(({ call }) => call === `PATCH ${one}`);
+  expect(call?.body).toMatchObject({ overlap: 'queue', catch_up: 'all', catch_up_limit: 25 });
+});
+
+it('saves the spread, and why it pauses', async () => {
+  const asked = serve({ ...base, [`GET ${one}`]: schedule, [`PATCH ${one}`]: { ...schedule, version: 5 } });
+  const { user } = await open(`/schedules/${ID}`);
+  const jitter = await screen.findByLabelText('Spread, in seconds');
+  fireEvent.change(jitter, { target: { value: '60s' } });
+  expect(screen.queryByLabelText('Reason for the pause')).toBeNull();
+  await user.click(screen.getByText('Paused: start nothing'));
+  fireEvent.change(screen.getByLabelText('Reason for the pause'), { target: { value: 'moving house' } });
+  await user.click(screen.getByText('Save'));
   await waitFor(() => expect(asked.some(({ call }) => call === `PATCH ${one}`)).toBe(true));
   const call = asked.find(({ call }) => call === `PATCH ${one}`);
   expect(call?.request.headers.get('if-match')).toBe('"4"');
@@ -102,9 +108,9 @@ it('saves what happens on overlap and after a stop, the spread, and why it pause
     gap: 'run_after',
     repeat: 'once',
     jitter_seconds: 60,
-    overlap: 'queue',
-    catch_up: 'all',
-    catch_up_limit: 25,
+    overlap: 'skip',
+    catch_up: 'one',
+    catch_up_limit: 10,
     paused: true,
     paused_reason: 'moving house',
   });
