@@ -280,6 +280,7 @@ async fn single_starts_of_concurrent_callers_share_transactions() {
     let callers = (0..50_u64).map(|caller| {
         let (world, engine) = (&world, &engine);
         async move {
+            let mut last = None;
             for number in 0..20 {
                 let options = StartOptions {
                     due_at: Some(Utc::now() + Duration::from_secs(3600)),
@@ -289,9 +290,10 @@ async fn single_starts_of_concurrent_callers_share_transactions() {
                     .start::<Note>(world.tenant, &(caller * 100 + number), options)
                     .await
                     .unwrap();
-                // Durable on return: another session sees it.
-                assert_eq!(input(world, started).await, caller * 100 + number);
+                last = Some(started);
             }
+            // Durable on return: another session sees it.
+            assert_eq!(input(world, last.unwrap()).await, caller * 100 + 19);
         }
     });
     join_all(callers).await;
@@ -300,7 +302,7 @@ async fn single_starts_of_concurrent_callers_share_transactions() {
         .count("select count(distinct xmin::text) from runs")
         .await;
     eprintln!("1000 starts of 50 callers in {transactions} transactions");
-    assert!(transactions <= 400, "{transactions}");
+    assert!(transactions <= 100, "{transactions}");
     engine.shutdown().await;
 }
 
