@@ -93,9 +93,20 @@ impl Clock {
     /// # Panics
     /// On the machine's clock.
     pub fn advance(&self, by: Duration) {
+        self.change(|at| *at += by);
+    }
+
+    /// Sets a manual clock back, as an administrator may do to a machine's.
+    ///
+    /// # Panics
+    /// On the machine's clock.
+    pub fn go_back(&self, by: Duration) {
+        self.change(|at| *at -= by);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut DateTime<Utc>)) {
         let at = self.0.as_ref().expect("only a manual clock can be moved");
-        let mut at = at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *at += by;
+        change(&mut at.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
 }
 

@@ -273,6 +273,7 @@ impl From<StoreError> for ApiError {
                 Self::new(Slug::Stale, format!("{what} was changed since you read it"))
             }
             StoreError::Conflict(why) => Self::new(Slug::Conflict, why),
+            StoreError::Duplicate(_) => Self::new(Slug::Conflict, error.to_string()),
             error @ StoreError::TooLarge { .. } => Self::new(Slug::TooLarge, error.to_string()),
             error @ StoreError::UnknownWorkflow { .. } => {
                 Self::new(Slug::Conflict, error.to_string())

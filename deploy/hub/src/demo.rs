@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use connector_salesforce::sim::{SimOptions, Simulator};
-use domain::mappings;
 use domain::pulls;
-use domain::schedules::{self, Wish};
+use domain::streams::{Setup, set_up as set_up_stream};
 use domain::tenants::{self, NewTenant};
 use engine::ids::{ConnectionId, TenantId};
 use engine::store::connections;
-use engine::store::schedules::{CatchUp, Overlap};
 use engine::store::streams;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
@@ -178,26 +176,18 @@ async fn sync(
             .find(|found| found.name.as_str() == stream)
             .with_context(|| format!("the simulator has no stream {stream}"))?;
         let mut tx = hub.store.begin(tenant).await?;
-        streams::insert(&mut tx, connection, entity, true, description).await?;
-        mappings::adopt_shipped(&mut tx, &shipped::mappings(), connection, stream).await?;
-        schedules::create(&mut tx, every_minute(connection, stream)).await?;
+        let setup = Setup {
+            connection,
+            description,
+            entity,
+            enabled: true,
+            // Somebody is looking on.
+            how_often: ("every minute", "* * * * *"),
+        };
+        set_up_stream(&mut tx, &shipped::mappings(), setup).await?;
         tx.commit().await?;
     }
     let mut tx = hub.store.begin(tenant).await?;
     pulls::start(&mut tx, connection, stream, false).await?;
     Ok(tx.commit().await?)
-}
-
-fn every_minute(connection: ConnectionId, stream: &str) -> Wish {
-    Wish {
-        name: format!("{stream} every minute"),
-        workflow: pulls::PULL_WORKFLOW.to_owned(),
-        connection_id: Some(connection),
-        stream: Some(stream.to_owned()),
-        cron: "* * * * *".to_owned(),
-        time_zone: "UTC".to_owned(),
-        overlap: Overlap::Skip,
-        catch_up: CatchUp::One,
-        paused: false,
-    }
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::{Core, Pace};
 use super::registry::Registry;
 use super::services::Services;
+use super::starter::{self, Starter};
 use super::writer::{self, Writer};
 use super::{Workflow, house, process};
 use crate::budget::Budgets;
@@ -126,6 +127,12 @@ impl EngineBuilder {
         core.store.feed().listen(core.kill.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(writer::start(Arc::clone(&core), inbox));
+        let (starter, wanted) = Starter::new();
+        tasks.spawn(starter::start(
+            core.store.clone(),
+            core.kill.clone(),
+            wanted,
+        ));
         tasks.spawn(writer::keep_releasing(Arc::clone(&core)));
         tasks.spawn(process::keep_pulse(Arc::clone(&core)));
         tasks.spawn(house::keep(Arc::clone(&core), self.retention));
@@ -141,6 +148,7 @@ impl EngineBuilder {
         ));
         Engine {
             core,
+            starter,
             slots,
             grace: self.grace,
             tasks,
@@ -154,6 +162,7 @@ impl EngineBuilder {
 /// had been killed: others find its lock free and go on with its runs.
 pub struct Engine {
     core: Arc<Core>,
+    starter: Starter,
     slots: Slots,
     grace: Duration,
     /// Aborted when dropped.
@@ -201,20 +210,24 @@ impl Engine {
         self.core.active_count()
     }
 
-    /// Starts a run in a transaction of its own.
+    /// Starts a run outside the caller's transaction; it is durable on return. Starts of callers that
+    /// wait at the same moment share a transaction. A caller that stops waiting may find its run
+    /// started all the same.
     ///
     /// # Errors
-    /// [`StoreError::UnknownWorkflow`] when the workflow is not registered here; as [`runs::start`].
+    /// [`StoreError::UnknownWorkflow`] when the workflow is not registered here;
+    /// [`StoreError::TooLarge`]; as [`runs::start`]; what failed for several at once is
+    /// [`StoreError::Shared`].
     pub async fn start<W: Workflow>(
         &self,
         tenant: TenantId,
         input: &W::Input,
         options: StartOptions,
     ) -> Result<Started, StoreError> {
-        let mut tx = self.core.store.begin(tenant).await?;
-        let started = self.start_in::<W>(&mut tx, input, options).await?;
-        tx.commit().await?;
-        Ok(started)
+        self.core.check_known(W::NAME, W::VERSION)?;
+        let new = NewRun::of::<W>(input, options)?;
+        new.check(self.core.store.limits())?;
+        self.starter.start(tenant, new).await
     }
 
     /// Starts a run in the caller's transaction: it exists if and only if that commits.
@@ -231,7 +244,8 @@ impl Engine {
         runs::start(tx, NewRun::of::<W>(input, options)?).await
     }
 
-    /// Starts many runs in one transaction.
+    /// Starts many runs with the same options in one transaction; returns what became of each, in
+    /// their order. For options of their own see [`runs::start_many`].
     ///
     /// # Errors
     /// [`StoreError::UnknownWorkflow`] when the workflow is not registered here; as
@@ -241,16 +255,16 @@ impl Engine {
         tenant: TenantId,
         inputs: &[W::Input],
         options: &StartOptions,
-    ) -> Result<Vec<RunId>, StoreError> {
+    ) -> Result<Vec<Started>, StoreError> {
         self.core.check_known(W::NAME, W::VERSION)?;
         let new = inputs
             .iter()
             .map(|input| NewRun::of::<W>(input, options.clone()))
             .collect::<Result<Vec<_>, _>>()?;
         let mut tx = self.core.store.begin(tenant).await?;
-        let ids = runs::start_many(&mut tx, &new).await?;
+        let started = runs::start_many(&mut tx, &new).await?;
         tx.commit().await?;
-        Ok(ids)
+        Ok(started)
     }
 
     /// Sends a signal; false when one with this name and dedupe key was sent before.

@@ -144,14 +144,15 @@ impl From<StoreError> for StepError {
         let (class, again) = match &error {
             _ if error.is_transient() => (Class::Transient, true),
             StoreError::Stale(_) => (Class::Transient, true),
-            StoreError::Conflict(_) => (Class::Conflict, false),
+            StoreError::Conflict(_) | StoreError::Duplicate(_) => (Class::Conflict, false),
             StoreError::NotFound(_) => (Class::Rejected, false),
             StoreError::Database(_)
             | StoreError::Migration(_)
             | StoreError::Corrupt { .. }
             | StoreError::Encode(_)
             | StoreError::TooLarge { .. }
-            | StoreError::UnknownWorkflow { .. } => (Class::Bug, false),
+            | StoreError::UnknownWorkflow { .. }
+            | StoreError::Shared(_) => (Class::Bug, false),
         };
         let failure = Failure::new(class, error.to_string()).with_source(error);
         if again {

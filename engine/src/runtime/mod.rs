@@ -28,6 +28,7 @@ mod run;
 mod schedules;
 mod services;
 mod shares;
+mod starter;
 mod step_cx;
 mod unknown;
 mod waits;

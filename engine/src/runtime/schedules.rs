@@ -18,15 +18,15 @@ pub(super) async fn fire_due(core: &Core) -> Result<(), StoreError> {
         };
         match fire(core, &schedule, version).await {
             Ok(()) => {}
-            Err(ScheduleError::Cron(error)) => {
-                tracing::error!(schedule.id = %schedule.id, %error, "schedule is paused");
-                let mut tx = core.store.begin(schedule.tenant).await?;
-                schedules::pause_broken(&mut tx, schedule.id).await?;
-                tx.commit().await?;
-            }
             Err(ScheduleError::Store(error)) if error.is_transient() => return Err(error),
             Err(ScheduleError::Store(error)) => {
                 tracing::error!(schedule.id = %schedule.id, %error, "schedule could not be fired");
+            }
+            Err(error) => {
+                tracing::error!(schedule.id = %schedule.id, %error, "schedule is paused");
+                let mut tx = core.store.begin(schedule.tenant).await?;
+                schedules::pause_broken(&mut tx, schedule.id, &error.to_string()).await?;
+                tx.commit().await?;
             }
         }
     }
@@ -39,11 +39,14 @@ async fn fire(core: &Core, schedule: &Due, version: u16) -> Result<(), ScheduleE
         None => Ok(None),
     };
     let mut tx = core.store.begin(schedule.tenant).await?;
-    let run = schedules::fire(&mut tx, schedule.id, version, key).await?;
+    let fired = schedules::fire(&mut tx, schedule.id, version, key).await?;
     tx.commit().await?;
-    if let Some(run) = run {
-        metrics::counter!("engine_schedules_fired_total").increment(1);
+    metrics::counter!("engine_schedules_fired_total").increment(fired.runs.len() as u64);
+    for run in fired.runs {
         tracing::info!(schedule.id = %schedule.id, run.id = %run, "schedule fired");
+    }
+    if fired.was_last {
+        tracing::info!(schedule.id = %schedule.id, "schedule has no time left, it never fires again");
     }
     Ok(())
 }

@@ -189,7 +189,7 @@ async fn try_write(store: &Store, entries: &[Entry]) -> Result<Recorded, Failed>
 }
 
 /// Whether it is a value that the database does not take: classes 22 data, 23 integrity, 54 limits.
-fn is_refusal(error: &StoreError) -> bool {
+pub(super) fn is_refusal(error: &StoreError) -> bool {
     match error {
         StoreError::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
             ["22", "23", "54"]

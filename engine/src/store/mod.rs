@@ -40,7 +40,7 @@ use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::clock::Clock;
 use crate::feed::{Changed, Feed};
-use crate::ids::TenantId;
+use crate::ids::{RunId, TenantId};
 
 /// What can go wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,12 @@ pub enum StoreError {
     /// A unique value is taken, or the row is in a state that forbids this.
     #[error("{0}")]
     Conflict(String),
+    /// The dedupe key of a start is taken, and its mode says to reject.
+    #[error("run {0} was started with this dedupe key already")]
+    Duplicate(RunId),
+    /// What failed for several callers at once.
+    #[error(transparent)]
+    Shared(std::sync::Arc<StoreError>),
     /// A stored value does not have the shape this version writes.
     #[error("{what} cannot be read")]
     Corrupt {
@@ -94,8 +100,10 @@ impl StoreError {
     /// Whether the same call may succeed later: the connection was lost, the server is restarting,
     /// or another transaction was in the way.
     pub fn is_transient(&self) -> bool {
-        let Self::Database(error) = self else {
-            return false;
+        let error = match self {
+            Self::Database(error) => error,
+            Self::Shared(error) => return error.is_transient(),
+            _ => return false,
         };
         match error {
             sqlx::Error::Io(_)

@@ -207,7 +207,7 @@ impl Past {
                     "select not exists (select from runs where tenant_id = $1 and id = $2)",
                 )
                 .bind(tenant.0)
-                .bind(id.0)
+                .bind(id.id().0)
                 .fetch_one(tx.conn())
                 .await
                 .unwrap();

@@ -24,6 +24,8 @@ mod plans;
 mod retries;
 mod schedules;
 mod signals;
+mod sql_starts;
+mod starts;
 mod steps;
 mod support;
 mod versions;

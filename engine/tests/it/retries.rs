@@ -231,7 +231,7 @@ async fn poison_is_parked_with_a_message_and_stops_nobody() {
     let good = world.start::<Fragile>(&Fault::Transient).await;
     world.until(good, RunState::Succeeded).await;
     for id in ids {
-        let run = world.until(id, RunState::Parked).await;
+        let run = world.until(id.id(), RunState::Parked).await;
         let message = run.error.unwrap()["message"].as_str().unwrap().to_owned();
         assert!(
             message.contains("input") || message.contains("not known"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine::runtime::{Class, Counts, Progress};
 use engine::store::StoreError;
-use engine::store::runs::{RunState, StartOptions, Started};
+use engine::store::runs::{RunState, StartOptions};
 use engine::{Run, RunError, Step, StepCx, StepError, Tx, TxStep, Workflow};
 
 use crate::support::{Trace, World, eventually};
@@ -270,57 +270,9 @@ async fn many_parents_and_children_miss_no_wake_up() {
         .await
         .unwrap();
     for id in ids {
-        world.until(id, RunState::Succeeded).await;
+        world.until(id.id(), RunState::Succeeded).await;
     }
     engine.shutdown().await;
-}
-
-#[tokio::test]
-async fn a_dedupe_key_gives_the_run_that_has_it() {
-    use engine::store::runs::{Dedupe, DedupeUntil};
-    let world = World::new().await;
-    let engine = world
-        .engine()
-        .await
-        .service(Trace::new())
-        .register::<Nap>()
-        .start();
-    let options = |until| StartOptions {
-        dedupe: Some(Dedupe {
-            key: format!("{until:?}"),
-            until,
-        }),
-        ..StartOptions::default()
-    };
-    let hour = DedupeUntil::Elapsed(Duration::from_secs(3600));
-    for until in [hour, DedupeUntil::Ended] {
-        let first = engine
-            .start::<Nap>(world.tenant, &1, options(until))
-            .await
-            .unwrap();
-        assert!(matches!(first, Started::New(_)));
-        let second = engine
-            .start::<Nap>(world.tenant, &1, options(until))
-            .await
-            .unwrap();
-        assert_eq!(second, Started::Existing(first.id()));
-        world.until(first.id(), RunState::Succeeded).await;
-        let third = engine
-            .start::<Nap>(world.tenant, &1, options(until))
-            .await
-            .unwrap();
-        assert_eq!(matches!(third, Started::Existing(_)), until == hour);
-    }
-    engine.shutdown().await;
-    let until = DedupeUntil::Begun;
-    let first = world.start_with::<Nap>(&1, options(until)).await;
-    assert_eq!(world.start_with::<Nap>(&1, options(until)).await, first);
-    sqlx::query("update runs set started_at = now() where id = $1")
-        .bind(first.0)
-        .execute(&world.sql)
-        .await
-        .unwrap();
-    assert_ne!(world.start_with::<Nap>(&1, options(until)).await, first);
 }
 
 #[tokio::test]

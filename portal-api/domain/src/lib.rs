@@ -18,6 +18,7 @@ pub mod runs;
 pub mod schedules;
 pub mod sessions;
 mod show;
+pub mod streams;
 pub mod tenants;
 pub mod timeline;
 pub mod users;

@@ -218,6 +218,7 @@ pub async fn create(
     let entity = streams::get(tx, connection, stream).await?.entity;
     let id = mappings::insert(tx, connection, stream, &entity, text, author, publish).await?;
     tx.changed("mapping", id);
+    crate::streams::follow(tx, connection, stream).await?;
     mappings::get(tx, id).await
 }
 

@@ -1,7 +1,7 @@
 //! Starting to read a stream.
 
 use engine::ids::{ConnectionId, RunId};
-use engine::store::runs::{self, Dedupe, DedupeUntil, NewRun, StartOptions};
+use engine::store::runs::{self, Dedupe, DedupeMode, DedupeUntil, NewRun, StartOptions};
 use engine::store::streams;
 use engine::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,7 @@ pub async fn start(
             dedupe: Some(Dedupe {
                 key: format!("{key}/{full}"),
                 until: DedupeUntil::Begun,
+                mode: DedupeMode::Existing,
             }),
             key: Some(key),
             trigger: "manual".to_owned(),

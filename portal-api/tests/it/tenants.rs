@@ -71,6 +71,7 @@ fn body(operation: &str) -> Option<Json> {
         "pull_stream" => json!({}),
         "put_mapping" => json!({"text": "", "publish": false}),
         "update_schedule" => json!({"paused": true}),
+        "skip_schedule" => json!({"at": "2026-11-20T10:00:00Z"}),
         "update_account" => json!({"fields": {"name": "Mine"}}),
         "update_contact" => json!({"fields": {"last_name": "Mine"}}),
         "restart_run" | "fork_run" => json!({"from": "start"}),

@@ -162,6 +162,17 @@ impl World {
                 .await
                 .expect(201);
         }
+        // Reads happen when a test asks for them.
+        let schedules = self.admin.get("/schedules").await.expect(200);
+        for schedule in schedules["items"].as_array().unwrap() {
+            let path = format!("/schedules/{}", schedule["id"].as_str().unwrap());
+            let etag = format!("\"{}\"", schedule["version"]);
+            let pause = json!({"paused": true});
+            self.admin
+                .send(Method::PATCH, &path, Some(&etag), Some(&pause))
+                .await
+                .expect(200);
+        }
         Connected { id, salesforce }
     }
 

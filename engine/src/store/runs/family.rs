@@ -108,7 +108,7 @@ pub(crate) async fn start_called(
     new: &[(&NewRun, Option<i32>)],
 ) -> Result<(), StoreError> {
     for part in new.chunks(500) {
-        start::insert_many(tx, part).await?;
+        start::start_called(tx, part).await?;
     }
     Ok(())
 }

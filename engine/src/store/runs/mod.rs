@@ -24,10 +24,10 @@ pub(crate) use family::{
 };
 pub(crate) use overdue::{Overdue, end_overdue};
 pub use read::{get, list};
-pub(crate) use start::{Lineage, start_as};
+pub(crate) use start::{Lineage, Outcome, Start, start_all, start_as};
 pub use start::{start, start_many};
 
-use super::StoreError;
+use super::{Limits, StoreError};
 use crate::clock::Deadline;
 use crate::ids::{ConnectionId, ProcessId, RunId, TenantId};
 use crate::runtime::{Counts, Progress, Workflow};
@@ -93,12 +93,29 @@ pub enum DedupeUntil {
     Ended,
 }
 
+/// What a start does when another run has its dedupe key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DedupeMode {
+    /// Finds that run: [`Started::Existing`].
+    #[default]
+    Existing,
+    /// Gives that run everything of the new start, if it has not begun; a run that has begun can
+    /// take no new input, so then a new one is started, which has the key from now on.
+    Replace,
+    /// Fails: [`StoreError::Duplicate`].
+    Reject,
+    /// [`DedupeMode::Replace`] that also puts the run off: it is due `window` after the newest start,
+    /// and at the latest `longest` after the first. The options' `due_at` must be empty.
+    Debounce { window: Duration, longest: Duration },
+}
+
 /// Makes a start happen once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dedupe {
     /// Unique within the tenant.
     pub key: String,
     pub until: DedupeUntil,
+    pub mode: DedupeMode,
 }
 
 /// How a run is started; the default is now, by hand, with the workflow's own key.
@@ -148,6 +165,15 @@ pub struct NewRun {
 }
 
 impl NewRun {
+    /// Whether its input is not too long.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    pub(crate) fn check(&self, limits: Limits) -> Result<(), StoreError> {
+        let what = format!("input of a run of {}", self.workflow);
+        limits.check_input(&what, self.input.len())
+    }
+
     /// A run of a workflow whose code is at hand.
     ///
     /// # Errors
@@ -171,7 +197,7 @@ impl NewRun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Started {
     New(RunId),
-    /// The dedupe key was taken by this run.
+    /// The dedupe key was taken by this run, which has got the new input if the mode says so.
     Existing(RunId),
 }
 

@@ -1,22 +1,30 @@
-//! Starting runs, once each where a dedupe key says so.
+//! Starting runs, once each where a dedupe key says so. What a key means is decided in the database
+//! (`start_runs` in the migrations), because starts come from SQL too.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
-use super::{Dedupe, DedupeUntil, NewRun, RunState, Started, version_to_db};
-use crate::ids::RunId;
+use super::{Dedupe, DedupeMode, DedupeUntil, NewRun, Started, version_to_db};
+use crate::ids::{RunId, TenantId};
 use crate::store::{StoreError, Tx};
+
+/// How long a key is kept whose run decides how long it holds; the row only has to outlive the run.
+const KEPT: Duration = Duration::from_secs(90 * 86_400);
+/// Longer times are cut to this: a hundred years.
+const LONGEST: TimeDelta = TimeDelta::days(36_525);
 
 /// Starts a run in the caller's transaction; workers see it once that has committed.
 ///
 /// # Errors
-/// [`StoreError::Database`]; [`StoreError::TooLarge`]. A dedupe key that is taken is no error:
-/// [`Started::Existing`].
+/// [`StoreError::TooLarge`]; [`StoreError::Duplicate`] when the dedupe key is taken and its mode
+/// says to reject; [`StoreError::Conflict`] for a debounced run with a due time of its own;
+/// [`StoreError::Database`].
 pub async fn start(tx: &mut Tx, new: NewRun) -> Result<Started, StoreError> {
-    let id = RunId::fresh();
-    start_as(tx, id, &new, Lineage::of(&new)).await
+    start_as(tx, RunId::fresh(), &new, Lineage::of(&new)).await
 }
 
 /// How a run hangs on its parent.
@@ -43,199 +51,263 @@ pub(crate) async fn start_as(
     new: &NewRun,
     lineage: Lineage,
 ) -> Result<Started, StoreError> {
-    let options = &new.options;
-    check_input(tx, new)?;
-    if let Some(dedupe) = &options.dedupe
-        && let Some(existing) = take_dedupe_key(tx, dedupe, id).await?
-    {
-        return Ok(Started::Existing(existing));
-    }
-    let now = tx.now();
-    sqlx::query!(
-        r#"
-        insert into runs
-            (id, workflow, version, state, key, priority, due_at, parent_id, parent_seq,
-             wakes_parent, trigger, connection_id, stream, input, created_at, deadline)
-        values ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-        "#,
-        id.0,
-        new.workflow,
-        version_to_db(new.version)?,
-        options.key,
-        options.priority,
-        options.due_at.unwrap_or(now),
-        lineage.parent_id.map(|id| id.0),
-        lineage.parent_seq,
-        lineage.wakes_parent,
-        options.trigger,
-        options.connection_id.map(|id| id.0),
-        options.stream,
-        new.input,
-        now,
-        options.deadline.map(|deadline| deadline.at(now)),
-    )
-    .execute(tx.conn())
-    .await?;
-    tx.ring();
-    tx.changed("run", id);
-    Ok(Started::New(id))
+    new.check(tx.limits())?;
+    let (tenant, now) = (tx.tenant(), tx.now());
+    let start = Start::new(tenant, id, new, lineage);
+    let outcomes = start_all(tx.conn(), now, &[start]).await?;
+    announce(tx, outcomes)?.pop().ok_or_else(unanswered)
 }
 
-/// Starts many runs of which none has a dedupe key, in one statement.
+/// Starts many runs in one statement; returns what became of each, in their order. Of several with
+/// one dedupe key the first is started and the others find it.
 ///
 /// # Errors
-/// [`StoreError::Database`]; [`StoreError::TooLarge`]; [`StoreError::Conflict`] when one has a
-/// dedupe key.
-pub async fn start_many(tx: &mut Tx, new: &[NewRun]) -> Result<Vec<RunId>, StoreError> {
-    if new.iter().any(|run| run.options.dedupe.is_some()) {
-        return Err(StoreError::Conflict(
-            "runs with a dedupe key are started one at a time".into(),
-        ));
+/// As [`start`]; then none of them is started.
+pub async fn start_many(tx: &mut Tx, new: &[NewRun]) -> Result<Vec<Started>, StoreError> {
+    let (tenant, now) = (tx.tenant(), tx.now());
+    for run in new {
+        run.check(tx.limits())?;
     }
-    let new: Vec<_> = new.iter().map(|run| (run, None)).collect();
-    insert_many(tx, &new).await
+    let starts: Vec<_> = new
+        .iter()
+        .map(|new| Start::new(tenant, RunId::fresh(), new, Lineage::of(new)))
+        .collect();
+    let may_reject = new.iter().any(|new| {
+        let dedupe = new.options.dedupe.as_ref();
+        dedupe.is_some_and(|dedupe| dedupe.mode == DedupeMode::Reject)
+    });
+    if !may_reject {
+        let outcomes = start_all(tx.conn(), now, &starts).await?;
+        return announce(tx, outcomes);
+    }
+    let mut savepoint = tx.conn().begin().await?;
+    let outcomes = start_all(&mut savepoint, now, &starts).await?;
+    if outcomes
+        .iter()
+        .any(|one| matches!(one, Outcome::Rejected(_)))
+    {
+        savepoint.rollback().await?;
+    } else {
+        savepoint.commit().await?;
+    }
+    announce(tx, outcomes)
 }
 
-/// Starts runs, with their places in their parents where those wait for them.
-pub(super) async fn insert_many(
+/// Starts children at their places in the parent that will wait for them.
+pub(super) async fn start_called(
     tx: &mut Tx,
     new: &[(&NewRun, Option<i32>)],
-) -> Result<Vec<RunId>, StoreError> {
-    let now = tx.now();
-    for (run, _) in new {
-        check_input(tx, run)?;
+) -> Result<(), StoreError> {
+    let (tenant, now) = (tx.tenant(), tx.now());
+    let mut starts = Vec::with_capacity(new.len());
+    for (run, place) in new {
+        run.check(tx.limits())?;
+        let lineage = Lineage {
+            parent_id: run.parent_id,
+            parent_seq: *place,
+            wakes_parent: place.is_some(),
+        };
+        starts.push(Start::new(tenant, RunId::fresh(), run, lineage));
     }
-    let places: Vec<Option<i32>> = new.iter().map(|(_, place)| *place).collect();
-    let new: Vec<&NewRun> = new.iter().map(|(run, _)| *run).collect();
-    let ids: Vec<RunId> = new.iter().map(|_| RunId::fresh()).collect();
-    let versions = new
-        .iter()
-        .map(|run| version_to_db(run.version))
+    let outcomes = start_all(tx.conn(), now, &starts).await?;
+    announce(tx, outcomes)?;
+    Ok(())
+}
+
+/// Wakes workers and tells watchers, once the transaction has committed.
+fn announce(tx: &mut Tx, outcomes: Vec<Outcome>) -> Result<Vec<Started>, StoreError> {
+    let started = outcomes
+        .into_iter()
+        .map(Outcome::into_result)
         .collect::<Result<Vec<_>, _>>()?;
-    sqlx::query!(
-        r#"
-        insert into runs
-            (id, workflow, version, state, key, priority, due_at, parent_id, trigger,
-             connection_id, stream, input, created_at, parent_seq, wakes_parent, deadline)
-        select id, workflow, version, 'queued', key, priority, due_at, parent_id, trigger,
-               connection_id, stream, input, $12, parent_seq, parent_seq is not null, deadline
-        from unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::smallint[],
-                    $6::timestamptz[], $7::uuid[], $8::text[], $9::uuid[], $10::text[],
-                    $11::bytea[], $13::integer[], $14::timestamptz[])
-            as t(id, workflow, version, key, priority, due_at, parent_id, trigger,
-                 connection_id, stream, input, parent_seq, deadline)
-        "#,
-        &ids.iter().map(|id| id.0).collect::<Vec<_>>(),
-        &new.iter()
-            .map(|run| run.workflow.clone())
-            .collect::<Vec<_>>(),
-        &versions,
-        &new.iter()
-            .map(|run| run.options.key.clone())
-            .collect::<Vec<_>>() as &[Option<String>],
-        &new.iter()
-            .map(|run| run.options.priority)
-            .collect::<Vec<_>>(),
-        &new.iter()
-            .map(|run| run.options.due_at.unwrap_or(now))
-            .collect::<Vec<_>>(),
-        &new.iter()
-            .map(|run| run.parent_id.map(|id| id.0))
-            .collect::<Vec<_>>() as &[Option<Uuid>],
-        &new.iter()
-            .map(|run| run.options.trigger.clone())
-            .collect::<Vec<_>>(),
-        &new.iter()
-            .map(|run| run.options.connection_id.map(|id| id.0))
-            .collect::<Vec<_>>() as &[Option<Uuid>],
-        &new.iter()
-            .map(|run| run.options.stream.clone())
-            .collect::<Vec<_>>() as &[Option<String>],
-        &new.iter().map(|run| run.input.clone()).collect::<Vec<_>>(),
-        now,
-        &places as &[Option<i32>],
-        &new.iter()
-            .map(|run| run.options.deadline.map(|deadline| deadline.at(now)))
-            .collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
-    )
-    .execute(tx.conn())
-    .await?;
+    for one in &started {
+        tx.changed("run", one.id());
+    }
     tx.ring();
-    for id in &ids {
-        tx.changed("run", id);
-    }
-    Ok(ids)
+    Ok(started)
 }
 
-fn check_input(tx: &Tx, new: &NewRun) -> Result<(), StoreError> {
-    let what = format!("input of a run of {}", new.workflow);
-    tx.limits().check_input(&what, new.input.len())
-}
-
-/// Puts the key down for `id`; returns the run that has it already.
-async fn take_dedupe_key(
-    tx: &mut Tx,
-    dedupe: &Dedupe,
+/// A start with its tenant and id.
+pub(crate) struct Start<'a> {
+    tenant: TenantId,
     id: RunId,
-) -> Result<Option<RunId>, StoreError> {
-    let now = tx.now();
-    let expires_at = match dedupe.until {
-        DedupeUntil::Elapsed(time) => now + time,
-        // The run's state decides; the row only has to outlive it.
-        DedupeUntil::Begun | DedupeUntil::Ended => now + Duration::from_secs(90 * 86_400),
-    };
-    loop {
-        let taken = sqlx::query!(
-            r#"
-            insert into run_dedupe (key, run_id, expires_at)
-            values ($1, $2, $3)
-            on conflict (tenant_id, key) do nothing
-            "#,
-            dedupe.key,
-            id.0,
-            expires_at,
-        )
-        .execute(tx.conn())
-        .await?;
-        if taken.rows_affected() == 1 {
-            return Ok(None);
+    new: &'a NewRun,
+    lineage: Lineage,
+}
+
+impl<'a> Start<'a> {
+    fn new(tenant: TenantId, id: RunId, new: &'a NewRun, lineage: Lineage) -> Self {
+        Self {
+            tenant,
+            id,
+            new,
+            lineage,
         }
-        let holder = sqlx::query!(
-            "select run_id, expires_at from run_dedupe where key = $1 for update",
-            dedupe.key
-        )
-        .fetch_optional(tx.conn())
-        .await?;
-        // Gone since: somebody dropped expired keys.
-        let Some(holder) = holder else { continue };
-        // The share lock keeps a waiting run from being begun before this transaction has committed
-        // what it wants that run to see.
-        let run = sqlx::query!(
-            "select state, started_at from runs where id = $1 for share",
-            holder.run_id
-        )
-        .fetch_optional(tx.conn())
-        .await?;
-        let holds = holder.expires_at > now
-            && match (dedupe.until, run) {
-                (DedupeUntil::Elapsed(_), _) => true,
-                (DedupeUntil::Begun, Some(run)) => {
-                    run.state == "queued" && run.started_at.is_none()
-                }
-                (DedupeUntil::Ended, Some(run)) => !RunState::parse(&run.state)?.is_final(),
-                (DedupeUntil::Begun | DedupeUntil::Ended, None) => false,
-            };
-        if holds {
-            return Ok(Some(RunId(holder.run_id)));
-        }
-        sqlx::query!(
-            "update run_dedupe set run_id = $2, expires_at = $3 where key = $1",
-            dedupe.key,
-            id.0,
-            expires_at,
-        )
-        .execute(tx.conn())
-        .await?;
-        return Ok(None);
     }
+
+    /// With a new id, and a parent that does not wait for it.
+    pub(crate) fn of(tenant: TenantId, new: &'a NewRun) -> Self {
+        Self::new(tenant, RunId::fresh(), new, Lineage::of(new))
+    }
+}
+
+/// What became of one of several starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Started(Started),
+    /// The dedupe key is this run's.
+    Rejected(RunId),
+}
+
+impl Outcome {
+    pub(crate) fn into_result(self) -> Result<Started, StoreError> {
+        match self {
+            Self::Started(started) => Ok(started),
+            Self::Rejected(run) => Err(StoreError::Duplicate(run)),
+        }
+    }
+}
+
+/// A dedupe key as columns.
+#[derive(Default)]
+struct DedupeColumns {
+    key: Option<String>,
+    until: Option<&'static str>,
+    expires_at: Option<DateTime<Utc>>,
+    mode: Option<&'static str>,
+    debounce: Option<i64>,
+    debounce_longest: Option<i64>,
+}
+
+impl DedupeColumns {
+    fn of(dedupe: Option<&Dedupe>, now: DateTime<Utc>) -> Self {
+        let Some(dedupe) = dedupe else {
+            return Self::default();
+        };
+        let (until, lasts) = match dedupe.until {
+            DedupeUntil::Elapsed(time) => ("elapsed", time),
+            DedupeUntil::Begun => ("begun", KEPT),
+            DedupeUntil::Ended => ("ended", KEPT),
+        };
+        let (mode, debounce, debounce_longest) = match dedupe.mode {
+            DedupeMode::Existing => ("existing", None, None),
+            DedupeMode::Replace => ("replace", None, None),
+            DedupeMode::Reject => ("reject", None, None),
+            DedupeMode::Debounce { window, longest } => {
+                ("debounce", Some(delta(window)), Some(delta(longest)))
+            }
+        };
+        Self {
+            key: Some(dedupe.key.clone()),
+            until: Some(until),
+            expires_at: Some(now + delta(lasts)),
+            mode: Some(mode),
+            debounce: debounce.and_then(|time| time.num_microseconds()),
+            debounce_longest: debounce_longest.and_then(|time| time.num_microseconds()),
+        }
+    }
+}
+
+fn delta(time: Duration) -> TimeDelta {
+    TimeDelta::from_std(time).map_or(LONGEST, |time| time.min(LONGEST))
+}
+
+fn due_at(new: &NewRun, now: DateTime<Utc>) -> Result<DateTime<Utc>, StoreError> {
+    let options = &new.options;
+    match options.dedupe.as_ref().map(|dedupe| dedupe.mode) {
+        Some(DedupeMode::Debounce { .. }) if options.due_at.is_some() => Err(StoreError::Conflict(
+            "a debounced run has no due time of its own".into(),
+        )),
+        Some(DedupeMode::Debounce { window, longest }) => Ok(now + delta(window.min(longest))),
+        _ => Ok(options.due_at.unwrap_or(now)),
+    }
+}
+
+/// Starts runs, of several tenants where the connection's role may see them all, in one statement.
+/// Outcomes come in the order of the starts.
+pub(crate) async fn start_all(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    starts: &[Start<'_>],
+) -> Result<Vec<Outcome>, StoreError> {
+    let dedupes: Vec<_> = starts
+        .iter()
+        .map(|start| DedupeColumns::of(start.new.options.dedupe.as_ref(), now))
+        .collect();
+    let versions = starts
+        .iter()
+        .map(|start| version_to_db(start.new.version))
+        .collect::<Result<Vec<_>, _>>()?;
+    let dues = starts
+        .iter()
+        .map(|start| due_at(start.new, now))
+        .collect::<Result<Vec<_>, _>>()?;
+    let rows = sqlx::query!(
+        r#"
+        select asked as "asked!", run_id as "run_id!", outcome as "outcome!"
+        from start_runs(
+            array(select row(t.*)::new_run
+                  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::text[],
+                              $6::smallint[], $7::timestamptz[], $8::uuid[], $9::integer[],
+                              $10::boolean[], $11::text[], $12::uuid[], $13::text[], $14::bytea[],
+                              $15::text[], $16::text[], $17::timestamptz[], $18::text[],
+                              $19::bigint[], $20::bigint[], $21::timestamptz[]) as t),
+            $22)
+        "#,
+        &column(starts, |start| start.tenant.0),
+        &column(starts, |start| start.id.0),
+        &column(starts, |start| start.new.workflow.clone()),
+        &versions,
+        &column(starts, |start| start.new.options.key.clone()) as &[Option<String>],
+        &column(starts, |start| start.new.options.priority),
+        &dues,
+        &column(starts, |start| start.lineage.parent_id.map(|id| id.0)) as &[Option<Uuid>],
+        &column(starts, |start| start.lineage.parent_seq) as &[Option<i32>],
+        &column(starts, |start| start.lineage.wakes_parent),
+        &column(starts, |start| start.new.options.trigger.clone()),
+        &column(starts, |start| start
+            .new
+            .options
+            .connection_id
+            .map(|id| id.0)) as &[Option<Uuid>],
+        &column(starts, |start| start.new.options.stream.clone()) as &[Option<String>],
+        &column(starts, |start| start.new.input.clone()),
+        &column(&dedupes, |dedupe| dedupe.key.clone()) as &[Option<String>],
+        &column(&dedupes, |dedupe| dedupe.until.map(str::to_owned)) as &[Option<String>],
+        &column(&dedupes, |dedupe| dedupe.expires_at) as &[Option<DateTime<Utc>>],
+        &column(&dedupes, |dedupe| dedupe.mode.map(str::to_owned)) as &[Option<String>],
+        &column(&dedupes, |dedupe| dedupe.debounce) as &[Option<i64>],
+        &column(&dedupes, |dedupe| dedupe.debounce_longest) as &[Option<i64>],
+        &column(starts, |start| start
+            .new
+            .options
+            .deadline
+            .map(|deadline| deadline.at(now))) as &[Option<DateTime<Utc>>],
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut outcomes = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let run = RunId(row.run_id);
+        let outcome = match row.outcome.as_str() {
+            "new" => Outcome::Started(Started::New(run)),
+            "existing" => Outcome::Started(Started::Existing(run)),
+            "rejected" => Outcome::Rejected(run),
+            other => return Err(StoreError::corrupt("outcome of a start", other.to_owned())),
+        };
+        outcomes.insert(RunId(row.asked), outcome);
+    }
+    starts
+        .iter()
+        .map(|start| outcomes.get(&start.id).copied().ok_or_else(unanswered))
+        .collect()
+}
+
+fn column<S, T>(rows: &[S], of: impl Fn(&S) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
+fn unanswered() -> StoreError {
+    StoreError::corrupt("outcome of a start", "no answer")
 }

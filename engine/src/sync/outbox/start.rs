@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ConnectionId;
-use crate::store::runs::{self, Dedupe, DedupeUntil, NewRun, StartOptions};
+use crate::store::runs::{self, Dedupe, DedupeMode, DedupeUntil, NewRun, StartOptions};
 use crate::store::{StoreError, Tx, writes};
 
 /// The workflow that sends a stream's writes. Its code lives with the other workflows; the name is
@@ -45,6 +45,7 @@ pub async fn start_pushes(
         let dedupe = Dedupe {
             key: input.key(),
             until: DedupeUntil::Begun,
+            mode: DedupeMode::Existing,
         };
         start_push(tx, input, trigger, dedupe, None).await?;
     }
@@ -71,6 +72,7 @@ pub async fn start_push_when_due(
         let dedupe = Dedupe {
             key: input.key(),
             until: DedupeUntil::Begun,
+            mode: DedupeMode::Existing,
         };
         return start_push(tx, input, "retry", dedupe, None).await;
     }
@@ -78,6 +80,7 @@ pub async fn start_push_when_due(
     let dedupe = Dedupe {
         key: format!("{}/later", input.key()),
         until: DedupeUntil::Begun,
+        mode: DedupeMode::Existing,
     };
     start_push(tx, input, "retry", dedupe, Some(due_at)).await
 }

@@ -237,7 +237,8 @@ export interface paths {
         /**
          * Sets up a stream, or changes how it is set up
          * @description A new one needs no If-Match; the system is asked what it looks like, and it gets the mapping that
-         *     comes with the hub, if there is one.
+         *     comes with the hub, if there is one, and a schedule that reads it every 5 minutes. Switched off, its
+         *     schedules are paused; switched on again, those go on that a person has not paused.
          */
         put: operations["put_connection_stream"];
         post?: never;
@@ -745,6 +746,27 @@ export interface paths {
          * @description Also while it is paused; its next time stays.
          */
         post: operations["run_schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{id}/skip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Leaves out a schedule's next time
+         * @description The time is named, so that asking twice does not leave out two: when it is not the next one, the
+         *     answer is a conflict.
+         */
+        post: operations["skip_schedule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1431,12 +1453,29 @@ export interface components {
         };
         NewSchedule: {
             catch_up?: components["schemas"]["ScheduleCatchUp"] | null;
+            /**
+             * Format: int32
+             * @description 1 to 100; 10 unless said otherwise.
+             */
+            catch_up_limit?: number | null;
             connection_id?: string | null;
             /** @description Five fields, as in crontab(5). */
             cron: string;
+            /** Format: date-time */
+            ends_at?: string | null;
+            gap?: components["schemas"]["ScheduleGap"] | null;
+            /**
+             * Format: int32
+             * @description Up to 3600; 0 unless said otherwise.
+             */
+            jitter_seconds?: number | null;
             name: string;
             overlap?: components["schemas"]["ScheduleOverlap"] | null;
             paused?: boolean;
+            paused_reason?: string | null;
+            repeat?: components["schemas"]["ScheduleRepeat"] | null;
+            /** Format: date-time */
+            starts_at?: string | null;
             stream?: string | null;
             /** @description IANA name; UTC unless said otherwise. */
             time_zone?: string | null;
@@ -1733,18 +1772,46 @@ export interface components {
         Page_Schedule: {
             items: {
                 catch_up: components["schemas"]["ScheduleCatchUp"];
+                /**
+                 * Format: int32
+                 * @description The most missed times that `all` catches up, the newest.
+                 */
+                catch_up_limit: number;
                 connection_id: string | null;
                 /** @description Five fields, as in crontab(5). */
                 cron: string;
+                /** @description No time is left: it never starts anything again. */
+                ended: boolean;
+                /**
+                 * Format: date-time
+                 * @description Nothing starts after this.
+                 */
+                ends_at: string | null;
+                gap: components["schemas"]["ScheduleGap"];
                 id: string;
+                /**
+                 * Format: int32
+                 * @description Each start is up to this much later than the expression says; in seconds.
+                 */
+                jitter_seconds: number;
                 /** Format: date-time */
                 last_at: string | null;
                 last_run_id: string | null;
                 name: string;
-                /** @description The next five times; none while it is paused. */
+                /** @description The next five times, jitter included; none while it is paused. */
                 next: string[];
                 overlap: components["schemas"]["ScheduleOverlap"];
                 paused: boolean;
+                /** Format: date-time */
+                paused_at: string | null;
+                paused_by: components["schemas"]["SchedulePausedBy"] | null;
+                paused_reason: string | null;
+                repeat: components["schemas"]["ScheduleRepeat"];
+                /**
+                 * Format: date-time
+                 * @description Nothing starts before this.
+                 */
+                starts_at: string | null;
                 stream: string | null;
                 /** @description IANA name: `Europe/Berlin`. */
                 time_zone: string;
@@ -2023,18 +2090,46 @@ export interface components {
         /** @description What starts by itself. */
         Schedule: {
             catch_up: components["schemas"]["ScheduleCatchUp"];
+            /**
+             * Format: int32
+             * @description The most missed times that `all` catches up, the newest.
+             */
+            catch_up_limit: number;
             connection_id: string | null;
             /** @description Five fields, as in crontab(5). */
             cron: string;
+            /** @description No time is left: it never starts anything again. */
+            ended: boolean;
+            /**
+             * Format: date-time
+             * @description Nothing starts after this.
+             */
+            ends_at: string | null;
+            gap: components["schemas"]["ScheduleGap"];
             id: string;
+            /**
+             * Format: int32
+             * @description Each start is up to this much later than the expression says; in seconds.
+             */
+            jitter_seconds: number;
             /** Format: date-time */
             last_at: string | null;
             last_run_id: string | null;
             name: string;
-            /** @description The next five times; none while it is paused. */
+            /** @description The next five times, jitter included; none while it is paused. */
             next: string[];
             overlap: components["schemas"]["ScheduleOverlap"];
             paused: boolean;
+            /** Format: date-time */
+            paused_at: string | null;
+            paused_by: components["schemas"]["SchedulePausedBy"] | null;
+            paused_reason: string | null;
+            repeat: components["schemas"]["ScheduleRepeat"];
+            /**
+             * Format: date-time
+             * @description Nothing starts before this.
+             */
+            starts_at: string | null;
             stream: string | null;
             /** @description IANA name: `Europe/Berlin`. */
             time_zone: string;
@@ -2046,20 +2141,55 @@ export interface components {
          * @description What happens with times that passed while nothing ran.
          * @enum {string}
          */
-        ScheduleCatchUp: "none" | "one";
+        ScheduleCatchUp: "none" | "one" | "all";
+        /** @description What is left out stays as it is. */
         ScheduleChange: {
             catch_up?: components["schemas"]["ScheduleCatchUp"] | null;
+            /** Format: int32 */
+            catch_up_limit?: number | null;
             cron?: string | null;
+            /**
+             * Format: date-time
+             * @description Null takes it away.
+             */
+            ends_at?: string | null;
+            gap?: components["schemas"]["ScheduleGap"] | null;
+            /** Format: int32 */
+            jitter_seconds?: number | null;
             name?: string | null;
             overlap?: components["schemas"]["ScheduleOverlap"] | null;
             paused?: boolean | null;
+            /** @description Null takes it away; a schedule that goes on loses it anyway. */
+            paused_reason?: string | null;
+            repeat?: components["schemas"]["ScheduleRepeat"] | null;
+            /**
+             * Format: date-time
+             * @description Null takes it away.
+             */
+            starts_at?: string | null;
             time_zone?: string | null;
         };
+        /**
+         * @description What becomes of a time of day that a change of clocks leaves out.
+         * @enum {string}
+         */
+        ScheduleGap: "run_after" | "skip";
         /**
          * @description What happens when the run before has not ended.
          * @enum {string}
          */
-        ScheduleOverlap: "skip" | "queue";
+        ScheduleOverlap: "skip" | "queue" | "cancel_previous";
+        /**
+         * @description Who paused it: a person, the stream that is switched off or has no mapping, or the hub, because
+         *     its times can no longer be computed.
+         * @enum {string}
+         */
+        SchedulePausedBy: "person" | "stream" | "hub";
+        /**
+         * @description What becomes of a time of day that a change of clocks repeats.
+         * @enum {string}
+         */
+        ScheduleRepeat: "once" | "twice";
         /** @description Named data for a run. */
         SendSignal: {
             /** @description Of the kind that the run wants; one that cannot be read parks it. */
@@ -2103,6 +2233,13 @@ export interface components {
             email: string;
             /** Format: password */
             password: string;
+        };
+        SkippedFiring: {
+            /**
+             * Format: date-time
+             * @description The time to leave out: the first of the schedule's `next`.
+             */
+            at: string;
         };
         /** @description A run that was started, or one under way that does the same. */
         StartedRun: {
@@ -3936,6 +4073,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    skip_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SkippedFiring"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
                 };
             };
             /** @description A problem */

@@ -1,5 +1,5 @@
 use axum::response::{IntoResponse, Response};
-use domain::mappings;
+use domain::streams::{EVERY_FIVE_MINUTES, Setup};
 use engine::ids::ConnectionId;
 use engine::store::streams;
 use engine::{StoreError, Tx};
@@ -11,6 +11,7 @@ use crate::caller::Admin;
 use crate::error::{ApiError, Slug};
 use crate::etag::{Created, MaybeIfMatch, Tagged};
 use crate::extract::{Json, Path};
+use crate::routes::schedules::refuse;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,7 +24,8 @@ pub(crate) struct StreamSetup {
 /// Sets up a stream, or changes how it is set up
 ///
 /// A new one needs no If-Match; the system is asked what it looks like, and it gets the mapping that
-/// comes with the hub, if there is one.
+/// comes with the hub, if there is one, and a schedule that reads it every 5 minutes. Switched off, its
+/// schedules are paused; switched on again, those go on that a person has not paused.
 #[utoipa::path(
     put, path = "/connections/{id}/streams/{stream}", operation_id = "put_connection_stream",
     tag = "connections",
@@ -75,12 +77,14 @@ async fn change(
     body: &StreamSetup,
     version: i64,
 ) -> Result<Response, ApiError> {
-    let changed = streams::update(&mut tx, id, stream, &body.entity, body.enabled, version).await;
-    let row = streams::get(&mut tx, id, stream).await?;
-    match changed {
-        Err(StoreError::Stale(_)) => Err(ApiError::stale(&ConnectionStream::from(row))),
+    let (entity, enabled) = (&body.entity, body.enabled);
+    match domain::streams::change(&mut tx, id, stream, entity, enabled, version).await {
+        Err(StoreError::Stale(_)) => {
+            let row = streams::get(&mut tx, id, stream).await?;
+            Err(ApiError::stale(&ConnectionStream::from(row)))
+        }
         Err(error) => Err(error.into()),
-        Ok(()) => {
+        Ok(row) => {
             tx.commit().await?;
             Ok(Tagged(row.version, ConnectionStream::from(row)).into_response())
         }
@@ -103,9 +107,16 @@ async fn create(
         .find(|found| found.name.as_str() == stream)
         .ok_or_else(|| ApiError::not_found(format!("stream {stream:?} of this system")))?;
     let mut tx = caller.begin().await?;
-    streams::insert(&mut tx, id, &body.entity, body.enabled, description).await?;
-    mappings::adopt_shipped(&mut tx, &caller.portal().shipped, id, stream).await?;
-    let row = streams::get(&mut tx, id, stream).await?;
+    let setup = Setup {
+        connection: id,
+        description,
+        entity: &body.entity,
+        enabled: body.enabled,
+        how_often: EVERY_FIVE_MINUTES,
+    };
+    let row = domain::streams::set_up(&mut tx, &caller.portal().shipped, setup)
+        .await
+        .map_err(refuse)?;
     tx.commit().await?;
     Ok(Created(row.version, ConnectionStream::from(row)).into_response())
 }

@@ -1,4 +1,4 @@
-use domain::mappings;
+use domain::{mappings, streams};
 use engine::StoreError;
 use engine::ids::MappingId;
 use engine::store::mappings as store;
@@ -51,6 +51,7 @@ pub(super) async fn put(
     let review = review.accepted(body.publish).map_err(refuse)?;
     let row = store::get(&mut tx, id).await?;
     tx.changed("mapping", id);
+    streams::follow(&mut tx, connection, &stream).await?;
     tx.commit().await?;
     Ok(Tagged(row.version, Mapping::new(row, review)))
 }

@@ -1,12 +1,14 @@
 use axum::response::IntoResponse;
+use chrono::{DateTime, Utc};
 use domain::pulls::PULL_WORKFLOW;
-use domain::schedules::{self, Wish};
+use domain::schedules::{self, CATCH_UP_LIMIT, Wish};
 use engine::ids::ConnectionId;
+use engine::runtime::cron::{Gap, Repeat, Timing};
 use engine::store::schedules::{CatchUp, Overlap};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{CatchUpName, OverlapName, Schedule, refuse};
+use super::{CatchUpName, GapName, OverlapName, RepeatName, Schedule, refuse};
 use crate::caller::Admin;
 use crate::error::ApiError;
 use crate::etag::Created;
@@ -25,14 +27,27 @@ pub(crate) struct NewSchedule {
     cron: String,
     /// IANA name; UTC unless said otherwise.
     time_zone: Option<String>,
+    /// run_after unless said otherwise
+    #[schema(value_type = Option<GapName>)]
+    gap: Option<Gap>,
+    /// once unless said otherwise
+    #[schema(value_type = Option<RepeatName>)]
+    repeat: Option<Repeat>,
+    starts_at: Option<DateTime<Utc>>,
+    ends_at: Option<DateTime<Utc>>,
+    /// Up to 3600; 0 unless said otherwise.
+    jitter_seconds: Option<u32>,
     /// skip unless said otherwise
     #[schema(value_type = Option<OverlapName>)]
     overlap: Option<Overlap>,
     /// one unless said otherwise
     #[schema(value_type = Option<CatchUpName>)]
     catch_up: Option<CatchUp>,
+    /// 1 to 100; 10 unless said otherwise.
+    catch_up_limit: Option<u16>,
     #[serde(default)]
     paused: bool,
+    paused_reason: Option<String>,
 }
 
 /// Makes a schedule
@@ -45,20 +60,27 @@ pub(super) async fn create(
     caller: Admin,
     Json(body): Json<NewSchedule>,
 ) -> Result<impl IntoResponse, ApiError> {
+    let timing = Timing {
+        gap: body.gap.unwrap_or_default(),
+        repeat: body.repeat.unwrap_or_default(),
+        starts_at: body.starts_at,
+        ends_at: body.ends_at,
+        jitter_seconds: body.jitter_seconds.unwrap_or(0),
+        ..Timing::new(body.cron, body.time_zone.unwrap_or_else(|| "UTC".into()))
+    };
+    let workflow = body.workflow.unwrap_or_else(|| PULL_WORKFLOW.to_owned());
     let wish = Wish {
-        name: body.name,
-        workflow: body.workflow.unwrap_or_else(|| PULL_WORKFLOW.to_owned()),
         connection_id: body.connection_id,
         stream: body.stream,
-        cron: body.cron,
-        time_zone: body.time_zone.unwrap_or_else(|| "UTC".to_owned()),
-        overlap: body.overlap.unwrap_or(Overlap::Skip),
-        catch_up: body.catch_up.unwrap_or(CatchUp::One),
+        overlap: body.overlap.unwrap_or_default(),
+        catch_up: body.catch_up.unwrap_or_default(),
+        catch_up_limit: body.catch_up_limit.unwrap_or(CATCH_UP_LIMIT),
         paused: body.paused,
+        paused_reason: body.paused_reason,
+        ..Wish::new(body.name, workflow, timing)
     };
     let mut tx = caller.begin().await?;
-    let now = tx.now();
     let schedule = schedules::create(&mut tx, wish).await.map_err(refuse)?;
     tx.commit().await?;
-    Ok(Created(schedule.version, Schedule::new(schedule, now)))
+    Ok(Created(schedule.version, Schedule::new(schedule)))
 }

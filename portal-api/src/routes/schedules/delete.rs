@@ -24,7 +24,7 @@ pub(super) async fn delete(
     let mut tx = caller.begin().await?;
     let current = schedules::get(&mut tx, id).await?;
     if current.version != version {
-        return Err(ApiError::stale(&Schedule::new(current, tx.now())));
+        return Err(ApiError::stale(&Schedule::new(current)));
     }
     schedules::delete(&mut tx, id).await?;
     tx.commit().await?;

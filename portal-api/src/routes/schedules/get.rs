@@ -19,5 +19,5 @@ pub(super) async fn get(
 ) -> Result<Tagged<Schedule>, ApiError> {
     let mut tx = caller.begin().await?;
     let schedule = schedules::get(&mut tx, id).await?;
-    Ok(Tagged(schedule.version, Schedule::new(schedule, tx.now())))
+    Ok(Tagged(schedule.version, Schedule::new(schedule)))
 }

@@ -13,9 +13,8 @@ use crate::page::Page;
 )]
 pub(super) async fn list(caller: Caller) -> Result<Json<Page<Schedule>>, ApiError> {
     let mut tx = caller.begin().await?;
-    let now = tx.now();
     let all = schedules::list(&mut tx).await?;
     Ok(Json(Page::whole(
-        all.into_iter().map(|one| Schedule::new(one, now)).collect(),
+        all.into_iter().map(Schedule::new).collect(),
     )))
 }

@@ -8,6 +8,7 @@ export function NextTimes({
   zone,
   paused,
 }: {
+  /** Jitter included. */
   next: readonly string[];
   zone: string;
   paused: boolean;

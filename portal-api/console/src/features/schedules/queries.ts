@@ -41,3 +41,8 @@ export async function deleteSchedule(schedule: Schedule): Promise<void> {
 export function runNow(id: string): Promise<{ run_id: string }> {
   return unwrap(api.POST('/api/v1/schedules/{id}/run', { params: { path: { id } } }));
 }
+
+/** Leaves out the next time; it is named, so that a second click does not leave out two. */
+export function skipNext(id: string, at: string): Promise<Schedule> {
+  return unwrap(api.POST('/api/v1/schedules/{id}/skip', { params: { path: { id } }, body: { at } }));
+}

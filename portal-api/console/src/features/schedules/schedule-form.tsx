@@ -13,7 +13,19 @@ import { ErrorState } from '#/ui/states';
 /** What a person says about a schedule. */
 export type ScheduleInput = Pick<
   Schedule,
-  'name' | 'connection_id' | 'stream' | 'cron' | 'time_zone' | 'overlap' | 'catch_up' | 'paused'
+  | 'name'
+  | 'connection_id'
+  | 'stream'
+  | 'cron'
+  | 'time_zone'
+  | 'gap'
+  | 'repeat'
+  | 'jitter_seconds'
+  | 'overlap'
+  | 'catch_up'
+  | 'catch_up_limit'
+  | 'paused'
+  | 'paused_reason'
 >;
 
 type ScheduleFormProps = {
@@ -38,6 +50,10 @@ const PRESETS = [
   { word: 'cron.weekdays', cron: '0 6 * * 1-5' },
 ] as const;
 const CUSTOM = 'custom';
+const OVERLAPS = ['skip', 'queue', 'cancel_previous'] as const;
+const CATCH_UPS = ['none', 'one', 'all'] as const;
+const GAPS = ['run_after', 'skip'] as const;
+const REPEATS = ['once', 'twice'] as const;
 
 export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormProps) {
   const t = useWords();
@@ -119,25 +135,65 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
         <Select
           label={t('schedules.overlap')}
           help={t(`overlap_help.${input.overlap}`)}
+          name="overlap"
           value={input.overlap}
-          onChange={(overlap) => set({ overlap: overlap === 'queue' ? 'queue' : 'skip' })}
-          choices={[
-            { value: 'skip', label: t('overlap.skip') },
-            { value: 'queue', label: t('overlap.queue') },
-          ]}
+          onChange={(value) => set({ overlap: oneOf(OVERLAPS, value) })}
+          choices={OVERLAPS.map((value) => ({ value, label: t(`overlap.${value}`) }))}
         />
         <Select
           label={t('schedules.catch_up')}
           help={t(`catch_up_help.${input.catch_up}`)}
+          name="catch_up"
           value={input.catch_up}
-          onChange={(catchUp) => set({ catch_up: catchUp === 'one' ? 'one' : 'none' })}
-          choices={[
-            { value: 'none', label: t('catch_up.none') },
-            { value: 'one', label: t('catch_up.one') },
-          ]}
+          onChange={(value) => set({ catch_up: oneOf(CATCH_UPS, value) })}
+          choices={CATCH_UPS.map((value) => ({ value, label: t(`catch_up.${value}`) }))}
+        />
+        <Field
+          label={t('schedules.jitter')}
+          help={t('schedules.jitter_help')}
+          name="jitter_seconds"
+          inputMode="numeric"
+          value={String(input.jitter_seconds)}
+          onChange={(text) => set({ jitter_seconds: wholeNumber(text) })}
+        />
+        {input.catch_up === 'all' && (
+          <Field
+            label={t('schedules.catch_up_limit')}
+            name="catch_up_limit"
+            inputMode="numeric"
+            value={String(input.catch_up_limit)}
+            onChange={(text) => set({ catch_up_limit: wholeNumber(text) })}
+          />
+        )}
+      </div>
+      <div className="grid grid-cols-2 gap-4 max-sm:grid-cols-1">
+        <Select
+          label={t('schedules.gap')}
+          value={input.gap}
+          onChange={(value) => set({ gap: oneOf(GAPS, value) })}
+          choices={GAPS.map((value) => ({ value, label: t(`gap.${value}`) }))}
+        />
+        <Select
+          label={t('schedules.repeat')}
+          value={input.repeat}
+          onChange={(value) => set({ repeat: oneOf(REPEATS, value) })}
+          choices={REPEATS.map((value) => ({ value, label: t(`repeat.${value}`) }))}
         />
       </div>
-      <CheckBox label={t('schedules.pause')} value={input.paused} onChange={(paused) => set({ paused })} />
+      <CheckBox
+        label={t('schedules.pause')}
+        value={input.paused}
+        onChange={(paused) => set({ paused, paused_reason: null })}
+      />
+      {input.paused && (
+        <Field
+          label={t('schedules.pause_reason')}
+          help={t('schedules.pause_reason_help')}
+          name="paused_reason"
+          value={input.paused_reason ?? ''}
+          onChange={(reason) => set({ paused_reason: reason === '' ? null : reason })}
+        />
+      )}
       {problem && <ErrorState compact error={problem} />}
       <div>
         <Button type="submit" look="primary" isPending={entry.isPending}>
@@ -146,6 +202,16 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
       </div>
     </Form>
   );
+}
+
+/** The choice that a list gave back as a text. */
+function oneOf<T extends string>(choices: readonly [T, ...T[]], value: string): T {
+  return choices.find((choice) => choice === value) ?? choices[0];
+}
+
+/** What is left of a text when all but its digits are; the server says what is too much. */
+function wholeNumber(text: string): number {
+  return Math.min(Number(text.replace(/\D/g, '')), 65_535);
 }
 
 /** Every zone the browser knows, and the schedule's own in case it does not. */

@@ -1,12 +1,13 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
-import { Play, Trash2 } from 'lucide-react';
+import { Play, SkipForward, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import type { Schedule } from '#/api/types';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { NextTimes } from '#/features/schedules/next-times';
-import { deleteSchedule, editSchedule, runNow, scheduleQuery } from '#/features/schedules/queries';
+import { deleteSchedule, editSchedule, runNow, scheduleQuery, skipNext } from '#/features/schedules/queries';
 import { ScheduleForm, type ScheduleInput } from '#/features/schedules/schedule-form';
+import { SchedulePill } from '#/features/schedules/schedule-pill';
 import { useWords, wordFor } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { Dialog } from '#/ui/dialog';
@@ -16,7 +17,6 @@ import { Page } from '#/ui/page';
 import { Panel } from '#/ui/panel';
 import { QueryView } from '#/ui/query-view';
 import { ErrorState } from '#/ui/states';
-import { StatusPill } from '#/ui/status-pill';
 import { Time } from '#/ui/time';
 import { toast } from '#/ui/toast';
 
@@ -39,13 +39,7 @@ function SchedulePage() {
           {t('schedules.title')}
         </Link>
       }
-      aside={
-        schedule && (
-          <StatusPill status={schedule.paused ? 'paused' : 'succeeded'}>
-            {t(schedule.paused ? 'schedules.paused' : 'schedules.on')}
-          </StatusPill>
-        )
-      }
+      aside={schedule && <SchedulePill schedule={schedule} />}
       actions={schedule && <Actions schedule={schedule} />}
     >
       <QueryView query={query} loading={t('schedules.loading')}>
@@ -60,8 +54,8 @@ function ScheduleView({ schedule }: { schedule: Schedule }) {
   const client = useQueryClient();
   const connection = useQuery(connectionNamesQuery).data?.find((one) => one.id === schedule.connection_id);
   const { last_at, last_run_id } = schedule;
-  async function save({ name, cron, time_zone, overlap, catch_up, paused }: ScheduleInput) {
-    const saved = await editSchedule(schedule, { name, cron, time_zone, overlap, catch_up, paused });
+  async function save({ connection_id: _, stream: __, ...change }: ScheduleInput) {
+    const saved = await editSchedule(schedule, change);
     toast({ text: t('schedules.saved') });
     client.setQueryData(scheduleQuery(schedule.id).queryKey, saved);
     void client.invalidateQueries({ queryKey: ['schedules', 'list'] });
@@ -70,9 +64,9 @@ function ScheduleView({ schedule }: { schedule: Schedule }) {
   return (
     <div className="grid grid-cols-[minmax(0,2fr)_minmax(300px,1fr)] items-start gap-4 max-lg:grid-cols-1">
       <Panel title={t('schedules.settings')}>
-        <ScheduleForm schedule={schedule} submit={t('ui.save')} save={save} />
+        <ScheduleForm schedule={inputOf(schedule)} submit={t('ui.save')} save={save} />
       </Panel>
-      <Panel title={t('schedules.next_five')}>
+      <Panel title={t('schedules.next_five')} actions={<SkipNext schedule={schedule} />}>
         <div className="flex flex-col gap-4">
           <NextTimes next={schedule.next} zone={schedule.time_zone} paused={schedule.paused} />
           <Facts
@@ -92,6 +86,26 @@ function ScheduleView({ schedule }: { schedule: Schedule }) {
                 ),
               },
               { label: t('schedules.zone'), value: schedule.time_zone },
+              schedule.starts_at != null && {
+                label: t('schedules.from'),
+                value: <Time at={schedule.starts_at} as="full" />,
+              },
+              schedule.ends_at != null && {
+                label: t('schedules.until'),
+                value: <Time at={schedule.ends_at} as="full" />,
+              },
+              schedule.paused_by != null && {
+                label: t('schedules.paused_by'),
+                value: t(`paused_by.${schedule.paused_by}`),
+              },
+              schedule.paused_at != null && {
+                label: t('schedules.paused_since'),
+                value: <Time at={schedule.paused_at} as="full" />,
+              },
+              schedule.paused_reason != null && {
+                label: t('schedules.why_paused'),
+                value: schedule.paused_reason,
+              },
               {
                 label: t('schedules.last'),
                 value: last_run_id ? (
@@ -107,6 +121,51 @@ function ScheduleView({ schedule }: { schedule: Schedule }) {
         </div>
       </Panel>
     </div>
+  );
+}
+
+/** What of a schedule can be edited here. */
+function inputOf(schedule: Schedule): ScheduleInput {
+  const { name, connection_id, stream, cron, time_zone, gap, repeat, jitter_seconds } = schedule;
+  const { overlap, catch_up, catch_up_limit, paused, paused_reason } = schedule;
+  return {
+    name,
+    connection_id,
+    stream,
+    cron,
+    time_zone,
+    gap,
+    repeat,
+    jitter_seconds,
+    overlap,
+    catch_up,
+    catch_up_limit,
+    paused,
+    paused_reason,
+  };
+}
+
+function SkipNext({ schedule }: { schedule: Schedule }) {
+  const t = useWords();
+  const client = useQueryClient();
+  const skip = useMutation({
+    mutationFn: (at: string) => skipNext(schedule.id, at),
+    onSuccess: (skipped) => {
+      toast({ text: t('schedules.skipped') });
+      client.setQueryData(scheduleQuery(schedule.id).queryKey, skipped);
+      void client.invalidateQueries({ queryKey: ['schedules', 'list'] });
+    },
+    onError: (error) => {
+      toast({ text: error.message, bad: true });
+      void client.invalidateQueries({ queryKey: ['schedules', 'one', schedule.id] });
+    },
+  });
+  const next = schedule.next[0];
+  if (next === undefined) return null;
+  return (
+    <Button look="quiet" icon={SkipForward} onPress={() => skip.mutate(next)} isDisabled={skip.isPending}>
+      {t('schedules.skip_next')}
+    </Button>
   );
 }
 

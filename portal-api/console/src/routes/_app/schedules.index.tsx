@@ -5,13 +5,13 @@ import { useMemo } from 'react';
 import type { Schedule } from '#/api/types';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { schedulesQuery } from '#/features/schedules/queries';
+import { SchedulePill } from '#/features/schedules/schedule-pill';
 import { useWords, wordFor } from '#/lib/words';
 import { buttonLook } from '#/ui/button';
 import { LINK, NAME_LINK } from '#/ui/link';
 import { countOf, ListView } from '#/ui/list-view';
 import { Page } from '#/ui/page';
 import { EmptyState } from '#/ui/states';
-import { StatusPill } from '#/ui/status-pill';
 import type { Column } from '#/ui/table';
 import { Time } from '#/ui/time';
 
@@ -39,11 +39,7 @@ function SchedulesPage() {
         header: t('schedules.state'),
         width: '120px',
         phone: 'status',
-        cell: (one) => (
-          <StatusPill status={one.paused ? 'paused' : 'succeeded'}>
-            {t(one.paused ? 'schedules.paused' : 'schedules.on')}
-          </StatusPill>
-        ),
+        cell: (one) => <SchedulePill schedule={one} />,
       },
       {
         id: 'what',
@@ -69,7 +65,7 @@ function SchedulesPage() {
         header: t('schedules.next'),
         width: '124px',
         phone: 'fact',
-        cell: (one) => (one.paused ? '—' : <Time at={one.next[0]} as="age" />),
+        cell: (one) => (one.next[0] === undefined ? '—' : <Time at={one.next[0]} as="age" />),
       },
       {
         id: 'last',

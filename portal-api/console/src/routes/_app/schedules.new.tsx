@@ -19,9 +19,14 @@ const BLANK: ScheduleInput = {
   stream: null,
   cron: '*/15 * * * *',
   time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+  gap: 'run_after',
+  repeat: 'once',
+  jitter_seconds: 0,
   overlap: 'skip',
   catch_up: 'one',
+  catch_up_limit: 10,
   paused: false,
+  paused_reason: null,
 };
 
 function NewSchedulePage() {
