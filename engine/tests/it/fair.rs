@@ -85,7 +85,8 @@ async fn a_tenant_with_half_the_backlog_gets_at_most_twice_its_fair_share() {
     engine.shutdown().await;
     let first: Vec<_> = begun.0.lock().unwrap()[..1000].to_vec();
     let big = first.iter().filter(|one| **one == world.tenant).count();
-    assert!(big <= 10, "{big} of 1000");
+    // A fair share is 5.
+    assert!((2..=10).contains(&big), "{big} of 1000");
     let mut shares: HashMap<TenantId, u32> = HashMap::new();
     for one in first {
         *shares.entry(one).or_default() += 1;
