@@ -199,7 +199,11 @@ fn ending(core: &Core, run: &Run, about: &About, finish: Finish) -> Option<Endin
             }
             Exit::Released => End::queued(None).into(),
             Exit::Cancelled => stopped(core, about.deadline).into(),
-            Exit::Asleep(due) => End::queued(Some(due)).into(),
+            Exit::Asleep(due, closes_lane) => {
+                let mut end = End::queued(Some(due));
+                end.closes_lane = closes_lane;
+                end.into()
+            }
             Exit::Parked(message) => {
                 tracing::warn!(run.id = %run.lease.id, message, "run is parked");
                 End::parked(&message).into()

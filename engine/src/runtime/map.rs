@@ -32,6 +32,8 @@ struct Map<S: Step> {
     ready: VecDeque<usize>,
     /// Items that back off, by when they may begin again.
     later: BinaryHeap<Reverse<(DateTime<Utc>, usize)>>,
+    /// What the other system said that asked for a rest.
+    closes_lane: Option<String>,
     /// Nothing new begins; the run is parked with this message.
     parked: Option<String>,
     stops: bool,
@@ -111,6 +113,7 @@ impl Run {
             ready: VecDeque::new(),
             later: BinaryHeap::new(),
             steps: steps.into_iter().map(Some).collect(),
+            closes_lane: None,
             parked: None,
             stops: false,
         };
@@ -231,7 +234,8 @@ impl Run {
         }
         self.check_stop().await;
         if let Some(Reverse((due, _))) = map.later.peek() {
-            return self.leave(Exit::Asleep(*due)).await;
+            let exit = Exit::Asleep(*due, map.closes_lane.take());
+            return self.leave(exit).await;
         }
     }
 
@@ -268,6 +272,12 @@ impl Run {
             map.results[index] = Some(Err(failure));
             return;
         };
+        if judged.closes_lane {
+            // The others would be told the same.
+            let rests = map.ready.drain(..).map(|index| Reverse((due, index)));
+            map.later.extend(rests);
+            map.closes_lane = Some(judged.failure.message.clone());
+        }
         let past = self.past_attempts(cx.seq);
         let past = PastAttempts {
             last: cx.attempt,

@@ -33,8 +33,8 @@ pub(super) enum Exit {
     /// The process is going down.
     Released,
     Cancelled,
-    /// Until this time.
-    Asleep(DateTime<Utc>),
+    /// Until this time; with what a system said that asked for a rest.
+    Asleep(DateTime<Utc>, Option<String>),
     /// With the reason why its lane is closed as long, if it is.
     BackOff(AttemptRow, Option<String>),
     /// For a person, with this message.

@@ -47,7 +47,7 @@ impl Run {
     ) -> Result<(), RunError> {
         let due = self.noted("sleep", name, "", at, at).await?;
         if due > self.core.store.clock().now() {
-            return self.leave(Exit::Asleep(due)).await;
+            return self.leave(Exit::Asleep(due, None)).await;
         }
         Ok(())
     }

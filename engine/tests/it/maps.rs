@@ -22,6 +22,8 @@ struct Plan {
     held: Option<u64>,
     /// Fails so often before it succeeds.
     shaky: Option<(u64, u32)>,
+    /// Asks for a rest, the first time.
+    tired: Option<u64>,
     /// Fails for good, until the service says otherwise.
     bad: Option<u64>,
 }
@@ -65,6 +67,10 @@ impl Step for Square {
             && cx.attempt() <= times
         {
             return Err(StepError::transient("connection reset"));
+        }
+        if self.1.tired == Some(self.0) && cx.attempt() == 1 {
+            let rest = Duration::from_millis(1500);
+            return Err(StepError::retry_after(rest, "limit reached"));
         }
         let mended = cx.service::<Switches>()?.mended.load(Ordering::SeqCst) > 0;
         if self.1.bad == Some(self.0) && !mended {
@@ -223,6 +229,31 @@ async fn an_item_that_backs_off_holds_up_nobody_and_one_that_fails_is_a_result()
         .map(|attempt| (attempt.seq, attempt.attempt, attempt.next_at.is_some()))
         .collect();
     assert_eq!(attempts, [(2, 1, true), (2, 2, true), (5, 1, false)]);
+    engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn when_one_item_is_asked_to_wait_no_other_begins_meanwhile() {
+    let world = World::new().await;
+    let trace = Trace::new();
+    let engine = engine(&world, &trace, &Arc::default()).await;
+    let plan = Plan {
+        items: 4,
+        width: 1,
+        tired: Some(1),
+        ..Plan::default()
+    };
+    let id = world.start::<Squares>(&(plan, true)).await;
+    eventually("it rests", || async {
+        let run = world.run(id).await;
+        run.state == RunState::Queued && run.due_at > Some(chrono::Utc::now())
+    })
+    .await;
+    assert_eq!(trace.lines(), ["square 0", "square 1"]);
+    let run = world.until(id, RunState::Succeeded).await;
+    assert_eq!(String::from_utf8(run.output.unwrap()).unwrap(), squares(4));
+    assert_eq!(trace.count("square 1"), 2);
+    assert_eq!(trace.lines().len(), 6);
     engine.shutdown().await;
 }
 
