@@ -138,8 +138,13 @@ pub(crate) async fn part(
         done.last = rows.last().copied().map(RunId);
     }
     for id in rows.into_iter().map(RunId) {
-        // Its state may have changed since; from here on it stands.
-        if !operation.is_for(moves::lock(tx, id).await?.state) {
+        // Its state may have changed since, or its day been dropped; from here on it stands.
+        let state = match moves::lock(tx, id).await {
+            Ok(run) => Some(run.state),
+            Err(StoreError::NotFound(_)) => None,
+            Err(error) => return Err(error),
+        };
+        if !state.is_some_and(|state| operation.is_for(state)) {
             done.skipped += 1;
             continue;
         }

@@ -232,6 +232,7 @@ impl Ours {
         let engine = Arc::new(
             Engine::builder(self.store.clone())
                 .register::<Tell>()
+                .register::<Noop>()
                 .start(),
         );
         while !engine.is_running() {
