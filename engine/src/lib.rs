@@ -7,6 +7,7 @@
 pub mod catalogue;
 pub mod clock;
 pub mod entity;
+pub mod failpoints;
 pub mod feed;
 pub mod ids;
 pub mod mapping;

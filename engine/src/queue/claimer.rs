@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
+use crate::failpoints::{self, Failpoint};
 use crate::runtime::{Activation, Core, Incarnation};
 use crate::store::StoreError;
 use crate::store::activations::{self, Claim, Claimed, History};
@@ -145,6 +146,9 @@ async fn claim(
     let limit = i64::try_from(wanted).unwrap_or(1);
     let claim = activations::claim(&mut tx, incarnation.id, limit).await?;
     tx.commit().await?;
+    if !claim.runs.is_empty() {
+        failpoints::reach(Failpoint::ClaimCommitted);
+    }
     let histories = match load(core, &claim.runs).await {
         Ok(histories) => histories,
         Err(error) => {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::failing::stored_failure;
 use super::run::{Exit, Run};
 use super::{Class, Failure, Retry, RunError, StepCx, StepError, TxStep, Workflow};
+use crate::failpoints::{self, Failpoint};
 use crate::ids::RunId;
 use crate::store::runs::{self, Child, Lineage, NewRun, RunState, StartOptions};
 use crate::store::steps::StepRow;
@@ -90,7 +91,10 @@ impl Run {
                     wakes_parent: true,
                 };
                 runs::start_as(&mut tx, RunId::fresh(), new, lineage).await?;
-                tx.commit().await.map(|()| Called::Waiting)
+                failpoints::reach(Failpoint::CallCommits);
+                tx.commit().await?;
+                failpoints::reach(Failpoint::CallCommitted);
+                Ok(Called::Waiting)
             }
         }
     }

@@ -14,7 +14,7 @@ use super::registry::Registry;
 use super::services::Services;
 use super::writer::{self, Writer};
 use super::{Workflow, process};
-use crate::ids::{RunId, TenantId};
+use crate::ids::{ProcessId, RunId, TenantId};
 use crate::queue::{self, Slots};
 use crate::store::runs::{self, NewRun, RunState, StartOptions, Started};
 use crate::store::{Store, StoreError, Tx, signals};
@@ -143,6 +143,12 @@ impl Engine {
     /// Whether this process is registered and claims runs.
     pub fn is_running(&self) -> bool {
         self.core.incarnation.borrow().is_some() && !self.core.stopping.is_cancelled()
+    }
+
+    /// This process's registration, which changes when others took it for dead; `None` while it has
+    /// none.
+    pub fn process_id(&self) -> Option<ProcessId> {
+        self.core.incarnation.borrow().as_ref().map(|now| now.id)
     }
 
     /// Activations under way.

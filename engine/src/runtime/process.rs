@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Incarnation};
 use super::schedules;
+use crate::failpoints::{self, Failpoint};
 use crate::ids::ProcessId;
 use crate::store::processes::{self, Pulse};
 use crate::store::{Store, StoreError, activations};
@@ -88,12 +89,14 @@ async fn register(
         .bind(lock_key)
         .execute(&mut listener)
         .await?;
+    failpoints::reach(Failpoint::RegistrationBegins);
     let mut tx = core.store.begin_system().await?;
     processes::register(&mut tx, id, &core.host, lock_key).await?;
     if let Some(before) = before {
         processes::bury(&mut tx, before).await?;
     }
     tx.commit().await?;
+    failpoints::reach(Failpoint::Registered);
     Ok(Session(listener))
 }
 
@@ -148,7 +151,13 @@ async fn pulse(core: &Arc<Core>, incarnation: &Incarnation, beats: u64) -> Resul
     if !shown.is_empty() {
         activations::show_progress(&mut tx, &shown).await?;
     }
+    if !pulse.dead.is_empty() {
+        failpoints::reach(Failpoint::BurialCommits);
+    }
     tx.commit().await?;
+    if !pulse.dead.is_empty() {
+        failpoints::reach(Failpoint::BurialCommitted);
+    }
     if !pulse.alive {
         tracing::warn!(process.id = %incarnation.id, "process was taken for dead, registering again");
         incarnation.lost.cancel();

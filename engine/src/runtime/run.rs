@@ -18,6 +18,7 @@ use super::writer::Written;
 use super::{
     Class, Counts, Failure, MissingService, Progress, RunError, Step, StepCx, StepError, TxStep,
 };
+use crate::failpoints::{self, Failpoint};
 use crate::ids::{RunId, TenantId};
 use crate::store::activations::{History, Lease, PastAttempts};
 use crate::store::attempts::AttemptRow;
@@ -111,11 +112,13 @@ impl Run {
         }
         self.flush().await;
         let (cx, started_at) = self.attempt(S::NAME, key);
+        failpoints::reach(Failpoint::StepBegins);
         let result = AssertUnwindSafe(Box::pin(step.run(&cx)))
             .catch_unwind()
             .await
             .unwrap_or_else(|_panic| Err(panicked(S::NAME)))
             .and_then(|output| Ok((encode(S::NAME, &output)?, output)));
+        failpoints::reach(Failpoint::StepDone);
         match result {
             Ok((stored, output)) => {
                 let row = self.row("step", &cx, started_at, Some(stored));
@@ -361,8 +364,10 @@ impl Run {
             drop(tx);
             return self.leave(Exit::Lost).await;
         }
+        failpoints::reach(Failpoint::TxCommits);
         match tx.commit().await {
             Ok(()) => {
+                failpoints::reach(Failpoint::TxCommitted);
                 self.pending.clear();
                 self.seq += 1;
                 Ok(())

@@ -1,6 +1,7 @@
 //! Fires schedules whose time has come.
 
 use super::core::Core;
+use crate::failpoints::{self, Failpoint};
 use crate::store::StoreError;
 use crate::store::schedules::{self, Due, ScheduleError};
 
@@ -40,7 +41,9 @@ async fn fire(core: &Core, schedule: &Due, version: u16) -> Result<(), ScheduleE
     };
     let mut tx = core.store.begin(schedule.tenant).await?;
     let run = schedules::fire(&mut tx, schedule.id, version, key).await?;
+    failpoints::reach(Failpoint::ScheduleCommits);
     tx.commit().await?;
+    failpoints::reach(Failpoint::ScheduleCommitted);
     if let Some(run) = run {
         metrics::counter!("engine_schedules_fired_total").increment(1);
         tracing::info!(schedule.id = %schedule.id, run.id = %run, "schedule fired");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{Dedupe, DedupeUntil, NewRun, RunState, Started, version_to_db};
+use crate::failpoints::{self, Failpoint};
 use crate::ids::RunId;
 use crate::store::{StoreError, Tx};
 
@@ -72,6 +73,7 @@ pub(crate) async fn start_as(
     )
     .execute(tx.conn())
     .await?;
+    failpoints::reach(Failpoint::StartInserted);
     tx.ring();
     tx.changed("run", id);
     Ok(Started::New(id))

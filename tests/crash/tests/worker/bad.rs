@@ -1,0 +1,4 @@
+use engine::runtime::EngineBuilder;
+pub(super) fn register(engine: EngineBuilder) -> EngineBuilder {
+    engine
+}
