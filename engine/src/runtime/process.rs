@@ -114,10 +114,11 @@ async fn sign_off(store: &Store, id: ProcessId) {
 /// One query a second: a sign of life, and what there is to do.
 pub(super) async fn keep_pulse(core: Arc<Core>) {
     let mut looks = core.store.feed().looks();
+    let mut incarnations = core.incarnation.subscribe();
     let mut beats = 0_u64;
     let mut failing = false;
     loop {
-        let incarnation = core.incarnation.borrow().clone();
+        let incarnation = incarnations.borrow_and_update().clone();
         if let Some(incarnation) = incarnation {
             looks.borrow_and_update();
             match pulse(&core, &incarnation, beats).await {
@@ -132,6 +133,8 @@ pub(super) async fn keep_pulse(core: Arc<Core>) {
         tokio::select! {
             () = tokio::time::sleep(PULSE) => {}
             _ = looks.changed() => {}
+            // A new one looks around at once: what a dead one left is not to wait for a second.
+            _ = incarnations.changed() => {}
         }
     }
 }

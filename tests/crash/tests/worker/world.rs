@@ -69,7 +69,7 @@ impl World {
 
     async fn with(db: TestDb) -> Result<Self> {
         let sql = PgPoolOptions::new()
-            .max_connections(4)
+            .max_connections(8)
             .acquire_timeout(Duration::from_secs(10))
             .connect(&db.url())
             .await?;
