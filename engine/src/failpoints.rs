@@ -5,6 +5,8 @@
 /// A place where dying is of interest, in the order in which a run comes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failpoint {
+    /// Runs are taken, but that is not committed.
+    ClaimCommits,
     /// Runs are ours by the database, nothing has been read of them.
     ClaimCommitted,
     /// What earlier owners did is journaled and read, nothing has begun.
@@ -49,9 +51,9 @@ pub enum Failpoint {
 pub(crate) const fn reach(_place: Failpoint) {}
 
 #[cfg(feature = "failpoints")]
-pub use armed::arm;
-#[cfg(feature = "failpoints")]
 pub(crate) use armed::reach;
+#[cfg(feature = "failpoints")]
+pub use armed::{arm, hang};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -61,10 +63,13 @@ mod armed {
 
     /// The armed place and how often it is passed before it kills.
     static ARMED: Mutex<Option<(Failpoint, u32)>> = Mutex::new(None);
+    /// The place that nobody passes, and who is told that somebody has come there.
+    static CLOSED: Mutex<Option<(Failpoint, fn())>> = Mutex::new(None);
 
     impl Failpoint {
         /// Every place.
-        pub const ALL: [Self; 18] = [
+        pub const ALL: [Self; 19] = [
+            Self::ClaimCommits,
             Self::ClaimCommitted,
             Self::StepBegins,
             Self::StepDone,
@@ -98,9 +103,25 @@ mod armed {
         *crate::runtime::locked(&ARMED) = Some((place, skip));
     }
 
+    /// Lets the first who comes to `place` stay there for ever, after having told so, and everybody
+    /// who comes to any place after that.
+    pub fn hang(place: Failpoint, tell: fn()) {
+        *crate::runtime::locked(&CLOSED) = Some((place, tell));
+    }
+
     /// Dies if this place is armed: no destructor runs and nothing is flushed, as with SIGKILL. The
     /// lock is kept, so that no other thread passes a place meanwhile.
     pub(crate) fn reach(place: Failpoint) {
+        let closed = crate::runtime::locked(&CLOSED);
+        if let Some((closed, tell)) = *closed
+            && closed == place
+        {
+            tell();
+            loop {
+                std::thread::park();
+            }
+        }
+        drop(closed);
         let mut armed = crate::runtime::locked(&ARMED);
         match &mut *armed {
             Some((wanted, 0)) if *wanted == place => std::process::abort(),

@@ -145,6 +145,9 @@ async fn claim(
     }
     let limit = i64::try_from(wanted).unwrap_or(1);
     let claim = activations::claim(&mut tx, incarnation.id, limit).await?;
+    if !claim.runs.is_empty() {
+        failpoints::reach(Failpoint::ClaimCommits);
+    }
     tx.commit().await?;
     if !claim.runs.is_empty() {
         failpoints::reach(Failpoint::ClaimCommitted);

@@ -17,7 +17,7 @@ const AT_ONCE: usize = 3;
 /// early in the runs, the later ones between two steps in the middle and near the end.
 fn passings(place: Failpoint) -> &'static [u32] {
     match place {
-        Failpoint::ClaimCommitted => &[0, 1, 3],
+        Failpoint::ClaimCommits | Failpoint::ClaimCommitted => &[0, 1, 3],
         Failpoint::StepBegins | Failpoint::StepDone => &[0, 1, 2, 3, 4, 9, 14, 19],
         Failpoint::JournalCommits | Failpoint::JournalCommitted => &[0, 1, 2, 4, 8],
         Failpoint::TxCommits | Failpoint::TxCommitted => &[0, 1, 2, 3, 4, 8],

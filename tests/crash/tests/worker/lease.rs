@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use engine::failpoints::Failpoint;
 use sqlx::{Connection, PgConnection};
 use testkit::until;
 use uuid::Uuid;
@@ -17,9 +18,9 @@ const RESUMED: Duration = Duration::from_secs(20);
 const SOON: Duration = Duration::from_secs(20);
 
 /// A worker with long steps that holds runs, and a second one that would go on with them.
-async fn pair(world: &mut World) -> Result<(Worker, Uuid, Worker)> {
+async fn pair(world: &mut World, load: Load) -> Result<(Worker, Uuid, Worker)> {
     world.orders.pause_ms = 100;
-    world.start(Load::of_each(4)).await?;
+    world.start(load).await?;
     let mut first = world.worker(|_orders| {}).await?;
     let registration = first.registered().await?;
     let sql = world.sql.clone();
@@ -32,10 +33,21 @@ async fn pair(world: &mut World) -> Result<(Worker, Uuid, Worker)> {
     Ok((first, registration, second))
 }
 
+/// When one of these ends, the next that was claimed begins without a look at the database.
+const ONES: Load = Load {
+    five: 0,
+    five_tx: 0,
+    sleeper: 0,
+    parent: 0,
+    retrying: 0,
+    keyed: 0,
+    one: 40,
+};
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_process_whose_lock_stays_taken_loses_its_lease() -> Result<()> {
     let mut world = World::new().await?;
-    let (first, registration, second) = pair(&mut world).await?;
+    let (first, registration, second) = pair(&mut world, Load::of_each(4)).await?;
     // Next in line for the lock: it is never seen free.
     let key: i64 = sqlx::query_scalar("select lock_key from processes where id = $1")
         .bind(registration)
@@ -76,7 +88,7 @@ async fn a_dead_process_whose_lock_stays_taken_loses_its_lease() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_stood_still_runs_nothing_that_others_went_on_with() -> Result<()> {
     let mut world = World::new().await?;
-    let (mut first, registration, second) = pair(&mut world).await?;
+    let (mut first, registration, second) = pair(&mut world, ONES).await?;
     first.signal("STOP")?;
     let stood = Instant::now();
     let held = Held::by(&world.sql, registration).await?;
@@ -99,4 +111,47 @@ async fn a_process_that_stood_still_runs_nothing_that_others_went_on_with() -> R
     second.stop().await?;
     world.verify().await?;
     Ok(())
+}
+
+/// A process that stands still in the middle of a transaction keeps its locks for as long as its
+/// connection lives, which behind a cut network is hours.
+async fn stands_still_at(place: Failpoint) -> Result<()> {
+    let mut world = World::new().await?;
+    world.start(Load::of_each(10)).await?;
+    let mut first = world
+        .worker(|orders| orders.hang_at = Some(format!("{place:?}")))
+        .await?;
+    first.hangs().await?;
+    first.signal("STOP")?;
+    let stood = Instant::now();
+    let second = world.worker(|_orders| {}).await?;
+    world.drain(RESUMED * 2).await?;
+    eprintln!(
+        "everything was done {:.1?} after a process stood still at {place:?}",
+        stood.elapsed()
+    );
+    second.stop().await?;
+    first.kill().await?;
+    world.verify().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stands_still_in_a_claim_keeps_nobody_from_claiming() -> Result<()> {
+    stands_still_at(Failpoint::ClaimCommits).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stands_still_in_the_journal_keeps_no_run() -> Result<()> {
+    stands_still_at(Failpoint::JournalCommits).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stands_still_in_a_step_s_transaction_keeps_no_run() -> Result<()> {
+    stands_still_at(Failpoint::TxCommits).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stands_still_when_it_starts_a_child_keeps_no_run() -> Result<()> {
+    stands_still_at(Failpoint::CallCommits).await
 }

@@ -29,6 +29,8 @@ pub(crate) struct Orders {
     pub(crate) pause_ms: u64,
     /// Where to die, and after how many times.
     pub(crate) die_at: Option<(String, u32)>,
+    /// Where to stand still, once.
+    pub(crate) hang_at: Option<String>,
 }
 
 /// The worker's side: works until its standard input is closed.
@@ -56,6 +58,10 @@ async fn runs() -> Result<()> {
         let place = Failpoint::named(place).context("unknown failpoint")?;
         failpoints::arm(place, *skip);
     }
+    if let Some(place) = &orders.hang_at {
+        let place = Failpoint::named(place).context("unknown failpoint")?;
+        failpoints::hang(place, || say("hangs"));
+    }
     let options = StoreOptions {
         max_connections: 10,
         acquire_timeout: Duration::from_secs(5),
@@ -76,7 +82,8 @@ async fn runs() -> Result<()> {
         .register::<workflows::Child>()
         .register::<workflows::Parent>()
         .register::<workflows::Retrying>()
-        .register::<workflows::Keyed>();
+        .register::<workflows::Keyed>()
+        .register::<workflows::One>();
     let engine = bad::register(engine).start();
     let mut known = None;
     let (close, mut closed) = oneshot::channel();
@@ -93,14 +100,19 @@ async fn runs() -> Result<()> {
         }
         if engine.process_id() != known {
             known = engine.process_id();
-            let line = known.map_or_else(String::new, |id| id.0.to_string());
-            let mut stdout = std::io::stdout();
-            write!(stdout, "\nprocess {line}\n")?;
-            stdout.flush()?;
+            let id = known.map_or_else(String::new, |id| id.0.to_string());
+            say(&format!("process {id}"));
         }
     }
     engine.shutdown().await;
     Ok(())
+}
+
+/// A line for the test; a test that does not listen any more has ended.
+fn say(line: &str) {
+    let mut stdout = std::io::stdout();
+    drop(write!(stdout, "\n{line}\n"));
+    drop(stdout.flush());
 }
 
 /// The test's side. Dropped without [`Worker::stop`] it is killed.
@@ -108,6 +120,7 @@ pub(crate) struct Worker {
     child: Child,
     stdin: ChildStdin,
     registered: watch::Receiver<Option<Uuid>>,
+    hung: watch::Receiver<bool>,
 }
 
 impl Worker {
@@ -130,11 +143,14 @@ impl Worker {
         stdin.write_all(&line).await?;
         let stdout = child.stdout.take().context("no standard output")?;
         let (told, registered) = watch::channel(None);
+        let (hangs, hung) = watch::channel(false);
         tokio::spawn(async move {
             let mut lines = BufReader::new(stdout).lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 if let Some(id) = line.strip_prefix("process ") {
                     told.send_replace(id.parse().ok());
+                } else if line == "hangs" {
+                    hangs.send_replace(true);
                 }
             }
         });
@@ -142,6 +158,7 @@ impl Worker {
             child,
             stdin,
             registered,
+            hung,
         })
     }
 
@@ -158,6 +175,16 @@ impl Worker {
             .context("the worker did not register")?
             .context("the worker has ended")?;
         id.context("no id")
+    }
+
+    /// Waits until it has come to the place where it stands still.
+    pub(crate) async fn hangs(&mut self) -> Result<()> {
+        let hung = self.hung.wait_for(|hung| *hung);
+        tokio::time::timeout(Duration::from_secs(20), hung)
+            .await
+            .context("the worker did not come to the place")?
+            .context("the worker has ended")?;
+        Ok(())
     }
 
     pub(crate) fn pid(&self) -> Result<u32> {

@@ -20,7 +20,7 @@ pub(crate) struct Found {
 }
 
 /// Steps in the journal of a run that has succeeded.
-const STEPS: [(&str, usize); 7] = [
+const STEPS: [(&str, usize); 8] = [
     ("five", 5),
     ("five_tx", 5),
     ("sleeper", 3),
@@ -28,6 +28,7 @@ const STEPS: [(&str, usize); 7] = [
     ("parent", 4),
     ("retrying", 2),
     ("keyed", 4),
+    ("one", 1),
 ];
 
 /// A place in a run.

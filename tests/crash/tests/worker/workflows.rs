@@ -266,3 +266,17 @@ impl Workflow for Keyed {
         Ok(number)
     }
 }
+
+/// One step, and it ends without a word to the database in between.
+pub(crate) struct One;
+
+impl Workflow for One {
+    const NAME: &'static str = "one";
+    type Input = u32;
+    type Output = u32;
+
+    async fn run(cx: &mut Run, number: u32) -> Result<u32, RunError> {
+        cx.step(Touch::number(0)).await?;
+        Ok(number)
+    }
+}

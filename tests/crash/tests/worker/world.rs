@@ -17,7 +17,7 @@ use testkit::until;
 
 use super::process::{Orders, Worker};
 use super::verify::{self, Found};
-use super::workflows::{Child, Five, FiveTx, Keyed, Parent, Retrying, Sleeper};
+use super::workflows::{Child, Five, FiveTx, Keyed, One, Parent, Retrying, Sleeper};
 
 /// How many runs of each kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +30,7 @@ pub(crate) struct Load {
     pub(crate) retrying: u32,
     /// Of three keys.
     pub(crate) keyed: u32,
+    pub(crate) one: u32,
 }
 
 impl Load {
@@ -41,6 +42,7 @@ impl Load {
             parent: count,
             retrying: count,
             keyed: count,
+            one: count,
         }
     }
 }
@@ -93,6 +95,7 @@ impl World {
                 concurrency: 4,
                 pause_ms: 1,
                 die_at: None,
+                hang_at: None,
             },
             db,
             sql,
@@ -121,6 +124,7 @@ impl World {
         self.start_many::<Sleeper>(0..load.sleeper).await?;
         self.start_many::<Parent>(0..load.parent).await?;
         self.start_many::<Retrying>(0..load.retrying).await?;
+        self.start_many::<One>(0..load.one).await?;
         let keys = (0..load.keyed).map(|number| number % 3);
         self.start_many::<Keyed>(keys).await?;
         *self.expected.entry(Child::NAME).or_default() += i64::from(load.parent) * 3;
