@@ -76,7 +76,7 @@ impl Run {
     /// Starts the child if there is none and goes to wait if it has not ended, in one transaction.
     async fn look_after(&self, new: &NewRun) -> Result<Called, StoreError> {
         let (lease, seq) = (&self.lease, self.seq);
-        let mut tx = self.core.store.begin(lease.tenant).await?;
+        let mut tx = self.core.store.begin_brief(lease.tenant).await?;
         if !runs::wait(&mut tx, lease).await? {
             return Ok(Called::Lost);
         }

@@ -2,7 +2,7 @@
 //! have died.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
@@ -23,13 +23,11 @@ pub(super) async fn stay_registered(core: Arc<Core>, done: CancellationToken) {
     let mut wait = Duration::from_millis(100);
     loop {
         let id = ProcessId::fresh();
+        let begun = Instant::now();
         match register(&core, id, before).await {
             Ok(mut session) => {
                 wait = Duration::from_millis(100);
-                let incarnation = Arc::new(Incarnation {
-                    id,
-                    lost: CancellationToken::new(),
-                });
+                let incarnation = Arc::new(Incarnation::new(id, begun));
                 tracing::info!(process.id = %id, "worker process is registered");
                 core.incarnation
                     .send_replace(Some(Arc::clone(&incarnation)));
@@ -140,6 +138,7 @@ pub(super) async fn keep_pulse(core: Arc<Core>) {
 }
 
 async fn pulse(core: &Arc<Core>, incarnation: &Incarnation, beats: u64) -> Result<(), StoreError> {
+    let sent = Instant::now();
     let mut tx = core.store.begin_system_relaxed().await?;
     let pulse = processes::pulse(&mut tx, incarnation.id).await?;
     for &dead in &pulse.dead {
@@ -166,6 +165,7 @@ async fn pulse(core: &Arc<Core>, incarnation: &Incarnation, beats: u64) -> Resul
         incarnation.lost.cancel();
         return Ok(());
     }
+    incarnation.seen(sent);
     follow_up(core, pulse, overdue, beats).await
 }
 
@@ -181,6 +181,15 @@ async fn follow_up(
     }
     for due in [pulse.next_due, pulse.next_wait].into_iter().flatten() {
         core.due_by(due);
+    }
+    if beats.is_multiple_of(3) {
+        let mut tx = core.store.begin_system().await?;
+        let runs = activations::release_orphans(&mut tx).await?;
+        tx.commit().await?;
+        if runs > 0 {
+            tracing::warn!(runs, "runs of no process are queued again");
+            core.store.feed().ring();
+        }
     }
     if pulse.behind && beats.is_multiple_of(3) {
         let mut tx = core.store.begin_system().await?;

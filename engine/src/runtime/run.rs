@@ -299,6 +299,7 @@ impl Run {
                 );
                 self.leave(Exit::Parked(message)).await
             }
+            None if !self.core.holds(&self.lease) => self.leave(Exit::Lost).await,
             None if self.cancelled.is_cancelled() => self.leave(Exit::Cancelled).await,
             None if self.core.stopping.is_cancelled() => self.leave(Exit::Released).await,
             None => None,

@@ -13,10 +13,13 @@ use crate::ids::{ProcessId, RunId, TenantId};
 /// again, hence no wait for the disk.
 const BEGIN_CLAIM: &str = "begin; set local role syncline_system; \
     set local synchronous_commit = off; set local enable_seqscan = off; \
-    set local plan_cache_mode = force_generic_plan; select pg_advisory_xact_lock(7311002024)";
+    set local plan_cache_mode = force_generic_plan; \
+    set local idle_in_transaction_session_timeout = '5s'; \
+    select pg_advisory_xact_lock(7311002024)";
 
 const BEGIN_RECORD: &str = "begin; set local role syncline_system; \
-    set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan";
+    set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan; \
+    set local idle_in_transaction_session_timeout = '5s'";
 
 /// The right to write to a run: it stands while the run has this epoch and owner. Statements compare
 /// the owner with `is not distinct from`, which uses no index: the run is found by its key, not among
@@ -275,6 +278,33 @@ pub(crate) async fn release_all(tx: &mut SystemTx, owner: ProcessId) -> Result<u
     let released = sqlx::query!(
         "update runs set state = 'queued', owner = null where owner = $1 and state = 'running'",
         owner.0
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(released.rows_affected())
+}
+
+/// Queues runs again whose owner is no process: it claimed them after it was taken for dead, or the
+/// server came to the claim's commit after it had died. Nobody would bury it once more.
+pub(crate) async fn release_orphans(tx: &mut SystemTx) -> Result<u64, StoreError> {
+    let released = sqlx::query!(
+        r#"
+        with recursive owners(owner) as (
+            (select owner from runs where state = 'running' order by owner limit 1)
+            union all
+            select (select r.owner from runs r
+                    where r.state = 'running' and r.owner > o.owner
+                    order by r.owner limit 1)
+            from owners o
+            where o.owner is not null
+        )
+        update runs
+        set state = 'queued', owner = null
+        where state = 'running' and owner = any(array(
+            select o.owner from owners o
+            where o.owner is not null
+              and not exists (select from processes p where p.id = o.owner)))
+        "#
     )
     .execute(tx.conn())
     .await?;
