@@ -298,7 +298,12 @@ async fn runs_that_a_buried_process_claimed_before_it_died_are_gone_on_with() {
             .service(std::sync::Arc::new(Gate::default()))
             .register::<Marks>()
             .start();
-        eventually("it is registered", || async { doomed.is_running() }).await;
+        eventually("its first sign of life", || async {
+            let seen =
+                "select count(*) from processes where seen_at > started_at + interval '1 ms'";
+            world.count(seen).await == 1
+        })
+        .await;
         sqlx::query("delete from processes")
             .execute(&world.sql)
             .await
