@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod engine;
 mod fields;
 mod processes;
 mod pull;
@@ -17,6 +18,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
+    /// Runs, steps and starts of the engine beside a hand-written ceiling.
+    Engine(engine::EngineBench),
     /// Mapping and merging alone, in memory.
     Fields,
     /// First and idle pull of accounts from the simulated Salesforce.
@@ -26,6 +29,7 @@ enum Bench {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().bench {
+        Bench::Engine(engine) => engine::run(&engine).await,
         Bench::Fields => fields::run(),
         Bench::Pull(pull) => pull::run(&pull).await,
     }

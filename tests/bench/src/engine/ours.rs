@@ -1,0 +1,310 @@
+//! The engine at the same work as the ceiling, through its public API.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use engine::ids::TenantId;
+use engine::store::runs::{self, NewRun, StartOptions};
+use engine::{
+    Clock, Engine, Run, RunError, Step, StepCx, StepError, Store, StoreOptions, Workflow,
+};
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::figures::Latency;
+
+struct Noop;
+
+impl Workflow for Noop {
+    const NAME: &'static str = "noop";
+    type Input = u32;
+    type Output = ();
+
+    async fn run(cx: &mut Run, _number: u32) -> Result<(), RunError> {
+        cx.service::<Seen>()?.note(cx.tenant());
+        Ok(())
+    }
+}
+
+struct FiveSteps;
+
+impl Workflow for FiveSteps {
+    const NAME: &'static str = "five_steps";
+    type Input = u32;
+    type Output = u64;
+
+    async fn run(cx: &mut Run, number: u32) -> Result<u64, RunError> {
+        let mut value = u64::from(number);
+        for _ in 0..5 {
+            value = cx.step(Next(value)).await?;
+        }
+        cx.service::<Seen>()?.note(cx.tenant());
+        Ok(value)
+    }
+}
+
+struct Next(u64);
+
+impl Step for Next {
+    const NAME: &'static str = "next";
+    type Output = u64;
+
+    async fn run(&self, _cx: &StepCx) -> Result<u64, StepError> {
+        Ok(self.0 + 1)
+    }
+}
+
+/// Tells the moment at which it began.
+struct Tell;
+
+impl Workflow for Tell {
+    const NAME: &'static str = "tell";
+    type Input = u32;
+    type Output = ();
+
+    async fn run(cx: &mut Run, _number: u32) -> Result<(), RunError> {
+        let to = cx.service::<mpsc::UnboundedSender<Instant>>()?;
+        to.send(Instant::now()).ok();
+        Ok(())
+    }
+}
+
+/// What has run, and for whom, in order.
+#[derive(Default)]
+struct Seen {
+    count: AtomicUsize,
+    order: Mutex<Vec<TenantId>>,
+}
+
+impl Seen {
+    fn note(&self, tenant: TenantId) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        order.push(tenant);
+    }
+}
+
+/// How the backlog of a drain is made up.
+#[derive(Clone, Copy)]
+pub(super) enum Backlog {
+    OneTenant,
+    /// 200 tenants of which one owns half of it.
+    Uneven,
+    /// One body in a hundred cannot be decoded.
+    Poisoned,
+}
+
+pub(super) struct Ours {
+    store: Store,
+    /// For what only the benchmark asks.
+    watch: PgPool,
+    tenants: Vec<TenantId>,
+}
+
+impl Ours {
+    /// On an empty database.
+    pub(super) async fn new(url: &str) -> Result<Self> {
+        let store = Store::connect(url, &StoreOptions::default(), Clock::system()).await?;
+        store.migrate().await?;
+        let tenants: Vec<TenantId> = (0..200).map(|_| TenantId::fresh()).collect();
+        let mut tx = store.begin_system().await?;
+        sqlx::query(
+            "insert into tenants (tenant_id, name, created_at)
+             select id, 'bench', now() from unnest($1::uuid[]) as id",
+        )
+        .bind(tenants.iter().map(|tenant| tenant.0).collect::<Vec<_>>())
+        .execute(tx.conn())
+        .await?;
+        tx.commit().await?;
+        let watch = PgPool::connect(url).await?;
+        Ok(Self {
+            store,
+            watch,
+            tenants,
+        })
+    }
+
+    fn big(&self) -> TenantId {
+        self.tenants[0]
+    }
+
+    async fn fill<W: Workflow<Input = u32>>(&self, runs: usize, backlog: Backlog) -> Result<()> {
+        let shares: Vec<(TenantId, usize)> = match backlog {
+            Backlog::OneTenant | Backlog::Poisoned => vec![(self.big(), runs)],
+            Backlog::Uneven => {
+                let small = runs / 2 / (self.tenants.len() - 1);
+                let others = self.tenants.iter().skip(1).map(|tenant| (*tenant, small));
+                std::iter::once((self.big(), runs - small * (self.tenants.len() - 1)))
+                    .chain(others)
+                    .collect()
+            }
+        };
+        for (tenant, count) in shares {
+            let numbers: Vec<u32> = (0..u32::try_from(count)?).collect();
+            for part in numbers.chunks(5_000) {
+                let mut new = part
+                    .iter()
+                    .map(|number| NewRun::of::<W>(number, StartOptions::default()))
+                    .collect::<Result<Vec<_>, _>>()?;
+                if matches!(backlog, Backlog::Poisoned) {
+                    for run in new.iter_mut().step_by(100) {
+                        run.input = b"not json".to_vec();
+                    }
+                }
+                let mut tx = self.store.begin(tenant).await?;
+                runs::start_many(&mut tx, &new).await?;
+                tx.commit().await?;
+            }
+        }
+        sqlx::raw_sql("vacuum analyze runs; checkpoint")
+            .execute(&self.watch)
+            .await?;
+        Ok(())
+    }
+
+    /// Fills and drains; no-op runs a second, and the big tenant's part of the first tenth.
+    pub(super) async fn drain(
+        &self,
+        runs: usize,
+        at_once: usize,
+        backlog: Backlog,
+    ) -> Result<(f64, f64)> {
+        let seen = Arc::new(Seen::default());
+        let rate = self.work_off::<Noop>(runs, at_once, backlog, &seen).await?;
+        let order = seen.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = order.get(..order.len() / 10).unwrap_or_default();
+        let big = first.iter().filter(|tenant| **tenant == self.big()).count();
+        Ok((rate, big as f64 / first.len().max(1) as f64))
+    }
+
+    /// Durable steps a second, in runs of five.
+    pub(super) async fn steps(&self, runs: usize, at_once: usize) -> Result<f64> {
+        let seen = Arc::new(Seen::default());
+        let rate = self
+            .work_off::<FiveSteps>(runs, at_once, Backlog::OneTenant, &seen)
+            .await?;
+        Ok(5.0 * rate)
+    }
+
+    async fn work_off<W: Workflow<Input = u32>>(
+        &self,
+        runs: usize,
+        at_once: usize,
+        backlog: Backlog,
+        seen: &Arc<Seen>,
+    ) -> Result<f64> {
+        self.fill::<W>(runs, backlog).await?;
+        let begun = Instant::now();
+        let engine = Engine::builder(self.store.clone())
+            .concurrency(at_once)
+            .service(Arc::clone(seen))
+            .register::<W>()
+            .start();
+        // The end of each run is what counts, not that its code was called.
+        while self.is_open().await? {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let took = begun.elapsed().as_secs_f64();
+        engine.shutdown().await;
+        let good = match backlog {
+            Backlog::Poisoned => runs - runs.div_ceil(100),
+            Backlog::OneTenant | Backlog::Uneven => runs,
+        };
+        let done = seen.count.load(Ordering::Relaxed);
+        anyhow::ensure!(done == good, "{done} of {good} runs were run");
+        Ok(runs as f64 / took)
+    }
+
+    async fn is_open(&self) -> Result<bool> {
+        let open = sqlx::query_scalar(
+            "select exists (select from runs where state = 'queued' and not behind)
+                    or exists (select from runs where state = 'running')",
+        );
+        Ok(open.fetch_one(&self.watch).await?)
+    }
+
+    /// `callers` who each start runs, every one durable before the next; runs a second.
+    pub(super) async fn enqueue(&self, runs: usize, callers: usize) -> Result<f64> {
+        // An engine that works on something else: starting is the caller's process's business.
+        let engine = Arc::new(
+            Engine::builder(self.store.clone())
+                .register::<Tell>()
+                .start(),
+        );
+        while !engine.is_running() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let begun = Instant::now();
+        let mut under_way = JoinSet::new();
+        for _ in 0..callers {
+            let (engine, tenant) = (Arc::clone(&engine), self.big());
+            let due_at = Some(Clock::system().now() + Duration::from_secs(86_400));
+            under_way.spawn(async move {
+                for number in 0..u32::try_from(runs / callers)? {
+                    let options = StartOptions {
+                        due_at,
+                        ..StartOptions::default()
+                    };
+                    engine.start::<Noop>(tenant, &number, options).await?;
+                }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(ended) = under_way.join_next().await {
+            ended??;
+        }
+        let took = begun.elapsed().as_secs_f64();
+        Arc::into_inner(engine)
+            .context("somebody still holds the engine")?
+            .shutdown()
+            .await;
+        Ok(runs as f64 / took)
+    }
+
+    /// From the call that starts a run until its code runs, one at a time on an idle engine.
+    pub(super) async fn latency(&self, runs: usize) -> Result<Latency> {
+        let (to, mut starts) = mpsc::unbounded_channel::<Instant>();
+        let engine = Engine::builder(self.store.clone())
+            .service(Arc::new(to))
+            .register::<Tell>()
+            .start();
+        while !engine.is_running() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut taken = Vec::with_capacity(runs);
+        for _ in 0..runs {
+            let begun = Instant::now();
+            engine
+                .start::<Tell>(self.big(), &0, StartOptions::default())
+                .await?;
+            let at = starts.recv().await.context("no worker")?;
+            taken.push(at - begun);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        engine.shutdown().await;
+        Ok(Latency::of(taken))
+    }
+}
+
+/// A transaction that reads as of now until it is released, like a backup.
+pub(super) struct Held(sqlx::PgConnection);
+
+impl Ours {
+    pub(super) async fn held_snapshot(&self) -> Result<Held> {
+        let mut connection = self.watch.acquire().await?.detach();
+        sqlx::raw_sql("begin isolation level repeatable read; select count(*) from tenants")
+            .execute(&mut connection)
+            .await?;
+        Ok(Held(connection))
+    }
+}
+
+impl Held {
+    pub(super) async fn release(&mut self) -> Result<()> {
+        sqlx::raw_sql("commit").execute(&mut self.0).await?;
+        Ok(())
+    }
+}
