@@ -8,6 +8,7 @@ pub mod budget;
 pub mod catalogue;
 pub mod clock;
 pub mod entity;
+pub mod failpoints;
 pub mod feed;
 pub mod ids;
 pub mod mapping;

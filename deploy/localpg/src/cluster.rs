@@ -161,6 +161,19 @@ impl Cluster {
     /// # Errors
     /// When it still runs after a minute.
     pub fn stop(&self) -> Result<()> {
+        self.stop_as("fast")
+    }
+
+    /// Stops the server as a crash would: connections are cut and nothing is written down; the next
+    /// start recovers. For tests of what that does to others.
+    ///
+    /// # Errors
+    /// As [`Cluster::stop`].
+    pub fn stop_at_once(&self) -> Result<()> {
+        self.stop_as("immediate")
+    }
+
+    fn stop_as(&self, mode: &str) -> Result<()> {
         if !self.is_running()? {
             return Ok(());
         }
@@ -168,7 +181,7 @@ impl Cluster {
             .command("pg_ctl")?
             .arg("-D")
             .arg(self.data())
-            .args(["-m", "fast", "-s", "-t", "60", "stop"])
+            .args(["-m", mode, "-s", "-t", "60", "stop"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
+use crate::failpoints::{self, Failpoint};
 use crate::ids::TenantId;
 use crate::runtime::{Activation, Core, Incarnation};
 use crate::store::activations::{self, Claim, Claimed, History, Wanted};
@@ -186,7 +187,13 @@ async fn claim(
         used: &core.shares.for_claim(),
     };
     let claim = activations::claim(&mut tx, incarnation.id, &wanted).await?;
+    if !claim.runs.is_empty() {
+        failpoints::reach(Failpoint::ClaimCommits);
+    }
     tx.commit().await?;
+    if !claim.runs.is_empty() {
+        failpoints::reach(Failpoint::ClaimCommitted);
+    }
     if claim.limited {
         core.met_limit();
     }

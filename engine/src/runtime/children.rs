@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::failing::stored_failure;
 use super::run::{Exit, Run};
 use super::{Class, Failure, Retry, RunError, StepCx, StepError, TxStep, Workflow};
+use crate::failpoints::{self, Failpoint};
 use crate::ids::RunId;
 use crate::store::runs::{self, Child, Lineage, NewRun, RunState, StartOptions, Wait};
 use crate::store::steps::StepRow;
@@ -75,7 +76,7 @@ impl Run {
     /// Starts the child if there is none and goes to wait if it has not ended, in one transaction.
     async fn look_after(&self, new: &NewRun) -> Result<Called, StoreError> {
         let (lease, seq) = (&self.lease, self.seq);
-        let mut tx = self.core.store.begin(lease.tenant).await?;
+        let mut tx = self.core.store.begin_brief(lease.tenant).await?;
         if !runs::hold(&mut tx, lease).await? {
             return Ok(Called::Lost);
         }
@@ -97,7 +98,10 @@ impl Run {
             ..self.wait()
         };
         runs::wait(&mut tx, lease, wait).await?;
-        tx.commit().await.map(|()| Called::Waiting)
+        failpoints::reach(Failpoint::CallCommits);
+        tx.commit().await?;
+        failpoints::reach(Failpoint::CallCommitted);
+        Ok(Called::Waiting)
     }
 
     async fn ended<T: DeserializeOwned>(

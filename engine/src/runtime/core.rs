@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
@@ -31,6 +31,36 @@ pub(crate) struct Incarnation {
     pub(crate) id: ProcessId,
     /// Others may have taken our runs: activations of this incarnation stop where they are.
     pub(crate) lost: CancellationToken,
+    /// When its last sign of life was sent that the database has.
+    seen: Mutex<Instant>,
+}
+
+/// A process that has given no sign of life for this long takes its leases for lost: the others are
+/// about to. It may have stood still, and whoever wakes knows of it before it begins another step.
+const SILENCE: Duration = Duration::from_secs(12);
+
+impl Incarnation {
+    /// `sent`: when its registration was begun.
+    pub(super) fn new(id: ProcessId, sent: Instant) -> Self {
+        Self {
+            id,
+            lost: CancellationToken::new(),
+            seen: Mutex::new(sent),
+        }
+    }
+
+    /// Notes a sign of life, which comes too late when the leases are lost already.
+    pub(super) fn seen(&self, sent: Instant) {
+        if !self.holds() {
+            self.lost.cancel();
+        }
+        *locked(&self.seen) = sent;
+    }
+
+    /// Whether its leases still stand, as far as it can tell without the database.
+    pub(crate) fn holds(&self) -> bool {
+        !self.lost.is_cancelled() && locked(&self.seen).elapsed() < SILENCE
+    }
 }
 
 /// A run this process works on.
@@ -145,6 +175,14 @@ impl Core {
             next_due: watch::channel(None).0,
             next_look: watch::channel(None).0,
         }
+    }
+
+    /// Whether a lease still stands, as far as this process can tell without the database.
+    pub(super) fn holds(&self, lease: &Lease) -> bool {
+        self.incarnation
+            .borrow()
+            .as_ref()
+            .is_some_and(|now| now.id == lease.owner && now.holds())
     }
 
     /// Queues these runs again, as soon as the database can be reached.

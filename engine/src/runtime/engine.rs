@@ -16,7 +16,7 @@ use super::starter::{self, Starter};
 use super::writer::{self, Writer};
 use super::{Workflow, house, process};
 use crate::budget::Budgets;
-use crate::ids::{RunId, TenantId};
+use crate::ids::{ProcessId, RunId, TenantId};
 use crate::queue::{self, Slots};
 use crate::store::runs::{self, Fork, NewRun, RunState, StartOptions, Started};
 use crate::store::{Store, StoreError, Tx, signals};
@@ -203,6 +203,12 @@ impl Engine {
     /// Whether this process is registered and claims runs.
     pub fn is_running(&self) -> bool {
         self.core.incarnation.borrow().is_some() && !self.core.stopping.is_cancelled()
+    }
+
+    /// This process's registration, which changes when others took it for dead; `None` while it has
+    /// none.
+    pub fn process_id(&self) -> Option<ProcessId> {
+        self.core.incarnation.borrow().as_ref().map(|now| now.id)
     }
 
     /// Activations under way.

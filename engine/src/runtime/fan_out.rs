@@ -150,7 +150,7 @@ impl Run {
     /// any is open; in one transaction.
     async fn look_after_all(&mut self, family: &Family) -> Result<Looked, StepError> {
         let lease = self.lease;
-        let mut tx = self.core.store.begin(lease.tenant).await?;
+        let mut tx = self.core.store.begin_brief(lease.tenant).await?;
         if !runs::hold(&mut tx, &lease).await? {
             return Ok(Looked::Lost);
         }

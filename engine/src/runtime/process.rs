@@ -2,7 +2,7 @@
 //! have died.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::{Core, Incarnation};
 use super::schedules;
 use super::unknown::Unknown;
+use crate::failpoints::{self, Failpoint};
 use crate::feed::Changed;
 use crate::ids::ProcessId;
 use crate::store::processes::{self, Pulse};
@@ -27,13 +28,11 @@ pub(super) async fn stay_registered(core: Arc<Core>, done: CancellationToken) {
     let mut wait = Duration::from_millis(100);
     loop {
         let id = ProcessId::fresh();
+        let begun = Instant::now();
         match register(&core, id, before).await {
             Ok(mut session) => {
                 wait = Duration::from_millis(100);
-                let incarnation = Arc::new(Incarnation {
-                    id,
-                    lost: CancellationToken::new(),
-                });
+                let incarnation = Arc::new(Incarnation::new(id, begun));
                 tracing::info!(process.id = %id, "worker process is registered");
                 core.incarnation
                     .send_replace(Some(Arc::clone(&incarnation)));
@@ -93,6 +92,7 @@ async fn register(
         .bind(lock_key)
         .execute(&mut listener)
         .await?;
+    failpoints::reach(Failpoint::RegistrationBegins);
     let mut tx = core.store.begin_system().await?;
     let knows = core.registry.known();
     processes::register(&mut tx, id, &core.host, lock_key, &knows).await?;
@@ -100,6 +100,7 @@ async fn register(
         processes::bury(&mut tx, before).await?;
     }
     tx.commit().await?;
+    failpoints::reach(Failpoint::Registered);
     Ok(Session(listener))
 }
 
@@ -117,11 +118,12 @@ async fn sign_off(store: &Store, id: ProcessId) {
 /// One query a second: a sign of life, and what there is to do.
 pub(super) async fn keep_pulse(core: Arc<Core>) {
     let mut looks = core.store.feed().looks();
+    let mut incarnations = core.incarnation.subscribe();
     let mut beats = 0_u64;
     let mut unknown = Unknown::default();
     let mut failing = false;
     loop {
-        let incarnation = core.incarnation.borrow().clone();
+        let incarnation = incarnations.borrow_and_update().clone();
         if let Some(incarnation) = incarnation {
             looks.borrow_and_update();
             match pulse(&core, &incarnation, &mut unknown, beats).await {
@@ -137,6 +139,8 @@ pub(super) async fn keep_pulse(core: Arc<Core>) {
             () = tokio::time::sleep(PULSE) => {}
             _ = looks.changed() => {}
             () = time_to_look(&core) => {}
+            // A new one looks around at once: what a dead one left is not to wait for a second.
+            _ = incarnations.changed() => {}
         }
     }
 }
@@ -172,6 +176,7 @@ async fn pulse(
     unknown: &mut Unknown,
     beats: u64,
 ) -> Result<(), StoreError> {
+    let sent = Instant::now();
     let mut tx = core.store.begin_system_relaxed().await?;
     let pulse = processes::pulse(&mut tx, incarnation.id).await?;
     for &dead in &pulse.dead {
@@ -193,12 +198,19 @@ async fn pulse(
     if !shown.is_empty() {
         activations::show_progress(&mut tx, &shown).await?;
     }
+    if !pulse.dead.is_empty() {
+        failpoints::reach(Failpoint::BurialCommits);
+    }
     tx.commit().await?;
+    if !pulse.dead.is_empty() {
+        failpoints::reach(Failpoint::BurialCommitted);
+    }
     if !pulse.alive {
         tracing::warn!(process.id = %incarnation.id, "process was taken for dead, registering again");
         incarnation.lost.cancel();
         return Ok(());
     }
+    incarnation.seen(sent);
     tell_of_overdue(core, ended);
     let ready = pulse.ready;
     follow_up(core, pulse, overdue, beats).await?;
@@ -248,6 +260,15 @@ async fn follow_up(
     let looks = [pulse.next_wait, pulse.next_deadline];
     for due in looks.into_iter().flatten().filter(|due| *due > now) {
         core.waits_until(due);
+    }
+    if beats.is_multiple_of(3) {
+        let mut tx = core.store.begin_system().await?;
+        let runs = activations::release_orphans(&mut tx).await?;
+        tx.commit().await?;
+        if runs > 0 {
+            tracing::warn!(runs, "runs of no process are queued again");
+            core.store.feed().ring();
+        }
     }
     if pulse.behind && beats.is_multiple_of(3) {
         let mut tx = core.store.begin_system().await?;

@@ -15,6 +15,7 @@ use super::patches::MARKER;
 use super::perform::{Beat, Patience, encode, perform, within};
 use super::writer::Written;
 use super::{Counts, MissingService, Progress, RunError, Step, StepCx, StepError, TxStep};
+use crate::failpoints::{self, Failpoint};
 use crate::ids::{RunId, TenantId};
 use crate::store::activations::{History, Lease, PastAttempts};
 use crate::store::attempts::AttemptRow;
@@ -112,7 +113,10 @@ impl Run {
         }
         self.flush().await;
         let (cx, started_at) = self.attempt(S::NAME, key);
-        match perform(&step, &cx).await {
+        failpoints::reach(Failpoint::StepBegins);
+        let result = perform(&step, &cx).await;
+        failpoints::reach(Failpoint::StepDone);
+        match result {
             Ok((stored, output)) => {
                 self.check_length(S::NAME, &stored).await;
                 let row = self.row("step", &cx, started_at, Some(stored));
@@ -270,6 +274,9 @@ impl Run {
 
     /// Nothing new begins when somebody wants the run or the process to stop.
     pub(super) async fn check_stop(&mut self) {
+        if !self.core.holds(&self.lease) {
+            self.leave::<()>(Exit::Lost).await;
+        }
         if self.cancelled.is_cancelled() {
             self.leave::<()>(Exit::Cancelled).await;
         }
@@ -367,8 +374,12 @@ impl Run {
 
     /// Commits; an error means that the server has said no.
     pub(super) async fn commit_all(&mut self, tx: Tx) -> Result<(), StepError> {
+        failpoints::reach(Failpoint::TxCommits);
         match tx.commit().await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                failpoints::reach(Failpoint::TxCommitted);
+                Ok(())
+            }
             Err(error @ StoreError::Database(sqlx::Error::Database(_))) => Err(error.into()),
             Err(error) => {
                 tracing::warn!(run.id = %self.lease.id, %error, "outcome of a commit is unknown");

@@ -1,6 +1,7 @@
 //! Fires schedules whose time has come.
 
 use super::core::Core;
+use crate::failpoints::{self, Failpoint};
 use crate::store::StoreError;
 use crate::store::schedules::{self, Due, ScheduleError};
 
@@ -40,7 +41,9 @@ async fn fire(core: &Core, schedule: &Due, version: u16) -> Result<(), ScheduleE
     };
     let mut tx = core.store.begin(schedule.tenant).await?;
     let fired = schedules::fire(&mut tx, schedule.id, version, key).await?;
+    failpoints::reach(Failpoint::ScheduleCommits);
     tx.commit().await?;
+    failpoints::reach(Failpoint::ScheduleCommitted);
     metrics::counter!("engine_schedules_fired_total").increment(fired.runs.len() as u64);
     for run in fired.runs {
         tracing::info!(schedule.id = %schedule.id, run.id = %run, "schedule fired");

@@ -140,7 +140,7 @@ impl Run {
         due: Option<DateTime<Utc>>,
     ) -> Result<Found, StoreError> {
         let lease = &self.lease;
-        let mut tx = self.core.store.begin(lease.tenant).await?;
+        let mut tx = self.core.store.begin_brief(lease.tenant).await?;
         if !runs::hold(&mut tx, lease).await? {
             return Ok(Found::Lost);
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::core::{Core, Slot};
+use crate::failpoints::{self, Failpoint};
 use crate::store::activations::{self, Lease};
 use crate::store::journal::{self, Entry, Recorded};
 use crate::store::{Store, StoreError};
@@ -184,7 +185,16 @@ async fn try_write(store: &Store, entries: &[Entry]) -> Result<Recorded, Failed>
             Failed::Again(error)
         }
     })?;
+    let ends = entries.iter().any(|entry| entry.end.is_some());
+    failpoints::reach(Failpoint::JournalCommits);
+    if ends {
+        failpoints::reach(Failpoint::EndCommits);
+    }
     tx.commit().await.map_err(Failed::Unknown)?;
+    failpoints::reach(Failpoint::JournalCommitted);
+    if ends {
+        failpoints::reach(Failpoint::EndCommitted);
+    }
     Ok(recorded)
 }
 

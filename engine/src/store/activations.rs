@@ -23,10 +23,12 @@ const BEGIN_CLAIM: &str = "begin; set local role syncline_system; \
     set local synchronous_commit = off; set local enable_seqscan = off; \
     set local enable_bitmapscan = off; set local enable_hashjoin = off; \
     set local enable_mergejoin = off; set local jit = off; set local plan_cache_mode = force_generic_plan; \
+    set local idle_in_transaction_session_timeout = '5s'; \
     select pg_advisory_xact_lock(7311002024)";
 
 const BEGIN_RECORD: &str = "begin; set local role syncline_system; \
-    set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan";
+    set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan; \
+    set local idle_in_transaction_session_timeout = '5s'";
 
 /// A day of the journal is empty at midnight and full at noon: as with the claim, no statistics.
 const BEGIN_LOAD: &str = "begin; set local role syncline_system; \
@@ -337,6 +339,33 @@ pub(crate) async fn park_unknown(
             (RunId(row.id), freed)
         })
         .collect())
+}
+
+/// Queues runs again whose owner is no process: it claimed them after it was taken for dead, or the
+/// server came to the claim's commit after it had died. Nobody would bury it once more.
+pub(crate) async fn release_orphans(tx: &mut SystemTx) -> Result<u64, StoreError> {
+    let released = sqlx::query!(
+        r#"
+        with recursive owners(owner) as (
+            (select owner from runs where state = 'running' order by owner limit 1)
+            union all
+            select (select r.owner from runs r
+                    where r.state = 'running' and r.owner > o.owner
+                    order by r.owner limit 1)
+            from owners o
+            where o.owner is not null
+        )
+        update runs
+        set state = 'queued', owner = null
+        where state = 'running' and owner = any(array(
+            select o.owner from owners o
+            where o.owner is not null
+              and not exists (select from processes p where p.id = o.owner)))
+        "#
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(released.rows_affected())
 }
 
 /// Queues waiting runs whose time is up.

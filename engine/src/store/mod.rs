@@ -110,12 +110,13 @@ impl StoreError {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => true,
-            // Classes 08 connection, 40 rollback, 53 resources, 57 operator intervention; 55P03 lock.
+            // Classes 08 connection, 40 rollback, 53 resources, 57 operator intervention; 55P03 lock,
+            // 25P03 a transaction that stood still for too long.
             sqlx::Error::Database(error) => error.code().is_some_and(|code| {
                 ["08", "40", "53", "57"]
                     .iter()
                     .any(|class| code.starts_with(class))
-                    || code == "55P03"
+                    || ["25P03", "55P03"].contains(&code.as_ref())
             }),
             _ => false,
         }
@@ -271,11 +272,25 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn begin(&self, tenant: TenantId) -> Result<Tx, StoreError> {
+        self.tenant(tenant, "60s").await
+    }
+
+    /// [`Store::begin`] for a transaction that holds the lock of a run and only asks the database
+    /// in between: others do not wait long for a process that stands still in it.
+    pub(crate) async fn begin_brief(&self, tenant: TenantId) -> Result<Tx, StoreError> {
+        self.tenant(tenant, "5s").await
+    }
+
+    /// The server ends a connection that leaves its transaction idle for longer than `idle`: behind
+    /// a cut network the locks of a process that is gone would stay for hours.
+    async fn tenant(&self, tenant: TenantId, idle: &str) -> Result<Tx, StoreError> {
         let mut inner = self.pool.begin().await?;
         sqlx::query(
-            "select set_config('role', 'syncline_app', true), set_config('hub.tenant', $1, true)",
+            "select set_config('role', 'syncline_app', true), set_config('hub.tenant', $1, true), \
+             set_config('idle_in_transaction_session_timeout', $2, true)",
         )
         .bind(tenant.0.to_string())
+        .bind(idle)
         .execute(&mut *inner)
         .await?;
         Ok(Tx {
@@ -293,7 +308,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn begin_system(&self) -> Result<SystemTx, StoreError> {
-        self.system("begin; set local role syncline_system").await
+        self.system(
+            "begin; set local role syncline_system; \
+             set local idle_in_transaction_session_timeout = '10s'",
+        )
+        .await
     }
 
     /// [`Store::begin_system`] for what may be lost in a crash of the server, such as claims and
@@ -302,8 +321,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn begin_system_relaxed(&self) -> Result<SystemTx, StoreError> {
-        self.system("begin; set local role syncline_system; set local synchronous_commit = off")
-            .await
+        self.system(
+            "begin; set local role syncline_system; set local synchronous_commit = off; \
+             set local idle_in_transaction_session_timeout = '5s'",
+        )
+        .await
     }
 
     /// A system transaction that begins with these statements, sent in one go.

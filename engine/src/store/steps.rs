@@ -49,7 +49,8 @@ pub async fn of_run(tx: &mut Tx, run: RunId) -> Result<Vec<StepRow>, StoreError>
 }
 
 /// Writes steps in the transaction that holds the last one's effects, if the lease still stands:
-/// returns whether it does. The row lock holds off a new owner until the commit.
+/// returns whether it does. The row lock holds off a new owner until the commit, which follows at
+/// once: a process that stands still before it is not waited for.
 pub(crate) async fn insert_fenced(
     tx: &mut Tx,
     lease: &Lease,
@@ -57,7 +58,7 @@ pub(crate) async fn insert_fenced(
 ) -> Result<bool, StoreError> {
     let held = sqlx::query_scalar!(
         r#"
-        select 1 from runs
+        select set_config('idle_in_transaction_session_timeout', '5s', true) from runs
         where id = $1 and epoch = $2 and owner is not distinct from $3
         for share
         "#,

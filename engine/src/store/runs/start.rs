@@ -9,6 +9,7 @@ use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use super::{Dedupe, DedupeMode, DedupeUntil, NewRun, Started, version_to_db};
+use crate::failpoints::{self, Failpoint};
 use crate::ids::{RunId, TenantId};
 use crate::store::{StoreError, Tx};
 
@@ -55,6 +56,7 @@ pub(crate) async fn start_as(
     let (tenant, now) = (tx.tenant(), tx.now());
     let start = Start::new(tenant, id, new, lineage);
     let outcomes = start_all(tx.conn(), now, &[start]).await?;
+    failpoints::reach(Failpoint::StartInserted);
     announce(tx, outcomes)?.pop().ok_or_else(unanswered)
 }
 
