@@ -145,6 +145,10 @@ async fn pulse(core: &Arc<Core>, incarnation: &Incarnation, beats: u64) -> Resul
         let runs = processes::bury(&mut tx, dead).await?;
         tracing::warn!(process.id = %dead, runs, "process has died, its runs are queued again");
     }
+    let mut orphans = 0;
+    if beats.is_multiple_of(3) {
+        orphans = activations::release_orphans(&mut tx).await?;
+    }
     let overdue = pulse.next_wait.is_some_and(|due| due <= tx.now());
     if overdue {
         activations::wake_overdue(&mut tx).await?;
@@ -159,6 +163,10 @@ async fn pulse(core: &Arc<Core>, incarnation: &Incarnation, beats: u64) -> Resul
     tx.commit().await?;
     if !pulse.dead.is_empty() {
         failpoints::reach(Failpoint::BurialCommitted);
+    }
+    if orphans > 0 {
+        tracing::warn!(runs = orphans, "runs of no process are queued again");
+        core.store.feed().ring();
     }
     if !pulse.alive {
         tracing::warn!(process.id = %incarnation.id, "process was taken for dead, registering again");
@@ -181,15 +189,6 @@ async fn follow_up(
     }
     for due in [pulse.next_due, pulse.next_wait].into_iter().flatten() {
         core.due_by(due);
-    }
-    if beats.is_multiple_of(3) {
-        let mut tx = core.store.begin_system().await?;
-        let runs = activations::release_orphans(&mut tx).await?;
-        tx.commit().await?;
-        if runs > 0 {
-            tracing::warn!(runs, "runs of no process are queued again");
-            core.store.feed().ring();
-        }
     }
     if pulse.behind && beats.is_multiple_of(3) {
         let mut tx = core.store.begin_system().await?;
