@@ -20,7 +20,9 @@ const PARTS: [Part; 12] = [
     ("Postgres from npm", npm_postgres),
     ("demo", || demo::run(&demo::Demo::once())),
     ("real data", || commands::real(&[])),
-    ("crash tests", || commands::crash(1)),
+    ("crash tests", || {
+        commands::crash(&commands::Crash::default())
+    }),
 ];
 
 /// These parts, or all, to the first that fails; then a table of times.

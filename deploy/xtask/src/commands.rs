@@ -40,15 +40,51 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     run::check("the benchmark", &mut bench)
 }
 
-/// The tests that kill the hub, again and again: what fails once in twenty fails some day.
-pub(crate) fn crash(times: u32) -> Result<()> {
-    let hub = generate::hub()?;
+#[derive(clap::Args, Default)]
+pub(crate) struct Crash {
+    /// How many times in a row; once unless said.
+    #[arg(long)]
+    times: Option<u32>,
+    /// Only the engine's worker processes, without the hub around them.
+    #[arg(long)]
+    engine: bool,
+    /// Random kills of a worker process under load; 15 unless said.
+    #[arg(long)]
+    kills: Option<u32>,
+    /// The first random number; a failed test says which one it had.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// The tests that kill processes, again and again: what fails once in twenty fails some day.
+pub(crate) fn crash(crash: &Crash) -> Result<()> {
+    let hub = if crash.engine {
+        None
+    } else {
+        Some(generate::hub()?)
+    };
     let throwaway = pg::throwaway()?;
+    let times = crash.times.unwrap_or(1);
     for round in 1..=times {
-        let mut tests = package_tests("crash");
-        tests
-            .env("SYNCLINE_BIN", &hub)
-            .env(TEST_CLUSTER_VARIABLE, throwaway.cluster().dir());
+        // With its own features: these tests compile places to die into the engine, and nothing
+        // else is to be built with those.
+        let mut tests = run::cargo();
+        tests.args(["test", "--package", "crash", "--test", "main", "--"]);
+        if crash.engine {
+            tests.arg("worker::");
+        }
+        // One line of figures per test.
+        tests.arg("--nocapture");
+        tests.env(TEST_CLUSTER_VARIABLE, throwaway.cluster().dir());
+        if let Some(hub) = &hub {
+            tests.env("SYNCLINE_BIN", hub);
+        }
+        if let Some(kills) = crash.kills {
+            tests.env("SYNCLINE_KILLS", kills.to_string());
+        }
+        if let Some(seed) = crash.seed {
+            tests.env("SYNCLINE_SEED", seed.to_string());
+        }
         run::step(
             &format!("crash tests, round {round} of {times}"),
             &mut tests,

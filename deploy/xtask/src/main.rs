@@ -73,11 +73,7 @@ enum Task {
         arguments: Vec<String>,
     },
     /// Run the tests that kill the worker process.
-    Crash {
-        /// How many times in a row.
-        #[arg(long, default_value_t = 1)]
-        times: u32,
-    },
+    Crash(commands::Crash),
     /// Run the scenarios through the whole hub in one process.
     E2e,
     /// Run the console's tests in a real browser.
@@ -107,7 +103,7 @@ fn main() -> ExitCode {
         Task::Pg(pg) => pg::run(&pg),
         Task::New(new) => new::run(&new),
         Task::Bench { arguments } => commands::bench(&arguments),
-        Task::Crash { times } => commands::crash(times),
+        Task::Crash(crash) => commands::crash(&crash),
         Task::E2e => commands::e2e(),
         Task::Browser => commands::browser(),
         Task::Real { arguments } => commands::real(&arguments),

@@ -183,6 +183,10 @@ async fn pulse(
         let runs = processes::bury(&mut tx, dead).await?;
         tracing::warn!(process.id = %dead, runs, "process has died, its runs are queued again");
     }
+    let mut orphans = 0;
+    if beats.is_multiple_of(3) {
+        orphans = activations::release_orphans(&mut tx).await?;
+    }
     let overdue = pulse.next_wait.is_some_and(|due| due <= tx.now());
     if overdue {
         activations::wake_overdue(&mut tx).await?;
@@ -204,6 +208,10 @@ async fn pulse(
     tx.commit().await?;
     if !pulse.dead.is_empty() {
         failpoints::reach(Failpoint::BurialCommitted);
+    }
+    if orphans > 0 {
+        tracing::warn!(runs = orphans, "runs of no process are queued again");
+        core.store.feed().ring();
     }
     if !pulse.alive {
         tracing::warn!(process.id = %incarnation.id, "process was taken for dead, registering again");
@@ -260,15 +268,6 @@ async fn follow_up(
     let looks = [pulse.next_wait, pulse.next_deadline];
     for due in looks.into_iter().flatten().filter(|due| *due > now) {
         core.waits_until(due);
-    }
-    if beats.is_multiple_of(3) {
-        let mut tx = core.store.begin_system().await?;
-        let runs = activations::release_orphans(&mut tx).await?;
-        tx.commit().await?;
-        if runs > 0 {
-            tracing::warn!(runs, "runs of no process are queued again");
-            core.store.feed().ring();
-        }
     }
     if pulse.behind && beats.is_multiple_of(3) {
         let mut tx = core.store.begin_system().await?;

@@ -188,8 +188,10 @@ impl Run {
     }
 
     /// Sets the progress; written about once a second, and when the run waits or ends.
-    pub fn progress(&mut self, progress: Progress) {
+    pub fn progress(&mut self, mut progress: Progress) {
         if self.history.is_empty() {
+            // jsonb takes no NUL character, and it is written together with everybody's.
+            progress.unit = progress.unit.replace('\0', "\u{fffd}");
             self.shown.set_progress(serde_json::to_value(progress).ok());
         }
     }

@@ -197,7 +197,8 @@ impl World {
         let runs = "select string_agg(format('%s %s %s due in %s owner %s epoch %s %s', id, \
                     workflow, state, due_at - now(), owner, epoch, error), E'\n') \
                     from (select * from evidence.runs \
-                          where state <> 'succeeded' order by id limit 20) as r";
+                          where state <> 'succeeded' \
+                          order by state in ('failed', 'parked', 'cancelled'), workflow, id limit 20) as r";
         let processes = "select string_agg(format('%s seen %s ago', id, clock_timestamp() - seen_at), E'\n') from processes";
         let runs: Option<String> = sqlx::query_scalar(runs).fetch_one(&self.sql).await?;
         let processes: Option<String> = sqlx::query_scalar(processes).fetch_one(&self.sql).await?;
@@ -205,19 +206,19 @@ impl World {
             "runs:\n{}\nprocesses:\n{}\n{}",
             runs.unwrap_or_default(),
             processes.unwrap_or_default(),
-            self.logs()?
+            self.logs(15)?
         ))
     }
 
-    /// The ends of the last workers' logs.
-    pub(crate) fn logs(&self) -> Result<String> {
+    /// The ends of the last workers' logs, at most this many lines of each.
+    pub(crate) fn logs(&self, most: usize) -> Result<String> {
         let count = self.workers.load(Ordering::Relaxed);
         let mut text = String::new();
         for number in count.saturating_sub(3)..count {
             let log = self.dir.path().join(format!("worker-{number}.log"));
             let log = std::fs::read_to_string(log).unwrap_or_default();
             let lines: Vec<_> = log.lines().collect();
-            let last = lines[lines.len().saturating_sub(15)..].join("\n");
+            let last = lines[lines.len().saturating_sub(most)..].join("\n");
             text.push_str(&format!("worker {number}:\n{last}\n"));
         }
         Ok(text)
