@@ -24,8 +24,11 @@ pub(crate) struct Effect {
     pub(crate) key: Option<u32>,
 }
 
-/// The file of effects. A line is one write to a file opened for appending: it is there in whole or
-/// not at all, whoever is killed.
+/// Bytes of a line. The system writes page by page and ends a killed process in between: lines that
+/// cross no page are there in whole or not at all.
+const LINE: usize = 256;
+
+/// The file of effects, opened for appending; each line is one write.
 pub(crate) struct Effects {
     pub(crate) file: File,
     /// How long a step takes.
@@ -43,6 +46,7 @@ impl Effects {
             key,
         };
         let mut line = serde_json::to_vec(&effect).map_err(|error| bug(&error))?;
+        line.resize(LINE - 1, b' ');
         line.push(b'\n');
         (&self.file).write_all(&line).map_err(|error| bug(&error))?;
         Ok(effect.token)
