@@ -113,10 +113,10 @@ struct Journaled {
 }
 
 async fn journal(world: &World) -> Result<BTreeMap<Place, Journaled>> {
-    let rows: Vec<(Uuid, i32, String, i32, Option<Vec<u8>>)> =
-        sqlx::query_as("select run_id, seq, kind, attempt, output from steps")
-            .fetch_all(&world.sql)
-            .await?;
+    type Row = (Uuid, i32, String, i32, Option<Vec<u8>>);
+    let rows: Vec<Row> = sqlx::query_as("select run_id, seq, kind, attempt, output from steps")
+        .fetch_all(&world.sql)
+        .await?;
     Ok(rows
         .into_iter()
         .map(|(run, seq, kind, attempt, output)| {
