@@ -64,10 +64,9 @@ mod armed {
     /// The armed place and how often it is passed before it kills.
     static ARMED: Mutex<Option<(Failpoint, u32)>> = Mutex::new(None);
     /// The place that nobody passes, and who is told that somebody has come there.
-    /// A place, and what is done before standing still there.
-    type Closed = (Failpoint, fn());
-
     static CLOSED: Mutex<Option<Closed>> = Mutex::new(None);
+
+    type Closed = (Failpoint, fn());
 
     impl Failpoint {
         /// Every place.

@@ -113,8 +113,8 @@ struct Journaled {
 }
 
 async fn journal(world: &World) -> Result<BTreeMap<Place, Journaled>> {
-    type StepRow = (Uuid, i32, String, i32, Option<Vec<u8>>);
-    let rows: Vec<StepRow> = sqlx::query_as("select run_id, seq, kind, attempt, output from steps")
+    type Row = (Uuid, i32, String, i32, Option<Vec<u8>>);
+    let rows: Vec<Row> = sqlx::query_as("select run_id, seq, kind, attempt, output from steps")
         .fetch_all(&world.sql)
         .await?;
     Ok(rows
