@@ -81,6 +81,7 @@ async fn works_when_it_is_given_orders() -> Result<()> {
         .service(Arc::new(effects))
         .concurrency(orders.concurrency)
         .grace(Duration::from_secs(5))
+        .park_unknown_after(Duration::from_secs(1))
         .register::<workflows::Five>()
         .register::<workflows::FiveTx>()
         .register::<workflows::Sleeper>()

@@ -149,9 +149,9 @@ impl World {
     pub(crate) async fn schedule(&mut self) -> Result<()> {
         sqlx::query(
             "insert into schedules (tenant_id, id, name, workflow, input, cron, time_zone, \
-             next_at, created_at, updated_at) \
+             next_at, next_nominal, created_at, updated_at) \
              values ($1, $2, 'once', 'five_tx', '7', '0 3 1 1 *', 'UTC', \
-             now() - interval '1 second', now(), now())",
+             now() - interval '1 second', now() - interval '1 second', now(), now())",
         )
         .bind(self.tenant.0)
         .bind(uuid::Uuid::now_v7())
