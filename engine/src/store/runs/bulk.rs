@@ -81,7 +81,7 @@ pub(crate) struct BulkPart {
     pub(crate) last: Option<RunId>,
 }
 
-/// Counts what [`part`] would act on. `except` is left out: the run that asks.
+/// Counts what the operation would act on now. `except` is left out: the run that asks.
 ///
 /// # Errors
 /// [`StoreError::Database`].
