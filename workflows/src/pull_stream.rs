@@ -23,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::hub::{Hub, sync_error};
 
 /// Records asked for at once; a unit of commit, and what memory holds twice.
-const PAGE: usize = 2_000;
+const PAGE: usize = 4_000;
 /// Records that wait for a reference, looked at in one step.
 const WAITING: usize = 1_000;
 

@@ -59,9 +59,9 @@ impl Ceiling {
             .execute(&self.pool)
             .await?;
         // As the engine's side is: neither vacuumed nor written out by somebody else meanwhile.
-        sqlx::raw_sql("vacuum analyze job; checkpoint")
-            .execute(&self.pool)
-            .await?;
+        for sql in ["vacuum analyze job", "checkpoint"] {
+            sqlx::raw_sql(sql).execute(&self.pool).await?;
+        }
         Ok(())
     }
 

@@ -90,7 +90,9 @@ fn spread(values: &[f64]) -> String {
     let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let shown = |value: f64| {
-        if value < 100.0 {
+        if value < 1.0 {
+            format!("{value:.4}")
+        } else if value < 100.0 {
             format!("{value:.1}")
         } else {
             format!("{value:.0}")

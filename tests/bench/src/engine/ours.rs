@@ -159,9 +159,9 @@ impl Ours {
                 tx.commit().await?;
             }
         }
-        sqlx::raw_sql("vacuum analyze runs; checkpoint")
-            .execute(&self.watch)
-            .await?;
+        for sql in ["vacuum analyze runs", "checkpoint"] {
+            sqlx::raw_sql(sql).execute(&self.watch).await?;
+        }
         Ok(())
     }
 
