@@ -181,21 +181,34 @@ async fn hold(
     Ok(())
 }
 
-/// The lease columns of a batch, as arrays.
-struct Leases {
+/// What every end of a batch says, one array per column.
+struct Columns<'a> {
     tenants: Vec<Uuid>,
     ids: Vec<Uuid>,
     epochs: Vec<i64>,
     owners: Vec<Uuid>,
+    states: Vec<String>,
+    errors: Vec<Option<Json>>,
+    classes: Vec<Option<&'a str>>,
+    progress: Vec<Option<Json>>,
+    counts: Vec<Option<Json>>,
+    attempts: Vec<i32>,
 }
 
-impl Leases {
-    fn of(ends: &[(&Lease, &End)]) -> Self {
+impl<'a> Columns<'a> {
+    fn of(ends: &[(&Lease, &'a End)]) -> Self {
+        let state = |end: &End| end.state.as_str().to_owned();
         Self {
             tenants: ends.iter().map(|(lease, _)| lease.tenant.0).collect(),
             ids: ends.iter().map(|(lease, _)| lease.id.0).collect(),
             epochs: ends.iter().map(|(lease, _)| lease.epoch).collect(),
             owners: ends.iter().map(|(lease, _)| lease.owner.0).collect(),
+            states: ends.iter().map(|(_, end)| state(end)).collect(),
+            errors: ends.iter().map(|(_, end)| end.error.clone()).collect(),
+            classes: ends.iter().map(|(_, end)| end.error_class).collect(),
+            progress: ends.iter().map(|(_, end)| end.progress.clone()).collect(),
+            counts: ends.iter().map(|(_, end)| end.counts.clone()).collect(),
+            attempts: ends.iter().map(|(_, end)| end.attempt).collect(),
         }
     }
 }
@@ -207,38 +220,23 @@ async fn finish(
     recorded: &mut Recorded,
 ) -> Result<(), StoreError> {
     let now = tx.now();
-    let leases = Leases::of(ends);
+    let columns = Columns::of(ends);
     let rows = sqlx::query_file!(
         "src/store/finish.sql",
-        &leases.tenants,
-        &leases.ids,
-        &leases.epochs,
-        &leases.owners,
-        &ends
-            .iter()
-            .map(|(_, end)| end.state.as_str().to_owned())
-            .collect::<Vec<_>>(),
+        &columns.tenants,
+        &columns.ids,
+        &columns.epochs,
+        &columns.owners,
+        &columns.states,
         &ends
             .iter()
             .map(|(_, end)| end.output.as_deref())
             .collect::<Vec<_>>() as &[Option<&[u8]>],
-        &ends
-            .iter()
-            .map(|(_, end)| end.error.clone())
-            .collect::<Vec<_>>() as &[Option<Json>],
-        &ends
-            .iter()
-            .map(|(_, end)| end.error_class)
-            .collect::<Vec<_>>() as &[Option<&str>],
-        &ends
-            .iter()
-            .map(|(_, end)| end.progress.clone())
-            .collect::<Vec<_>>() as &[Option<Json>],
-        &ends
-            .iter()
-            .map(|(_, end)| end.counts.clone())
-            .collect::<Vec<_>>() as &[Option<Json>],
-        &ends.iter().map(|(_, end)| end.attempt).collect::<Vec<_>>(),
+        &columns.errors as &[Option<Json>],
+        &columns.classes as &[Option<&str>],
+        &columns.progress as &[Option<Json>],
+        &columns.counts as &[Option<Json>],
+        &columns.attempts,
         now,
     )
     .fetch_all(tx.conn())
@@ -267,7 +265,7 @@ async fn give_back(
     recorded: &mut Recorded,
 ) -> Result<(), StoreError> {
     let now = tx.now();
-    let leases = Leases::of(ends);
+    let columns = Columns::of(ends);
     let rows = sqlx::query!(
         r#"
         update runs r
@@ -295,33 +293,18 @@ async fn give_back(
         returning r.tenant_id, r.id, r.cancel_requested, r.state, r.due_at,
                   case when not r.holds_key then r.key end as freed
         "#,
-        &leases.tenants,
-        &leases.ids,
-        &leases.epochs,
-        &leases.owners,
-        &ends
-            .iter()
-            .map(|(_, end)| end.state.as_str().to_owned())
-            .collect::<Vec<_>>(),
+        &columns.tenants,
+        &columns.ids,
+        &columns.epochs,
+        &columns.owners,
+        &columns.states,
         &ends.iter().map(|(_, end)| end.due_at).collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
-        &ends
-            .iter()
-            .map(|(_, end)| end.error.clone())
-            .collect::<Vec<_>>() as &[Option<Json>],
-        &ends
-            .iter()
-            .map(|(_, end)| end.error_class)
-            .collect::<Vec<_>>() as &[Option<&str>],
-        &ends
-            .iter()
-            .map(|(_, end)| end.progress.clone())
-            .collect::<Vec<_>>() as &[Option<Json>],
-        &ends
-            .iter()
-            .map(|(_, end)| end.counts.clone())
-            .collect::<Vec<_>>() as &[Option<Json>],
+        &columns.errors as &[Option<Json>],
+        &columns.classes as &[Option<&str>],
+        &columns.progress as &[Option<Json>],
+        &columns.counts as &[Option<Json>],
         now,
-        &ends.iter().map(|(_, end)| end.attempt).collect::<Vec<_>>(),
+        &columns.attempts,
     )
     .fetch_all(tx.conn())
     .await?;
