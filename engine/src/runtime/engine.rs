@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +16,7 @@ use super::writer::{self, Writer};
 use super::{Workflow, house, process};
 use crate::budget::Budgets;
 use crate::ids::{ProcessId, RunId, TenantId};
-use crate::queue::{self, Slots};
+use crate::queue::{self, Ahead};
 use crate::store::runs::{self, Fork, NewRun, RunState, StartOptions, Started};
 use crate::store::{Store, StoreError, Tx, signals};
 
@@ -121,8 +120,7 @@ impl EngineBuilder {
             self.pace,
             self.cancel_grace,
         ));
-        let slots = Slots::new(self.concurrency);
-        let (to, activations) = mpsc::channel(slots.all());
+        let ahead = Arc::new(Ahead::new(self.concurrency));
         let signed_off = CancellationToken::new();
         core.store.feed().listen(core.kill.clone());
         let mut tasks = JoinSet::new();
@@ -136,10 +134,14 @@ impl EngineBuilder {
         tasks.spawn(writer::keep_releasing(Arc::clone(&core)));
         tasks.spawn(process::keep_pulse(Arc::clone(&core)));
         tasks.spawn(house::keep(Arc::clone(&core), self.retention));
-        tasks.spawn(queue::claim_on(Arc::clone(&core), slots.clone(), to));
+        tasks.spawn(queue::claim_on(Arc::clone(&core), Arc::clone(&ahead)));
+        tasks.spawn(queue::give_back_stale(
+            Arc::clone(&core),
+            Arc::clone(&ahead),
+        ));
         tasks.spawn(queue::work(
             Arc::clone(&core),
-            activations,
+            Arc::clone(&ahead),
             self.concurrency,
         ));
         let registration = tokio::spawn(process::stay_registered(
@@ -149,7 +151,7 @@ impl EngineBuilder {
         Engine {
             core,
             starter,
-            slots,
+            ahead,
             grace: self.grace,
             tasks,
             registration,
@@ -163,7 +165,7 @@ impl EngineBuilder {
 pub struct Engine {
     core: Arc<Core>,
     starter: Starter,
-    slots: Slots,
+    ahead: Arc<Ahead>,
     grace: Duration,
     /// Aborted when dropped.
     tasks: JoinSet<()>,
@@ -376,7 +378,7 @@ impl Engine {
     /// Whether all claimed runs were dealt with in this time.
     async fn drained(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
-        while !self.slots.are_free() {
+        while !self.ahead.is_empty() {
             if Instant::now() >= until {
                 return false;
             }
