@@ -6,13 +6,17 @@ use engine::sync::undo::{self, Act, Counts, Item, Kept, Place, Undoing};
 
 use super::world::{World, deleted, record, stored};
 
+fn now() -> DateTime<Utc> {
+    engine::Clock::system().now()
+}
+
 /// A run of the first connection's stream between two moments.
 fn of(world: &World, run: RunId, from: DateTime<Utc>) -> Undoing {
     Undoing {
         run,
         source: Some((world.connection, "Account".to_owned())),
         from,
-        to: Utc::now(),
+        to: now(),
     }
 }
 
@@ -55,7 +59,7 @@ fn undo_of(run: RunId) -> Undoing {
         run,
         source: None,
         from: DateTime::UNIX_EPOCH,
-        to: Utc::now(),
+        to: now(),
     }
 }
 
@@ -67,7 +71,7 @@ async fn values_go_back_and_are_owed_and_what_was_changed_since_stays() -> Resul
     };
     let before = vec![named("1", "One", "5550001"), named("2", "Two", "5550002")];
     world.pull(before).await?;
-    let (run, from) = (RunId::fresh(), Utc::now());
+    let (run, from) = (RunId::fresh(), now());
     let after = vec![named("1", "Uno", "5551111"), named("2", "Dos", "5552222")];
     world.pull_as(run, world.connection, after).await?;
     let two = world.account("2").await?;
@@ -106,7 +110,7 @@ async fn values_that_move_together_go_back_together_or_stay() -> Result<()> {
         vec![record("1", &place)]
     };
     world.pull(at("Bern", "CH")).await?;
-    let (run, from) = (RunId::fresh(), Utc::now());
+    let (run, from) = (RunId::fresh(), now());
     world
         .pull_as(run, world.connection, at("Lyon", "FR"))
         .await?;
@@ -131,7 +135,7 @@ async fn what_the_system_owns_is_not_put_back_against_it() -> Result<()> {
         vec![record("1", &fields)]
     };
     world.pull(of_industry("Rail")).await?;
-    let (run, from) = (RunId::fresh(), Utc::now());
+    let (run, from) = (RunId::fresh(), now());
     world
         .pull_as(run, world.connection, of_industry("Air"))
         .await?;
@@ -145,7 +149,7 @@ async fn what_the_system_owns_is_not_put_back_against_it() -> Result<()> {
 #[tokio::test]
 async fn what_a_run_made_goes_stays_out_and_comes_back_when_that_is_undone() -> Result<()> {
     let world = World::new().await?;
-    let (run, from) = (RunId::fresh(), Utc::now());
+    let (run, from) = (RunId::fresh(), now());
     let page = || {
         ["1", "2", "3"].map(|key| record(key, &[("Name", key.into()), ("Phone", "5550000".into())]))
     };
@@ -184,7 +188,7 @@ async fn what_a_run_removed_comes_back_and_is_made_again_over_there() -> Result<
         .pull(vec![record("1", &[("Name", "One".into())])])
         .await?;
     let account = world.account("1").await?;
-    let (run, from) = (RunId::fresh(), Utc::now());
+    let (run, from) = (RunId::fresh(), now());
     world
         .pull_as(run, world.connection, vec![deleted("1")])
         .await?;
@@ -204,7 +208,7 @@ async fn what_a_push_wrote_goes_back_to_what_was_there() -> Result<()> {
     world.pull(vec![record("1", &fields)]).await?;
     let account = world.account("1").await?;
     let account = world.edit(&account, &[("phone", "5551111".into())]).await?;
-    let from = Utc::now();
+    let from = now();
     let mut batch = world.claim().await?;
     let outgoing = batch.outgoing.remove(0);
     let run = world.run_of_write(outgoing.id).await?;
