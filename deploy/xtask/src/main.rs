@@ -15,6 +15,7 @@ mod clients;
 mod commands;
 mod console;
 mod demo;
+mod examples;
 mod generate;
 mod http;
 mod new;
