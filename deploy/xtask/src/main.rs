@@ -15,7 +15,6 @@ mod clients;
 mod commands;
 mod console;
 mod demo;
-mod examples;
 mod generate;
 mod http;
 mod new;

@@ -9,7 +9,7 @@ use localpg::{Cluster, TEST_CLUSTER_VARIABLE};
 
 use crate::clients::Clients;
 use crate::node::Node;
-use crate::{console, demo, examples, generate, pg, run, tree};
+use crate::{console, demo, generate, pg, run, tree};
 
 const BROWSER_TESTS: &str = "tests/browser";
 /// Who signs in to a hub that is gone after the tests.
@@ -37,7 +37,7 @@ pub(crate) fn run(test: &Test) -> Result<()> {
     }
     let throwaway = pg::throwaway()?;
     rust(throwaway.cluster(), &mut left_out)?;
-    examples::run(throwaway.cluster())?;
+    examples(throwaway.cluster(), &mut left_out)?;
     console_tests(throwaway.cluster(), &mut left_out)?;
     browser(throwaway.cluster(), &mut left_out)?;
     drop(throwaway);
@@ -110,6 +110,14 @@ pub(crate) fn rust(cluster: &Cluster, left_out: &mut LeftOut) -> Result<()> {
         .env(TEST_CLUSTER_VARIABLE, cluster.dir());
     clients.hand_to(&mut tests)?;
     run::step("Rust tests", &mut tests)
+}
+
+/// The examples in the documentation: of the crates that have some (the house test holds that).
+pub(crate) fn examples(cluster: &Cluster, _left_out: &mut LeftOut) -> Result<()> {
+    let mut examples = run::cargo();
+    examples.args(["test", "--workspace", "--doc", "--quiet"]);
+    examples.env(TEST_CLUSTER_VARIABLE, cluster.dir());
+    run::step("examples in the documentation", &mut examples)
 }
 
 pub(crate) fn console_tests(_cluster: &Cluster, left_out: &mut LeftOut) -> Result<()> {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{commands, console, demo, examples, generate, pg, run, sqlx, test, tree};
+use crate::{commands, console, demo, generate, pg, run, sqlx, test, tree};
 
 /// A thing that CI runs by itself.
 struct Part {
@@ -31,10 +31,7 @@ const PARTS: [Part; 17] = [
     part("build for crash tests", &[], build_for_crash).in_background(),
     part("documentation", &["clippy and queries"], documentation).in_background(),
     part("Rust tests", &["build"], || test::strict(test::rust)),
-    part("examples", &["build"], || {
-        test::strict(|cluster, _left_out| examples::run(cluster))
-    })
-    .in_background(),
+    part("examples", &["Rust tests"], || test::strict(test::examples)),
     part("console tests", &["console"], || {
         test::strict(test::console_tests)
     })
