@@ -2,5 +2,6 @@
 
 mod edits;
 mod pages;
+mod together;
 mod world;
 mod writes;
