@@ -164,11 +164,13 @@ pub async fn of_entity(tx: &mut Tx, entity: &str) -> Result<Vec<Plan>, StoreErro
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advanced {
     /// Whether any of its records waits for the target of a reference, or any write for being sent.
+    /// In the middle of a full read this is not asked, and true.
     pub is_any_pending: bool,
 }
 
 /// Moves a stream's cursor over an applied page. `None` when there is no plan of it any more:
-/// nothing has moved then.
+/// nothing has moved then. What is pending is looked for in the order of its partial index: a plan
+/// made while the tables were small and kept would read all rows of the connection, page by page.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -192,12 +194,17 @@ pub async fn advance(
               where mappings.connection_id = $1 and mappings.stream = $2
                 and published_version is not null
           )
-        returning exists (
-            select from records
+        returning case when $4 = 'incremental' then (
+            select true from records
             where connection_id = $1 and unresolved is not null and removed_at is null
-        ) or exists (
-            select from writes where connection_id = $1 and state = 'pending'
-        ) as "is_any_pending!"
+            order by stream, key
+            limit 1
+        ) is not null or (
+            select true from writes
+            where connection_id = $1 and state = 'pending'
+            order by stream, due_at
+            limit 1
+        ) is not null else true end as "is_any_pending!"
         "#,
         connection.0,
         stream,
