@@ -196,7 +196,12 @@ impl TxStep for ReadFirst {
             connection: self.place.input.connection,
             stream: self.place.input.stream.clone(),
             run: cx.run_id(),
-            changes: found.records.into_iter().map(Change::Upsert).collect(),
+            changes: found
+                .records
+                .into_iter()
+                .map(Change::Upsert)
+                .collect::<Vec<_>>()
+                .into(),
             cursor: None,
         };
         let mut applied = page::apply(tx, &hub.tables, page)

@@ -153,7 +153,8 @@ impl Peers {
         self.entry(&opening.system)?;
         let secrets = self.unseal(id, opening.secrets.as_deref())?;
         let config = secrets::join(opening.config, &secrets);
-        let tokens = SealedTokens::new(self.store.clone(), self.vault.clone(), tenant, id);
+        let tokens = SealedTokens::new(self.store.clone(), self.vault.clone(), tenant, id)
+            .seen(opening.tokens, opening.tokens_revision);
         self.registry
             .open(&opening.system, config, self.http.clone(), Arc::new(tokens))
             .map_err(PeersError::BadConfig)
@@ -204,6 +205,20 @@ impl Peers {
         usage: Option<Usage>,
     ) -> Result<(), StoreError> {
         let mut tx = self.store.begin(tenant).await?;
+        Self::note_in(&mut tx, id, error, usage).await?;
+        tx.commit().await
+    }
+
+    /// [`Peers::note`] in a transaction that there is already.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_in(
+        tx: &mut Tx,
+        id: ConnectionId,
+        error: Option<&ConnectorError>,
+        usage: Option<Usage>,
+    ) -> Result<(), StoreError> {
         let failure = error.map(|error| ConnectionFailure {
             kind: kind_name(error.kind),
             code: error.code.clone(),
@@ -211,8 +226,7 @@ impl Peers {
             at: tx.now(),
         });
         let state = state_after(error.map(|error| error.kind));
-        connections::record_outcome(&mut tx, id, state, failure.as_ref(), usage).await?;
-        tx.commit().await
+        connections::record_outcome(tx, id, state, failure.as_ref(), usage).await
     }
 
     /// Whether this vault's key is the one that stored credentials were sealed with.

@@ -283,6 +283,9 @@ pub struct Opening {
     pub config: serde_json::Value,
     /// Sealed.
     pub secrets: Option<Vec<u8>>,
+    /// Sealed.
+    pub tokens: Option<Vec<u8>>,
+    pub tokens_revision: i64,
 }
 
 /// Configuration and sealed secrets of a connection.
@@ -292,7 +295,7 @@ pub struct Opening {
 pub async fn opening(tx: &mut Tx, id: ConnectionId) -> Result<Opening, StoreError> {
     sqlx::query_as!(
         Opening,
-        "select system, config, secrets from connections where id = $1",
+        "select system, config, secrets, tokens, tokens_revision from connections where id = $1",
         id.0,
     )
     .fetch_optional(tx.conn())
