@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use crate::store::budgets::{BudgetRow, BudgetSpec, list, note_left, remove, set};
+pub use crate::store::budgets::{
+    BudgetRow, BudgetSpec, BudgetTouched, get, list, lock, note_left, plan, remove, report, set,
+};
 
 use crate::ids::TenantId;
 use crate::runtime::{Class, Failure, StepError};
@@ -40,6 +42,15 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// From the first that is served to the last.
+    pub const ALL: [Self; 5] = [
+        Self::Interactive,
+        Self::Webhook,
+        Self::Incremental,
+        Self::Backfill,
+        Self::Reconcile,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Interactive => "interactive",

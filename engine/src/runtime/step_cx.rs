@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::ids::{RunId, TenantId};
 use crate::store::runs::{NewRun, StartOptions, Started};
 use crate::store::{Store, StoreError, Tx, runs};
+use crate::trace::Traced;
 
 /// One attempt of one step.
 pub struct StepCx {
@@ -23,6 +24,8 @@ pub struct StepCx {
     pub(crate) name: &'static str,
     pub(crate) key: String,
     pub(crate) attempt: u32,
+    pub(super) trigger: Arc<str>,
+    pub(super) traced: Traced,
     pub(crate) store: Store,
     pub(crate) services: Services,
     pub(crate) cancelled: CancellationToken,
@@ -47,6 +50,11 @@ impl StepCx {
     /// One for the first attempt.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// Who or what wanted the run, as in [`StartOptions::trigger`].
+    pub fn trigger(&self) -> &str {
+        &self.trigger
     }
 
     /// The same for every attempt of this step in this run, and for no other step: give it to the
