@@ -146,6 +146,35 @@ impl Budgets {
         Ok(())
     }
 
+    /// Takes `cost` tokens if they are there now; whether they were.
+    pub(crate) async fn spend_now(
+        &self,
+        store: &Store,
+        tenant: TenantId,
+        name: &str,
+        lane: Lane,
+        cost: f64,
+    ) -> Result<bool, StoreError> {
+        let account = Account {
+            tenant,
+            name: name.to_owned(),
+            lane,
+        };
+        let held = self.held(account);
+        // Whoever waits for tokens comes first.
+        let Ok(mut held) = held.try_lock() else {
+            return Ok(false);
+        };
+        if held.spend(cost) {
+            return Ok(true);
+        }
+        match held.take(store, tenant, name, lane, cost).await {
+            Ok(wait) => Ok(wait.is_none()),
+            Err(Refused::Store(error)) => Err(error),
+            Err(Refused::Never | Refused::For(_)) => Ok(false),
+        }
+    }
+
     fn held(&self, account: Account) -> Arc<tokio::sync::Mutex<Held>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= 10_000 {

@@ -98,9 +98,7 @@ impl StepCx {
     /// # }
     /// ```
     pub async fn budget(&self, name: &str, lane: Lane, cost: f64) -> Result<(), StepError> {
-        if !(cost.is_finite() && cost >= 0.0) {
-            return Err(StepError::bug("cost of a call is not a number of tokens"));
-        }
+        check_cost(cost)?;
         let budgets = self.services.get::<Budgets>()?;
         let spent = budgets.spend(&self.store, self.tenant, name, lane, cost);
         let spent = self.cancelled.run_until_cancelled(spent).await;
@@ -109,6 +107,18 @@ impl StepCx {
         spent
             .ok_or(StepError::Cancelled)?
             .map_err(|refused| refused.into_step_error(name, lane, spread))
+    }
+
+    /// As [`StepCx::budget`], for a call that can as well be made later: spends nothing and says
+    /// false where it would have to wait.
+    ///
+    /// # Errors
+    /// That of the database.
+    pub async fn try_budget(&self, name: &str, lane: Lane, cost: f64) -> Result<bool, StepError> {
+        check_cost(cost)?;
+        let budgets = self.services.get::<Budgets>()?;
+        let spent = budgets.spend_now(&self.store, self.tenant, name, lane, cost);
+        Ok(spent.await?)
     }
 
     /// Says that the step goes on; to be called more often than
@@ -150,4 +160,11 @@ impl StepCx {
         new.parent_id.get_or_insert(self.run_id);
         runs::start(tx, new).await
     }
+}
+
+fn check_cost(cost: f64) -> Result<(), StepError> {
+    if cost.is_finite() && cost >= 0.0 {
+        return Ok(());
+    }
+    Err(StepError::bug("cost of a call is not a number of tokens"))
 }

@@ -91,7 +91,7 @@ pub struct BudgetTouched {
 /// ```
 pub async fn set(tx: &mut Tx, name: &str, spec: &BudgetSpec) -> Result<BudgetTouched, StoreError> {
     let touched = change(tx, name, Some(spec), true).await?;
-    tx.changed("budget", name);
+    wake(tx, name, touched).await?;
     Ok(touched)
 }
 
@@ -101,8 +101,38 @@ pub async fn set(tx: &mut Tx, name: &str, spec: &BudgetSpec) -> Result<BudgetTou
 /// [`StoreError::Database`].
 pub async fn remove(tx: &mut Tx, name: &str) -> Result<BudgetTouched, StoreError> {
     let touched = change(tx, name, None, true).await?;
-    tx.changed("budget", name);
+    wake(tx, name, touched).await?;
     Ok(touched)
+}
+
+/// Has the connection's runs that wait for tokens ask again: they were told when there would be some
+/// by what held before.
+async fn wake(tx: &mut Tx, name: &str, touched: BudgetTouched) -> Result<(), StoreError> {
+    if !touched.changes {
+        return Ok(());
+    }
+    tx.changed("budget", name);
+    let Ok(connection) = name.parse::<ConnectionId>() else {
+        return Ok(());
+    };
+    let (tenant, now) = (tx.tenant(), tx.now());
+    sqlx::query!(
+        r#"
+        update runs r
+        set due_at = $3, asleep = false
+        where r.tenant_id = $1 and r.connection_id = $2 and r.state = 'queued' and r.due_at > $3
+          and exists (select from attempts a
+                      where a.tenant_id = r.tenant_id and a.run_id = r.id and a.next_at = r.due_at
+                        and a.error ->> 'code' = 'budget')
+        "#,
+        tenant.0,
+        connection.0,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.ring();
+    Ok(())
 }
 
 /// What [`set`], or without figures [`remove`], would do now; nothing is changed.

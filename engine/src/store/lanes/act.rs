@@ -125,9 +125,6 @@ fn limit(most: u32) -> Result<i32, StoreError> {
 /// ```
 pub async fn act(tx: &mut impl Scope, lane: &Lane, action: &Action) -> Result<Touched, StoreError> {
     let touched = run(tx, lane, action, true).await?;
-    if !touched.changes {
-        return Ok(touched);
-    }
     let (owner, now) = (tx.owner(), tx.moment());
     sqlx::query!(
         r#"
@@ -141,6 +138,9 @@ pub async fn act(tx: &mut impl Scope, lane: &Lane, action: &Action) -> Result<To
     )
     .execute(tx.connection())
     .await?;
+    if !touched.changes {
+        return Ok(touched);
+    }
     if action.frees()
         && let Some(behind) = Behind::of(TenantId(owner), lane)
     {
