@@ -99,4 +99,42 @@ mod tests {
         assert_eq!(within(parent, async { current() }).await, parent);
         assert_eq!(current(), None);
     }
+
+    #[tokio::test]
+    async fn a_request_says_which_trace_it_belongs_to() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url: url::Url = format!("http://{}/", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let heard = tokio::spawn(async move {
+            let mut heard = Vec::new();
+            for _ in 0..2 {
+                let (mut caller, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(caller.read_u8().await.unwrap());
+                }
+                let answer = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+                caller.write_all(answer.as_bytes()).await.unwrap();
+                heard.push(String::from_utf8(request).unwrap());
+            }
+            heard
+        });
+        let now = || std::time::SystemTime::UNIX_EPOCH;
+        let http = crate::Http::new(&crate::HttpOptions::default(), now).unwrap();
+        let ask = async || {
+            let request = http.request(::http::Method::GET, url.clone());
+            http.send(request).await.unwrap();
+        };
+        within(TraceParent::read(HEADER), ask()).await;
+        ask().await;
+        let heard = heard.await.unwrap();
+        assert!(
+            heard[0].contains(&format!("traceparent: {HEADER}\r\n")),
+            "{}",
+            heard[0]
+        );
+        assert!(!heard[1].contains("traceparent"), "{}", heard[1]);
+    }
 }

@@ -114,6 +114,25 @@ pub enum DedupeMode {
 }
 
 /// Makes a start happen once.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use engine::store::runs::{Dedupe, DedupeMode, DedupeUntil, StartOptions};
+/// # async fn order<W: engine::Workflow<Input = u32>>(
+/// #     engine: &engine::Engine, tenant: engine::ids::TenantId,
+/// # ) -> Result<(), engine::StoreError> {
+/// let once = Dedupe {
+///     key: "order/7".into(),
+///     until: DedupeUntil::Elapsed(Duration::from_secs(3600)),
+///     mode: DedupeMode::Existing,
+/// };
+/// let options = StartOptions { dedupe: Some(once), ..StartOptions::default() };
+/// let first = engine.start::<W>(tenant, &7, options.clone()).await?;
+/// let second = engine.start::<W>(tenant, &7, options).await?;
+/// assert_eq!(first.id(), second.id());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dedupe {
     /// Unique within the tenant.
