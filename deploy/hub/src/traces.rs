@@ -38,8 +38,7 @@ impl Traces {
     /// # Errors
     /// The variables make no sense.
     pub fn from_environment(runtime: &Handle) -> Result<Option<Self>> {
-        let value = |name: &str| std::env::var(name).ok();
-        if !wanted(value) {
+        if !wanted(variable) {
             return Ok(None);
         }
         Self::start(runtime, None).map(Some)
@@ -67,7 +66,7 @@ impl Traces {
         }
         let exporter = exporter.build().context("cannot send traces")?;
         let mut resource = Resource::builder();
-        if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
+        if variable("OTEL_SERVICE_NAME").is_none() {
             resource = resource.with_service_name(NAME);
         }
         let provider = SdkTracerProvider::builder()
@@ -88,6 +87,14 @@ impl Traces {
             tracing::warn!(%error, "the last spans were not sent");
         }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "names of the OpenTelemetry standard, whose library reads the others by itself"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Whether the environment asks for spans to be sent.

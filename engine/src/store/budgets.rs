@@ -217,7 +217,9 @@ pub async fn report(tx: &mut Tx, name: &str, limit: f64, left: f64) -> Result<()
     sqlx::query!(
         r#"
         insert into budgets as b (name, capacity, refill, reserve, tokens, at, reported)
-        values ($1, $2, $3, $4, least($2, greatest(0, $5::double precision)), clock_timestamp(), true)
+        select $1, $2, $3, $4, least($2, greatest(0, $5::double precision)), clock_timestamp(), true
+        -- A call that was under way while its connection was removed brings nothing back.
+        where $6::uuid is null or exists (select from connections where id = $6)
         on conflict (tenant_id, name) do update
         set capacity = excluded.capacity, refill = excluded.refill
         where b.reported and b.capacity <> excluded.capacity
@@ -227,6 +229,7 @@ pub async fn report(tx: &mut Tx, name: &str, limit: f64, left: f64) -> Result<()
         spec.refill,
         &spec.reserve,
         left,
+        name.parse::<ConnectionId>().ok().map(|id| id.0),
     )
     .execute(tx.conn())
     .await?;

@@ -48,7 +48,7 @@ impl Collected {
     }
 
     fn take(&self, sent: ExportTraceServiceRequest) {
-        let mut all = self.0.lock().unwrap();
+        let mut all = self.0.lock().expect("nobody panics with it");
         for resource in sent.resource_spans {
             let attributes = resource.resource.map(|resource| resource.attributes);
             let name = attributes
@@ -66,7 +66,7 @@ impl Collected {
 
     /// The spans of a trace.
     fn of(&self, trace: u128) -> Vec<Span> {
-        let all = self.0.lock().unwrap();
+        let all = self.0.lock().expect("nobody panics with it");
         let of_trace = all
             .iter()
             .filter(|(_, span)| span.trace_id == trace.to_be_bytes());
@@ -195,7 +195,7 @@ async fn a_request_its_run_and_the_runs_steps_are_one_trace_that_a_collector_get
         (kept.trace, kept.span.to_be_bytes().to_vec()),
         (came.trace, request.span_id)
     );
-    let all = collected.0.lock().unwrap();
+    let all = collected.0.lock().expect("nobody panics with it");
     assert!(all.iter().all(|(service, _)| service.contains("syncline")));
     Ok(())
 }
