@@ -776,7 +776,8 @@ export interface paths {
         put?: never;
         /**
          * Stops a run
-         * @description A running one stops at its next step.
+         * @description A running one stops at its next step. The runs that it called and waits for stop too; those it
+         *     started on their own go on.
          */
         post: operations["cancel_run"];
         delete?: never;
