@@ -4,8 +4,10 @@
 use std::io::IsTerminal as _;
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing::subscriber::Interest;
+use tracing_subscriber::filter::{Targets, dynamic_filter_fn};
+use tracing_subscriber::layer::{Filter, Layer as _, SubscriberExt as _};
+use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -31,16 +33,13 @@ pub fn start_log(format: LogFormat, traces: Option<&Traces>) {
         });
         return;
     };
-    let recorded = Targets::new()
-        .with_target(engine::trace::TARGET, LevelFilter::DEBUG)
-        .with_target("portal_api", LevelFilter::INFO);
     let spans = tracing_opentelemetry::layer()
         .with_tracer(traces.tracer())
         .with_location(false)
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        .with_filter(recorded);
+        .with_filter(recorded());
     let lines = fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
     let lines = match format {
         LogFormat::Text => lines.with_target(false).boxed(),
@@ -50,4 +49,23 @@ pub fn start_log(format: LogFormat, traces: Option<&Traces>) {
         .with(spans)
         .with(lines.with_filter(filter));
     drop(subscriber.try_init());
+}
+
+/// What is recorded: requests, runs and steps. It says "sometimes" where it could say "always": what a
+/// library leaves behind on a thread by asking whether something else is wanted would then count for
+/// the next span there, which would be lost.
+fn recorded() -> impl Filter<Registry> {
+    let targets = Targets::new()
+        .with_target(engine::trace::TARGET, LevelFilter::DEBUG)
+        .with_target("portal_api", LevelFilter::INFO);
+    let callsites = targets.clone();
+    dynamic_filter_fn(move |about, _| targets.would_enable(about.target(), about.level()))
+        .with_max_level_hint(LevelFilter::DEBUG)
+        .with_callsite_filter(move |about| {
+            if callsites.would_enable(about.target(), about.level()) {
+                Interest::sometimes()
+            } else {
+                Interest::never()
+            }
+        })
 }

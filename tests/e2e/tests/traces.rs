@@ -169,7 +169,14 @@ async fn a_request_its_run_and_the_runs_steps_are_one_trace_that_a_collector_get
     let spans = collected.of(came.trace);
     let named = |name: &str| -> Result<Span> {
         let mut found = spans.iter().filter(|span| span.name == name);
-        let one = found.next().with_context(|| format!("no span {name}"))?;
+        let one = found.next().with_context(|| {
+            let all = collected.0.lock().expect("nobody panics with it");
+            let names: Vec<_> = all
+                .iter()
+                .map(|(_, span)| (&span.name, &span.trace_id))
+                .collect();
+            format!("no span {name} in the trace among {names:?}")
+        })?;
         anyhow::ensure!(found.next().is_none(), "several spans {name}");
         Ok(one.clone())
     };
