@@ -19,6 +19,7 @@ mod queue;
 pub mod runtime;
 pub mod store;
 pub mod sync;
+pub mod trace;
 pub mod vault;
 
 /// What systems and the hub exchange, for those who may not talk to systems themselves.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use connector_sdk::{ConnectorError, Cursor, ErrorKind, Opened, Page, Read};
 use domain::pulls::{PULL_WORKFLOW, PullInput};
 use engine::Tx;
+use engine::budget::Lane;
 use engine::ids::ConnectionId;
 use engine::peers::Peers;
 use engine::runtime::{
@@ -19,6 +20,7 @@ use engine::runtime::{
 use engine::store::plans::{self, Phase, Plan};
 use engine::sync::page::{self, Applied, Changes, MappedWith};
 use engine::sync::{self, outbox};
+use engine::trace;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
@@ -186,6 +188,17 @@ struct ApplyPage {
     page: Mutex<Option<Result<Ready, ConnectorError>>>,
 }
 
+impl ApplyPage {
+    /// On whose behalf it reads.
+    fn lane(&self, cx: &StepCx) -> Lane {
+        match (self.after.phase, cx.trigger()) {
+            (Phase::Full, _) => Lane::Backfill,
+            (_, "manual") => Lane::Interactive,
+            _ => Lane::Incremental,
+        }
+    }
+}
+
 impl TxStep for ApplyPage {
     const NAME: &'static str = "apply_page";
     type Output = PageDone;
@@ -197,6 +210,11 @@ impl TxStep for ApplyPage {
     async fn prepare(&self, cx: &StepCx) -> Result<(), StepError> {
         let hub = Hub::of(cx)?;
         let page = self.reader.read(cx, &hub, self).await?;
+        if let Some(usage) = self.reader.usage() {
+            hub.peers
+                .report(cx.tenant(), self.connection, usage)
+                .await?;
+        }
         let page = match page {
             Err(error) if error.kind != ErrorKind::Gone => {
                 let usage = self.reader.usage();
@@ -382,14 +400,22 @@ impl Reader {
                 .page
                 .await
                 .unwrap_or_else(|_panic| Err(ConnectorError::transient("reading ahead failed"))),
-            None => read(source.clone(), step, step.after.cursor.clone()).await,
+            None => {
+                hub.spend(cx, step.connection, step.lane(cx), 1).await?;
+                read(source.clone(), step, step.after.cursor.clone()).await
+            }
         };
         if let Ok(Ready { page, .. }) = &page
             && page.more
             && page.wait.is_none()
+            // Else the next step waits for it.
+            && cx
+                .try_budget(&step.connection.to_string(), step.lane(cx), 1.0)
+                .await?
         {
             let after = page.cursor.clone();
             let next = read(source.clone(), step, Some(after.clone()));
+            let next = trace::within(trace::current(), next);
             let page = AbortOnDropHandle::new(tokio::spawn(next));
             *locked(&self.ahead) = Some(Ahead { after, page });
         }

@@ -11,6 +11,7 @@ use connector_sdk::{
 };
 use secrecy::ExposeSecret;
 
+use crate::budget;
 use crate::ids::{ConnectionId, TenantId};
 use crate::store::connections::{self, ConnectionFailure, ConnectionState, NewConnection};
 use crate::store::{Store, StoreError, Tx};
@@ -193,7 +194,7 @@ impl Peers {
         outcome.map_err(PeersError::Peer)
     }
 
-    /// Notes on the connection how a call to its system went.
+    /// Notes on the connection how a call to its system went, and what is left of its budget.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -226,7 +227,27 @@ impl Peers {
             at: tx.now(),
         });
         let state = state_after(error.map(|error| error.kind));
-        connections::record_outcome(tx, id, state, failure.as_ref(), usage).await
+        connections::record_outcome(tx, id, state, failure.as_ref(), usage).await?;
+        if let Some(usage) = usage {
+            report(tx, id, usage).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands on what the system says is left of its daily limit to the connection's budget, whose name
+    /// is the connection's id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn report(
+        &self,
+        tenant: TenantId,
+        id: ConnectionId,
+        usage: Usage,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.store.begin(tenant).await?;
+        report(&mut tx, id, usage).await?;
+        tx.commit().await
     }
 
     /// Whether this vault's key is the one that stored credentials were sealed with.
@@ -281,6 +302,12 @@ impl Peers {
             .map_err(|error| StoreError::corrupt("secrets of a connection", error))?;
         Ok(secrets)
     }
+}
+
+async fn report(tx: &mut Tx, id: ConnectionId, usage: Usage) -> Result<(), StoreError> {
+    let left = usage.limit.saturating_sub(usage.used);
+    // Whole numbers up to 2^53 stay what they are; no system sells more calls.
+    budget::report(tx, &id.to_string(), usage.limit as f64, left as f64).await
 }
 
 fn secrets_owner(id: ConnectionId) -> String {
