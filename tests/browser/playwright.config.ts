@@ -28,7 +28,7 @@ export default defineConfig({
     baseURL: process.env.SYNCLINE_URL,
     browserName: 'chromium',
     launchOptions,
-    // Without its film, which takes a third of the time of all tests; each screen has its own picture.
+    // Without its film, which takes time in every test; each screen has its own picture.
     trace: { mode: 'retain-on-failure', screenshots: false, snapshots: true, sources: true },
     locale: 'en-GB',
   },

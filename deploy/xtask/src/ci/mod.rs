@@ -26,16 +26,16 @@ const PARTS: [Part; 17] = [
     part("house", &[], house),
     part("dependencies", &[], dependencies),
     part("console", &[], || must(console::build()?)),
-    part("build", &["house", "console"], test::build),
-    part("clippy and queries", &[], clippy_and_queries).in_background(),
-    part("build for crash tests", &[], build_for_crash).in_background(),
+    part("build", &["house", "console"], test::build).in_background(),
+    part("clippy and queries", &["build"], clippy_and_queries).in_background(),
+    part("build for crash tests", &["build"], build_for_crash).in_background(),
     part("documentation", &["clippy and queries"], documentation).in_background(),
     part("Rust tests", &["build"], || test::strict(test::rust)),
     part("examples", &["Rust tests"], || test::strict(test::examples)),
+    // Waits a second at most for what should appear: the compilers give way to it.
     part("console tests", &["console"], || {
         test::strict(test::console_tests)
-    })
-    .in_background(),
+    }),
     part("generated files", &["build", "console tests"], || {
         generate::run(true)
     }),
