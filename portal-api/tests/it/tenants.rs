@@ -75,6 +75,7 @@ fn body(operation: &str) -> Option<Json> {
         "update_account" => json!({"fields": {"name": "Mine"}}),
         "update_contact" => json!({"fields": {"last_name": "Mine"}}),
         "restart_run" | "fork_run" => json!({"from": "start"}),
+        "undo_run" => json!({"restored": 1, "fields": 1, "removed": 0, "revived": 0}),
         "signal_run" => json!({"name": "go", "body": null}),
         "resolve_conflict" => json!({"choice": "core"}),
         _ => return None,
