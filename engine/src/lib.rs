@@ -17,8 +17,11 @@ pub mod peers;
 pub mod provenance;
 mod queue;
 pub mod runtime;
+#[cfg(test)]
+mod simulation;
 pub mod store;
 pub mod sync;
+mod tasks;
 pub mod vault;
 
 /// What systems and the hub exchange, for those who may not talk to systems themselves.

@@ -93,6 +93,7 @@ pub(crate) async fn claim_on(core: Arc<Core>, slots: Slots, to: mpsc::Sender<Act
         let Some(incarnation) = incarnation else {
             drop(room);
             tokio::select! {
+                biased;
                 () = core.stopping.cancelled() => return,
                 _ = incarnations.changed() => {}
             }
@@ -121,6 +122,7 @@ pub(crate) async fn claim_on(core: Arc<Core>, slots: Slots, to: mpsc::Sender<Act
                 tracing::warn!(%error, "claim failed");
                 drop(room);
                 tokio::select! {
+                    biased;
                     () = core.stopping.cancelled() => return,
                     () = tokio::time::sleep(wait) => {}
                 }
@@ -151,6 +153,7 @@ async fn rest(
                 .max(Duration::from_micros(200))
         });
         tokio::select! {
+            biased;
             () = core.stopping.cancelled() => return,
             _ = rings.changed() => return,
             _ = incarnations.changed() => return,
@@ -175,8 +178,7 @@ async fn claim(
         None
     };
     if !freed.is_empty() {
-        let now = tx.now();
-        lanes::free(tx.conn(), &freed, now).await?;
+        lanes::free_for_claim(&mut tx, &freed).await?;
     }
     let runs = i32::try_from(wanted).unwrap_or(1);
     let wanted = Wanted {

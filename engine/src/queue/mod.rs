@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 pub(crate) use claimer::{Slots, claim_on};
 
 use crate::runtime::{Activation, Core, activate};
+use crate::tasks;
 
 /// The backend never fails.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +95,7 @@ pub(crate) async fn work(
             .build(move |activation: Activation| {
                 let core = Arc::clone(&core);
                 // A task of its own: activations use all processors, not only the worker's.
-                let activation = tokio::spawn(activate(core, activation));
+                let activation = tokio::spawn(tasks::own(activate(core, activation)));
                 async move {
                     // A panic is caught inside; what is left is a runtime that goes down.
                     activation.await.ok();

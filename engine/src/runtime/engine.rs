@@ -2,11 +2,12 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Pace};
@@ -20,6 +21,7 @@ use crate::ids::{ProcessId, RunId, TenantId};
 use crate::queue::{self, Slots};
 use crate::store::runs::{self, Fork, NewRun, RunState, StartOptions, Started};
 use crate::store::{Store, StoreError, Tx, signals};
+use crate::tasks;
 
 /// Collects what an engine runs and with what.
 pub struct EngineBuilder {
@@ -125,33 +127,25 @@ impl EngineBuilder {
         let (to, activations) = mpsc::channel(slots.all());
         let signed_off = CancellationToken::new();
         core.store.feed().listen(core.kill.clone());
-        let mut tasks = JoinSet::new();
-        tasks.spawn(writer::start(Arc::clone(&core), inbox));
+        let mut running = JoinSet::new();
+        running.spawn(tasks::own(writer::start(Arc::clone(&core), inbox)));
         let (starter, wanted) = Starter::new();
-        tasks.spawn(starter::start(
-            core.store.clone(),
-            core.kill.clone(),
-            wanted,
-        ));
-        tasks.spawn(writer::keep_releasing(Arc::clone(&core)));
-        tasks.spawn(process::keep_pulse(Arc::clone(&core)));
-        tasks.spawn(house::keep(Arc::clone(&core), self.retention));
-        tasks.spawn(queue::claim_on(Arc::clone(&core), slots.clone(), to));
-        tasks.spawn(queue::work(
-            Arc::clone(&core),
-            activations,
-            self.concurrency,
-        ));
-        let registration = tokio::spawn(process::stay_registered(
-            Arc::clone(&core),
-            signed_off.clone(),
-        ));
+        let starting = starter::start(core.store.clone(), core.kill.clone(), wanted);
+        running.spawn(tasks::own(starting));
+        running.spawn(tasks::own(writer::keep_releasing(Arc::clone(&core))));
+        running.spawn(tasks::own(process::keep_pulse(Arc::clone(&core))));
+        running.spawn(tasks::own(house::keep(Arc::clone(&core), self.retention)));
+        running.spawn(tasks::own(queue::claim_on(Arc::clone(&core), slots.clone(), to)));
+        let working = queue::work(Arc::clone(&core), activations, self.concurrency);
+        running.spawn(tasks::own(working));
+        let registration = process::stay_registered(Arc::clone(&core), signed_off.clone());
+        let registration = tokio::spawn(tasks::own(registration));
         Engine {
             core,
             starter,
             slots,
             grace: self.grace,
-            tasks,
+            tasks: running,
             registration,
             signed_off,
         }

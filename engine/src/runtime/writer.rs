@@ -11,6 +11,7 @@ use crate::failpoints::{self, Failpoint};
 use crate::store::activations::{self, Lease};
 use crate::store::journal::{self, Entry, Recorded};
 use crate::store::{Store, StoreError};
+use crate::tasks;
 
 /// Writes under way at once: one that waits for the disk, one that works in the server.
 const LANES: usize = 2;
@@ -90,11 +91,11 @@ pub(super) async fn start(core: Arc<Core>, mut inbox: Inbox) {
             return;
         }
         let core = Arc::clone(&core);
-        tokio::spawn(async move {
+        tokio::spawn(tasks::own(async move {
             let kill = core.kill.clone();
             kill.run_until_cancelled(flush(&core, items)).await;
             drop(lane);
-        });
+        }));
     }
 }
 

@@ -120,6 +120,7 @@ pub(crate) struct Recorded {
 
 /// Writes entries of different runs. Row locks on the runs hold off a new owner until the commit.
 pub(crate) async fn record(tx: &mut SystemTx, entries: &[Entry]) -> Result<Recorded, StoreError> {
+    modelled!(tx, record(entries));
     let mut recorded = Recorded::default();
     let going: Vec<_> = entries.iter().filter(|entry| entry.end.is_none()).collect();
     let (over, not_over): (Vec<_>, Vec<_>) = entries

@@ -3,6 +3,17 @@
 //!
 //! Nouns are modules of functions over `&mut Tx`, which never begin or commit.
 
+/// In the simulation a function's statements are made by the model of the database; in a build of the
+/// hub this is nothing.
+macro_rules! modelled {
+    ($tx:expr, $($call:tt)+) => {
+        #[cfg(test)]
+        if let Some(model) = $tx.model() {
+            return model.$($call)+.await;
+        }
+    };
+}
+
 pub(crate) mod activations;
 pub mod attempts;
 pub(crate) mod budgets;
@@ -177,6 +188,8 @@ pub struct Store {
     clock: Clock,
     feed: Feed,
     limits: Limits,
+    #[cfg(test)]
+    simulated: Option<crate::simulation::Client>,
 }
 
 /// The migrations of this build.
@@ -211,7 +224,30 @@ impl Store {
             clock,
             feed,
             limits: options.limits,
+            #[cfg(test)]
+            simulated: None,
         })
+    }
+
+    /// A store on the model of the database; its pool leads nowhere.
+    #[cfg(test)]
+    pub(crate) fn simulated(client: crate::simulation::Client, clock: Clock) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connect_lazy_with(PgConnectOptions::new_without_pgpass());
+        Self {
+            feed: Feed::simulated(pool.clone(), client.clone()),
+            pool,
+            clock,
+            limits: Limits::DEFAULT,
+            simulated: Some(client),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn model(&self) -> Option<&crate::simulation::Client> {
+        self.simulated.as_ref()
     }
 
     /// Brings the schema to this build's state; safe to run from several processes at once.
@@ -284,6 +320,13 @@ impl Store {
     /// The server ends a connection that leaves its transaction idle for longer than `idle`: behind
     /// a cut network the locks of a process that is gone would stay for hours.
     async fn tenant(&self, tenant: TenantId, idle: &str) -> Result<Tx, StoreError> {
+        #[cfg(test)]
+        if let Some(client) = &self.simulated {
+            let now = self.clock.now();
+            let begin = format!("idle_in_transaction_session_timeout = '{idle}'");
+            let model = client.begin(&begin, Some(tenant), now).await?;
+            return Ok(self.tenant_tx(Inner::Model(model), tenant, now));
+        }
         let mut inner = self.pool.begin().await?;
         sqlx::query(
             "select set_config('role', 'syncline_app', true), set_config('hub.tenant', $1, true), \
@@ -293,14 +336,18 @@ impl Store {
         .bind(idle)
         .execute(&mut *inner)
         .await?;
-        Ok(Tx {
+        Ok(self.tenant_tx(Inner::Postgres(inner), tenant, self.clock.now()))
+    }
+
+    fn tenant_tx(&self, inner: Inner, tenant: TenantId, now: DateTime<Utc>) -> Tx {
+        Tx {
             inner,
             tenant,
-            now: self.clock.now(),
+            now,
             feed: self.feed.clone(),
             limits: self.limits,
             after_commit: AfterCommit::default(),
-        })
+        }
     }
 
     /// Begins a transaction over all tenants: claims, look-ups by token, schedules.
@@ -330,19 +377,62 @@ impl Store {
 
     /// A system transaction that begins with these statements, sent in one go.
     pub(crate) async fn system(&self, begin: &'static str) -> Result<SystemTx, StoreError> {
+        #[cfg(test)]
+        if let Some(client) = &self.simulated {
+            let now = self.clock.now();
+            let model = client.begin(begin, None, now).await?;
+            return Ok(self.system_tx(Inner::Model(model), now));
+        }
         let inner = self.pool.begin_with(begin).await?;
-        Ok(SystemTx {
+        Ok(self.system_tx(Inner::Postgres(inner), self.clock.now()))
+    }
+
+    fn system_tx(&self, inner: Inner, now: DateTime<Utc>) -> SystemTx {
+        SystemTx {
             inner,
-            now: self.clock.now(),
+            now,
             feed: self.feed.clone(),
             ring: false,
-        })
+        }
+    }
+}
+
+/// What a transaction is made on.
+enum Inner {
+    Postgres(Transaction<'static, Postgres>),
+    #[cfg(test)]
+    Model(crate::simulation::Transaction),
+}
+
+impl Inner {
+    fn conn(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Postgres(tx) => tx,
+            #[cfg(test)]
+            Self::Model(_) => panic!("the model does not know this statement"),
+        }
+    }
+
+    #[cfg(test)]
+    fn model(&mut self) -> Option<&mut crate::simulation::Transaction> {
+        match self {
+            Self::Postgres(_) => None,
+            Self::Model(model) => Some(model),
+        }
+    }
+
+    async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(tx) => Ok(tx.commit().await?),
+            #[cfg(test)]
+            Self::Model(model) => model.commit().await,
+        }
     }
 }
 
 /// A transaction of one tenant. Dropped without [`Tx::commit`] it is rolled back.
 pub struct Tx {
-    inner: Transaction<'static, Postgres>,
+    inner: Inner,
     tenant: TenantId,
     now: DateTime<Utc>,
     feed: Feed,
@@ -374,7 +464,12 @@ impl Tx {
 
     /// The connection, for the statements of the noun modules here and in `domain`.
     pub fn conn(&mut self) -> &mut PgConnection {
-        &mut self.inner
+        self.inner.conn()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn model(&mut self) -> Option<&mut crate::simulation::Transaction> {
+        self.inner.model()
     }
 
     /// Tells whoever watches, once this transaction has committed, that a thing has changed.
@@ -413,7 +508,7 @@ impl Tx {
 
 /// A transaction over all tenants, for the hub's own work.
 pub struct SystemTx {
-    inner: Transaction<'static, Postgres>,
+    inner: Inner,
     now: DateTime<Utc>,
     feed: Feed,
     ring: bool,
@@ -426,7 +521,12 @@ impl SystemTx {
 
     /// The connection, for the statements of the noun modules.
     pub fn conn(&mut self) -> &mut PgConnection {
-        &mut self.inner
+        self.inner.conn()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn model(&mut self) -> Option<&mut crate::simulation::Transaction> {
+        self.inner.model()
     }
 
     /// Wakes workers, once this transaction has committed: there are runs to claim.

@@ -1,0 +1,21 @@
+//! Postgres in memory, as far as the runtime asks it for something: the functions of `store` that it
+//! calls, each with what its SQL does. `equivalence.rs` plays the same calls against a real server, so
+//! that the two cannot drift apart.
+
+mod activations;
+mod claim;
+mod db;
+mod error;
+mod journal;
+mod lanes;
+mod processes;
+mod rows;
+mod runs;
+mod schedules;
+mod server;
+mod signals;
+
+pub(crate) use db::{Change, Db};
+pub(crate) use error::lost;
+pub(crate) use rows::{Key, LaneRec, Row, RunRec};
+pub(crate) use server::{Client, Lost, Server, Session, Transaction};
