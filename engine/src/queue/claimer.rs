@@ -192,7 +192,12 @@ async fn claim(
     if !claim.runs.is_empty() {
         failpoints::reach(Failpoint::ClaimCommits);
     }
-    tx.commit().await?;
+    let leases = || claim.runs.iter().map(|run| run.lease).collect();
+    if let Err(error) = tx.commit().await {
+        // They may be ours for all that, and nobody would ever run them.
+        core.release(leases());
+        return Err(error);
+    }
     if !claim.runs.is_empty() {
         failpoints::reach(Failpoint::ClaimCommitted);
     }
@@ -205,7 +210,7 @@ async fn claim(
     let histories = match load(core, &claim.runs).await {
         Ok(histories) => histories,
         Err(error) => {
-            core.release(claim.runs.iter().map(|run| run.lease).collect());
+            core.release(leases());
             return Err(error);
         }
     };

@@ -236,8 +236,9 @@ pub(super) async fn keep_releasing(core: Arc<Core>) {
     }
 }
 
+/// Under the claims' lock: a claim of unknown outcome has come to its end by then.
 pub(super) async fn release(store: &Store, leases: &[Lease]) -> Result<(), StoreError> {
-    let mut tx = store.begin_system().await?;
+    let mut tx = activations::begin_claim(store).await?;
     activations::release(&mut tx, leases).await?;
     tx.commit().await
 }

@@ -90,7 +90,7 @@ fn millis(rng: &mut Rng, from: u64, to: u64) -> Duration {
 impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let processes = 1 + rng.below(3) as usize;
+        let processes = *rng.choose(&[1, 2, 2, 3, 3]);
         let mut plan = Self {
             seed,
             processes,
@@ -128,7 +128,7 @@ impl Plan {
                     .percent(40)
                     .then(|| (rng.below(3) as u8, 1 + rng.below(4) as u8)),
                 bad: rng.percent(10),
-                slow: *rng.choose(&[0, 0, 5, 200, 2_000]),
+                slow: *rng.choose(&[0, 0, 5, 200, 2_000, 9_000]),
                 key: (workflow != "family" && rng.percent(50))
                     .then(|| (*rng.choose(&["left", "right"])).to_owned()),
                 rest: rng.percent(50).then(|| 200 + rng.below(6_000)),
@@ -160,11 +160,11 @@ impl Plan {
     }
 
     fn add_faults(&mut self, rng: &mut Rng) {
-        let kinds: Vec<u64> = (0..8).filter(|_| rng.percent(45)).collect();
+        let kinds: Vec<u64> = (0..8).filter(|_| rng.percent(55)).collect();
         if kinds.is_empty() {
             return;
         }
-        for _ in 0..2 + rng.below(9) {
+        for _ in 0..3 + rng.below(12) {
             let at = millis(rng, 200, 90_000);
             let process = rng.below(self.processes as u64) as usize;
             let down = millis(rng, 5, 6_000);

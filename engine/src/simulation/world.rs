@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::clock::{self, Hands};
 use super::executor::Executor;
-use super::model::{Client, Db, Key, Row, Server};
+use super::model::{CALLERS, Client, Db, Key, Row, Server};
 use super::plan::{Event, HORIZON, Once, Plan, What};
 use super::rng::Rng;
 use super::witness::{Witness, host_of};
@@ -30,7 +30,7 @@ pub(crate) const EVERY: Duration = Duration::from_secs(60);
 /// After the last fault everything is at rest within this time.
 const PATIENCE: Duration = Duration::from_secs(900);
 /// Whoever starts, signals and cancels.
-const CALLER: usize = 100;
+const CALLER: usize = CALLERS;
 
 /// What became of a world.
 #[derive(Debug)]

@@ -258,8 +258,8 @@ async fn finish(
     Ok(())
 }
 
-/// Gives back runs that are not over. One that is to wait or sleep although somebody wants it to
-/// stop is due at once instead: its next activation ends it.
+/// Gives back runs that are not over. One that is to wait, sleep or be parked although somebody wants
+/// it to stop is due at once instead: its next activation ends it.
 async fn give_back(
     tx: &mut SystemTx,
     ends: &[(&Lease, &End)],
@@ -270,12 +270,12 @@ async fn give_back(
     let rows = sqlx::query!(
         r#"
         update runs r
-        set state = case when r.cancel_requested and t.state = 'waiting' then 'queued'
+        set state = case when r.cancel_requested and t.state in ('waiting', 'parked') then 'queued'
                     else t.state end,
             owner = null,
             asleep = t.state = 'queued' and not r.cancel_requested
                      and coalesce(t.due_at > $11, false),
-            due_at = case when r.cancel_requested and t.state in ('queued', 'waiting') then $11
+            due_at = case when r.cancel_requested then $11
                      when t.state = 'queued' then coalesce(t.due_at, r.due_at)
                      else t.due_at end,
             holds_key = r.holds_key and t.state in ('queued', 'waiting'),

@@ -267,14 +267,14 @@ fn given_back(run: RunRec, end: &End, now: chrono::DateTime<chrono::Utc>) -> Run
     let stops = run.cancel_requested && !planted::is(Planted::CancelForgotten);
     let pausing = matches!(end.state, RunState::Queued | RunState::Waiting);
     RunRec {
-        state: if stops && end.state == RunState::Waiting {
+        state: if stops {
             RunState::Queued
         } else {
             end.state
         },
         owner: None,
         asleep: end.state == RunState::Queued && !stops && end.due_at.is_some_and(|due| due > now),
-        due_at: if stops && pausing {
+        due_at: if stops {
             Some(now)
         } else if end.state == RunState::Queued {
             end.due_at.or(run.due_at)

@@ -18,4 +18,4 @@ mod signals;
 pub(crate) use db::{Change, Db};
 pub(crate) use error::lost;
 pub(crate) use rows::{Key, LaneRec, Row, RunRec};
-pub(crate) use server::{Client, Lost, Server, Session, Transaction};
+pub(crate) use server::{CALLERS, Client, Lost, Server, Session, Transaction};

@@ -1,0 +1,171 @@
+//! Seeds, replays, planted faults.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::model::Lost;
+use super::plan::{Event, Plan, What};
+use super::planted::{Planted, plant};
+use super::shrink::{fails, shrink};
+use super::workload::Job;
+use super::world::{Outcome, simulate};
+use crate::runtime::locked;
+
+/// Seeds of an ordinary test run; `cargo x simulate` tries as many as one likes.
+const SEEDS: u64 = 100;
+/// A planted fault is found within so many seeds, or the simulation is worth nothing.
+const ENOUGH: u64 = 150;
+
+/// A number from the environment, which `cargo x simulate` sets.
+fn asked(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+}
+
+/// Panics on purpose are part of a simulated world and not of the test's output.
+fn keep_quiet() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let said = panic.payload().downcast_ref::<&str>();
+            if said.is_none_or(|said| !said.contains("on purpose")) {
+                before(panic);
+            }
+        }));
+    });
+}
+
+/// Looks at these seeds on all processors; the first that fails, if any.
+fn first_failing(seeds: std::ops::Range<u64>, planted: Option<Planted>) -> Option<(u64, Outcome)> {
+    keep_quiet();
+    let next = AtomicU64::new(seeds.start);
+    let failing: Mutex<Option<(u64, Outcome)>> = Mutex::new(None);
+    let workers = std::thread::available_parallelism().map_or(1, |count| count.get().min(8));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                plant(planted);
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let known = locked(&failing).as_ref().map(|(seed, _)| *seed);
+                    if seed >= seeds.end || known.is_some_and(|known| known < seed) {
+                        return;
+                    }
+                    let outcome = simulate(&Plan::of(seed));
+                    if outcome.wrong.is_empty() {
+                        continue;
+                    }
+                    let mut failing = locked(&failing);
+                    if failing.as_ref().is_none_or(|(known, _)| seed < *known) {
+                        *failing = Some((seed, outcome));
+                    }
+                }
+            });
+        }
+    });
+    locked(&failing).take()
+}
+
+/// What somebody who has to find the cause wants to see.
+fn report(seed: u64, outcome: &Outcome) -> String {
+    let least = shrink(&Plan::of(seed));
+    let again = simulate(&least);
+    let lines = again.trace.len();
+    let shown = if asked("SYNCLINE_TRACE").is_some() { lines } else { 60 };
+    format!(
+        "seed {seed} fails: {:#?}\n\nwith the least of its events: {least:#?}\n\n{:#?}\n\nits last \
+         lines:\n{}\n\nagain: cargo x simulate engine --from {seed} --seeds 1 --trace",
+        outcome.wrong,
+        again.wrong,
+        again.trace[lines.saturating_sub(shown)..].join("\n"),
+    )
+}
+
+#[test]
+fn whatever_breaks_every_run_ends_once_and_no_journaled_step_runs_again() {
+    let from = asked("SYNCLINE_SEED").unwrap_or(1);
+    let seeds = asked("SYNCLINE_SEEDS").unwrap_or(SEEDS);
+    let begun = Instant::now();
+    if let Some((seed, outcome)) = first_failing(from..from + seeds, None) {
+        panic!("{}", report(seed, &outcome));
+    }
+    let took = begun.elapsed();
+    eprintln!("{seeds} seeds from {from}: all is well, {took:?}");
+}
+
+#[test]
+fn a_seed_always_gives_the_same_world() {
+    keep_quiet();
+    for seed in [3, 14, 15, 92] {
+        let (first, second) = (simulate(&Plan::of(seed)), simulate(&Plan::of(seed)));
+        let differs = first
+            .trace
+            .iter()
+            .zip(&second.trace)
+            .position(|(first, second)| first != second);
+        assert_eq!(differs, None, "seed {seed}");
+        assert_eq!(first.trace.len(), second.trace.len(), "seed {seed}");
+        assert_eq!(first.polls, second.polls, "seed {seed}");
+    }
+    let (one, other) = (simulate(&Plan::of(1)), simulate(&Plan::of(2)));
+    assert_ne!(one.trace, other.trace);
+}
+
+#[test]
+fn every_planted_fault_is_found() {
+    let mut missed = Vec::new();
+    for fault in Planted::ALL {
+        match first_failing(1..1 + ENOUGH, Some(fault)) {
+            Some((seed, outcome)) => eprintln!("{fault:?}: seed {seed}: {}", outcome.wrong[0]),
+            None => missed.push(fault),
+        }
+    }
+    assert!(missed.is_empty(), "not found in {ENOUGH} seeds: {missed:?}");
+}
+
+/// One process, one run, and the commit of its claim goes unheard.
+fn unheard_claim(how: Lost) -> Plan {
+    let at = Duration::from_millis;
+    let start = What::Start {
+        workflow: "chain",
+        job: Job {
+            steps: 3,
+            ..Job::default()
+        },
+        once: None,
+        deadline: None,
+        together: false,
+    };
+    Plan {
+        seed: 1,
+        processes: 1,
+        concurrency: 2,
+        slowest: at(1),
+        skews: vec![0],
+        key_limit: None,
+        has_schedule: false,
+        events: vec![
+            Event {
+                at: at(5_300),
+                what: What::LoseCommit { process: 0, how },
+            },
+            Event {
+                at: at(5_301),
+                what: start,
+            },
+        ],
+    }
+}
+
+#[test]
+fn a_claim_whose_commit_goes_unheard_keeps_no_run() {
+    for how in [Lost::Before, Lost::After, Lost::Late(Duration::from_millis(1_700))] {
+        let outcome = simulate(&unheard_claim(how));
+        let position = outcome.trace.iter().position(|line| line.contains("lost"));
+        let position = position.unwrap_or_else(|| panic!("{how:?} did not happen"));
+        assert!(outcome.trace[position - 1].contains("claim"), "{how:?}");
+        assert_eq!(outcome.wrong, Vec::<String>::new(), "{how:?}");
+    }
+}
