@@ -2,6 +2,7 @@
 //! database, in virtual time, with faults; all of it decided by one number.
 
 mod clock;
+mod equivalence;
 mod executor;
 mod model;
 mod plan;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::model::Lost;
 use super::plan::{Event, Plan, What};
 use super::planted::{Planted, plant};
-use super::shrink::{fails, shrink};
+use super::shrink::shrink;
 use super::workload::Job;
 use super::world::{Outcome, simulate};
 use crate::runtime::locked;
@@ -18,7 +18,7 @@ const SEEDS: u64 = 100;
 const ENOUGH: u64 = 150;
 
 /// A number from the environment, which `cargo x simulate` sets.
-fn asked(variable: &str) -> Option<u64> {
+pub(super) fn asked(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }

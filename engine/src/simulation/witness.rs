@@ -3,10 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use super::model::{Change, Db, Key, Row, RunRec, Server};
-use crate::ids::RunId;
+use chrono::TimeDelta;
+
+use super::model::{Db, Key, Moment, ProcessRec, Row, RunRec, Server};
+use crate::ids::{ProcessId, RunId};
 use crate::runtime::{StepCx, locked};
 use crate::store::runs::RunState;
+
+/// Whoever gives no sign of life for so long is dead: what the design says, not what the code says.
+const SILENCE: TimeDelta = TimeDelta::seconds(15);
 
 #[derive(Default)]
 struct Facts {
@@ -20,6 +25,8 @@ struct Facts {
     /// Signals that were accepted, and those that may have been.
     sent: BTreeMap<(RunId, u32), bool>,
     cancelled: BTreeSet<RunId>,
+    /// Running ones that were asked to stop, and in which epoch.
+    asked_to_stop: BTreeMap<RunId, i64>,
     /// Every run there ever was.
     seen: BTreeMap<RunId, RunRec>,
 }
@@ -41,9 +48,9 @@ impl Witness {
             facts: Mutex::default(),
         });
         let watching = Arc::downgrade(&witness);
-        server.state().watcher = Some(Box::new(move |db, changes, crash| {
+        server.state().watcher = Some(Box::new(move |moment| {
             if let Some(witness) = watching.upgrade() {
-                witness.committed(db, changes, crash);
+                witness.see(moment);
             }
         }));
         witness
@@ -106,9 +113,9 @@ impl Witness {
         let state = self.server.state();
         let (run, seq) = (cx.run_id(), cx.seq);
         let journaled = state.db.get(&Key::Step(run, seq)).is_some();
-        let owner = match state.db.get(&Key::Run(run)) {
-            Some(row) => row.run().owner,
-            None => None,
+        let (owner, epoch) = match state.db.get(&Key::Run(run)) {
+            Some(row) => (row.run().owner, row.run().epoch),
+            None => (None, 0),
         };
         let host = owner.and_then(|owner| match state.db.get(&Key::Process(owner)) {
             Some(row) => Some(row.process().host.clone()),
@@ -119,22 +126,32 @@ impl Witness {
         if journaled && holds {
             self.wrong(format!("{run} step {seq} is journaled and runs again"));
         }
+        let cancelled_in = locked(&self.facts).asked_to_stop.get(&run).copied();
+        if cancelled_in.is_some_and(|before| before < epoch) && holds {
+            self.wrong(format!("{run} was cancelled and begins step {seq}"));
+        }
         if !holds && !self.cut_off.contains(&process) {
             self.wrong(format!("{run} step {seq} begins in p{process}, which has lost it"));
         }
     }
 
-    fn committed(&self, db: &Db, changes: &[Change], crash: bool) {
+    fn see(&self, moment: &Moment<'_>) {
+        let db = moment.db;
         let mut facts = locked(&self.facts);
-        for (key, before, after) in changes {
-            facts.judge(key, before.as_deref(), after.as_deref(), crash);
+        for (key, before, after) in moment.changes {
+            let (before, after) = (before.as_deref(), after.as_deref());
+            facts.judge(key, before, after, moment.by.is_none());
+            facts.note_cancelled(before, after);
+            if let (Key::Process(id), Some(before), None) = (key, before, after) {
+                facts.check_burial(*id, before.process(), moment);
+            }
             if let Key::Run(id) | Key::Finished(id) = key
                 && db.get(&Key::Run(*id)).is_some()
                 && db.get(&Key::Finished(*id)).is_some()
             {
                 facts.wrong.push(format!("{id} has ended and is open"));
             }
-            if let Some(Row::Run(run)) = after.as_deref() {
+            if let Some(Row::Run(run)) = after {
                 facts.seen.insert(run.id, (**run).clone());
                 facts.check_key(db, run);
             }
@@ -182,6 +199,27 @@ impl Facts {
             _ => return,
         };
         self.wrong.push(wrong);
+    }
+
+    fn note_cancelled(&mut self, before: Option<&Row>, after: Option<&Row>) {
+        if let (Some(Row::Run(before)), Some(Row::Run(after))) = (before, after)
+            && after.cancel_requested
+            && !before.cancel_requested
+        {
+            self.asked_to_stop.insert(after.id, after.epoch);
+        }
+    }
+
+    /// Only who is gone or silent for long is taken for dead by others.
+    fn check_burial(&mut self, id: ProcessId, process: &ProcessRec, moment: &Moment<'_>) {
+        let by_itself = moment.by.map(host_of).as_ref() == Some(&process.host);
+        let lives = moment.sessions.contains(&process.lock_key);
+        let silent = moment.now - process.seen_at;
+        if moment.by.is_some() && !by_itself && lives && silent < SILENCE {
+            let seconds = silent.as_seconds_f64();
+            self.wrong
+                .push(format!("{id} lives, was silent for {seconds} s and is buried"));
+        }
     }
 
     fn check_key(&mut self, db: &Db, changed: &RunRec) {

@@ -81,7 +81,11 @@ impl Step for Act {
 }
 
 /// Touches the database: its effect is counted.
-struct Count(u8);
+struct Count {
+    index: u8,
+    /// Milliseconds between its effect and its end.
+    slow: u64,
+}
 
 impl TxStep for Count {
     const NAME: &'static str = "count";
@@ -92,7 +96,7 @@ impl TxStep for Count {
     type Output = u32;
 
     fn key(&self) -> String {
-        self.0.to_string()
+        self.index.to_string()
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<u32, StepError> {
@@ -101,7 +105,9 @@ impl TxStep for Count {
         let model = tx
             .model()
             .ok_or_else(|| StepError::bug("there is no model"))?;
-        Ok(model.effect(run, &key).await?)
+        let count = model.effect(run, &key).await?;
+        tokio::time::sleep(Duration::from_millis(self.slow)).await;
+        Ok(count)
     }
 }
 
@@ -121,7 +127,8 @@ impl Workflow for Chain {
         let mut outputs = Vec::new();
         for index in 0..job.steps {
             outputs.push(if index % 3 == 1 && index + 1 < job.steps {
-                cx.tx(Count(index)).await?.into()
+                let slow = job.slow;
+                cx.tx(Count { index, slow }).await?.into()
             } else {
                 let job = job.clone();
                 cx.step(Act { index, job }).await?

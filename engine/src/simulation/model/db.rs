@@ -211,6 +211,11 @@ impl Db {
         self.rows.insert(key, Arc::new(row));
     }
 
+    /// Takes a row away from outside.
+    pub(crate) fn take(&mut self, key: &Key) {
+        self.rows.remove(key);
+    }
+
     /// What has committed.
     pub(crate) fn rows(&self) -> &BTreeMap<Key, Stored> {
         &self.rows

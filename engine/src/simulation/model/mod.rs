@@ -17,5 +17,5 @@ mod signals;
 
 pub(crate) use db::{Change, Db};
 pub(crate) use error::lost;
-pub(crate) use rows::{Key, LaneRec, Row, RunRec};
-pub(crate) use server::{CALLERS, Client, Lost, Server, Session, Transaction};
+pub(crate) use rows::{Key, LaneRec, ProcessRec, Row, RunRec};
+pub(crate) use server::{CALLERS, Client, Lost, Moment, Server, Session, Transaction};

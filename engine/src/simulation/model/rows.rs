@@ -122,7 +122,7 @@ impl LaneRec {
         self.paused_at.is_some() || self.closed_until.is_some_and(|until| until > now)
     }
 
-    pub(super) fn says_nothing(&self) -> bool {
+    pub(crate) fn says_nothing(&self) -> bool {
         self.max_running.is_none()
             && self.weight.is_none()
             && self.closed_until.is_none()

@@ -1,6 +1,6 @@
 //! The way to the model's server: connections, how long they take and how they fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -46,8 +46,18 @@ struct Held {
     lock_key: i64,
 }
 
-/// Told of every commit, and with `true` of what a crash undid.
-type Watcher = Box<dyn FnMut(&Db, &[Change], bool) + Send>;
+/// What became of the database in one moment.
+pub(crate) struct Moment<'a> {
+    pub(crate) db: &'a Db,
+    pub(crate) changes: &'a [Change],
+    /// Whose transaction it was; none of a server's crash, which undid what had committed.
+    pub(crate) by: Option<usize>,
+    pub(crate) now: DateTime<Utc>,
+    /// Session locks that are held.
+    pub(crate) sessions: &'a BTreeSet<i64>,
+}
+
+type Watcher = Box<dyn FnMut(&Moment<'_>) + Send>;
 
 pub(crate) struct State {
     pub(crate) db: Db,
@@ -162,9 +172,7 @@ impl Server {
         if crash {
             let rng = &mut state.rng;
             let undone = state.db.crash(|most| rng.below(most as u64 + 1) as usize);
-            if let Some(watcher) = &mut state.watcher {
-                watcher(&state.db, &undone, true);
-            }
+            state.tell(&undone, None);
         }
         self.moved();
     }
@@ -243,10 +251,21 @@ impl State {
         }
     }
 
-    fn apply(&mut self, tx: TxId) {
+    fn apply(&mut self, tx: TxId, by: usize) {
         let changes = self.db.commit(tx);
+        self.tell(&changes, Some(by));
+    }
+
+    fn tell(&mut self, changes: &[Change], by: Option<usize>) {
+        let around = self.around();
         if let Some(watcher) = &mut self.watcher {
-            watcher(&self.db, &changes, false);
+            watcher(&Moment {
+                db: &self.db,
+                changes,
+                by,
+                now: around.server_time,
+                sessions: &around.sessions,
+            });
         }
     }
 }
@@ -440,10 +459,7 @@ impl Transaction {
     pub(super) fn commit_part(&self, key: &Key) {
         let mut state = self.server.state();
         let changes = state.db.commit_part(self.id, key);
-        let state = &mut *state;
-        if let Some(watcher) = &mut state.watcher {
-            watcher(&state.db, &changes, false);
-        }
+        state.tell(&changes, Some(self.process));
     }
 
     pub(super) fn tenant(&self) -> TenantId {
@@ -462,7 +478,7 @@ impl Transaction {
             let link = state.links.entry(process).or_default();
             let lost = link.lost.pop();
             if lost.is_none() || lost == Some(Lost::After) {
-                state.apply(id);
+                state.apply(id, process);
             }
             lost
         };
@@ -482,7 +498,7 @@ impl Transaction {
                 let server = self.server.clone();
                 crate::simulation::executor::beside(async move {
                     tokio::time::sleep(time).await;
-                    server.state().apply(id);
+                    server.state().apply(id, process);
                     server.note(|| format!("p{process} tx{id} commit, late"));
                     server.moved();
                 });
