@@ -49,7 +49,12 @@ pub(crate) enum What {
     Cut { process: usize, time: Duration },
     /// Its connections are reset, with or without the one that holds its lock.
     Reset { process: usize, with_session: bool },
-    LoseCommit { process: usize, how: Lost },
+    LoseCommit {
+        process: usize,
+        how: Lost,
+        /// The next one that journals a step; else the next one.
+        of_step: bool,
+    },
     /// The database restarts, or crashes.
     Restart { down: Duration, crash: bool },
     /// A process's clock is set.
@@ -103,8 +108,8 @@ impl Plan {
             has_schedule: rng.percent(50),
             events: Vec::new(),
         };
-        plan.add_work(&mut rng);
         plan.add_faults(&mut rng);
+        plan.add_work(&mut rng);
         plan.events.sort_by_key(|event| event.at);
         plan
     }
@@ -114,9 +119,14 @@ impl Plan {
     }
 
     fn add_work(&mut self, rng: &mut Rng) {
-        let starts = 6 + rng.below(14) as u32;
+        let faults: Vec<Duration> = self.events.iter().map(|event| event.at).collect();
+        let starts = 8 + rng.below(14) as u32;
         for number in 0..starts {
-            let at = millis(rng, 0, 80_000);
+            let mut at = millis(rng, 0, 80_000);
+            if !faults.is_empty() && rng.percent(50) {
+                // What goes wrong is to find somebody at work.
+                at = rng.choose(&faults).saturating_sub(millis(rng, 0, 1_500));
+            }
             let workflow = *rng.choose(&[
                 "chain", "chain", "chain", "nap", "ask", "ask", "family", "spread", "shaky",
                 "unknown", "unreadable",
@@ -168,7 +178,7 @@ impl Plan {
             let at = millis(rng, 200, 90_000);
             let process = rng.below(self.processes as u64) as usize;
             let down = millis(rng, 5, 6_000);
-            let long = Duration::from_millis(*rng.choose(&[300, 1_500, 5_500, 13_500, 17_000, 26_000]));
+            let long = Duration::from_millis(*rng.choose(&[300, 1_500, 5_500, 13_500, 16_500, 18_000, 26_000]));
             let what = match rng.choose(&kinds) {
                 0 => What::Kill {
                     process,
@@ -184,6 +194,7 @@ impl Plan {
                 },
                 5 => What::LoseCommit {
                     process,
+                    of_step: rng.percent(60),
                     how: match rng.below(3) {
                         0 => Lost::Before,
                         1 => Lost::After,

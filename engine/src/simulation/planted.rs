@@ -22,7 +22,7 @@ pub(crate) enum Planted {
     BackOffForgotten,
     /// A child's end is not counted for its parent.
     ParentNotWoken,
-    /// The row of a schedule does not move on, and its dedupe key is not looked at.
+    /// Two processes may have a schedule in hand at once, and its dedupe key is not looked at.
     FiredTwice,
     /// Whoever is silent for two seconds is taken for dead.
     LivingBuried,

@@ -15,7 +15,7 @@ use crate::runtime::locked;
 /// Seeds of an ordinary test run; `cargo x simulate` tries as many as one likes.
 const SEEDS: u64 = 100;
 /// A planted fault is found within so many seeds, or the simulation is worth nothing.
-const ENOUGH: u64 = 150;
+const ENOUGH: u64 = 400;
 
 /// A number from the environment, which `cargo x simulate` sets.
 pub(super) fn asked(variable: &str) -> Option<u64> {
@@ -114,6 +114,19 @@ fn a_seed_always_gives_the_same_world() {
 }
 
 #[test]
+fn a_failing_seed_is_told_with_the_least_of_its_events_and_how_to_see_it_again() {
+    let (seed, outcome) = first_failing(1..1 + ENOUGH, Some(Planted::EffectApart)).unwrap();
+    plant(Some(Planted::EffectApart));
+    let (whole, least) = (Plan::of(seed), shrink(&Plan::of(seed)));
+    let told = report(seed, &outcome);
+    plant(None);
+    assert!(least.events.len() < whole.events.len() / 2, "{least:#?}");
+    assert!(least.events.iter().all(|event| whole.events.contains(event)));
+    let command = format!("cargo x simulate engine --from {seed} --seeds 1");
+    assert!(told.contains(&command) && told.contains("took effect"), "{told}");
+}
+
+#[test]
 fn every_planted_fault_is_found() {
     let mut missed = Vec::new();
     for fault in Planted::ALL {
@@ -149,7 +162,11 @@ fn unheard_claim(how: Lost) -> Plan {
         events: vec![
             Event {
                 at: at(5_300),
-                what: What::LoseCommit { process: 0, how },
+                what: What::LoseCommit {
+                    process: 0,
+                    how,
+                    of_step: false,
+                },
             },
             Event {
                 at: at(5_301),

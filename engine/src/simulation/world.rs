@@ -301,7 +301,11 @@ impl World {
                 process,
                 with_session,
             } => self.server.reset(process, with_session),
-            What::LoseCommit { process, how } => self.server.lose_commit(process, how),
+            What::LoseCommit {
+                process,
+                how,
+                of_step,
+            } => self.server.lose_commit(process, how, of_step),
             What::Restart { down, crash } => self.server.restart(down, crash),
             What::Jump { process, by_millis } => {
                 locked(&self.members)[process].hands.jump(by_millis);

@@ -202,7 +202,7 @@ fn draw_record(game: &mut Game, lease: Lease) -> Call {
     Call::Record(with_ends)
 }
 
-fn step(seq: i32, game: &Game) -> StepRow {
+pub(super) fn step(seq: i32, game: &Game) -> StepRow {
     let now = game.clock.now();
     StepRow {
         seq,
@@ -217,7 +217,7 @@ fn step(seq: i32, game: &Game) -> StepRow {
     }
 }
 
-fn entry(lease: Lease, ending: Ending, game: &Game) -> Entry {
+pub(super) fn entry(lease: Lease, ending: Ending, game: &Game) -> Entry {
     let now = game.clock.now();
     let mut entry = Entry {
         lease,

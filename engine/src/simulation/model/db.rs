@@ -91,6 +91,13 @@ impl Db {
         self.open.contains_key(&tx)
     }
 
+    /// Whether a transaction has written a step.
+    pub(super) fn journals(&self, tx: TxId) -> bool {
+        self.open.get(&tx).is_some_and(|open| {
+            open.writes.keys().any(|key| matches!(key, Key::Step(..)))
+        })
+    }
+
     /// Ends transactions that stand still for longer than they may.
     pub(super) fn end_idle(&mut self) {
         let now = Instant::now();
@@ -214,6 +221,17 @@ impl Db {
     /// Takes a row away from outside.
     pub(crate) fn take(&mut self, key: &Key) {
         self.rows.remove(key);
+    }
+
+    /// Forgets all runs and what belongs to them.
+    pub(crate) fn retire(&mut self) {
+        self.rows.retain(|key, _| {
+            matches!(key, Key::Process(_) | Key::Lane(..) | Key::Schedule(_))
+        });
+    }
+
+    pub(crate) fn somebody_waits(&self) -> bool {
+        self.open.values().any(|open| !open.waits_for.is_empty())
     }
 
     /// What has committed.

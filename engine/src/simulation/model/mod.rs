@@ -15,7 +15,7 @@ mod schedules;
 mod server;
 mod signals;
 
-pub(crate) use db::{Change, Db};
+pub(crate) use db::Db;
 pub(crate) use error::lost;
 pub(crate) use rows::{Key, LaneRec, ProcessRec, Row, RunRec};
 pub(crate) use server::{CALLERS, Client, Lost, Moment, Server, Session, Transaction};

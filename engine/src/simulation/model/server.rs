@@ -36,8 +36,8 @@ pub(crate) enum Lost {
 struct Link {
     /// Nothing gets through until then.
     cut_until: Option<Instant>,
-    /// The next commits.
-    lost: Vec<Lost>,
+    /// Commits to come; with `true` those that journal a step.
+    lost: Vec<(Lost, bool)>,
 }
 
 /// A session that holds a process's lock.
@@ -158,8 +158,11 @@ impl Server {
         self.state().links.entry(process).or_default().cut_until = Some(until);
     }
 
-    pub(crate) fn lose_commit(&self, process: usize, how: Lost) {
-        self.state().links.entry(process).or_default().lost.push(how);
+    /// The next commit of a process, or the next that journals a step, goes unheard.
+    pub(crate) fn lose_commit(&self, process: usize, how: Lost, of_step: bool) {
+        let mut state = self.state();
+        let link = state.links.entry(process).or_default();
+        link.lost.push((how, of_step));
     }
 
     /// The server restarts; in a crash it loses commits that did not wait for the disk.
@@ -475,8 +478,10 @@ impl Transaction {
             if !state.db.is_open(id) {
                 return Err(error::lost());
             }
+            let journals = state.db.journals(id);
             let link = state.links.entry(process).or_default();
-            let lost = link.lost.pop();
+            let next = link.lost.iter().position(|(_, of_step)| journals || !of_step);
+            let lost = next.map(|next| link.lost.remove(next).0);
             if lost.is_none() || lost == Some(Lost::After) {
                 state.apply(id, process);
             }
