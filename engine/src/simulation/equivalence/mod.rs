@@ -209,6 +209,18 @@ impl Game {
                 .unwrap();
         }
         self.server.state().db.retire();
+        for member in self.members.split_off(PROCESSES) {
+            self.server.state().db.take(&Key::Process(member.id));
+            sqlx::query("delete from processes where id = $1")
+                .bind(member.id.0)
+                .execute(&self.sql)
+                .await
+                .unwrap();
+            if let Some((session, connection)) = member.sessions {
+                drop(session);
+                connection.close().await.unwrap();
+            }
+        }
         self.leases.clear();
         self.runs.clear();
     }

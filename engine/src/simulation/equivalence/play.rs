@@ -263,7 +263,7 @@ pub(super) fn entry(lease: Lease, ending: Ending, game: &Game) -> Entry {
 }
 
 /// An answer in a form that both sides have: errors by their kind and code.
-fn answer(answered: Result<String, StoreError>) -> String {
+pub(super) fn answer(answered: Result<String, StoreError>) -> String {
     match answered {
         Ok(answer) => answer,
         Err(StoreError::Database(sqlx::Error::Database(error))) => {
