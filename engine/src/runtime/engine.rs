@@ -135,7 +135,11 @@ impl EngineBuilder {
         running.spawn(tasks::own(writer::keep_releasing(Arc::clone(&core))));
         running.spawn(tasks::own(process::keep_pulse(Arc::clone(&core))));
         running.spawn(tasks::own(house::keep(Arc::clone(&core), self.retention)));
-        running.spawn(tasks::own(queue::claim_on(Arc::clone(&core), slots.clone(), to)));
+        running.spawn(tasks::own(queue::claim_on(
+            Arc::clone(&core),
+            slots.clone(),
+            to,
+        )));
         let working = queue::work(Arc::clone(&core), activations, self.concurrency);
         running.spawn(tasks::own(working));
         let registration = process::stay_registered(Arc::clone(&core), signed_off.clone());

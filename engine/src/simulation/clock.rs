@@ -59,8 +59,13 @@ pub(crate) fn fresh_id() -> Option<Uuid> {
     IDS.with_borrow_mut(|ids| {
         let ids = ids.as_mut()?;
         ids.made += 1;
-        let at = ids.hands.as_ref().map(|hands| hands.now().timestamp_millis());
-        let millis = at.and_then(|at| u128::try_from(at).ok()).unwrap_or_default();
+        let at = ids
+            .hands
+            .as_ref()
+            .map(|hands| hands.now().timestamp_millis());
+        let millis = at
+            .and_then(|at| u128::try_from(at).ok())
+            .unwrap_or_default();
         let random = u128::from(ids.rng.next() >> 2);
         let counter = u128::from(ids.made & 0xfff);
         Some(Uuid::from_u128(

@@ -33,8 +33,13 @@ pub(crate) enum What {
         together: bool,
     },
     /// To a run by the number of its start.
-    Signal { start: u32, body: u32 },
-    Cancel { start: u32 },
+    Signal {
+        start: u32,
+        body: u32,
+    },
+    Cancel {
+        start: u32,
+    },
     /// A process dies, at once or after so many polls of its tasks, and comes back.
     Kill {
         process: usize,
@@ -42,13 +47,25 @@ pub(crate) enum What {
         down: Duration,
     },
     /// A process is asked to stop, and comes back.
-    ShutDown { process: usize, down: Duration },
+    ShutDown {
+        process: usize,
+        down: Duration,
+    },
     /// A process stands still.
-    Freeze { process: usize, time: Duration },
+    Freeze {
+        process: usize,
+        time: Duration,
+    },
     /// Its network is cut; neither side is told.
-    Cut { process: usize, time: Duration },
+    Cut {
+        process: usize,
+        time: Duration,
+    },
     /// Its connections are reset, with or without the one that holds its lock.
-    Reset { process: usize, with_session: bool },
+    Reset {
+        process: usize,
+        with_session: bool,
+    },
     LoseCommit {
         process: usize,
         how: Lost,
@@ -56,17 +73,28 @@ pub(crate) enum What {
         of_step: bool,
     },
     /// The database restarts, or crashes.
-    Restart { down: Duration, crash: bool },
+    Restart {
+        down: Duration,
+        crash: bool,
+    },
     /// A process's clock is set.
-    Jump { process: usize, by_millis: i64 },
+    Jump {
+        process: usize,
+        by_millis: i64,
+    },
     /// Notifications get lost.
-    Deaf { time: Duration },
+    Deaf {
+        time: Duration,
+    },
 }
 
 impl What {
     /// Whether it is something that goes wrong.
     pub(crate) fn is_fault(&self) -> bool {
-        !matches!(self, Self::Start { .. } | Self::Signal { .. } | Self::Cancel { .. })
+        !matches!(
+            self,
+            Self::Start { .. } | Self::Signal { .. } | Self::Cancel { .. }
+        )
     }
 }
 
@@ -128,8 +156,17 @@ impl Plan {
                 at = rng.choose(&faults).saturating_sub(millis(rng, 0, 1_500));
             }
             let workflow = *rng.choose(&[
-                "chain", "chain", "chain", "nap", "ask", "ask", "family", "spread", "shaky",
-                "unknown", "unreadable",
+                "chain",
+                "chain",
+                "chain",
+                "nap",
+                "ask",
+                "ask",
+                "family",
+                "spread",
+                "shaky",
+                "unknown",
+                "unreadable",
             ]);
             let job = Job {
                 number,
@@ -147,9 +184,21 @@ impl Plan {
                 for body in 0..rng.below(u64::from(job.steps) + 2) as u32 {
                     let at = at + millis(rng, 1, 12_000);
                     let body = number * 100 + body;
-                    self.add(at, What::Signal { start: number, body });
+                    self.add(
+                        at,
+                        What::Signal {
+                            start: number,
+                            body,
+                        },
+                    );
                     if rng.percent(30) {
-                        self.add(at + millis(rng, 1, 900), What::Signal { start: number, body });
+                        self.add(
+                            at + millis(rng, 1, 900),
+                            What::Signal {
+                                start: number,
+                                body,
+                            },
+                        );
                     }
                 }
             }
@@ -178,7 +227,9 @@ impl Plan {
             let at = millis(rng, 200, 90_000);
             let process = rng.below(self.processes as u64) as usize;
             let down = millis(rng, 5, 6_000);
-            let long = Duration::from_millis(*rng.choose(&[300, 1_500, 5_500, 13_500, 16_500, 18_000, 26_000]));
+            let long = Duration::from_millis(
+                *rng.choose(&[300, 1_500, 5_500, 13_500, 16_500, 18_000, 26_000]),
+            );
             let what = match rng.choose(&kinds) {
                 0 => What::Kill {
                     process,
@@ -186,8 +237,14 @@ impl Plan {
                     down,
                 },
                 1 => What::ShutDown { process, down },
-                2 => What::Freeze { process, time: long },
-                3 => What::Cut { process, time: long },
+                2 => What::Freeze {
+                    process,
+                    time: long,
+                },
+                3 => What::Cut {
+                    process,
+                    time: long,
+                },
                 4 => What::Reset {
                     process,
                     with_session: rng.percent(50),

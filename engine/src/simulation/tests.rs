@@ -13,14 +13,17 @@ use super::world::{Outcome, simulate};
 use crate::runtime::locked;
 
 /// Seeds of an ordinary test run; `cargo x simulate` tries as many as one likes.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 200;
 /// A planted fault is found within so many seeds, or the simulation is worth nothing.
 const ENOUGH: u64 = 400;
 
 /// A number from the environment, which `cargo x simulate` sets.
 pub(super) fn asked(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is no number: {text}")),
+    )
 }
 
 /// Panics on purpose are part of a simulated world and not of the test's output.
@@ -37,11 +40,22 @@ fn keep_quiet() {
     });
 }
 
-/// Looks at these seeds on all processors; the first that fails, if any.
-fn first_failing(seeds: std::ops::Range<u64>, planted: Option<Planted>) -> Option<(u64, Outcome)> {
+/// What a number of worlds came to.
+#[derive(Default)]
+struct Tried {
+    /// The first that failed.
+    failing: Option<(u64, Outcome)>,
+    runs: usize,
+    /// The longest that one took to come to rest after its last fault.
+    rested_after: Duration,
+    lived: Duration,
+}
+
+/// Looks at these seeds on all processors, up to the first that fails.
+fn try_seeds(seeds: std::ops::Range<u64>, planted: Option<Planted>) -> Tried {
     keep_quiet();
     let next = AtomicU64::new(seeds.start);
-    let failing: Mutex<Option<(u64, Outcome)>> = Mutex::new(None);
+    let tried: Mutex<Tried> = Mutex::default();
     let workers = std::thread::available_parallelism().map_or(1, |count| count.get().min(8));
     std::thread::scope(|scope| {
         for _ in 0..workers {
@@ -49,23 +63,24 @@ fn first_failing(seeds: std::ops::Range<u64>, planted: Option<Planted>) -> Optio
                 plant(planted);
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let known = locked(&failing).as_ref().map(|(seed, _)| *seed);
+                    let known = locked(&tried).failing.as_ref().map(|(seed, _)| *seed);
                     if seed >= seeds.end || known.is_some_and(|known| known < seed) {
                         return;
                     }
                     let outcome = simulate(&Plan::of(seed));
-                    if outcome.wrong.is_empty() {
-                        continue;
-                    }
-                    let mut failing = locked(&failing);
-                    if failing.as_ref().is_none_or(|(known, _)| seed < *known) {
-                        *failing = Some((seed, outcome));
+                    let mut tried = locked(&tried);
+                    tried.runs += outcome.runs;
+                    tried.lived += outcome.lived;
+                    tried.rested_after = tried.rested_after.max(outcome.rested_after);
+                    let first = tried.failing.as_ref().map_or(u64::MAX, |(seed, _)| *seed);
+                    if !outcome.wrong.is_empty() && seed < first {
+                        tried.failing = Some((seed, outcome));
                     }
                 }
             });
         }
     });
-    locked(&failing).take()
+    std::mem::take(&mut *locked(&tried))
 }
 
 /// What somebody who has to find the cause wants to see.
@@ -73,7 +88,11 @@ fn report(seed: u64, outcome: &Outcome) -> String {
     let least = shrink(&Plan::of(seed));
     let again = simulate(&least);
     let lines = again.trace.len();
-    let shown = if asked("SYNCLINE_TRACE").is_some() { lines } else { 60 };
+    let shown = if asked("SYNCLINE_TRACE").is_some() {
+        lines
+    } else {
+        60
+    };
     format!(
         "seed {seed} fails: {:#?}\n\nwith the least of its events: {least:#?}\n\n{:#?}\n\nits last \
          lines:\n{}\n\nagain: cargo x simulate engine --from {seed} --seeds 1 --trace",
@@ -88,11 +107,18 @@ fn whatever_breaks_every_run_ends_once_and_no_journaled_step_runs_again() {
     let from = asked("SYNCLINE_SEED").unwrap_or(1);
     let seeds = asked("SYNCLINE_SEEDS").unwrap_or(SEEDS);
     let begun = Instant::now();
-    if let Some((seed, outcome)) = first_failing(from..from + seeds, None) {
-        panic!("{}", report(seed, &outcome));
+    let tried = try_seeds(from..from + seeds, None);
+    if let Some((seed, outcome)) = &tried.failing {
+        panic!("{}", report(*seed, outcome));
     }
-    let took = begun.elapsed();
-    eprintln!("{seeds} seeds from {from}: all is well, {took:?}");
+    eprintln!(
+        "{seeds} seeds from {from}: all is well with {} runs in {} virtual hours, at rest {} s after \
+         the last fault at the latest; {:.1} s",
+        tried.runs,
+        tried.lived.as_secs() / 3600,
+        tried.rested_after.as_secs(),
+        begun.elapsed().as_secs_f64(),
+    );
 }
 
 #[test]
@@ -115,22 +141,31 @@ fn a_seed_always_gives_the_same_world() {
 
 #[test]
 fn a_failing_seed_is_told_with_the_least_of_its_events_and_how_to_see_it_again() {
-    let (seed, outcome) = first_failing(1..1 + ENOUGH, Some(Planted::EffectApart)).unwrap();
+    let tried = try_seeds(1..1 + ENOUGH, Some(Planted::EffectApart));
+    let (seed, outcome) = tried.failing.unwrap();
     plant(Some(Planted::EffectApart));
     let (whole, least) = (Plan::of(seed), shrink(&Plan::of(seed)));
     let told = report(seed, &outcome);
     plant(None);
     assert!(least.events.len() < whole.events.len() / 2, "{least:#?}");
-    assert!(least.events.iter().all(|event| whole.events.contains(event)));
+    assert!(
+        least
+            .events
+            .iter()
+            .all(|event| whole.events.contains(event))
+    );
     let command = format!("cargo x simulate engine --from {seed} --seeds 1");
-    assert!(told.contains(&command) && told.contains("took effect"), "{told}");
+    assert!(
+        told.contains(&command) && told.contains("took effect"),
+        "{told}"
+    );
 }
 
 #[test]
 fn every_planted_fault_is_found() {
     let mut missed = Vec::new();
     for fault in Planted::ALL {
-        match first_failing(1..1 + ENOUGH, Some(fault)) {
+        match try_seeds(1..1 + ENOUGH, Some(fault)).failing {
             Some((seed, outcome)) => eprintln!("{fault:?}: seed {seed}: {}", outcome.wrong[0]),
             None => missed.push(fault),
         }
@@ -178,7 +213,11 @@ fn unheard_claim(how: Lost) -> Plan {
 
 #[test]
 fn a_claim_whose_commit_goes_unheard_keeps_no_run() {
-    for how in [Lost::Before, Lost::After, Lost::Late(Duration::from_millis(1_700))] {
+    for how in [
+        Lost::Before,
+        Lost::After,
+        Lost::Late(Duration::from_millis(1_700)),
+    ] {
         let outcome = simulate(&unheard_claim(how));
         let position = outcome.trace.iter().position(|line| line.contains("lost"));
         let position = position.unwrap_or_else(|| panic!("{how:?} did not happen"));

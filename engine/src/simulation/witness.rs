@@ -95,7 +95,10 @@ impl Witness {
     }
 
     pub(crate) fn run_of(&self, number: u32) -> Option<RunId> {
-        locked(&self.facts).started.get(&number).map(|(run, _)| *run)
+        locked(&self.facts)
+            .started
+            .get(&number)
+            .map(|(run, _)| *run)
     }
 
     /// A signal was accepted, or may have been.
@@ -131,7 +134,9 @@ impl Witness {
             self.wrong(format!("{run} was cancelled and begins step {seq}"));
         }
         if !holds && !self.cut_off.contains(&process) {
-            self.wrong(format!("{run} step {seq} begins in p{process}, which has lost it"));
+            self.wrong(format!(
+                "{run} step {seq} begins in p{process}, which has lost it"
+            ));
         }
     }
 
@@ -217,8 +222,9 @@ impl Facts {
         let silent = moment.now - process.seen_at;
         if moment.by.is_some() && !by_itself && lives && silent < SILENCE {
             let seconds = silent.as_seconds_f64();
-            self.wrong
-                .push(format!("{id} lives, was silent for {seconds} s and is buried"));
+            self.wrong.push(format!(
+                "{id} lives, was silent for {seconds} s and is buried"
+            ));
         }
     }
 
@@ -265,7 +271,11 @@ impl Facts {
                 }
             }
         }
-        let keys: BTreeSet<_> = self.seen.values().filter_map(|run| run.stream.clone()).collect();
+        let keys: BTreeSet<_> = self
+            .seen
+            .values()
+            .filter_map(|run| run.stream.clone())
+            .collect();
         for key in keys.iter().filter(|key| key.starts_with("once/")) {
             let count = self
                 .seen
@@ -312,7 +322,10 @@ impl Facts {
         };
         let error = run.error.as_ref().map(ToString::to_string);
         (!is_expected).then(|| {
-            format!("{} {} ended as {:?}: {error:?}", run.workflow, run.id, run.state)
+            format!(
+                "{} {} ended as {:?}: {error:?}",
+                run.workflow, run.id, run.state
+            )
         })
     }
 
@@ -331,13 +344,15 @@ impl Facts {
                 let count = effects.remove(&(*run, step.key.clone())).unwrap_or(0);
                 if count != 1 {
                     let step = &step.key;
-                    self.wrong.push(format!("{run} step {step} took effect {count} times"));
+                    self.wrong
+                        .push(format!("{run} step {step} took effect {count} times"));
                 }
             }
         }
         for ((run, step), count) in effects {
-            self.wrong
-                .push(format!("{run} step {step} is not journaled and took effect {count} times"));
+            self.wrong.push(format!(
+                "{run} step {step} is not journaled and took effect {count} times"
+            ));
         }
     }
 
@@ -358,8 +373,12 @@ impl Facts {
         }
         for ((run, body), taken) in &stored {
             let Some(seq) = taken else {
-                if db.get(&Key::Run(*run)).is_some_and(|row| row.run().state == RunState::Waiting) {
-                    self.wrong.push(format!("{run} waits and signal {body} is there"));
+                if db
+                    .get(&Key::Run(*run))
+                    .is_some_and(|row| row.run().state == RunState::Waiting)
+                {
+                    self.wrong
+                        .push(format!("{run} waits and signal {body} is there"));
                 }
                 continue;
             };
@@ -381,7 +400,9 @@ impl Facts {
         for (key, row) in db.rows() {
             match (key, &**row) {
                 (Key::Dedupe(_, key), Row::Dedupe(_)) => {
-                    let at = key.strip_prefix("schedule/").and_then(|key| key.split_once('/'));
+                    let at = key
+                        .strip_prefix("schedule/")
+                        .and_then(|key| key.split_once('/'));
                     nominal.extend(at.and_then(|(_, at)| at.parse::<i64>().ok()));
                 }
                 (_, Row::Schedule(_, schedule)) => {
@@ -403,8 +424,9 @@ impl Facts {
             .count();
         if fired != expected.len() {
             let expected = expected.len();
-            self.wrong
-                .push(format!("schedule started {fired} runs for {expected} times"));
+            self.wrong.push(format!(
+                "schedule started {fired} runs for {expected} times"
+            ));
         }
         if nominal != expected {
             self.wrong
@@ -445,7 +467,9 @@ fn misjournaled(db: &Db, run: &RunRec) -> Option<String> {
             .filter(|step| step.kind == "call")
             .map(|step| match &step.error {
                 Some(_) => "0".to_owned(),
-                None => text(step.output.as_deref()).trim_matches(['[', ']']).to_owned(),
+                None => text(step.output.as_deref())
+                    .trim_matches(['[', ']'])
+                    .to_owned(),
             })
             .collect(),
         _ => return None,
@@ -453,6 +477,9 @@ fn misjournaled(db: &Db, run: &RunRec) -> Option<String> {
     let wanted = format!("[{}]", wanted.join(","));
     let returned = text(run.output.as_deref());
     (wanted != returned).then(|| {
-        format!("{} {} returned {returned}, its journal says {wanted}", run.workflow, run.id)
+        format!(
+            "{} {} returned {returned}, its journal says {wanted}",
+            run.workflow, run.id
+        )
     })
 }

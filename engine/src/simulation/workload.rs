@@ -199,7 +199,9 @@ impl Workflow for Family {
         };
         let options = StartOptions::default();
         let mut outputs = cx.call::<Chain>(child(false), options.clone()).await?;
-        let inputs: Vec<_> = (0..job.steps).map(|index| child(job.bad && index == 0)).collect();
+        let inputs: Vec<_> = (0..job.steps)
+            .map(|index| child(job.bad && index == 0))
+            .collect();
         for result in cx.call_many::<Chain>(&inputs, 2, &options).await? {
             match result {
                 Ok(more) => outputs.extend(more),

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::clock::{self, Hands};
 use super::executor::Executor;
 use super::model::{CALLERS, Client, Db, Key, Row, Server};
-use super::plan::{Event, HORIZON, Once, Plan, What};
+use super::plan::{Event, HORIZON, Plan, What};
 use super::rng::Rng;
 use super::witness::{Witness, host_of};
 use super::workload::{Ask, Chain, Family, Job, Nap, Place, Shaky, Spread, Tick};
@@ -19,11 +19,9 @@ use crate::clock::Clock;
 use crate::ids::{RunId, ScheduleId, TenantId};
 use crate::runtime::cron::{Gap, Repeat, Times, Timing};
 use crate::runtime::{Engine, Workflow, locked};
-use crate::store::runs::{
-    self, Dedupe, DedupeMode, DedupeUntil, NewRun, RunState, StartOptions, Started,
-};
+use crate::store::Store;
+use crate::store::runs::RunState;
 use crate::store::schedules::{CatchUp, Overlap, Schedule, ScheduleSpec};
-use crate::store::{Store, StoreError, signals};
 
 /// The schedule's period: croner counts minutes.
 pub(crate) const EVERY: Duration = Duration::from_secs(60);
@@ -76,29 +74,30 @@ pub(crate) fn simulate(plan: &Plan) -> Outcome {
     })
 }
 
-struct Member {
-    engine: Option<Arc<Engine>>,
+pub(super) struct Member {
+    pub(super) engine: Option<Arc<Engine>>,
     hands: Hands,
     /// It is being stopped or has died, and comes back by itself.
     is_away: bool,
 }
 
 #[derive(Clone)]
-struct World {
+pub(super) struct World {
     plan: Arc<Plan>,
     executor: Executor,
-    server: Server,
-    witness: Arc<Witness>,
-    members: Arc<Mutex<Vec<Member>>>,
-    caller: Store,
-    tenant: TenantId,
+    pub(super) server: Server,
+    pub(super) witness: Arc<Witness>,
+    pub(super) members: Arc<Mutex<Vec<Member>>>,
+    pub(super) caller: Store,
+    pub(super) tenant: TenantId,
     begun: Instant,
 }
 
 impl World {
     fn new(plan: Plan) -> Self {
         let mut rng = Rng::new(plan.seed ^ 0x5eed);
-        let at = DateTime::<Utc>::from_timestamp(1_800_000_000 + i64::from(rng.below(60) as u8), 0).expect("a time");
+        let at = DateTime::<Utc>::from_timestamp(1_800_000_000 + i64::from(rng.below(60) as u8), 0)
+            .expect("a time");
         let started = (Instant::now(), at);
         let exact = Hands::new(started, 0);
         clock::make_ids(Some(rng.part("ids")), Some(exact.clone()));
@@ -218,7 +217,9 @@ impl World {
         state.db.open_runs().all(|run| match run.state {
             RunState::Parked => true,
             RunState::Waiting if run.workflow == "ask" => {
-                run.due_at.is_none() && run.deadline.is_none() && waits_for_nobody(&state.db, run.id)
+                run.due_at.is_none()
+                    && run.deadline.is_none()
+                    && waits_for_nobody(&state.db, run.id)
             }
             _ => false,
         })
@@ -280,7 +281,8 @@ impl World {
                 deadline,
                 together,
             } => {
-                self.begin_run(workflow, job, once, deadline, together).await;
+                self.begin_run(workflow, job, once, deadline, together)
+                    .await;
             }
             What::Signal { start, body } => self.send(start, body).await,
             What::Cancel { start } => self.cancel(start).await,
@@ -342,130 +344,13 @@ impl World {
             let stopping = self.executor.spawn(process, engine.shutdown());
             let in_time = tokio::time::timeout(Duration::from_secs(30), stopping).await;
             let in_time = in_time.is_ok();
-            self.server.note(|| format!("p{process} has stopped: {in_time}"));
+            self.server
+                .note(|| format!("p{process} has stopped: {in_time}"));
         }
         self.executor.kill(process);
         self.server.gone(process);
         tokio::time::sleep(down).await;
         self.start(process).await;
-    }
-
-    async fn begin_run(
-        &self,
-        workflow: &'static str,
-        job: Job,
-        once: Option<(Once, u8)>,
-        deadline: Option<Duration>,
-        together: bool,
-    ) {
-        let number = job.number;
-        let dedupe = once.map(|(once, tag)| dedupe(once, tag));
-        let options = StartOptions {
-            // A column that nothing else uses here: which runs were meant to be one.
-            stream: dedupe.as_ref().map(|dedupe| dedupe.key.clone()),
-            dedupe,
-            deadline: deadline.map(Into::into),
-            ..StartOptions::default()
-        };
-        let new = match workflow {
-            "nap" => NewRun::of::<Nap>(&job, options),
-            "ask" => NewRun::of::<Ask>(&job, options),
-            "family" => NewRun::of::<Family>(&job, options),
-            "spread" => NewRun::of::<Spread>(&job, options),
-            "shaky" => NewRun::of::<Shaky>(&job, options),
-            _ => NewRun::of::<Chain>(&job, options),
-        };
-        let mut new = new.expect("a job is JSON");
-        match workflow {
-            "unknown" => new.workflow = "unknown".to_owned(),
-            "unreadable" => new.input = b"{".to_vec(),
-            _ => {}
-        }
-        // As an API's caller does: again until it is answered. Without a dedupe key that may start
-        // two, which is the caller's affair.
-        for _ in 0..5 {
-            let started = if together && workflow == "chain" {
-                self.start_by_engine(&job, &new.options).await
-            } else {
-                self.start_in_tx(&new).await
-            };
-            match started {
-                Ok(started) => {
-                    let run = started.id();
-                    self.server.note(|| format!("start {number} is {workflow} {run}"));
-                    self.witness.started(number, run, workflow);
-                    return;
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(700)).await,
-            }
-        }
-    }
-
-    async fn start_in_tx(&self, new: &NewRun) -> Result<Started, StoreError> {
-        let mut tx = self.caller.begin(self.tenant).await?;
-        let started = runs::start(&mut tx, new.clone()).await?;
-        tx.commit().await?;
-        Ok(started)
-    }
-
-    async fn start_by_engine(
-        &self,
-        job: &Job,
-        options: &StartOptions,
-    ) -> Result<Started, StoreError> {
-        let engine = locked(&self.members)
-            .iter()
-            .find_map(|member| member.engine.clone());
-        let started = match engine {
-            Some(engine) => engine.start::<Chain>(self.tenant, job, options.clone()).await,
-            None => Err(super::model::lost()),
-        };
-        started
-    }
-
-    async fn send(&self, start: u32, body: u32) {
-        let Some(run) = self.witness.run_of(start) else {
-            return;
-        };
-        for _ in 0..8 {
-            let sent = async {
-                let mut tx = self.caller.begin(self.tenant).await?;
-                let (text, key) = (body.to_string(), format!("signal {body}"));
-                signals::send(&mut tx, run, "go", text.as_bytes(), Some(&key)).await?;
-                tx.commit().await
-            };
-            match sent.await {
-                Ok(()) => {
-                    self.witness.sent(run, body, true);
-                    return;
-                }
-                Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => return,
-                Err(_) => self.witness.sent(run, body, false),
-            }
-            tokio::time::sleep(Duration::from_millis(700)).await;
-        }
-    }
-
-    async fn cancel(&self, start: u32) {
-        let Some(run) = self.witness.run_of(start) else {
-            return;
-        };
-        for _ in 0..8 {
-            let cancelled = async {
-                let mut tx = self.caller.begin(self.tenant).await?;
-                runs::cancel(&mut tx, run).await?;
-                tx.commit().await
-            };
-            match cancelled.await {
-                Ok(()) => {
-                    self.server.note(|| format!("{run} is cancelled"));
-                    self.witness.cancelled(run);
-                    return;
-                }
-                Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => return,
-                Err(_) => tokio::time::sleep(Duration::from_millis(700)).await,
-            }
-        }
     }
 }
 
@@ -485,20 +370,6 @@ impl Plan {
             }
         }
         cut_off
-    }
-}
-
-fn dedupe(once: Once, tag: u8) -> Dedupe {
-    let day = DedupeUntil::Elapsed(Duration::from_secs(86_400));
-    let (until, mode, kind) = match once {
-        Once::Existing => (day, DedupeMode::Existing, "once"),
-        Once::Replace => (DedupeUntil::Begun, DedupeMode::Replace, "replace"),
-        Once::UntilEnded => (DedupeUntil::Ended, DedupeMode::Existing, "ended"),
-    };
-    Dedupe {
-        key: format!("{kind}/{tag}"),
-        until,
-        mode,
     }
 }
 

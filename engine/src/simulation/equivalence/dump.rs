@@ -96,30 +96,77 @@ fn hex(bytes: &[u8]) -> String {
 
 fn open(run: &RunRec) -> Json {
     json!([
-        run.tenant.0, run.id.0, run.workflow, run.version, run.state.as_str(), run.key,
-        run.holds_key, run.behind, run.lane, run.asleep, run.priority, micros(run.due_at),
-        run.epoch, run.owner.map(|id| id.0), run.attempt, run.cancel_requested,
-        run.parent_id.map(|id| id.0), run.parent_seq, run.wakes_parent, run.awaits,
-        micros(run.deadline), run.trigger, run.connection_id.map(|id| id.0), run.stream,
-        hex(&run.input), run.error, run.error_class, run.progress, run.counts,
-        micros(Some(run.created_at)), micros(run.started_at)
+        run.tenant.0,
+        run.id.0,
+        run.workflow,
+        run.version,
+        run.state.as_str(),
+        run.key,
+        run.holds_key,
+        run.behind,
+        run.lane,
+        run.asleep,
+        run.priority,
+        micros(run.due_at),
+        run.epoch,
+        run.owner.map(|id| id.0),
+        run.attempt,
+        run.cancel_requested,
+        run.parent_id.map(|id| id.0),
+        run.parent_seq,
+        run.wakes_parent,
+        run.awaits,
+        micros(run.deadline),
+        run.trigger,
+        run.connection_id.map(|id| id.0),
+        run.stream,
+        hex(&run.input),
+        run.error,
+        run.error_class,
+        run.progress,
+        run.counts,
+        micros(Some(run.created_at)),
+        micros(run.started_at)
     ])
 }
 
 fn finished(run: &RunRec) -> Json {
     json!([
-        run.tenant.0, run.id.0, run.workflow, run.version, run.state.as_str(), run.key,
-        run.priority, run.epoch, run.attempt, run.cancel_requested, run.parent_id.map(|id| id.0),
-        run.parent_seq, run.wakes_parent, micros(run.deadline), run.trigger,
-        run.connection_id.map(|id| id.0), run.stream, hex(&run.input),
-        run.output.as_deref().map(hex), run.error, run.error_class, run.progress, run.counts,
-        micros(Some(run.created_at)), micros(run.started_at), micros(run.finished_at)
+        run.tenant.0,
+        run.id.0,
+        run.workflow,
+        run.version,
+        run.state.as_str(),
+        run.key,
+        run.priority,
+        run.epoch,
+        run.attempt,
+        run.cancel_requested,
+        run.parent_id.map(|id| id.0),
+        run.parent_seq,
+        run.wakes_parent,
+        micros(run.deadline),
+        run.trigger,
+        run.connection_id.map(|id| id.0),
+        run.stream,
+        hex(&run.input),
+        run.output.as_deref().map(hex),
+        run.error,
+        run.error_class,
+        run.progress,
+        run.counts,
+        micros(Some(run.created_at)),
+        micros(run.started_at),
+        micros(run.finished_at)
     ])
 }
 
 pub(super) fn of_model(server: &Server) -> Tables {
     let state = server.state();
-    let mut tables: Tables = TABLES.iter().map(|(table, _)| (*table, Vec::new())).collect();
+    let mut tables: Tables = TABLES
+        .iter()
+        .map(|(table, _)| (*table, Vec::new()))
+        .collect();
     for (key, row) in state.db.rows() {
         let (table, row) = match (key, &**row) {
             (Key::Run(_), Row::Run(run)) => ("runs", open(run)),
@@ -127,22 +174,40 @@ pub(super) fn of_model(server: &Server) -> Tables {
             (Key::Step(run, _), Row::Step(step)) => (
                 "steps",
                 json!([
-                    run.0, step.seq, step.name, step.key, step.kind, step.attempt,
-                    step.output.as_deref().map(hex), step.error, micros(Some(step.started_at)),
+                    run.0,
+                    step.seq,
+                    step.name,
+                    step.key,
+                    step.kind,
+                    step.attempt,
+                    step.output.as_deref().map(hex),
+                    step.error,
+                    micros(Some(step.started_at)),
                     micros(Some(step.finished_at))
                 ]),
             ),
             (Key::Attempt(run, ..), Row::Attempt(attempt)) => (
                 "attempts",
                 json!([
-                    run.0, attempt.seq, attempt.attempt, attempt.name, attempt.key, attempt.error,
-                    micros(attempt.next_at), attempt.counts
+                    run.0,
+                    attempt.seq,
+                    attempt.attempt,
+                    attempt.name,
+                    attempt.key,
+                    attempt.error,
+                    micros(attempt.next_at),
+                    attempt.counts
                 ]),
             ),
             (Key::Signal(run, id), Row::Signal(signal)) => (
                 "signals",
                 json!([
-                    run.0, id.0, signal.name, signal.dedupe, hex(&signal.body), signal.taken_seq
+                    run.0,
+                    id.0,
+                    signal.name,
+                    signal.dedupe,
+                    hex(&signal.body),
+                    signal.taken_seq
                 ]),
             ),
             (Key::Dedupe(tenant, key), Row::Dedupe(dedupe)) => (
@@ -152,8 +217,14 @@ pub(super) fn of_model(server: &Server) -> Tables {
             (Key::Lane(tenant, kind, name), Row::Lane(lane)) => (
                 "lanes",
                 json!([
-                    tenant.0, kind, name, lane.max_running, lane.weight, micros(lane.closed_until),
-                    lane.closed_reason, micros(lane.paused_at)
+                    tenant.0,
+                    kind,
+                    name,
+                    lane.max_running,
+                    lane.weight,
+                    micros(lane.closed_until),
+                    lane.closed_reason,
+                    micros(lane.paused_at)
                 ]),
             ),
             (Key::Process(id), Row::Process(process)) => (
@@ -163,9 +234,12 @@ pub(super) fn of_model(server: &Server) -> Tables {
             (Key::Schedule(id), Row::Schedule(_, schedule)) => (
                 "schedules",
                 json!([
-                    id.0, micros(schedule.next.map(|next| next.nominal)),
-                    micros(schedule.next.map(|next| next.at)), micros(schedule.last_nominal),
-                    micros(schedule.last_at), schedule.last_run_id.map(|id| id.0),
+                    id.0,
+                    micros(schedule.next.map(|next| next.nominal)),
+                    micros(schedule.next.map(|next| next.at)),
+                    micros(schedule.last_nominal),
+                    micros(schedule.last_at),
+                    schedule.last_run_id.map(|id| id.0),
                     schedule.spec.workflow_version
                 ]),
             ),

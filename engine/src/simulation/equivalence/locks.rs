@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::play::{Ending, answer, entry, step};
+use super::calls::{Call, Ending, entry, step};
+use super::play::answer;
 use super::{Game, dump};
 use crate::ids::RunId;
 use crate::simulation::clock;
@@ -16,7 +17,9 @@ use crate::store::activations::{self, Lease, Wanted};
 use crate::store::runs::{
     self, Dedupe, DedupeMode, DedupeUntil, Lineage, NewRun, StartOptions, Wait,
 };
-use crate::store::{Store, StoreError, SystemTx, Tx, journal, lanes, processes, schedules, signals, steps};
+use crate::store::{
+    Store, StoreError, SystemTx, Tx, journal, lanes, processes, schedules, signals, steps,
+};
 
 /// What a transaction does to a run that somebody holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -183,7 +186,10 @@ impl Game {
         }
         let waits = "select exists (select from pg_locks l join pg_stat_activity a using (pid)
                                     where not l.granted and a.datname = current_database())";
-        sqlx::query_scalar(waits).fetch_one(&self.sql).await.unwrap()
+        sqlx::query_scalar(waits)
+            .fetch_one(&self.sql)
+            .await
+            .unwrap()
     }
 
     /// Begins the second while the first is open: whether it waits, and what both answer.
@@ -223,9 +229,9 @@ impl Game {
         let tenant = self.tenants[0];
         self.add_process().await;
         let process = self.members.len() - 1;
-        self.both(&super::play::Call::Start(Box::new(plain()), tenant, None))
+        self.both(&Call::Start(Box::new(plain()), tenant, None))
             .await;
-        self.both(&super::play::Call::Claim {
+        self.both(&Call::Claim {
             process,
             runs: 50,
             tenants: 5,
@@ -234,7 +240,7 @@ impl Game {
         .await;
         let lease = *self.leases.last().unwrap();
         // Something to be claimed.
-        self.both(&super::play::Call::Start(Box::new(deduped(lease.id)), tenant, None))
+        self.both(&Call::Start(Box::new(deduped(lease.id)), tenant, None))
             .await;
         lease
     }
@@ -274,7 +280,10 @@ async fn whoever_waits_for_a_lock_on_postgres_waits_on_the_model_too() {
             if model != postgres {
                 different.push(format!("{first:?}, {second:?}: {model} | {postgres}"));
             }
-            let (model, postgres) = (dump::of_model(&game.server), dump::of_postgres(&game.sql).await);
+            let (model, postgres) = (
+                dump::of_model(&game.server),
+                dump::of_postgres(&game.sql).await,
+            );
             for (table, rows) in postgres {
                 if model[table] != rows {
                     different.push(format!("{first:?}, {second:?}: rows of {table}"));

@@ -2,6 +2,7 @@
 //! with the same ids and at the same time. What they answer and what the tables hold afterwards must
 //! be the same.
 
+mod calls;
 mod dump;
 mod locks;
 mod play;
@@ -12,6 +13,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use testdb::TestDb;
 
+use self::calls::{Call, Learned};
 use super::clock;
 use super::model::{Client, Key, LaneRec, Row, Server, Session};
 use super::rng::Rng;
@@ -62,7 +64,9 @@ impl Game {
         let at = DateTime::<Utc>::from_timestamp(1_800_000_000, 0).unwrap();
         let clock = Clock::manual(at);
         let options = StoreOptions::default();
-        let postgres = Store::connect(&db.url(), &options, clock.clone()).await.unwrap();
+        let postgres = Store::connect(&db.url(), &options, clock.clone())
+            .await
+            .unwrap();
         let server = Server::new(Rng::new(seed), at);
         let client = Client {
             server: server.clone(),
@@ -115,11 +119,13 @@ impl Game {
             sessions: Some((session, connection)),
         });
         let index = self.members.len() - 1;
-        self.both(&play::Call::Register(index)).await;
+        self.both(&Call::Register(index)).await;
     }
 
     async fn add_schedule(&mut self) {
-        let overlap = *self.rng.choose(&[Overlap::Queue, Overlap::Skip, Overlap::CancelPrevious]);
+        let overlap = *self
+            .rng
+            .choose(&[Overlap::Queue, Overlap::Skip, Overlap::CancelPrevious]);
         let spec = ScheduleSpec {
             name: "often".to_owned(),
             workflow: "chain".to_owned(),
@@ -154,7 +160,11 @@ impl Game {
         let now = self.clock.now();
         let (tenant, kind, name) = match self.rng.below(5) {
             0 => (*self.rng.choose(&self.tenants), "tenant", String::new()),
-            1 => (*self.rng.choose(&self.tenants), "workflow", "chain".to_owned()),
+            1 => (
+                *self.rng.choose(&self.tenants),
+                "workflow",
+                "chain".to_owned(),
+            ),
             2 => (nobody, "workflow", "nap".to_owned()),
             3 => (*self.rng.choose(&self.tenants), "key", "left".to_owned()),
             _ => (self.tenants[0], "connection", self.connection.0.to_string()),
@@ -201,7 +211,14 @@ impl Game {
 
     /// Ends everything that is open, on both sides, and forgets the newest process.
     async fn retire(&mut self) {
-        for table in ["runs", "finished_runs", "steps", "attempts", "signals", "run_dedupe"] {
+        for table in [
+            "runs",
+            "finished_runs",
+            "steps",
+            "attempts",
+            "signals",
+            "run_dedupe",
+        ] {
             let delete = format!("delete from {table}");
             sqlx::query(sqlx::AssertSqlSafe(delete))
                 .execute(&self.sql)
@@ -226,14 +243,14 @@ impl Game {
     }
 
     /// Makes a call on both sides and compares all there is.
-    async fn both(&mut self, call: &play::Call) {
+    async fn both(&mut self, call: &Call) {
         self.call += 1;
         let mut answers = Vec::new();
-        let mut learned = play::Learned::default();
+        let mut learned = Learned::default();
         for store in [&self.model, &self.postgres] {
             // Both make the same ids.
             clock::make_ids(Some(Rng::new(self.call)), None);
-            learned = play::Learned::default();
+            learned = Learned::default();
             let answer = play::play(self, store, call, &mut learned).await;
             clock::make_ids(None, None);
             answers.push(answer);
@@ -241,9 +258,16 @@ impl Game {
         assert_eq!(answers[0], answers[1], "call {}: {call:?}", self.call);
         self.runs.append(&mut learned.runs);
         self.leases.append(&mut learned.leases);
-        let (model, postgres) = (dump::of_model(&self.server), dump::of_postgres(&self.sql).await);
+        let (model, postgres) = (
+            dump::of_model(&self.server),
+            dump::of_postgres(&self.sql).await,
+        );
         for (table, rows) in &postgres {
-            assert_eq!(&model[table], rows, "{table} after call {}: {call:?}", self.call);
+            assert_eq!(
+                &model[table], rows,
+                "{table} after call {}: {call:?}",
+                self.call
+            );
         }
     }
 }
@@ -251,7 +275,9 @@ impl Game {
 async fn game(seed: u64) {
     let mut game = Game::new(seed).await;
     for _ in 0..CALLS {
-        let step = *game.rng.choose(&[1_u64, 137, 900_001, 3_000_017, 11_000_003]);
+        let step = *game
+            .rng
+            .choose(&[1_u64, 137, 900_001, 3_000_017, 11_000_003]);
         game.clock.advance(Duration::from_micros(step));
         match game.rng.below(30) {
             0 => game.set_lane().await,
@@ -271,7 +297,7 @@ async fn game(seed: u64) {
             }
             2 if game.members.len() < 6 => game.add_process().await,
             _ => {
-                let call = play::Call::draw(&mut game);
+                let call = Call::draw(&mut game);
                 game.both(&call).await;
             }
         }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value as Json, json};
 
+use super::client::Transaction;
 use super::db::Mode;
 use super::journal::held;
 use super::rows::{Key, Row, RunRec};
-use super::server::Transaction;
 use crate::ids::{ProcessId, RunId};
 use crate::simulation::planted::{self, Planted};
 use crate::store::StoreError;
@@ -48,7 +48,8 @@ impl Transaction {
             let mut woken = 0;
             for mut run in asleep {
                 let is_due = run.due_at.is_some_and(|due| due <= now);
-                if !is_due || woken == MOST || !statement.try_lock(&Key::Run(run.id), Mode::Update) {
+                if !is_due || woken == MOST || !statement.try_lock(&Key::Run(run.id), Mode::Update)
+                {
                     continue;
                 }
                 woken += 1;
@@ -204,8 +205,8 @@ impl Transaction {
         self.statement("wake overdue", |statement| {
             let mut count = 0;
             for mut run in statement.runs() {
-                let is_due = run.state == RunState::Waiting
-                    && run.due_at.is_some_and(|due| due <= now);
+                let is_due =
+                    run.state == RunState::Waiting && run.due_at.is_some_and(|due| due <= now);
                 if is_due && statement.try_lock(&Key::Run(run.id), Mode::Update) {
                     run.state = RunState::Queued;
                     statement.set_run(run)?;
@@ -242,7 +243,10 @@ impl Transaction {
         let now = self.now;
         self.statement("forget keys", |statement| {
             let of = |id, key: &str| Key::Dedupe(crate::ids::TenantId(id), key.to_owned());
-            let (from, to) = (of(uuid::Uuid::nil(), ""), of(uuid::Uuid::max(), "\u{10ffff}"));
+            let (from, to) = (
+                of(uuid::Uuid::nil(), ""),
+                of(uuid::Uuid::max(), "\u{10ffff}"),
+            );
             for (key, row) in statement.range(from, to) {
                 if row.dedupe().expires_at < now {
                     statement.lock(&key, Mode::Update)?;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::client::Transaction;
 use super::db::{Mode, Statement};
 use super::error::Stop;
 use super::rows::{Key, RunRec};
-use super::server::Transaction;
 use crate::ids::{ProcessId, TenantId};
 use crate::simulation::planted::{self, Planted};
 use crate::store::StoreError;
@@ -188,7 +188,12 @@ fn room(
         average: 0.0,
     };
     let mut weight: Option<f64> = None;
-    for (own, kind) in [(true, "tenant"), (true, "workflow"), (false, "tenant"), (false, "workflow")] {
+    for (own, kind) in [
+        (true, "tenant"),
+        (true, "workflow"),
+        (false, "tenant"),
+        (false, "workflow"),
+    ] {
         let name = if kind == "tenant" { "" } else { &workflow };
         let Some(lane) = statement.lane(if own { tenant } else { nobody }, kind, name) else {
             continue;

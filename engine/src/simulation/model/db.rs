@@ -69,7 +69,12 @@ pub(crate) struct Db {
 const FLUSHED_AFTER: Duration = Duration::from_millis(600);
 
 impl Db {
-    pub(super) fn begin(&mut self, process: usize, relaxed: bool, patience: Option<Duration>) -> TxId {
+    pub(super) fn begin(
+        &mut self,
+        process: usize,
+        relaxed: bool,
+        patience: Option<Duration>,
+    ) -> TxId {
         self.next_tx += 1;
         self.open.insert(
             self.next_tx,
@@ -93,9 +98,9 @@ impl Db {
 
     /// Whether a transaction has written a step.
     pub(super) fn journals(&self, tx: TxId) -> bool {
-        self.open.get(&tx).is_some_and(|open| {
-            open.writes.keys().any(|key| matches!(key, Key::Step(..)))
-        })
+        self.open
+            .get(&tx)
+            .is_some_and(|open| open.writes.keys().any(|key| matches!(key, Key::Step(..))))
     }
 
     /// Ends transactions that stand still for longer than they may.
@@ -175,7 +180,10 @@ impl Db {
 
     /// Commits what a transaction wrote to one row before all else; no database does that.
     pub(super) fn commit_part(&mut self, tx: TxId, key: &Key) -> Vec<Change> {
-        let written = self.open.get_mut(&tx).and_then(|open| open.writes.remove(key));
+        let written = self
+            .open
+            .get_mut(&tx)
+            .and_then(|open| open.writes.remove(key));
         let Some(row) = written else {
             return Vec::new();
         };
@@ -225,9 +233,8 @@ impl Db {
 
     /// Forgets all runs and what belongs to them.
     pub(crate) fn retire(&mut self) {
-        self.rows.retain(|key, _| {
-            matches!(key, Key::Process(_) | Key::Lane(..) | Key::Schedule(_))
-        });
+        self.rows
+            .retain(|key, _| matches!(key, Key::Process(_) | Key::Lane(..) | Key::Schedule(_)));
     }
 
     pub(crate) fn somebody_waits(&self) -> bool {

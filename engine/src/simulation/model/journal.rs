@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
+use super::client::Transaction;
 use super::db::{Mode, Statement};
 use super::error::Stop;
 use super::rows::{Key, LaneRec, Row, RunRec};
-use super::server::Transaction;
 use crate::ids::{RunId, TenantId};
 use crate::simulation::planted::{self, Planted};
 use crate::store::StoreError;
@@ -267,11 +267,7 @@ fn given_back(run: RunRec, end: &End, now: chrono::DateTime<chrono::Utc>) -> Run
     let stops = run.cancel_requested && !planted::is(Planted::CancelForgotten);
     let pausing = matches!(end.state, RunState::Queued | RunState::Waiting);
     RunRec {
-        state: if stops {
-            RunState::Queued
-        } else {
-            end.state
-        },
+        state: if stops { RunState::Queued } else { end.state },
         owner: None,
         asleep: end.state == RunState::Queued && !stops && end.due_at.is_some_and(|due| due > now),
         due_at: if stops {

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
+use super::client::Transaction;
 use super::db::{Mode, Statement};
 use super::error::Stop;
 use super::rows::{Key, LaneRec, Row};
-use super::server::Transaction;
 use crate::ids::TenantId;
 use crate::store::StoreError;
 use crate::store::lanes::Behind;
@@ -37,11 +37,7 @@ fn lane_room(
         .saturating_sub(holders)
 }
 
-fn free(
-    statement: &mut Statement<'_>,
-    lanes: &[Behind],
-    now: DateTime<Utc>,
-) -> Result<u64, Stop> {
+fn free(statement: &mut Statement<'_>, lanes: &[Behind], now: DateTime<Utc>) -> Result<u64, Stop> {
     let mut distinct: Vec<_> = lanes.iter().map(Behind::parts).collect();
     distinct.sort_unstable();
     distinct.dedup();

@@ -4,6 +4,7 @@
 
 mod activations;
 mod claim;
+mod client;
 mod db;
 mod error;
 mod journal;
@@ -15,7 +16,8 @@ mod schedules;
 mod server;
 mod signals;
 
+pub(crate) use client::{Client, Session, Transaction};
 pub(crate) use db::Db;
 pub(crate) use error::lost;
 pub(crate) use rows::{Key, LaneRec, ProcessRec, Row, RunRec};
-pub(crate) use server::{CALLERS, Client, Lost, Moment, Server, Session, Transaction};
+pub(crate) use server::{CALLERS, Lost, Moment, Server};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::client::Transaction;
 use super::db::Mode;
 use super::rows::{Key, ProcessRec, Row};
-use super::server::Transaction;
 use crate::ids::ProcessId;
 use crate::simulation::planted::{self, Planted};
 use crate::store::StoreError;
@@ -80,7 +80,10 @@ impl Transaction {
             let runs = statement.runs();
             let queued = || runs.iter().filter(|run| run.state == RunState::Queued);
             let schedules = statement.schedules();
-            let closed = statement.lanes().into_iter().map(|(_, lane)| lane.closed_until);
+            let closed = statement
+                .lanes()
+                .into_iter()
+                .map(|(_, lane)| lane.closed_until);
             Ok(Pulse {
                 alive,
                 dead,

@@ -3,11 +3,11 @@
 
 use std::ops::RangeInclusive;
 
+use super::client::Transaction;
 use super::db::{Mode, Statement};
 use super::error::Stop;
 use super::journal::{child_ended, end_idle, held, insert_step, lock_held, unsaid};
 use super::rows::{DedupeRec, Key, Row, RunRec};
-use super::server::Transaction;
 use crate::ids::RunId;
 use crate::simulation::planted::{self, Planted};
 use crate::store::StoreError;
@@ -69,7 +69,11 @@ impl Transaction {
             let mut order: Vec<usize> = (0..rows.len()).collect();
             order.sort_by_key(|&index| {
                 let dedupe = starts[index].new.options.dedupe.as_ref();
-                (rows[index].tenant, dedupe.map(|dedupe| dedupe.key.clone()), rows[index].id)
+                (
+                    rows[index].tenant,
+                    dedupe.map(|dedupe| dedupe.key.clone()),
+                    rows[index].id,
+                )
             });
             for index in order {
                 let dedupe = starts[index].new.options.dedupe.as_ref();
@@ -113,7 +117,11 @@ impl Transaction {
                 return Ok(());
             };
             let stops = run.cancel_requested;
-            run.state = if stops { RunState::Queued } else { RunState::Waiting };
+            run.state = if stops {
+                RunState::Queued
+            } else {
+                RunState::Waiting
+            };
             run.due_at = if stops { Some(now) } else { wait.due_at };
             run.owner = None;
             run.awaits = wait.awaits;
@@ -220,7 +228,10 @@ impl Transaction {
     }
 
     /// Cancels a run; its state is then this one.
-    pub(crate) async fn stop(&mut self, id: RunId) -> Result<Result<RunState, RunState>, StoreError> {
+    pub(crate) async fn stop(
+        &mut self,
+        id: RunId,
+    ) -> Result<Result<RunState, RunState>, StoreError> {
         let (tenant, now) = (self.tenant(), self.now);
         self.statement("cancel", |statement| {
             if statement.run(id).is_some_and(|run| run.tenant == tenant) {
@@ -300,7 +311,9 @@ impl Transaction {
         let run = self
             .statement("read run", |statement| {
                 let run = match statement.run(id) {
-                    None => statement.get(&Key::Finished(id)).map(|row| row.run().clone()),
+                    None => statement
+                        .get(&Key::Finished(id))
+                        .map(|row| row.run().clone()),
                     open => open,
                 };
                 Ok(run.filter(|run| run.tenant == tenant))

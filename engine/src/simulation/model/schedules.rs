@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
+use super::client::Transaction;
 use super::db::{Mode, Statement};
 use super::rows::{Key, Row};
-use super::server::Transaction;
 use crate::ids::{RunId, ScheduleId, TenantId};
 use crate::runtime::cron::Firing;
 use crate::simulation::planted::{self, Planted};
@@ -65,14 +65,17 @@ impl Transaction {
         self.statement("hold schedule", |statement| {
             let due = find(statement, id).is_some_and(|(_, one)| is_due(&one, now));
             let key = Key::Schedule(id);
-            let locked = planted::is(Planted::FiredTwice)
-                || (due && statement.try_lock(&key, Mode::Update));
+            let locked =
+                planted::is(Planted::FiredTwice) || (due && statement.try_lock(&key, Mode::Update));
             Ok(due && locked)
         })
         .await
     }
 
-    pub(crate) async fn schedule(&mut self, id: ScheduleId) -> Result<Option<Schedule>, StoreError> {
+    pub(crate) async fn schedule(
+        &mut self,
+        id: ScheduleId,
+    ) -> Result<Option<Schedule>, StoreError> {
         self.statement("read schedule", |statement| {
             Ok(find(statement, id).map(|(_, schedule)| schedule))
         })

@@ -1,4 +1,5 @@
-//! The way to the model's server: connections, how long they take and how they fail.
+//! The model's server: what stands between it and the processes, and when it is away. Connections
+//! and transactions are in `client.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,12 +9,9 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::db::{Around, Change, Db, Statement, TxId};
-use super::error::{self, Stop};
-use super::rows::Key;
-use crate::ids::TenantId;
+use super::db::{Around, Change, Db, TxId};
+use super::error;
 use crate::runtime::locked;
-use crate::simulation::planted::{self, Planted};
 use crate::simulation::rng::Rng;
 use crate::store::StoreError;
 
@@ -33,17 +31,17 @@ pub(crate) enum Lost {
 
 /// What stands between one process and the server.
 #[derive(Default)]
-struct Link {
+pub(super) struct Link {
     /// Nothing gets through until then.
-    cut_until: Option<Instant>,
+    pub(super) cut_until: Option<Instant>,
     /// Commits to come; with `true` those that journal a step.
-    lost: Vec<(Lost, bool)>,
+    pub(super) lost: Vec<(Lost, bool)>,
 }
 
 /// A session that holds a process's lock.
-struct Held {
-    process: usize,
-    lock_key: i64,
+pub(super) struct Held {
+    pub(super) process: usize,
+    pub(super) lock_key: i64,
 }
 
 /// What became of the database in one moment.
@@ -64,9 +62,9 @@ pub(crate) struct State {
     pub(crate) rng: Rng,
     /// Longest way of a statement in ordinary times.
     pub(crate) slowest: Duration,
-    links: BTreeMap<usize, Link>,
-    sessions: BTreeMap<u64, Held>,
-    next_session: u64,
+    pub(super) links: BTreeMap<usize, Link>,
+    pub(super) sessions: BTreeMap<u64, Held>,
+    pub(super) next_session: u64,
     /// The server is away until then.
     down_until: Option<Instant>,
     /// Notifications are lost until then.
@@ -82,12 +80,12 @@ pub(crate) struct State {
 pub(crate) struct Server {
     state: Arc<Mutex<State>>,
     /// Grows when a lock or a session may have gone.
-    moved: Arc<watch::Sender<u64>>,
-    bells: Bells,
+    pub(super) moved: Arc<watch::Sender<u64>>,
+    pub(super) bells: Bells,
 }
 
 /// Notifications between processes.
-pub(crate) type Bells = tokio::sync::broadcast::Sender<(usize, String)>;
+pub(super) type Bells = tokio::sync::broadcast::Sender<(usize, String)>;
 
 impl Server {
     pub(crate) fn new(rng: Rng, at: DateTime<Utc>) -> Self {
@@ -115,7 +113,7 @@ impl Server {
         locked(&self.state)
     }
 
-    fn moved(&self) {
+    pub(super) fn has_moved(&self) {
         self.moved.send_modify(|count| *count += 1);
     }
 
@@ -128,7 +126,9 @@ impl Server {
     pub(crate) fn note(&self, line: impl FnOnce() -> String) {
         let mut state = self.state();
         let at = state.started.0.elapsed();
-        state.trace.push(format!("{:>9.3} {}", at.as_secs_f64(), line()));
+        state
+            .trace
+            .push(format!("{:>9.3} {}", at.as_secs_f64(), line()));
     }
 
     /// A process is gone; the server notices at once.
@@ -138,7 +138,7 @@ impl Server {
         state.sessions.retain(|_, held| held.process != process);
         state.links.remove(&process);
         drop(state);
-        self.moved();
+        self.has_moved();
     }
 
     /// The connections of a process are reset, with or without its session.
@@ -149,7 +149,7 @@ impl Server {
             state.sessions.retain(|_, held| held.process != process);
         }
         drop(state);
-        self.moved();
+        self.has_moved();
     }
 
     /// Nothing gets through between a process and the server; neither side is told.
@@ -177,7 +177,7 @@ impl Server {
             let undone = state.db.crash(|most| rng.below(most as u64 + 1) as usize);
             state.tell(&undone, None);
         }
-        self.moved();
+        self.has_moved();
     }
 
     /// Notifications are lost for so long.
@@ -192,11 +192,11 @@ impl Server {
         state.down_until = None;
         state.deaf_until = None;
         drop(state);
-        self.moved();
+        self.has_moved();
     }
 
     /// The way to the server, or back; an error when the connection breaks on it.
-    async fn travel(&self, process: usize) -> Result<(), StoreError> {
+    pub(super) async fn travel(&self, process: usize) -> Result<(), StoreError> {
         let (time, cut) = {
             let mut state = self.state();
             let slowest = state.slowest.as_micros() as u64;
@@ -220,7 +220,7 @@ impl Server {
     }
 
     /// Waits for a server that is away, as the pool does.
-    async fn connect(&self, process: usize) -> Result<(), StoreError> {
+    pub(super) async fn connect(&self, process: usize) -> Result<(), StoreError> {
         let patience = Instant::now() + Duration::from_secs(30);
         loop {
             let waits = {
@@ -247,19 +247,19 @@ impl State {
         self.started.1 + self.started.0.elapsed()
     }
 
-    fn around(&self) -> Around {
+    pub(super) fn around(&self) -> Around {
         Around {
             server_time: self.now(),
             sessions: self.sessions.values().map(|held| held.lock_key).collect(),
         }
     }
 
-    fn apply(&mut self, tx: TxId, by: usize) {
+    pub(super) fn apply(&mut self, tx: TxId, by: usize) {
         let changes = self.db.commit(tx);
         self.tell(&changes, Some(by));
     }
 
-    fn tell(&mut self, changes: &[Change], by: Option<usize>) {
+    pub(super) fn tell(&mut self, changes: &[Change], by: Option<usize>) {
         let around = self.around();
         if let Some(watcher) = &mut self.watcher {
             watcher(&Moment {
@@ -269,268 +269,6 @@ impl State {
                 now: around.server_time,
                 sessions: &around.sessions,
             });
-        }
-    }
-}
-
-/// One process's way to the server.
-#[derive(Clone)]
-pub(crate) struct Client {
-    pub(crate) server: Server,
-    pub(crate) process: usize,
-}
-
-impl Client {
-    /// Begins a transaction with the statement that the engine sends for it.
-    pub(crate) async fn begin(
-        &self,
-        begin: &str,
-        tenant: Option<TenantId>,
-        now: DateTime<Utc>,
-    ) -> Result<Transaction, StoreError> {
-        self.server.connect(self.process).await?;
-        let relaxed = begin.contains("synchronous_commit = off");
-        let patience = begin
-            .split_once("idle_in_transaction_session_timeout = '")
-            .and_then(|(_, rest)| rest.split_once("s'"))
-            .and_then(|(seconds, _)| seconds.parse().ok())
-            .map(Duration::from_secs);
-        let id = self
-            .server
-            .state()
-            .db
-            .begin(self.process, relaxed, patience);
-        let mut tx = Transaction {
-            server: self.server.clone(),
-            process: self.process,
-            id,
-            tenant,
-            now,
-        };
-        if begin.contains("pg_advisory_xact_lock(7311002024)") {
-            tx.statement("claims' lock", |statement| {
-                statement.lock(&Key::Claims, super::db::Mode::Update)
-            })
-            .await?;
-        }
-        Ok(tx)
-    }
-
-    /// A session that holds a lock for as long as it lives.
-    pub(crate) async fn session(&self, lock_key: i64) -> Result<Session, StoreError> {
-        self.server.connect(self.process).await?;
-        let mut state = self.server.state();
-        state.next_session += 1;
-        let id = state.next_session;
-        let process = self.process;
-        state.sessions.insert(id, Held { process, lock_key });
-        drop(state);
-        Ok(Session {
-            client: self.clone(),
-            id,
-        })
-    }
-
-    /// Sends a notification to the other processes.
-    pub(crate) async fn notify(&self, letter: String) -> Result<(), StoreError> {
-        self.server.connect(self.process).await?;
-        let lost = {
-            let state = self.server.state();
-            state.deaf_until.is_some_and(|until| until > Instant::now())
-        };
-        if !lost {
-            // An error means that nobody listens.
-            self.server.bells.send((self.process, letter)).ok();
-        }
-        Ok(())
-    }
-
-    /// What other processes send from now on.
-    pub(crate) fn listen(&self) -> Listener {
-        Listener {
-            client: self.clone(),
-            letters: self.server.bells.subscribe(),
-        }
-    }
-}
-
-/// Hears notifications, late and perhaps not in their order.
-pub(crate) struct Listener {
-    client: Client,
-    letters: tokio::sync::broadcast::Receiver<(usize, String)>,
-}
-
-impl Listener {
-    /// # Errors
-    /// A connection that was cut.
-    pub(crate) async fn next(&mut self) -> Result<String, StoreError> {
-        loop {
-            match self.letters.recv().await {
-                Ok((from, letter)) if from != self.client.process => {
-                    self.client.server.travel(self.client.process).await?;
-                    return Ok(letter);
-                }
-                Ok(_) => {}
-                Err(_) => return Err(error::lost()),
-            }
-        }
-    }
-}
-
-/// A session that holds a process's lock; gone with the value.
-pub(crate) struct Session {
-    client: Client,
-    id: u64,
-}
-
-impl Session {
-    /// Returns when the process hears that the session is gone.
-    pub(crate) async fn lost(&self) {
-        let mut moved = self.client.server.moved.subscribe();
-        loop {
-            moved.borrow_and_update();
-            let (lives, cut) = {
-                let state = self.client.server.state();
-                let cut = state.links.get(&self.client.process);
-                let cut = cut.and_then(|link| link.cut_until);
-                (state.sessions.contains_key(&self.id), cut)
-            };
-            match cut.filter(|until| *until > Instant::now()) {
-                Some(until) => tokio::time::sleep_until(until).await,
-                None if !lives => return,
-                None => drop(moved.changed().await),
-            }
-        }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.client.server.state().sessions.remove(&self.id);
-        self.client.server.moved();
-    }
-}
-
-/// A transaction on the model's server; rolled back when dropped.
-pub(crate) struct Transaction {
-    pub(super) server: Server,
-    process: usize,
-    id: TxId,
-    pub(super) tenant: Option<TenantId>,
-    /// By the process's clock.
-    pub(super) now: DateTime<Utc>,
-}
-
-impl Transaction {
-    /// Makes one statement: the way there, its locks, the way back.
-    pub(super) async fn statement<T>(
-        &mut self,
-        what: &'static str,
-        mut statement: impl FnMut(&mut Statement<'_>) -> Result<T, Stop>,
-    ) -> Result<T, StoreError> {
-        self.server.travel(self.process).await?;
-        loop {
-            let mut moved = self.server.moved.subscribe();
-            let done = {
-                let mut state = self.server.state();
-                state.db.end_idle();
-                let around = state.around();
-                state.db.execute(self.id, &around, &mut statement)
-            };
-            match done {
-                Ok(done) => {
-                    let (process, id) = (self.process, self.id);
-                    self.server.note(|| format!("p{process} tx{id} {what}"));
-                    self.server.travel(self.process).await?;
-                    return Ok(done);
-                }
-                Err(Stop::Failed(error)) => {
-                    let (process, id) = (self.process, self.id);
-                    self.server.note(|| format!("p{process} tx{id} {what}: {error:?}"));
-                    return Err(error);
-                }
-                Err(Stop::Blocked) => {
-                    // Not for ever: the holder may be one that stands still.
-                    let wait = Duration::from_millis(500);
-                    drop(tokio::time::timeout(wait, moved.changed()).await);
-                }
-            }
-        }
-    }
-
-    /// For planted faults.
-    pub(super) fn commit_part(&self, key: &Key) {
-        let mut state = self.server.state();
-        let changes = state.db.commit_part(self.id, key);
-        state.tell(&changes, Some(self.process));
-    }
-
-    pub(super) fn tenant(&self) -> TenantId {
-        self.tenant.expect("a transaction of a tenant")
-    }
-
-    pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        let (process, id) = (self.process, self.id);
-        self.server.travel(process).await?;
-        let lost = {
-            let mut state = self.server.state();
-            state.db.end_idle();
-            if !state.db.is_open(id) {
-                return Err(error::lost());
-            }
-            let journals = state.db.journals(id);
-            let link = state.links.entry(process).or_default();
-            let next = link.lost.iter().position(|(_, of_step)| journals || !of_step);
-            let lost = next.map(|next| link.lost.remove(next).0);
-            if lost.is_none() || lost == Some(Lost::After) {
-                state.apply(id, process);
-            }
-            lost
-        };
-        self.server.note(|| match lost {
-            None => format!("p{process} tx{id} commit"),
-            Some(how) => format!("p{process} tx{id} commit, lost {how:?}"),
-        });
-        self.server.moved();
-        match lost {
-            None => {
-                self.server.travel(process).await?;
-                return Ok(());
-            }
-            Some(Lost::Before) => self.server.state().db.roll_back(id),
-            Some(Lost::After) => {}
-            Some(Lost::Late(time)) => {
-                let server = self.server.clone();
-                crate::simulation::executor::beside(async move {
-                    tokio::time::sleep(time).await;
-                    server.state().apply(id, process);
-                    server.note(|| format!("p{process} tx{id} commit, late"));
-                    server.moved();
-                });
-                // The server has it: dropping the handle changes nothing.
-                std::mem::forget(self);
-                return Err(error::lost());
-            }
-        }
-        if planted::is(Planted::UnknownIsDone) && process < CALLERS {
-            return Ok(());
-        }
-        Err(error::lost())
-    }
-}
-
-impl Drop for Transaction {
-    fn drop(&mut self) {
-        let mut state = self.server.state();
-        let cut = state.links.get(&self.process);
-        let is_cut = cut
-            .and_then(|link| link.cut_until)
-            .is_some_and(|until| until > Instant::now());
-        // What does not reach the server it ends by itself when it stands still.
-        if !is_cut {
-            state.db.roll_back(self.id);
-            drop(state);
-            self.server.moved();
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `store/signals.rs`.
 
+use super::client::Transaction;
 use super::db::Mode;
 use super::rows::{Key, Row, SignalRec};
-use super::server::Transaction;
 use crate::ids::{RunId, SignalId};
 use crate::simulation::planted::{self, Planted};
 use crate::store::StoreError;

@@ -15,9 +15,7 @@ mod set;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub(crate) use behind::{
-    Behind, close_after, free, free_for_claim, free_forgotten, open_due,
-};
+pub(crate) use behind::{Behind, close_after, free, free_for_claim, free_forgotten, open_due};
 pub use scope::Scope;
 pub use set::{close, list, open, pause, resume, set_limit, set_weight};
 

@@ -24,9 +24,9 @@ pub(crate) use family::{
 };
 pub(crate) use overdue::{Overdue, end_overdue};
 pub use read::{get, list};
+pub(crate) use start::{Lineage, Outcome, Start, start_as, start_for_all};
 #[cfg(test)]
 pub(crate) use start::{delta, due_at, expires_at};
-pub(crate) use start::{Lineage, Outcome, Start, start_as, start_for_all};
 pub use start::{start, start_many};
 
 use super::{Limits, StoreError};
