@@ -79,15 +79,14 @@ impl World {
         let engine = locked(&self.members)
             .iter()
             .find_map(|member| member.engine.clone());
-        let started = match engine {
+        match engine {
             Some(engine) => {
                 engine
                     .start::<Chain>(self.tenant, job, options.clone())
                     .await
             }
             None => Err(model::lost()),
-        };
-        started
+        }
     }
 
     pub(super) async fn send(&self, start: u32, body: u32) {

@@ -18,6 +18,10 @@ const SEEDS: u64 = 200;
 const ENOUGH: u64 = 400;
 
 /// A number from the environment, which `cargo x simulate` sets.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how a command hands numbers to a test"
+)]
 pub(super) fn asked(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(

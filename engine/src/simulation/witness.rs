@@ -120,10 +120,9 @@ impl Witness {
             Some(row) => (row.run().owner, row.run().epoch),
             None => (None, 0),
         };
-        let host = owner.and_then(|owner| match state.db.get(&Key::Process(owner)) {
-            Some(row) => Some(row.process().host.clone()),
-            None => None,
-        });
+        let host = owner
+            .and_then(|owner| state.db.get(&Key::Process(owner)))
+            .map(|row| row.process().host.clone());
         let holds = host == Some(host_of(process));
         drop(state);
         if journaled && holds {

@@ -25,7 +25,7 @@ pub(crate) enum Key {
     Attempt(RunId, i32, i32),
     Signal(RunId, SignalId),
     /// `signals_dedupe`: run, name, key.
-    SignalKey(RunId, String, String),
+    SentOnce(RunId, String, String),
     Dedupe(TenantId, String),
     /// Tenant, kind, name.
     Lane(TenantId, String, String),
@@ -137,7 +137,7 @@ pub(crate) enum Row {
     Step(StepRow),
     Attempt(AttemptRow),
     Signal(SignalRec),
-    SignalKey,
+    Sent,
     Dedupe(DedupeRec),
     Lane(LaneRec),
     Schedule(TenantId, Box<Schedule>),

@@ -33,12 +33,12 @@ impl Transaction {
         self.statement("insert signal", |statement| {
             let number = statement.next_signal();
             if let Some(dedupe) = dedupe {
-                let key = Key::SignalKey(run, name.to_owned(), dedupe.to_owned());
+                let key = Key::SentOnce(run, name.to_owned(), dedupe.to_owned());
                 statement.lock(&key, Mode::Update)?;
                 if statement.get(&key).is_some() {
                     return Ok(false);
                 }
-                statement.put(key, Row::SignalKey);
+                statement.put(key, Row::Sent);
             }
             let signal = SignalRec {
                 name: name.to_owned(),
