@@ -107,6 +107,8 @@ create table records (
 ) with (fillfactor = 85);
 create unique index records_entity on records (tenant_id, entity_id, connection_id, stream)
     where removed_at is null;
+-- What is gone over there, or kept out by an undo: an undo of that asks by entity.
+create index records_removed on records (tenant_id, entity_id) where removed_at is not null;
 create index records_problems on records (tenant_id, connection_id, stream)
     where problems is not null;
 create index records_unresolved on records (tenant_id, connection_id, stream, key)
@@ -128,7 +130,7 @@ create table changes (
     fields        jsonb not null,
     primary key (tenant_id, entity_id, id)
 );
-create index changes_run on changes (tenant_id, run_id) where run_id is not null;
+create index changes_run on changes (tenant_id, run_id, entity_id) where run_id is not null;
 call protect_tenant_table('changes');
 
 create table conflicts (
@@ -181,6 +183,8 @@ create table writes (
     run_id        uuid,
     -- Core values as sent: {field: value}
     sent          jsonb,
+    -- Values that the system was known to hold for these; null where the write is to make the record.
+    before        jsonb,
     sent_at       timestamptz,
     settled_at    timestamptz,
     -- {kind, code?, message, fields?}
@@ -196,6 +200,7 @@ create index writes_due on writes (tenant_id, connection_id, stream, due_at, id)
     where state = 'pending';
 create index writes_sending on writes (tenant_id, connection_id, stream) where state = 'sending';
 create index writes_entity on writes (tenant_id, entity_id, created_at desc);
+create index writes_run on writes (tenant_id, run_id, id) where run_id is not null;
 create index writes_failed on writes (tenant_id, created_at desc) where state = 'failed';
 call protect_tenant_table('writes');
 

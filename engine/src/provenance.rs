@@ -43,6 +43,12 @@ pub enum By {
     User {
         user: UserId,
     },
+    /// Somebody had a run undone: the value is the one before it.
+    Undo {
+        run: RunId,
+        undoes: RunId,
+        user: UserId,
+    },
 }
 
 /// Origins of an entity's fields. Most fields of an entity come from few places, so each origin is
@@ -58,6 +64,11 @@ pub struct Provenance {
 impl Provenance {
     pub fn of(&self, field: &str) -> Option<&Origin> {
         self.fields.get(field).and_then(|at| self.origins.get(*at))
+    }
+
+    /// Every origin that a field points at, and perhaps others that none does any more.
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
     }
 
     /// When the field last changed, by the clock of whoever changed it, for policies that ask

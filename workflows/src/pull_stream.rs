@@ -113,6 +113,7 @@ fn counts(page: &page::Counts) -> Counts {
         deleted: page.deleted,
         conflicts: page.conflicts,
         failed: page.failed,
+        excluded: page.excluded,
         ..Counts::default()
     }
 }

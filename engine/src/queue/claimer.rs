@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::watch;
 
+use super::ahead::Ahead;
 use crate::failpoints::{self, Failpoint};
 use crate::ids::TenantId;
 use crate::runtime::{Activation, Core, Incarnation};
@@ -12,50 +13,13 @@ use crate::store::activations::{self, Claim, Claimed, History, Wanted};
 use crate::store::{StoreError, lanes};
 
 /// Most runs one claim takes.
-const BATCH: usize = 200;
+const BATCH: usize = 500;
 /// A clock that tests move is looked at this often; asks the database nothing.
 const LOOK_AT_CLOCK: Duration = Duration::from_millis(100);
 
 /// Tenants that a claim chooses from, so that who used least is among them even if one run is wanted.
 const LEAST_TENANTS: i32 = 16;
 const MOST_TENANTS: i32 = 64;
-
-/// Room for claimed runs: those that run and, up to as many again, those that wait for a worker.
-#[derive(Clone)]
-pub(crate) struct Slots {
-    free: Arc<Semaphore>,
-    all: usize,
-}
-
-impl Slots {
-    pub(crate) fn new(concurrency: usize) -> Self {
-        let all = concurrency * 2;
-        Self {
-            free: Arc::new(Semaphore::new(all)),
-            all,
-        }
-    }
-
-    pub(crate) fn all(&self) -> usize {
-        self.all
-    }
-
-    /// Whether every claimed run has been dealt with, up to its last write.
-    pub(crate) fn are_free(&self) -> bool {
-        self.free.available_permits() == self.all
-    }
-
-    /// At least one slot, as many as are free, at most [`BATCH`].
-    async fn take(&self) -> Option<Vec<OwnedSemaphorePermit>> {
-        let mut slots = vec![Arc::clone(&self.free).acquire_owned().await.ok()?];
-        while slots.len() < BATCH
-            && let Ok(slot) = Arc::clone(&self.free).try_acquire_owned()
-        {
-            slots.push(slot);
-        }
-        Some(slots)
-    }
-}
 
 /// Where the walk over the tenants is; claims take turns in it.
 #[derive(Default)]
@@ -78,20 +42,26 @@ impl Round {
     }
 }
 
-/// Claims until the engine stops.
-pub(crate) async fn claim_on(core: Arc<Core>, slots: Slots, to: mpsc::Sender<Activation>) {
+/// Claims until the engine stops; workers come to an end after that.
+pub(crate) async fn claim_on(core: Arc<Core>, ahead: Arc<Ahead>) {
+    keep_claiming(&core, &ahead).await;
+    ahead.close();
+}
+
+async fn keep_claiming(core: &Core, ahead: &Arc<Ahead>) {
     let mut rings = core.store.feed().rings();
     let mut incarnations = core.incarnation.subscribe();
     let mut wait = Duration::from_millis(100);
     let mut swamped = false;
     let mut round = Round::default();
     loop {
-        let Some(Some(room)) = core.stopping.run_until_cancelled(slots.take()).await else {
+        let wanted = ahead.wanted(|| core.active_count());
+        let Some(wanted) = core.stopping.run_until_cancelled(wanted).await else {
             return;
         };
+        let wanted = wanted.min(BATCH);
         let incarnation = incarnations.borrow_and_update().clone();
         let Some(incarnation) = incarnation else {
-            drop(room);
             tokio::select! {
                 biased;
                 () = core.stopping.cancelled() => return,
@@ -100,13 +70,12 @@ pub(crate) async fn claim_on(core: Arc<Core>, slots: Slots, to: mpsc::Sender<Act
             continue;
         };
         rings.borrow_and_update();
-        let wanted = room.len();
-        match claim(&core, &incarnation, wanted, round.after).await {
+        match claim(core, &incarnation, wanted, round.after).await {
             Ok((claim, histories)) => {
                 wait = Duration::from_millis(100);
                 let more = round.note(&claim);
                 metrics::counter!("engine_claimed_total").increment(claim.runs.len() as u64);
-                hand_over(&core, claim.runs, histories, &incarnation, room, &to).await;
+                hand_over(core, claim.runs, histories, &incarnation, ahead);
                 if more && !std::mem::replace(&mut swamped, true) {
                     // More than we can take: the others may have room.
                     core.store.feed().ring_others();
@@ -114,13 +83,12 @@ pub(crate) async fn claim_on(core: Arc<Core>, slots: Slots, to: mpsc::Sender<Act
                 if !more {
                     swamped = false;
                     core.store.feed().set_hungry(true);
-                    rest(&core, &mut rings, &mut incarnations).await;
+                    rest(core, &mut rings, &mut incarnations).await;
                     core.store.feed().set_hungry(false);
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "claim failed");
-                drop(room);
                 tokio::select! {
                     biased;
                     () = core.stopping.cancelled() => return,
@@ -242,23 +210,22 @@ async fn load(core: &Core, runs: &[Claimed]) -> Result<Vec<History>, StoreError>
         .collect())
 }
 
-async fn hand_over(
+fn hand_over(
     core: &Core,
     runs: Vec<Claimed>,
     histories: Vec<History>,
     incarnation: &Arc<Incarnation>,
-    room: Vec<OwnedSemaphorePermit>,
-    to: &mpsc::Sender<Activation>,
+    ahead: &Arc<Ahead>,
 ) {
-    for ((claimed, history), slot) in runs.into_iter().zip(histories).zip(room) {
-        let activation = Activation {
-            timed: core.shares.claimed(claimed.lease.tenant),
-            claimed,
-            history,
-            incarnation: Arc::clone(incarnation),
-            slot,
-        };
-        // The channel has room for every slot; it is closed when the engine is killed.
-        to.send(activation).await.ok();
-    }
+    ahead.add(
+        runs.into_iter()
+            .zip(histories)
+            .map(|(claimed, history)| Activation {
+                timed: core.shares.claimed(claimed.lease.tenant),
+                claimed,
+                history,
+                incarnation: Arc::clone(incarnation),
+                slot: ahead.slot(),
+            }),
+    );
 }

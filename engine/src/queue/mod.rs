@@ -6,11 +6,13 @@
 //! no run ever ends a worker. There is no `Sink`: runs are started by rows in the caller's
 //! transaction, which a sink of tasks has no room for.
 
+mod ahead;
 mod claimer;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+pub(crate) use ahead::{Ahead, Slot, give_back_stale};
 use apalis::layers::WorkerBuilderExt;
 use apalis_core::backend::finalize::Ephemeral;
 use apalis_core::backend::{Backend, BackendConfig};
@@ -19,9 +21,7 @@ use apalis_core::monitor::Monitor;
 use apalis_core::task::Task;
 use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
-use tokio::sync::mpsc;
-
-pub(crate) use claimer::{Slots, claim_on};
+pub(crate) use claimer::claim_on;
 
 use crate::runtime::{Activation, Core, activate};
 use crate::tasks;
@@ -35,7 +35,7 @@ struct Never;
 #[derive(Clone)]
 struct PgQueue {
     /// Shared, so that a worker that apalis restarts goes on with the same runs.
-    activations: Arc<Mutex<mpsc::Receiver<Activation>>>,
+    ahead: Arc<Ahead>,
 }
 
 impl Backend for PgQueue {
@@ -51,8 +51,8 @@ impl Backend for PgQueue {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Task<Activation>, Never>>> {
-        crate::runtime::locked(&self.activations)
-            .poll_recv(cx)
+        self.ahead
+            .poll(cx)
             .map(|activation| activation.map(|activation| Ok(Task::new(activation))))
     }
 
@@ -78,15 +78,9 @@ impl BackendConfig for PgQueue {
     }
 }
 
-/// Works until the sender of `activations` is gone and the last activation has ended.
-pub(crate) async fn work(
-    core: Arc<Core>,
-    activations: mpsc::Receiver<Activation>,
-    concurrency: usize,
-) {
-    let queue = PgQueue {
-        activations: Arc::new(Mutex::new(activations)),
-    };
+/// Works until nothing is claimed any more and the last activation has ended.
+pub(crate) async fn work(core: Arc<Core>, ahead: Arc<Ahead>, concurrency: usize) {
+    let queue = PgQueue { ahead };
     let worker = move |_restarts: usize| {
         let core = Arc::clone(&core);
         WorkerBuilder::new("syncline")

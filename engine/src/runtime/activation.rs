@@ -6,13 +6,14 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Active, Core, Incarnation, Shown, Slot};
+use super::core::{Active, Core, Incarnation, Shown};
 use super::failing::{judge, stored_failure};
 use super::patches::MARKER;
 use super::registry::{Finish, Finished};
 use super::run::{Exit, Run};
 use super::shares::Timed;
 use super::{Class, Failure, Retry, RunError, StepError};
+use crate::queue::Slot;
 use crate::store::activations::{Claimed, History, Lease};
 use crate::store::attempts::AttemptRow;
 use crate::store::journal::{End, Entry};
@@ -66,7 +67,7 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
         cancelled: cancelled.clone(),
         shown: Arc::clone(&shown),
     });
-    let _entered = Entered(&core, lease);
+    let entered = Entered(&core, lease);
     let begun = Instant::now();
     let deadline = claimed.deadline;
     let out_of_patience = async {
@@ -93,8 +94,11 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
             })
         }
     };
+    let took = begun.elapsed();
+    drop(entered);
+    slot.worked(took);
     metrics::counter!("engine_activations_total").increment(1);
-    metrics::histogram!("engine_activation_seconds").record(begun.elapsed().as_secs_f64());
+    metrics::histogram!("engine_activation_seconds").record(took.as_secs_f64());
     if let Some(entry) = entry {
         core.writer.write_last(entry, slot);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
-use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -17,14 +17,12 @@ use super::shares::Shares;
 use super::writer::Writer;
 use crate::feed::Changed;
 use crate::ids::{ProcessId, RunId};
+use crate::queue::Slot;
 use crate::store::activations::Lease;
 use crate::store::journal::{End, Entry, Recorded};
 use crate::store::lanes::Behind;
 use crate::store::runs::RunState;
 use crate::store::{Store, StoreError};
-
-/// Room for one claimed run in this process; given back when dropped.
-pub(crate) type Slot = OwnedSemaphorePermit;
 
 /// One registration of this process.
 #[derive(Debug)]

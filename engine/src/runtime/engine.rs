@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +17,7 @@ use super::writer::{self, Writer};
 use super::{Workflow, house, process};
 use crate::budget::Budgets;
 use crate::ids::{ProcessId, RunId, TenantId};
-use crate::queue::{self, Slots};
+use crate::queue::{self, Ahead};
 use crate::store::runs::{self, Fork, NewRun, RunState, StartOptions, Started};
 use crate::store::{Store, StoreError, Tx, signals};
 use crate::tasks;
@@ -123,8 +122,7 @@ impl EngineBuilder {
             self.pace,
             self.cancel_grace,
         ));
-        let slots = Slots::new(self.concurrency);
-        let (to, activations) = mpsc::channel(slots.all());
+        let ahead = Arc::new(Ahead::new(self.concurrency));
         let signed_off = CancellationToken::new();
         core.store.feed().listen(core.kill.clone());
         let mut running = JoinSet::new();
@@ -135,19 +133,18 @@ impl EngineBuilder {
         running.spawn(tasks::own(writer::keep_releasing(Arc::clone(&core))));
         running.spawn(tasks::own(process::keep_pulse(Arc::clone(&core))));
         running.spawn(tasks::own(house::keep(Arc::clone(&core), self.retention)));
-        running.spawn(tasks::own(queue::claim_on(
-            Arc::clone(&core),
-            slots.clone(),
-            to,
-        )));
-        let working = queue::work(Arc::clone(&core), activations, self.concurrency);
+        let claiming = queue::claim_on(Arc::clone(&core), Arc::clone(&ahead));
+        running.spawn(tasks::own(claiming));
+        let giving_back = queue::give_back_stale(Arc::clone(&core), Arc::clone(&ahead));
+        running.spawn(tasks::own(giving_back));
+        let working = queue::work(Arc::clone(&core), Arc::clone(&ahead), self.concurrency);
         running.spawn(tasks::own(working));
         let registration = process::stay_registered(Arc::clone(&core), signed_off.clone());
         let registration = tokio::spawn(tasks::own(registration));
         Engine {
             core,
             starter,
-            slots,
+            ahead,
             grace: self.grace,
             tasks: running,
             registration,
@@ -161,7 +158,7 @@ impl EngineBuilder {
 pub struct Engine {
     core: Arc<Core>,
     starter: Starter,
-    slots: Slots,
+    ahead: Arc<Ahead>,
     grace: Duration,
     /// Aborted when dropped.
     tasks: JoinSet<()>,
@@ -374,7 +371,7 @@ impl Engine {
     /// Whether all claimed runs were dealt with in this time.
     async fn drained(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
-        while !self.slots.are_free() {
+        while !self.ahead.is_empty() {
             if Instant::now() >= until {
                 return false;
             }

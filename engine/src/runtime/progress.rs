@@ -23,6 +23,7 @@ pub struct Counts {
     pub conflicts: u64,
     pub failed: u64,
     pub written: u64,
+    pub excluded: u64,
 }
 
 impl Counts {
@@ -35,5 +36,6 @@ impl Counts {
         self.conflicts += more.conflicts;
         self.failed += more.failed;
         self.written += more.written;
+        self.excluded += more.excluded;
     }
 }

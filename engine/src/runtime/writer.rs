@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::core::{Core, Slot};
+use super::core::Core;
 use crate::failpoints::{self, Failpoint};
+use crate::queue::Slot;
 use crate::store::activations::{self, Lease};
 use crate::store::journal::{self, Entry, Recorded};
 use crate::store::{Store, StoreError};

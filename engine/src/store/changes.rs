@@ -5,6 +5,7 @@ use sqlx::types::Uuid;
 use super::{StoreError, Tx};
 use crate::ids::{ChangeId, ConnectionId, EntityId, RunId, UserId};
 use crate::provenance::Why;
+use crate::sync::undo::Kept;
 
 /// Who or what changed an entity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +20,8 @@ pub struct Actor {
 pub struct Change {
     pub entity: &'static str,
     pub entity_id: EntityId,
-    /// `merged`, `edited`, `resolved`, `normalised`, `removed`, `restored`.
+    /// `merged`, `edited`, `resolved`, `normalised`, `removed`, `restored`, `kept`, `undone`,
+    /// `undo_kept`.
     pub kind: &'static str,
     pub fields: Vec<FieldChange>,
 }
@@ -35,6 +37,9 @@ pub struct FieldChange {
     /// The value that lost, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<connector_sdk::Value>,
+    /// Why an undo left the field as it is; then `new` is the value it did not get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
 }
 
 /// Logs changes, all at the transaction's time.

@@ -1,8 +1,8 @@
 -- Claims due runs for the process $1 at the time $2, at most $3, from up to $5 tenants after $4.
 --
 -- Tenants come in the order of the time they used ($7: tenant -> [seconds, seconds of one run]; others
--- is who has no entry), each further run of a tenant counted in advance. Within a tenant the order is that of the due time, where
--- a level of priority counts for $6. Lanes that are paused, closed or full, and workflows that
+-- is who has no entry), each further run of a tenant counted in advance. Within a tenant the order is
+-- that of the due time, where a level of priority counts for $6. Lanes that are paused, closed or full, and workflows that
 -- this process does not know, are passed over as a whole; only for what depends on the single run (its
 -- key, its connection) is a run looked at, and put aside when it may not go.
 --
@@ -116,11 +116,22 @@ with recursive me as materialized (
       and (f.hub_room is null
            or f.hub_room > (select count(*) from found o
                             where o.workflow = f.workflow and (o.rank, o.id) < (f.rank, f.id)))
-), chosen as materialized (
-    select *
+), timed as (
+    -- When each would have its turn, in time used.
+    select *, since + (turn - 1) * average as at
     from allowed
     where turn <= coalesce(tenant_room, turn)
-    order by since + (turn - 1) * average, turn, rank
+), chosen as materialized (
+    -- Of a tenant that has more than was looked at, the next may come before what others have: what
+    -- would come after that waits for the next claim.
+    select *
+    from timed
+    where at <= coalesce((
+        select min(last)
+        from (select max(at + average) as last from timed
+              group by tenant_id, workflow, version, priority, most
+              having count(*) = most) more), 'infinity')
+    order by at, turn, rank
     limit $3
 ), judged as materialized (
     -- A key's room goes to those that nothing else stops; who holds the key has its place in it.

@@ -128,7 +128,7 @@ pub(crate) async fn record(tx: &mut SystemTx, entries: &[Entry]) -> Result<Recor
         .filter_map(|entry| Some((&entry.lease, entry.end.as_ref()?)))
         .partition(|(_, end)| end.state.is_final());
     if !going.is_empty() {
-        hold(tx, &going, &mut recorded).await?;
+        journal(tx, &going, &mut recorded).await?;
     }
     if !not_over.is_empty() {
         give_back(tx, &not_over, &mut recorded).await?;
@@ -142,36 +142,58 @@ pub(crate) async fn record(tx: &mut SystemTx, entries: &[Entry]) -> Result<Recor
     Ok(recorded)
 }
 
-async fn hold(
+/// Locks the runs of entries that go on, for as long as their leases stand, and writes their steps: one
+/// statement, for this is what a step costs.
+async fn journal(
     tx: &mut SystemTx,
     entries: &[&Entry],
     recorded: &mut Recorded,
 ) -> Result<(), StoreError> {
+    let leases = entries.iter().map(|entry| &entry.lease);
+    let steps = StepColumns::of(entries.iter().copied());
     let rows = sqlx::query!(
         r#"
-        select r.id, r.cancel_requested
-        from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[])
-            as t(tenant_id, id, epoch, owner)
-        join runs r on r.tenant_id = t.tenant_id and r.id = t.id
-        where r.epoch = t.epoch and r.owner is not distinct from t.owner
-        for share of r
+        with held as materialized (
+            select r.tenant_id, r.id, r.cancel_requested
+            from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[])
+                as t(tenant_id, id, epoch, owner)
+            join runs r on r.tenant_id = t.tenant_id and r.id = t.id
+            where r.epoch = t.epoch and r.owner is not distinct from t.owner
+            for share of r
+        ), written as (
+            insert into steps (tenant_id, run_id, seq, name, key, kind, attempt, output, error,
+                               started_at, finished_at)
+            select s.*
+            from unnest($5::uuid[], $6::uuid[], $7::integer[], $8::text[], $9::text[],
+                        $10::text[], $11::integer[], $12::bytea[], $13::jsonb[],
+                        $14::timestamptz[], $15::timestamptz[])
+                as s(tenant_id, run_id, seq, name, key, kind, attempt, output, error, started_at,
+                     finished_at)
+            where s.run_id = any(array(select id from held))
+        )
+        select id as "id!", cancel_requested as "cancel_requested!" from held
         "#,
-        &entries
-            .iter()
-            .map(|entry| entry.lease.tenant.0)
+        &leases
+            .clone()
+            .map(|lease| lease.tenant.0)
             .collect::<Vec<_>>(),
-        &entries
-            .iter()
-            .map(|entry| entry.lease.id.0)
+        &leases.clone().map(|lease| lease.id.0).collect::<Vec<_>>(),
+        &leases.clone().map(|lease| lease.epoch).collect::<Vec<_>>(),
+        &leases
+            .clone()
+            .map(|lease| lease.owner.0)
             .collect::<Vec<_>>(),
-        &entries
-            .iter()
-            .map(|entry| entry.lease.epoch)
-            .collect::<Vec<_>>(),
-        &entries
-            .iter()
-            .map(|entry| entry.lease.owner.0)
-            .collect::<Vec<_>>(),
+        &steps.tenants,
+        &steps.runs,
+        &steps.seqs,
+        &steps.names as &[&str],
+        &steps.keys as &[&str],
+        &steps.kinds as &[&str],
+        &steps.attempts,
+        &steps.outputs as &[Option<&[u8]>],
+        &steps.errors as &[Option<Json>],
+        &steps.started,
+        &steps.finished,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -180,6 +202,44 @@ async fn hold(
         .map(|row| (RunId(row.id), row.cancel_requested));
     recorded.written.extend(held);
     Ok(())
+}
+
+/// Steps, one array per column.
+#[derive(Default)]
+struct StepColumns<'a> {
+    tenants: Vec<Uuid>,
+    runs: Vec<Uuid>,
+    seqs: Vec<i32>,
+    names: Vec<&'a str>,
+    keys: Vec<&'a str>,
+    kinds: Vec<&'a str>,
+    attempts: Vec<i32>,
+    outputs: Vec<Option<&'a [u8]>>,
+    errors: Vec<Option<Json>>,
+    started: Vec<DateTime<Utc>>,
+    finished: Vec<DateTime<Utc>>,
+}
+
+impl<'a> StepColumns<'a> {
+    fn of(entries: impl Iterator<Item = &'a Entry>) -> Self {
+        let mut columns = Self::default();
+        for entry in entries {
+            for step in &entry.steps {
+                columns.tenants.push(entry.lease.tenant.0);
+                columns.runs.push(entry.lease.id.0);
+                columns.seqs.push(step.seq);
+                columns.names.push(&step.name);
+                columns.keys.push(&step.key);
+                columns.kinds.push(&step.kind);
+                columns.attempts.push(step.attempt);
+                columns.outputs.push(step.output.as_deref());
+                columns.errors.push(step.error.clone());
+                columns.started.push(step.started_at);
+                columns.finished.push(step.finished_at);
+            }
+        }
+        columns
+    }
 }
 
 /// What every end of a batch says, one array per column.
@@ -368,17 +428,17 @@ pub(crate) async fn wake(
     Ok(())
 }
 
+/// Writes the last steps of runs that were given back or finished, whose rows are locked.
 async fn insert_steps(
     tx: &mut SystemTx,
     entries: &[Entry],
     recorded: &Recorded,
 ) -> Result<(), StoreError> {
-    let rows: Vec<(&Lease, &StepRow)> = entries
+    let over = entries
         .iter()
-        .filter(|entry| recorded.written.contains_key(&entry.lease.id))
-        .flat_map(|entry| entry.steps.iter().map(|step| (&entry.lease, step)))
-        .collect();
-    if rows.is_empty() {
+        .filter(|entry| entry.end.is_some() && recorded.written.contains_key(&entry.lease.id));
+    let steps = StepColumns::of(over);
+    if steps.runs.is_empty() {
         return Ok(());
     }
     sqlx::query!(
@@ -389,26 +449,17 @@ async fn insert_steps(
                              $6::text[], $7::integer[], $8::bytea[], $9::jsonb[],
                              $10::timestamptz[], $11::timestamptz[])
         "#,
-        &rows.iter().map(|row| row.0.tenant.0).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.0.id.0).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.1.seq).collect::<Vec<_>>(),
-        &rows.iter().map(|row| &*row.1.name).collect::<Vec<_>>() as &[&str],
-        &rows
-            .iter()
-            .map(|row| row.1.key.as_str())
-            .collect::<Vec<_>>() as &[&str],
-        &rows.iter().map(|row| &*row.1.kind).collect::<Vec<_>>() as &[&str],
-        &rows.iter().map(|row| row.1.attempt).collect::<Vec<_>>(),
-        &rows
-            .iter()
-            .map(|row| row.1.output.as_deref())
-            .collect::<Vec<_>>() as &[Option<&[u8]>],
-        &rows
-            .iter()
-            .map(|row| row.1.error.clone())
-            .collect::<Vec<_>>() as &[Option<Json>],
-        &rows.iter().map(|row| row.1.started_at).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.1.finished_at).collect::<Vec<_>>(),
+        &steps.tenants,
+        &steps.runs,
+        &steps.seqs,
+        &steps.names as &[&str],
+        &steps.keys as &[&str],
+        &steps.kinds as &[&str],
+        &steps.attempts,
+        &steps.outputs as &[Option<&[u8]>],
+        &steps.errors as &[Option<Json>],
+        &steps.started,
+        &steps.finished,
     )
     .execute(tx.conn())
     .await?;

@@ -38,6 +38,7 @@ pub mod signals;
 pub mod steps;
 pub mod streams;
 pub(crate) mod time_used;
+pub mod undo;
 pub mod writes;
 
 pub use limits::Limits;

@@ -29,6 +29,8 @@ pub struct Linked {
     pub mapping_version: i32,
     pub unresolved: Option<Unresolved>,
     pub removed: bool,
+    /// An undo took back what was made of it: it stays out until that is undone.
+    pub kept_out: bool,
 }
 
 /// A record to store, over whatever is stored for its key.
@@ -93,11 +95,12 @@ pub async fn by_keys(
         r#"
         select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
                r.remote_version, r.mapping_version, r.unresolved as "unresolved: Json<Unresolved>",
-               r.removed_at is not null as "removed!"
+               r.removed_at is not null as "removed!",
+               coalesce(r.removal ? 'undone', false) as "kept_out!"
         from unnest($3::text[]) as wanted (key)
         cross join lateral (
             select key, entity_id, base, content_hash, remote_version, mapping_version, unresolved,
-                   removed_at
+                   removed_at, removal
             from records
             where connection_id = $1 and stream = $2 and key = wanted.key
             for update
@@ -120,6 +123,7 @@ pub async fn by_keys(
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
             removed: row.removed,
+            kept_out: row.kept_out,
         };
         (linked.key.clone(), linked)
     });
@@ -178,6 +182,7 @@ pub async fn by_entities(
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
             removed: false,
+            kept_out: false,
         };
         (linked.entity_id, linked)
     });

@@ -267,25 +267,35 @@ pub async fn adopt(
     Ok(again.len() as u64)
 }
 
-/// Records what is being sent.
+/// Records what is being sent, and what the system is known to hold in its place; that is `None` where
+/// the write is to make the record.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn note_sent(tx: &mut Tx, sent: &[(WriteId, Values)]) -> Result<(), StoreError> {
-    let ids: Vec<Uuid> = sent.iter().map(|(id, _)| id.0).collect();
+pub async fn note_sent(
+    tx: &mut Tx,
+    sent: &[(WriteId, Values, Option<Values>)],
+) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = sent.iter().map(|(id, ..)| id.0).collect();
     let values = sent
         .iter()
-        .map(|(_, values)| serde_json::to_string(values).map_err(StoreError::Encode))
+        .map(|(_, values, _)| serde_json::to_string(values).map_err(StoreError::Encode))
         .collect::<Result<Vec<_>, _>>()?;
+    let before = sent
+        .iter()
+        .map(|(.., before)| before.as_ref().map(serde_json::to_string).transpose())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(StoreError::Encode)?;
     sqlx::query!(
         "
         update writes
-        set sent = row.sent::jsonb
-        from unnest($1::uuid[], $2::text[]) as row (id, sent)
+        set sent = row.sent::jsonb, before = row.before::jsonb
+        from unnest($1::uuid[], $2::text[], $3::text[]) as row (id, sent, before)
         where writes.id = row.id
         ",
         &ids,
         &values,
+        &before as &[Option<String>],
     )
     .execute(tx.conn())
     .await?;

@@ -121,6 +121,7 @@ async fn set(
             new,
             why: None,
             lost: None,
+            kept: None,
         });
     }
     let is_new = entity.version == 0;
@@ -338,6 +339,7 @@ async fn decide_fields(
             new,
             why,
             lost,
+            kept: None,
         });
     }
     let stream = around.stream(open.connection, &open.stream)?;

@@ -98,6 +98,7 @@ impl Effects {
                     new: change.new.clone(),
                     why: origins[origin].1.why.clone(),
                     lost: decision.and_then(|decision| decision.lost.get(&change.field).cloned()),
+                    kept: None,
                 });
             }
         }
@@ -120,6 +121,7 @@ impl Effects {
                             winner: decision.winner,
                         }),
                         lost: Some(lost.clone()),
+                        kept: None,
                     });
                 }
             }

@@ -1,5 +1,5 @@
 //! What the pure middle decided, made durable: pages that come in ([`page`]), edits and answers of
-//! people ([`edit`]), writes that go out ([`outbox`]).
+//! people ([`edit`]), writes that go out ([`outbox`]), runs that are taken back ([`undo`]).
 //!
 //! Each function works in the caller's transaction, in a handful of set-based statements however
 //! many records it is given, and neither begins nor commits. No network here.
@@ -9,5 +9,6 @@ pub mod edit;
 mod effects;
 pub mod outbox;
 pub mod page;
+pub mod undo;
 
 pub use context::SyncError;

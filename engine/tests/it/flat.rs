@@ -95,19 +95,21 @@ impl Past {
     /// A run of two weeks ago.
     async fn one(&self) -> RunId {
         let floor = RunId::floor(Utc::now() - TimeDelta::days(14));
+        let mut sql = self.session().await;
         let one = "select id from finished_runs where tenant_id = $1 and id < $2
                    order by id desc limit 1";
         let id = sqlx::query_scalar(one)
             .bind(self.world.tenant.0)
             .bind(floor.0)
-            .fetch_one(&self.sql)
+            .fetch_one(&mut sql)
             .await
             .unwrap();
+        sql.close().await.unwrap();
         RunId(id)
     }
 
     async fn fill(&self, from: i64, to: i64) {
-        let mut sql = PgConnection::connect(&self.world.db.url()).await.unwrap();
+        let mut sql = self.session().await;
         sqlx::query("set synchronous_commit = off")
             .execute(&mut sql)
             .await
@@ -187,6 +189,21 @@ impl Past {
             others == 0
         })
         .await;
+    }
+
+    /// For reads and writes of our own: what `sql` does is counted later, as if the measured had done it.
+    async fn session(&self) -> PgConnection {
+        PgConnection::connect(&self.world.db.url()).await.unwrap()
+    }
+
+    /// Removes what work left dead, which is not what is measured; nobody else cleans up here.
+    async fn clean(&self) {
+        let mut sql = self.session().await;
+        sqlx::raw_sql("vacuum (index_cleanup on) runs")
+            .execute(&mut sql)
+            .await
+            .unwrap();
+        sql.close().await.unwrap();
     }
 
     /// Works off runs with an engine of its own.
@@ -302,11 +319,7 @@ async fn neither_work_nor_reading_costs_more_the_more_has_been_done() {
             per_run < 2 * least,
             "{size}: {per_run} blocks a run, {least}"
         );
-        // What the work left dead is not what is measured; nobody else cleans up here.
-        sqlx::raw_sql("vacuum (index_cleanup on) runs")
-            .execute(&past.sql)
-            .await
-            .unwrap();
+        past.clean().await;
         let id = past.one().await;
         let one = past
             .touched(async |store| {

@@ -21,6 +21,7 @@ mod show;
 pub mod streams;
 pub mod tenants;
 pub mod timeline;
+pub mod undo;
 pub mod users;
 
 use engine::entity::CoreTables;

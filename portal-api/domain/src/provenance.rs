@@ -247,7 +247,7 @@ async fn people(
         .fields()
         .iter()
         .filter_map(|field| match provenance.of(&field.name)?.by {
-            By::User { user } => Some(user),
+            By::User { user } | By::Undo { user, .. } => Some(user),
             By::Connection { .. } => None,
         })
         .collect();
@@ -280,6 +280,15 @@ fn tell(
                 "set"
             };
             view.sentence = format!("{name} {did} {} in the hub.", field.label);
+        }
+        By::Undo { run, user, .. } => {
+            let name = people.get(&user).map_or("somebody", String::as_str);
+            view.user = Some(name.to_owned());
+            view.run_id = Some(run);
+            view.sentence = format!(
+                "{name} had a run undone, which put {} back to what it was before.",
+                field.label
+            );
         }
         By::Connection {
             connection,

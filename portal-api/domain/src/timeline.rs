@@ -1,6 +1,6 @@
 //! What happened to an entity, in one order: merges, edits, writes, conflicts, links.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use engine::catalogue::Catalogue;
@@ -9,6 +9,7 @@ use engine::ids::{ConnectionId, EntityId, RunId, UserId};
 use engine::sdk::Value;
 use engine::store::keyset::{After, Slice, instant, instant_text};
 use engine::store::{connections, plans};
+use engine::sync::undo::Kept;
 use engine::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -29,6 +30,8 @@ pub enum Kind {
     ConflictResolved,
     Removed,
     Restored,
+    Undone,
+    UndoKept,
     Linked,
 }
 
@@ -73,6 +76,8 @@ struct StoredChange {
     old: Value,
     #[serde(default)]
     new: Value,
+    #[serde(default)]
+    kept: Option<Kept>,
 }
 
 /// A page of an entity's history, newest first.
@@ -211,6 +216,14 @@ fn tell(row: Row, names: &Names, catalogue: &Catalogue) -> Happened {
             format!("{who} kept the core's value"),
         ),
         "resolved" => (Kind::ConflictResolved, format!("{who} decided {what}")),
+        "undone" => (
+            Kind::Undone,
+            format!("{who} had a run undone: {what} put back"),
+        ),
+        "undo_kept" => (
+            Kind::UndoKept,
+            format!("Undoing a run left {what} as it is: {}", reasons(&row)),
+        ),
         "removed" => (Kind::Removed, format!("Removed by {who}")),
         "restored" => (Kind::Restored, format!("Restored by {who}")),
         "written" => (Kind::Written, format!("{what} written to {peer}")),
@@ -236,6 +249,19 @@ fn tell(row: Row, names: &Names, catalogue: &Catalogue) -> Happened {
         run_id: row.run_id,
         changes,
     }
+}
+
+/// Why an undo left fields as they are, each reason once.
+fn reasons(row: &Row) -> String {
+    let stored = row.fields.as_ref().map(Vec::<StoredChange>::deserialize);
+    let kept: BTreeSet<Kept> = stored
+        .and_then(Result::ok)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|change| change.kept)
+        .collect();
+    let sentences: Vec<&str> = kept.into_iter().map(Kept::sentence).collect();
+    sentences.join("; ")
 }
 
 /// Up to three by name, the rest by number.

@@ -21,4 +21,5 @@ mod session;
 mod strangers;
 mod systems;
 mod tenants;
+mod undo;
 mod world;

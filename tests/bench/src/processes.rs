@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 
 use anyhow::{Context, Result};
+use localpg::Cluster;
 
 /// Clock ticks per second of `/proc/<pid>/stat`; 100 on every Linux that Rust runs on.
 const TICKS: f64 = 100.0;
@@ -63,4 +64,15 @@ pub(crate) fn cpu_of_tree(root: u32) -> Result<f64> {
         .into_iter()
         .filter_map(|pid| cpu(pid).ok())
         .sum())
+}
+
+pub(crate) fn postmaster(cluster: &Cluster) -> Result<u32> {
+    let file = cluster.dir().join("data/postmaster.pid");
+    let text = std::fs::read_to_string(&file)?;
+    Ok(text
+        .lines()
+        .next()
+        .context("empty postmaster.pid")?
+        .trim()
+        .parse()?)
 }

@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use sqlx::PgPool;
 use testkit::{Api, HubProcess, binary, until};
 
-use crate::processes::{cpu, cpu_of_tree, resident};
+use crate::processes::{cpu, cpu_of_tree, postmaster, resident};
 
 #[derive(clap::Args)]
 pub(crate) struct Pull {
@@ -166,17 +166,6 @@ async fn start(api: &Api, connection: &str) -> Result<()> {
     let path = format!("/connections/{connection}/streams/Account/pull");
     api.post(&path, &json!({})).await?;
     Ok(())
-}
-
-fn postmaster(cluster: &Cluster) -> Result<u32> {
-    let file = cluster.dir().join("data/postmaster.pid");
-    let text = std::fs::read_to_string(&file)?;
-    Ok(text
-        .lines()
-        .next()
-        .context("empty postmaster.pid")?
-        .trim()
-        .parse()?)
 }
 
 async fn connect(api: &Api, there: &There) -> Result<String> {

@@ -76,7 +76,7 @@ fn claim(
     }
     let limited = rooms.iter().any(|room| room.limited);
     let (found, most) = find(statement, &runs, &rooms, wanted);
-    let chosen = choose(&found, wanted);
+    let chosen = choose(&found, most, wanted);
     let mut per_group = BTreeMap::new();
     for one in &found {
         *per_group.entry(one.room.group.clone()).or_insert(0) += 1;
@@ -285,7 +285,7 @@ fn find(
 }
 
 /// Who goes first, within what lanes share between groups.
-fn choose(found: &[Found], wanted: &Wanted<'_>) -> Vec<Found> {
+fn choose(found: &[Found], most: i64, wanted: &Wanted<'_>) -> Vec<Found> {
     let before = |one: &Found, same: fn(&Found, &Found) -> bool| {
         found
             .iter()
@@ -314,10 +314,25 @@ fn choose(found: &[Found], wanted: &Wanted<'_>) -> Vec<Found> {
         one.turn = *turn;
     }
     allowed.retain(|one| one.room.tenant.is_none_or(|room| one.turn <= room));
-    let standing = |one: &Found| one.since + (one.turn - 1) as f64 * one.room.average;
+    let at = |one: &Found| one.since + (one.turn - 1) as f64 * one.room.average;
+    // Of a group with more than was looked at, the next may come before what others have.
+    let mut groups: BTreeMap<Group, (i64, f64)> = BTreeMap::new();
+    for one in &allowed {
+        let (count, last) = groups
+            .entry(one.room.group.clone())
+            .or_insert((0, f64::MIN));
+        *count += 1;
+        *last = last.max(at(one) + one.room.average);
+    }
+    let until = groups
+        .values()
+        .filter(|(count, _)| *count == most)
+        .map(|(_, last)| *last)
+        .fold(f64::INFINITY, f64::min);
+    allowed.retain(|one| at(one) <= until);
     allowed.sort_by(|a, b| {
-        standing(a)
-            .total_cmp(&standing(b))
+        at(a)
+            .total_cmp(&at(b))
             .then(a.turn.cmp(&b.turn))
             .then(order(a, b))
     });

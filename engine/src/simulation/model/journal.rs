@@ -48,22 +48,21 @@ pub(super) fn insert_step(
 impl Transaction {
     pub(crate) async fn record(&mut self, entries: &[Entry]) -> Result<Recorded, StoreError> {
         let mut recorded = Recorded::default();
-        let going: Vec<_> = entries
-            .iter()
-            .filter(|entry| entry.end.is_none())
-            .map(|entry| entry.lease)
-            .collect();
+        let going: Vec<_> = entries.iter().filter(|entry| entry.end.is_none()).collect();
         let (over, not_over): (Vec<_>, Vec<_>) = entries
             .iter()
             .filter_map(|entry| Some((entry.lease, entry.end.as_ref()?)))
             .partition(|(_, end)| end.state.is_final());
         if !going.is_empty() {
             let held = self
-                .statement("hold", |statement| {
+                .statement("journal", |statement| {
                     let mut held = Vec::new();
-                    for lease in &going {
-                        if let Some(run) = lock_held(statement, lease, Mode::Share)? {
+                    for entry in &going {
+                        if let Some(run) = lock_held(statement, &entry.lease, Mode::Share)? {
                             held.push((run.id, run.cancel_requested));
+                            for step in &entry.steps {
+                                insert_step(statement, run.id, step)?;
+                            }
                         }
                     }
                     Ok(held)
@@ -183,9 +182,10 @@ impl Transaction {
             .iter()
             .filter(|entry| recorded.written.contains_key(&entry.lease.id))
             .collect();
-        if written.iter().any(|entry| !entry.steps.is_empty()) {
+        let over: Vec<_> = written.iter().filter(|entry| entry.end.is_some()).collect();
+        if over.iter().any(|entry| !entry.steps.is_empty()) {
             self.statement("insert steps", |statement| {
-                for entry in &written {
+                for entry in &over {
                     for step in &entry.steps {
                         insert_step(statement, entry.lease.id, step)?;
                     }

@@ -64,7 +64,9 @@ pub async fn claim(
             &write,
         ) {
             Prepared::Send(outgoing) => {
-                sent.push((outgoing.id, outgoing.sent.clone()));
+                let linked = sides.linked.get(&outgoing.entity_id);
+                let before = linked.map(|linked| held(linked, &outgoing.sent));
+                sent.push((outgoing.id, outgoing.sent.clone(), before));
                 batch.outgoing.push(*outgoing);
             }
             Prepared::Nothing => ended.push((write.id, None)),
@@ -116,6 +118,15 @@ async fn reference_keys(
         );
     }
     Ok(keys)
+}
+
+/// What a record is known to hold for these fields.
+fn held(linked: &Linked, fields: &Values) -> Values {
+    let base = |field| linked.base.get(field).cloned().unwrap_or_default();
+    fields
+        .keys()
+        .map(|field| (field.clone(), base(field)))
+        .collect()
 }
 
 enum Prepared {

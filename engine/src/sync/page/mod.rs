@@ -41,6 +41,8 @@ pub struct Counts {
     pub conflicts: u64,
     /// Records of which at least one field could not be taken over.
     pub failed: u64,
+    /// Records that are to stay out.
+    pub excluded: u64,
 }
 
 impl Counts {
@@ -52,6 +54,7 @@ impl Counts {
         self.deleted += other.deleted;
         self.conflicts += other.conflicts;
         self.failed += other.failed;
+        self.excluded += other.excluded;
     }
 }
 

@@ -99,6 +99,10 @@ impl Pass {
         for record in records {
             let (raw, content_hash) = records::snapshot(&record.fields)?;
             let known = linked.get(&record.key);
+            if known.is_some_and(|known| known.kept_out) {
+                self.counts.excluded += 1;
+                continue;
+            }
             let is_same = known.is_some_and(|known| {
                 !known.removed
                     && known.unresolved.is_none()

@@ -692,6 +692,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Says what undoing a run would do now
+         * @description Values that are still as the run left them go back; what was changed since stays, with the reason.
+         */
+        get: operations["plan_undo"];
+        put?: never;
+        /**
+         * Undoes a run
+         * @description As a run of its own, which can be undone in turn. It is given the numbers of the plan: if undoing
+         *     would do something else by now, it is refused.
+         */
+        post: operations["undo_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/schedules": {
         parameters: {
             query?: never;
@@ -1995,6 +2020,11 @@ export interface components {
             created: number;
             /** Format: int64 */
             deleted: number;
+            /**
+             * Format: int64
+             * @description Records that are to stay out.
+             */
+            excluded: number;
             /** Format: int64 */
             failed: number;
             /** Format: int64 */
@@ -2287,7 +2317,71 @@ export interface components {
             who: string;
         };
         /** @enum {string} */
-        TimelineKind: "created" | "merged" | "edited" | "written" | "write_failed" | "conflict_opened" | "conflict_resolved" | "removed" | "restored" | "linked";
+        TimelineKind: "created" | "merged" | "edited" | "written" | "write_failed" | "conflict_opened" | "conflict_resolved" | "removed" | "restored" | "undone" | "undo_kept" | "linked";
+        /** @description How much undoing a run does. */
+        UndoCounts: {
+            /**
+             * Format: int64
+             * @description The values that go back.
+             */
+            fields: number;
+            /** @description Values and records that stay as they are, by the reason. */
+            kept: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Records that the run made and that go.
+             */
+            removed: number;
+            /**
+             * Format: int64
+             * @description Records of which values go back.
+             */
+            restored: number;
+            /**
+             * Format: int64
+             * @description Records that the run removed and that come back.
+             */
+            revived: number;
+        };
+        /** @description One value that a run set. */
+        UndoField: {
+            before: unknown;
+            field: string;
+            /** @description Why it does not go back: changed, group_changed, one_way, no_such_field, as_before */
+            kept: string | null;
+            label: string;
+            now: unknown;
+        };
+        /** @description The numbers that were shown to whoever asks for it. */
+        UndoOrder: {
+            /** Format: int64 */
+            fields: number;
+            /** Format: int64 */
+            removed: number;
+            /** Format: int64 */
+            restored: number;
+            /** Format: int64 */
+            revived: number;
+        };
+        /** @description What undoing a run would do now. */
+        UndoPlan: {
+            counts: components["schemas"]["UndoCounts"];
+            /** @description The first of the records it is about. */
+            records: components["schemas"]["UndoRecord"][];
+        };
+        /** @description One record that a run did something to. */
+        UndoRecord: {
+            /** @description restore, remove, revive, keep */
+            act: string;
+            fields: components["schemas"]["UndoField"][];
+            id: string;
+            /** @description Why it stays as it is: changed, gone, linked, came_back, made_there, as_before */
+            kept: string | null;
+            /** @description account, contact */
+            kind: string;
+        };
         /** @description How much of the system's budget is used, as it last told. */
         Usage: {
             /** Format: int64 */
@@ -3881,6 +3975,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SentSignal"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_undo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoPlan"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    undo_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UndoOrder"];
+            };
+        };
+        responses: {
+            /** @description Started */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
                 };
             };
             /** @description A problem */

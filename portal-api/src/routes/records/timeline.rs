@@ -49,6 +49,8 @@ pub(crate) enum TimelineKind {
     ConflictResolved,
     Removed,
     Restored,
+    Undone,
+    UndoKept,
     Linked,
 }
 

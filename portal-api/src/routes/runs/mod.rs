@@ -9,6 +9,7 @@ mod list;
 mod restart;
 mod retry;
 mod signal;
+mod undo;
 
 use std::collections::HashMap;
 
@@ -36,6 +37,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(bulk::start))
         .routes(routes!(bulk::plan))
         .routes(routes!(children::children))
+        .routes(routes!(undo::plan, undo::start))
 }
 
 /// A run that was started, or one under way that does the same.
@@ -156,6 +158,8 @@ pub(crate) struct Counts {
     conflicts: u64,
     failed: u64,
     written: u64,
+    /// Records that are to stay out.
+    excluded: u64,
 }
 
 impl Failure {
@@ -247,6 +251,7 @@ impl RunRow {
                 conflicts: counts.conflicts,
                 failed: counts.failed,
                 written: counts.written,
+                excluded: counts.excluded,
             }),
             id: row.id,
             workflow: row.workflow,

@@ -17,7 +17,8 @@ use sqlx::postgres::PgPoolOptions;
 
 use self::ceiling::Ceiling;
 use self::figures::Table;
-use self::ours::{Backlog, Ours};
+use self::ours::{Backlog, Ours, Worked};
+use crate::processes::postmaster;
 
 #[derive(clap::Args)]
 pub(crate) struct EngineBench {
@@ -27,6 +28,29 @@ pub(crate) struct EngineBench {
     /// Runs of a drain.
     #[arg(long, default_value_t = 100_000)]
     runs: usize,
+    /// Only these parts.
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Part {
+    /// No-op runs from a backlog.
+    Drain,
+    /// Backlogs of many tenants, with bad bodies, under a held snapshot.
+    Odds,
+    /// Durable steps.
+    Steps,
+    /// Single durable starts.
+    Starts,
+    /// From a start to its work, on an idle engine.
+    Latency,
+}
+
+impl EngineBench {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
 }
 
 pub(crate) async fn run(options: &EngineBench) -> Result<()> {
@@ -50,52 +74,82 @@ async fn measured(options: &EngineBench, cluster: &Cluster) -> Result<()> {
 
 async fn one_round(options: &EngineBench, cluster: &Cluster, table: &mut Table) -> Result<()> {
     let runs = options.runs;
-    let drain_ceiling = {
-        let ceiling = ceiling(cluster).await?;
-        ceiling.fill(runs).await?;
-        ceiling.drain(runs).await?
-    };
-    let mut plain = 0.0;
+    if options.wants(Part::Drain) {
+        drain(runs, cluster, table).await?;
+    }
+    if options.wants(Part::Odds) {
+        odds(runs, cluster, table).await?;
+    }
+    if options.wants(Part::Steps) {
+        steps(runs, cluster, table).await?;
+    }
+    if options.wants(Part::Starts) {
+        starts(runs, cluster, table).await?;
+    }
+    if options.wants(Part::Latency) {
+        latency(cluster, table).await?;
+    }
+    Ok(())
+}
+
+async fn drain(runs: usize, cluster: &Cluster, table: &mut Table) -> Result<()> {
+    let ceiling = ceiling(cluster).await?;
+    ceiling.fill(runs).await?;
+    let other = ceiling.drain(runs).await?;
     for at_once in [50, 500] {
-        let (drain, _) = ours(cluster)
+        let drain = ours(cluster)
             .await?
             .drain(runs, at_once, Backlog::OneTenant)
             .await?;
         let name = format!("no-op runs/s, {at_once} at once");
-        table.note(&name, ">= 0.7", drain, drain_ceiling);
-        plain = drain;
+        table.note(&name, ">= 0.7", drain.rate, other);
+        say_cost(&drain);
     }
-    let (uneven, share) = ours(cluster)
+    Ok(())
+}
+
+async fn odds(runs: usize, cluster: &Cluster, table: &mut Table) -> Result<()> {
+    let plain = ours(cluster)
+        .await?
+        .drain(runs, 500, Backlog::OneTenant)
+        .await?;
+    let uneven = ours(cluster)
         .await?
         .drain(runs, 500, Backlog::Uneven)
         .await?;
-    table.note("  200 tenants, against one", ">= 0.5", uneven, plain);
-    // 200 tenants are owed one part in 200 each.
     table.note(
-        "  the big one's share of the first tenth",
-        "<= 2",
-        share,
-        1.0 / 200.0,
+        "200 tenants, against one",
+        ">= 0.5",
+        uneven.rate,
+        plain.rate,
     );
-    let (poisoned, _) = ours(cluster)
+    // 200 tenants are owed one part in 200 each.
+    let name = "  the big one's share of the first tenth";
+    table.note(name, "<= 2", uneven.share, 1.0 / 200.0);
+    let poisoned = ours(cluster)
         .await?
         .drain(runs, 500, Backlog::Poisoned)
         .await?;
-    table.note("  1 % poison, against none", ">= 0.95", poisoned, plain);
-    let held = {
-        let ours = ours(cluster).await?;
-        let mut holder = ours.held_snapshot().await?;
-        let (held, _) = ours.drain(runs, 500, Backlog::OneTenant).await?;
-        holder.release().await?;
-        held
-    };
     table.note(
-        "  under a held snapshot, against none",
-        ">= 0.5",
-        held,
-        plain,
+        "1 % poison, against none",
+        ">= 0.95",
+        poisoned.rate,
+        plain.rate,
     );
+    let ours = ours(cluster).await?;
+    let mut holder = ours.held_snapshot().await?;
+    let held = ours.drain(runs, 500, Backlog::OneTenant).await?;
+    holder.release().await?;
+    table.note(
+        "under a held snapshot, against none",
+        ">= 0.5",
+        held.rate,
+        plain.rate,
+    );
+    Ok(())
+}
 
+async fn steps(runs: usize, cluster: &Cluster, table: &mut Table) -> Result<()> {
     for (at_once, count) in [(50, runs / 10), (500, runs / 5)] {
         let other = {
             let ceiling = ceiling(cluster).await?;
@@ -104,9 +158,13 @@ async fn one_round(options: &EngineBench, cluster: &Cluster, table: &mut Table) 
         };
         let steps = ours(cluster).await?.steps(count, at_once).await?;
         let name = format!("durable steps/s, {at_once} runs at once");
-        table.note(&name, ">= 0.7", steps, other);
+        table.note(&name, ">= 0.7", 5.0 * steps.rate, other);
+        say_cost(&steps);
     }
+    Ok(())
+}
 
+async fn starts(runs: usize, cluster: &Cluster, table: &mut Table) -> Result<()> {
     for callers in [50, 500] {
         let count = runs / 10;
         let other = ceiling(cluster).await?.enqueue(count, callers).await?;
@@ -114,22 +172,20 @@ async fn one_round(options: &EngineBench, cluster: &Cluster, table: &mut Table) 
         let name = format!("single durable starts/s, {callers} callers");
         table.note(&name, "-", enqueue, other);
     }
-
-    let other = ceiling(cluster).await?.latency(500).await?;
-    let latency = ours(cluster).await?.latency(500).await?;
-    table.note(
-        "start to work, idle, p50 ms",
-        "<= 1.2",
-        latency.p50,
-        other.p50,
-    );
-    table.note(
-        "start to work, idle, p99 ms",
-        "<= 2",
-        latency.p99,
-        other.p99,
-    );
     Ok(())
+}
+
+async fn latency(cluster: &Cluster, table: &mut Table) -> Result<()> {
+    let other = ceiling(cluster).await?.latency(500).await?;
+    let ours = ours(cluster).await?.latency(500).await?;
+    table.note("start to work, idle, p50 ms", "<= 1.2", ours.p50, other.p50);
+    table.note("start to work, idle, p99 ms", "<= 2", ours.p99, other.p99);
+    Ok(())
+}
+
+fn say_cost(worked: &Worked) {
+    let (engine, postgres) = (worked.engine, worked.postgres);
+    println!("    processor time of a run: engine {engine:.0} µs, Postgres {postgres:.0} µs");
 }
 
 /// A fresh database: nothing of an earlier round is in the way of this one.
@@ -153,5 +209,5 @@ async fn ceiling(cluster: &Cluster) -> Result<Ceiling> {
 }
 
 async fn ours(cluster: &Cluster) -> Result<Ours> {
-    Ours::new(&fresh(cluster).await?).await
+    Ours::new(&fresh(cluster).await?, postmaster(cluster)?).await
 }

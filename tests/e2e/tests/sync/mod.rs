@@ -2,5 +2,6 @@
 
 mod edits;
 mod pages;
+mod undo;
 mod world;
 mod writes;

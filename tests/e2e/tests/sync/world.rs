@@ -8,7 +8,7 @@ use connector_sdk::{
     Tombstone, Value,
 };
 use engine::entity::{CoreTables, Entity};
-use engine::ids::{ConnectionId, EntityId, RunId, TenantId, UserId};
+use engine::ids::{ConnectionId, EntityId, RunId, TenantId, UserId, WriteId};
 use engine::mapping::Values;
 use engine::store::connections::{self, NewConnection};
 use engine::store::plans::Phase;
@@ -139,11 +139,21 @@ impl World {
         connection: ConnectionId,
         changes: Vec<Change>,
     ) -> Result<Applied> {
+        self.pull_as(RunId::fresh(), connection, changes).await
+    }
+
+    /// Applies changes as one page of a run.
+    pub(crate) async fn pull_as(
+        &self,
+        run: RunId,
+        connection: ConnectionId,
+        changes: Vec<Change>,
+    ) -> Result<Applied> {
         let mut tx = self.begin().await?;
         let page = page::Page {
             connection,
             stream: "Account".to_owned(),
-            run: RunId::fresh(),
+            run,
             changes,
             cursor: Some((Cursor("there".to_owned()), Phase::Incremental)),
         };
@@ -247,6 +257,15 @@ impl World {
         .await?;
         tx.commit().await?;
         Ok(settled)
+    }
+
+    /// The run that sent a write.
+    pub(crate) async fn run_of_write(&self, write: WriteId) -> Result<RunId> {
+        let run = sqlx::query_scalar("select run_id from writes where id = $1")
+            .bind(write.0)
+            .fetch_one(&self.db.pool().await?)
+            .await?;
+        Ok(RunId(run))
     }
 
     /// How many rows a table has, past row security.

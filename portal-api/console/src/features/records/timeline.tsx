@@ -8,10 +8,12 @@ import {
   Link2,
   type LucideIcon,
   Pencil,
+  Pin,
   Plus,
   RotateCcw,
   Send,
   Trash2,
+  Undo2,
 } from 'lucide-react';
 import { useMemo } from 'react';
 import type { TimelineEntry } from '#/api/types';
@@ -34,6 +36,8 @@ const ICON: Record<string, LucideIcon> = {
   conflict_resolved: GitCompareArrows,
   removed: Trash2,
   restored: RotateCcw,
+  undone: Undo2,
+  undo_kept: Pin,
   linked: Link2,
 };
 const TONE: Record<string, string> = {

@@ -13,7 +13,7 @@ import { Page } from '#/ui/page';
 import { Select } from '#/ui/select';
 import { EmptyState } from '#/ui/states';
 
-const WORKFLOWS = ['pull_stream', 'push_writes', 'resolve_conflict', 'discover'] as const;
+const WORKFLOWS = ['pull_stream', 'push_writes', 'undo_run', 'bulk_runs'] as const;
 const CLASSES = [
   'transient',
   'rate_limited',
