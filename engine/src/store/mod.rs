@@ -23,6 +23,7 @@ pub mod connections;
 pub mod custom_fields;
 pub(crate) mod days;
 pub mod echoes;
+mod inner;
 pub(crate) mod journal;
 pub mod keyset;
 pub mod lanes;
@@ -41,6 +42,7 @@ pub(crate) mod time_used;
 pub mod undo;
 pub mod writes;
 
+use inner::Inner;
 pub use limits::Limits;
 
 use std::time::Duration;
@@ -48,7 +50,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
 use sqlx::query::Query;
-use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
 
 use crate::clock::Clock;
 use crate::feed::{Changed, Feed};
@@ -230,27 +232,6 @@ impl Store {
         })
     }
 
-    /// A store on the model of the database; its pool leads nowhere.
-    #[cfg(test)]
-    pub(crate) fn simulated(client: crate::simulation::Client, clock: Clock) -> Self {
-        let pool = PgPoolOptions::new()
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .connect_lazy_with(PgConnectOptions::new_without_pgpass());
-        Self {
-            feed: Feed::simulated(pool.clone(), client.clone()),
-            pool,
-            clock,
-            limits: Limits::DEFAULT,
-            simulated: Some(client),
-        }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn model(&self) -> Option<&crate::simulation::Client> {
-        self.simulated.as_ref()
-    }
-
     /// Brings the schema to this build's state; safe to run from several processes at once.
     ///
     /// # Errors
@@ -394,39 +375,6 @@ impl Store {
             now,
             feed: self.feed.clone(),
             ring: false,
-        }
-    }
-}
-
-/// What a transaction is made on.
-enum Inner {
-    Postgres(Transaction<'static, Postgres>),
-    #[cfg(test)]
-    Model(crate::simulation::Transaction),
-}
-
-impl Inner {
-    fn conn(&mut self) -> &mut PgConnection {
-        match self {
-            Self::Postgres(tx) => tx,
-            #[cfg(test)]
-            Self::Model(_) => panic!("the model does not know this statement"),
-        }
-    }
-
-    #[cfg(test)]
-    fn model(&mut self) -> Option<&mut crate::simulation::Transaction> {
-        match self {
-            Self::Postgres(_) => None,
-            Self::Model(model) => Some(model),
-        }
-    }
-
-    async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Postgres(tx) => Ok(tx.commit().await?),
-            #[cfg(test)]
-            Self::Model(model) => model.commit().await,
         }
     }
 }
