@@ -65,6 +65,8 @@ create table runs (
     counts           jsonb,
     created_at       timestamptz not null,
     started_at       timestamptz,
+    -- Where it stands in a trace: the traceparent (W3C) of what started it.
+    trace            text,
     primary key (tenant_id, id),
     -- Whoever is the owner runs it: writes are fenced by epoch and owner.
     constraint runs_owner_runs check ((state = 'running') = (owner is not null))
@@ -121,6 +123,7 @@ create table finished_runs (
     created_at       timestamptz not null,
     started_at       timestamptz,
     finished_at      timestamptz not null,
+    trace            text,
     primary key (tenant_id, id) include (state)
 ) partition by range (id);
 create index finished_runs_bad on finished_runs (tenant_id, state, id) where state <> 'succeeded';
@@ -135,15 +138,26 @@ create view all_runs with (security_invoker = true) as
 select tenant_id, id, workflow, version, state, key, priority, due_at, epoch, owner, attempt,
        cancel_requested, parent_id, parent_seq, wakes_parent, deadline, forked_from, forked_seq,
        trigger, connection_id, stream, input, null::bytea as output, error, error_class, progress,
-       counts, created_at, started_at, null::timestamptz as finished_at
+       counts, created_at, started_at, null::timestamptz as finished_at, trace,
+       case when behind then lane end as lane
 from runs
 union all
 select tenant_id, id, workflow, version, state, key, priority, null, epoch, null, attempt,
        cancel_requested, parent_id, parent_seq, wakes_parent, deadline, forked_from, forked_seq,
        trigger, connection_id, stream, input, output, error, error_class, progress, counts,
-       created_at, started_at, finished_at
+       created_at, started_at, finished_at, trace, null
 from finished_runs;
 grant select on all_runs to syncline_app, syncline_system;
+
+-- Runs that were cancelled, or ran out of time, while others were open that they had called: the
+-- pulse of some process cancels those and forgets the row. Not done where the parent is cancelled:
+-- that holds the parent's lock, which whoever ends a child waits for.
+create table cancelled_parents (
+    tenant_id uuid not null default current_tenant(),
+    run_id    uuid not null,
+    primary key (tenant_id, run_id)
+);
+call protect_tenant_table('cancelled_parents');
 
 -- What a claim must heed: a row for each lane that is limited, closed or paused. Others have none.
 -- Rows of the tenant 0 are for all tenants: a workflow, or everything (kind tenant).
@@ -211,6 +225,8 @@ create table budgets (
     -- What was there at that time, by the server's clock: several machines take from it.
     tokens     double precision not null,
     at         timestamptz not null,
+    -- Capacity and refill are what the other system says they are, and follow it.
+    reported   boolean not null default false,
     primary key (tenant_id, name)
 );
 call protect_tenant_table('budgets');

@@ -40,7 +40,9 @@ create type new_run as (
     -- … and at the latest this long after the first.
     debounce_longest bigint,
     -- By when it must have ended.
-    deadline       timestamptz
+    deadline       timestamptz,
+    -- The traceparent of what starts it.
+    trace          text
 );
 
 -- In PL/pgSQL, which keeps its plan: a function in SQL is planned anew with each call.
@@ -51,9 +53,10 @@ $$
 begin
     insert into runs
         (tenant_id, id, workflow, version, state, key, priority, due_at, parent_id, parent_seq,
-         wakes_parent, trigger, connection_id, stream, input, created_at, deadline)
+         wakes_parent, trigger, connection_id, stream, input, created_at, deadline, trace)
     select tenant_id, id, workflow, version, 'queued', key, priority, due_at, parent_id, parent_seq,
-           wakes_parent, trigger, connection_id, stream, input, at, deadline
+           wakes_parent, trigger, connection_id, stream, input, at, deadline,
+           trace
     from unnest(new);
 end
 $$;
@@ -119,7 +122,7 @@ begin
                 set workflow = one.workflow, version = one.version, key = one.key,
                     priority = one.priority, parent_id = one.parent_id, trigger = one.trigger,
                     connection_id = one.connection_id, stream = one.stream, input = one.input,
-                    deadline = one.deadline,
+                    deadline = one.deadline, trace = one.trace,
                     due_at = case when one.dedupe_mode = 'debounce'
                         then least(at + one.debounce * interval '1 microsecond',
                                    r.created_at + one.debounce_longest * interval '1 microsecond')
@@ -189,7 +192,7 @@ begin
         start_run.key, coalesce(start_run.priority, 0)::smallint, coalesce(start_run.due_at, at),
         null, null, false, 'sql', null, null, convert_to(start_run.input::text, 'UTF8'),
         start_run.dedupe_key, start_run.dedupe_until, at + interval '90 days',
-        start_run.dedupe_mode, null, null, null);
+        start_run.dedupe_mode, null, null, null, null);
     if start_run.dedupe_until is null or start_run.dedupe_until not in ('begun', 'ended') then
         one.dedupe_expires_at := at + start_run.dedupe_until::interval;
         one.dedupe_until := 'elapsed';

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use crate::store::budgets::{BudgetRow, BudgetSpec, list, note_left, remove, set};
+pub use crate::store::budgets::{
+    BudgetRow, BudgetSpec, BudgetTouched, get, list, lock, note_left, plan, remove, report, set,
+};
 
 use crate::ids::TenantId;
 use crate::runtime::{Class, Failure, StepError};
@@ -40,6 +42,15 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// From the first that is served to the last.
+    pub const ALL: [Self; 5] = [
+        Self::Interactive,
+        Self::Webhook,
+        Self::Incremental,
+        Self::Backfill,
+        Self::Reconcile,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Interactive => "interactive",
@@ -133,6 +144,35 @@ impl Budgets {
             tokio::time::sleep(wait).await;
         }
         Ok(())
+    }
+
+    /// Takes `cost` tokens if they are there now; whether they were.
+    pub(crate) async fn spend_now(
+        &self,
+        store: &Store,
+        tenant: TenantId,
+        name: &str,
+        lane: Lane,
+        cost: f64,
+    ) -> Result<bool, StoreError> {
+        let account = Account {
+            tenant,
+            name: name.to_owned(),
+            lane,
+        };
+        let held = self.held(account);
+        // Whoever waits for tokens comes first.
+        let Ok(mut held) = held.try_lock() else {
+            return Ok(false);
+        };
+        if held.spend(cost) {
+            return Ok(true);
+        }
+        match held.take(store, tenant, name, lane, cost).await {
+            Ok(wait) => Ok(wait.is_none()),
+            Err(Refused::Store(error)) => Err(error),
+            Err(Refused::Never | Refused::For(_)) => Ok(false),
+        }
     }
 
     fn held(&self, account: Account) -> Arc<tokio::sync::Mutex<Held>> {

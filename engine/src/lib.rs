@@ -22,6 +22,7 @@ mod simulation;
 pub mod store;
 pub mod sync;
 mod tasks;
+pub mod trace;
 pub mod vault;
 
 /// What systems and the hub exchange, for those who may not talk to systems themselves.

@@ -1,4 +1,4 @@
-//! What every request and answer has in common: an id, a time limit, a log line, figures, security
+//! What every request and answer has in common: an id, its place in a trace, a time limit, a log line, figures, security
 //! headers, and the body of a problem.
 
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use engine::trace::{self, TraceParent};
 use tracing::Instrument;
 
 use crate::error::{ApiError, Pending, Slug};
@@ -34,7 +35,10 @@ pub(crate) async fn frame(State(portal): State<Portal>, request: Request, next: 
     let is_api = request.uri().path().starts_with("/api/");
     let span = tracing::info_span!("request", request.id = %id, %method, route);
 
-    let answer = tokio::time::timeout(LONGEST, next.run(request))
+    let came = request.headers().get("traceparent");
+    let came = came.and_then(|value| TraceParent::read(value.to_str().ok()?));
+    let place = trace::join(&span, came);
+    let answer = tokio::time::timeout(LONGEST, trace::within(place, next.run(request)))
         .instrument(span.clone())
         .await;
     let mut response = answer.unwrap_or_else(|_elapsed| {

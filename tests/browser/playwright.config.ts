@@ -28,7 +28,8 @@ export default defineConfig({
     baseURL: process.env.SYNCLINE_URL,
     browserName: 'chromium',
     launchOptions,
-    trace: 'retain-on-failure',
+    // Without its film, which takes time in every test; each screen has its own picture.
+    trace: { mode: 'retain-on-failure', screenshots: false, snapshots: true, sources: true },
     locale: 'en-GB',
   },
   projects: [

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use connector_sdk::{ConnectorError, Opened, Usage};
+use engine::budget::Lane;
 use engine::entity::CoreTables;
 use engine::ids::{ConnectionId, TenantId};
 use engine::peers::{Peers, PeersError};
@@ -31,6 +32,19 @@ impl Hub {
             .open(tenant, connection)
             .await
             .map_err(peers_error)
+    }
+
+    /// Waits for the connection's budget before so many calls are made; longer than a moment without a
+    /// worker.
+    pub(crate) async fn spend(
+        &self,
+        cx: &StepCx,
+        connection: ConnectionId,
+        lane: Lane,
+        calls: u32,
+    ) -> Result<(), StepError> {
+        cx.budget(&connection.to_string(), lane, f64::from(calls))
+            .await
     }
 
     /// Notes on the connection how a call went, and makes the call's failure the step's.

@@ -2,22 +2,27 @@
 //!
 //! A page is read with no transaction open and applied as one unit: its records, what they owe to
 //! other systems and the cursor commit together with the step's checkpoint. A process that dies in
-//! between reads the page again. While one page is applied the next is being read.
+//! between reads the page again. While one page is applied the next is being read, and mapped when
+//! many are to be expected.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use connector_sdk::{ConnectorError, Cursor, ErrorKind, Opened, Page, Read};
 use domain::pulls::{PULL_WORKFLOW, PullInput};
 use engine::Tx;
+use engine::budget::Lane;
 use engine::ids::ConnectionId;
+use engine::peers::Peers;
 use engine::runtime::{
     Class, Counts, Progress, Run, RunError, StepCx, StepError, TxStep, Workflow,
 };
-use engine::store::plans::{self, Phase};
-use engine::sync::page::{self, Applied};
+use engine::store::plans::{self, Phase, Plan};
+use engine::sync::page::{self, Applied, Changes, MappedWith};
 use engine::sync::{self, outbox};
+use engine::trace;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::hub::{Hub, sync_error};
@@ -41,10 +46,12 @@ impl Workflow for PullStream {
 
     async fn run(cx: &mut Run, input: PullInput) -> Result<page::Counts, RunError> {
         let mut total = page::Counts::default();
+        let reader = Arc::new(Reader::default());
         let mut after = cx
             .tx(FindPlace {
                 connection: input.connection,
                 stream: input.stream.clone(),
+                reader: reader.clone(),
             })
             .await?;
         if input.full {
@@ -53,8 +60,8 @@ impl Workflow for PullStream {
                 phase: Phase::Full,
             };
         }
-        let reader = Arc::new(Reader::default());
         let mut restarts = 0;
+        let mut place = Some(WaitingPlace::default());
         for number in 0.. {
             let step = ApplyPage {
                 connection: input.connection,
@@ -84,10 +91,12 @@ impl Workflow for PullStream {
                 cx.sleep("prepare", Duration::from_millis(wait)).await?;
             }
             if !done.more {
+                if done.applied.is_settled {
+                    place = None;
+                }
                 break;
             }
         }
-        let mut place = Some(WaitingPlace::default());
         for round in 0.. {
             let Some(from) = place else { break };
             let step = ApplyWaiting {
@@ -128,6 +137,8 @@ struct Place {
 struct FindPlace {
     connection: ConnectionId,
     stream: String,
+    /// Given the plan, so that it need not look for it again.
+    reader: Arc<Reader>,
 }
 
 impl TxStep for FindPlace {
@@ -147,10 +158,12 @@ impl TxStep for FindPlace {
         } else {
             plan.phase
         };
-        Ok(Place {
-            cursor: plan.cursor,
+        let place = Place {
+            cursor: plan.cursor.clone(),
             phase,
-        })
+        };
+        *locked(&self.reader.plan) = Some(plan);
+        Ok(place)
     }
 }
 
@@ -172,7 +185,18 @@ struct ApplyPage {
     after: Place,
     reader: Arc<Reader>,
     /// Read by `prepare`, applied by `run`.
-    page: Mutex<Option<Result<Page, ConnectorError>>>,
+    page: Mutex<Option<Result<Ready, ConnectorError>>>,
+}
+
+impl ApplyPage {
+    /// On whose behalf it reads.
+    fn lane(&self, cx: &StepCx) -> Lane {
+        match (self.after.phase, cx.trigger()) {
+            (Phase::Full, _) => Lane::Backfill,
+            (_, "manual") => Lane::Interactive,
+            _ => Lane::Incremental,
+        }
+    }
 }
 
 impl TxStep for ApplyPage {
@@ -186,6 +210,11 @@ impl TxStep for ApplyPage {
     async fn prepare(&self, cx: &StepCx) -> Result<(), StepError> {
         let hub = Hub::of(cx)?;
         let page = self.reader.read(cx, &hub, self).await?;
+        if let Some(usage) = self.reader.usage() {
+            hub.peers
+                .report(cx.tenant(), self.connection, usage)
+                .await?;
+        }
         let page = match page {
             Err(error) if error.kind != ErrorKind::Gone => {
                 let usage = self.reader.usage();
@@ -193,22 +222,14 @@ impl TxStep for ApplyPage {
             }
             page => page,
         };
-        if page.as_ref().is_ok_and(|page| !page.more) {
-            hub.noted(cx, self.connection, self.reader.usage(), Ok(()))
-                .await?;
-        }
-        *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
+        *locked(&self.page) = Some(page);
         Ok(())
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<PageDone, StepError> {
-        let page = self
-            .page
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let page = locked(&self.page).take();
         let page = page.ok_or_else(|| StepError::bug("page was not read before it is applied"))?;
-        let Ok(page) = page else {
+        let Ok(Ready { page, changes }) = page else {
             // The system no longer knows our place: read all of it, as a comparison.
             let next = Place {
                 cursor: None,
@@ -250,13 +271,16 @@ impl TxStep for ApplyPage {
                 connection: self.connection,
                 stream: self.stream.clone(),
                 run: cx.run_id(),
-                changes: page.changes,
+                changes,
                 cursor: Some((page.cursor, phase)),
             },
         )
         .await
         .map_err(sync_error)?;
         outbox::start_pushes(tx, &applied.owed, "pull").await?;
+        if !more {
+            Peers::note_in(tx, self.connection, None, self.reader.usage()).await?;
+        }
         Ok(PageDone {
             applied,
             next,
@@ -331,6 +355,8 @@ impl TxStep for ApplyWaiting {
 /// Reads pages, one ahead.
 #[derive(Default)]
 struct Reader {
+    /// Left by [`FindPlace`].
+    plan: Mutex<Option<Plan>>,
     opened: tokio::sync::OnceCell<Source>,
     ahead: Mutex<Option<Ahead>>,
 }
@@ -340,12 +366,20 @@ struct Reader {
 struct Source {
     opened: Arc<dyn Opened>,
     fields: Vec<String>,
+    /// Where whole pages are to be expected: maps them while those before are stored.
+    mapped_with: Option<Arc<MappedWith>>,
+}
+
+/// A page with its changes apart, mapped or not yet.
+struct Ready {
+    page: Page,
+    changes: Changes,
 }
 
 /// A read under way.
 struct Ahead {
     after: Cursor,
-    page: AbortOnDropHandle<Result<Page, ConnectorError>>,
+    page: AbortOnDropHandle<Result<Ready, ConnectorError>>,
 }
 
 impl Reader {
@@ -355,32 +389,35 @@ impl Reader {
         cx: &StepCx,
         hub: &Hub,
         step: &ApplyPage,
-    ) -> Result<Result<Page, ConnectorError>, StepError> {
+    ) -> Result<Result<Ready, ConnectorError>, StepError> {
         let source = self
             .opened
             .get_or_try_init(|| source(cx, hub, step))
             .await?;
-        let ahead = self
-            .ahead
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let ahead = locked(&self.ahead).take();
         let page = match ahead.filter(|ahead| step.after.cursor.as_ref() == Some(&ahead.after)) {
             Some(ahead) => ahead
                 .page
                 .await
                 .unwrap_or_else(|_panic| Err(ConnectorError::transient("reading ahead failed"))),
-            None => read(source.clone(), step, step.after.cursor.clone()).await,
+            None => {
+                hub.spend(cx, step.connection, step.lane(cx), 1).await?;
+                read(source.clone(), step, step.after.cursor.clone()).await
+            }
         };
-        if let Ok(page) = &page
+        if let Ok(Ready { page, .. }) = &page
             && page.more
             && page.wait.is_none()
+            // Else the next step waits for it.
+            && cx
+                .try_budget(&step.connection.to_string(), step.lane(cx), 1.0)
+                .await?
         {
             let after = page.cursor.clone();
             let next = read(source.clone(), step, Some(after.clone()));
+            let next = trace::within(trace::current(), next);
             let page = AbortOnDropHandle::new(tokio::spawn(next));
-            *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(Ahead { after, page });
+            *locked(&self.ahead) = Some(Ahead { after, page });
         }
         Ok(page)
     }
@@ -391,27 +428,48 @@ impl Reader {
 }
 
 async fn source(cx: &StepCx, hub: &Hub, step: &ApplyPage) -> Result<Source, StepError> {
-    let mut tx = cx.begin().await?;
-    let plan = plans::of_stream(&mut tx, step.connection, &step.stream).await?;
-    tx.commit().await?;
-    let Some(plan) = plan else {
-        let error = sync::SyncError::NotEnabled {
-            stream: step.stream.clone(),
-        };
-        return Err(sync_error(error));
+    let is_full = step.after.phase == Phase::Full;
+    let known = locked(&step.reader.plan).take();
+    let (plan, mapped_with) = match known {
+        Some(plan) if !is_full => (plan, None),
+        known => {
+            let mut tx = cx.begin().await?;
+            let plan = match known {
+                Some(plan) => Some(plan),
+                None => plans::of_stream(&mut tx, step.connection, &step.stream).await?,
+            };
+            let Some(plan) = plan else {
+                let error = sync::SyncError::NotEnabled {
+                    stream: step.stream.clone(),
+                };
+                return Err(sync_error(error));
+            };
+            let mapped_with = if is_full {
+                Some(Arc::new(MappedWith::of(&mut tx, &hub.tables, &plan).await?))
+            } else {
+                None
+            };
+            tx.commit().await?;
+            (plan, mapped_with)
+        }
     };
     let opened = hub.open(cx.tenant(), step.connection).await?;
     Ok(Source {
         opened,
         fields: plan.mapping.remote_fields(),
+        mapped_with,
     })
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read(
     source: Source,
     step: &ApplyPage,
     after: Option<Cursor>,
-) -> impl Future<Output = Result<Page, ConnectorError>> + Send + use<> {
+) -> impl Future<Output = Result<Ready, ConnectorError>> + Send + use<> {
     let stream = step.stream.as_str().into();
     async move {
         let read = Read {
@@ -420,6 +478,14 @@ fn read(
             after,
             limit: PAGE,
         };
-        source.opened.read(&read).await
+        let mut page = source.opened.read(&read).await?;
+        let changes = std::mem::take(&mut page.changes);
+        let changes = match source.mapped_with {
+            Some(by) if !changes.is_empty() => spawn_blocking(move || Changes::mapped(changes, by))
+                .await
+                .map_err(|_panic| ConnectorError::transient("mapping ahead failed"))?,
+            _ => changes.into(),
+        };
+        Ok(Ready { page, changes })
     }
 }

@@ -11,6 +11,7 @@ use connector_sdk::{
     Change, ConnectorError, ErrorKind, Opened, Receipt, Record, StreamName, Write, WriteOp,
 };
 use engine::Tx;
+use engine::budget::Lane;
 use engine::runtime::{
     Class, Counts, Failure, Run, RunError, Step, StepCx, StepError, TxStep, Workflow,
 };
@@ -166,6 +167,15 @@ impl TxStep for ReadFirst {
         let plan = plans::of_stream(&mut tx, *connection, stream).await?;
         tx.commit().await?;
         let (seen, keys): (Vec<Seen>, Vec<Option<String>>) = due.into_iter().unzip();
+        if !seen.is_empty() {
+            // For looking, sending and reading back, all before the batch is claimed: a batch that
+            // waited between its claim and its sending would send old values.
+            let lane = match cx.trigger() {
+                "edit" => Lane::Interactive,
+                _ => Lane::Incremental,
+            };
+            hub.spend(cx, *connection, lane, 3).await?;
+        }
         let keys: Vec<String> = keys.into_iter().flatten().collect();
         let mut records = Vec::new();
         if let Some(plan) = plan.filter(|_| !keys.is_empty()) {
@@ -196,7 +206,12 @@ impl TxStep for ReadFirst {
             connection: self.place.input.connection,
             stream: self.place.input.stream.clone(),
             run: cx.run_id(),
-            changes: found.records.into_iter().map(Change::Upsert).collect(),
+            changes: found
+                .records
+                .into_iter()
+                .map(Change::Upsert)
+                .collect::<Vec<_>>()
+                .into(),
             cursor: None,
         };
         let mut applied = page::apply(tx, &hub.tables, page)

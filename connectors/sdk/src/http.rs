@@ -8,7 +8,7 @@ use ::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
-use crate::{ConnectorError, ErrorKind, Result};
+use crate::{ConnectorError, ErrorKind, Result, trace};
 
 /// Limits of a client.
 #[derive(Clone, Debug)]
@@ -113,9 +113,13 @@ impl Http {
         (self.now)()
     }
 
-    /// A request to fill and hand to [`Http::send`].
+    /// A request to fill and hand to [`Http::send`]; it says which trace it belongs to, if any.
     pub fn request(&self, method: ::http::Method, url: url::Url) -> reqwest::RequestBuilder {
-        self.client.request(method, url)
+        let request = self.client.request(method, url);
+        match trace::current() {
+            Some(parent) => request.header("traceparent", parent.to_string()),
+            None => request,
+        }
     }
 
     /// Sends once and reads the answer in full, whatever its status.

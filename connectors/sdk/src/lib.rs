@@ -16,6 +16,7 @@ mod oauth;
 mod record;
 mod registry;
 mod tokens;
+pub mod trace;
 mod value;
 mod write;
 

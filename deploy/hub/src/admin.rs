@@ -1,10 +1,11 @@
-//! `admin`: users, and the API's description.
+//! `admin`: users, tenants' shares, and the API's description.
 
 use anyhow::{Context, Result, bail};
 use domain::tenants;
 use domain::users::{self, NewUser, Passwords, Role, fresh_password};
-use engine::Store;
 use engine::ids::TenantId;
+use engine::store::lanes::{self, Action, Lane};
+use engine::{Store, SystemTx};
 use secrecy::ExposeSecret;
 
 use crate::cli::{Admin, AdminCommand, Common};
@@ -40,6 +41,7 @@ async fn manage(store: &Store, command: AdminCommand) -> Result<()> {
             tenant,
         } => create_user(store, &email, name, role, tenant).await,
         AdminCommand::ResetPassword { email } => reset_password(store, &email).await,
+        AdminCommand::SetWeight { tenant, weight } => set_weight(store, tenant, weight).await,
         AdminCommand::Openapi => Ok(()),
     }
 }
@@ -55,13 +57,7 @@ async fn create_user(
     let password = fresh_password()?;
     let password_hash = Passwords::new()?.hash(password.clone()).await?;
     let mut tx = store.begin_system().await?;
-    let tenant = match (tenant, tenants::list(&mut tx).await?.as_slice()) {
-        (Some(wanted), known) if known.contains(&wanted) => wanted,
-        (Some(wanted), _) => bail!("there is no tenant {wanted}"),
-        (None, [only]) => *only,
-        (None, []) => bail!("there is no tenant yet: start the hub once with `syncline up`"),
-        (None, _) => bail!("there are several tenants: name one with --tenant"),
-    };
+    let tenant = one_tenant(&mut tx, tenant).await?;
     let new = NewUser {
         tenant,
         email: email.clone(),
@@ -76,6 +72,28 @@ async fn create_user(
         "{email} signs in with the one-time password {}",
         password.expose_secret()
     ))
+}
+
+/// The tenant that is meant.
+async fn one_tenant(tx: &mut SystemTx, tenant: Option<TenantId>) -> Result<TenantId> {
+    Ok(match (tenant, tenants::list(tx).await?.as_slice()) {
+        (Some(wanted), known) if known.contains(&wanted) => wanted,
+        (Some(wanted), _) => bail!("there is no tenant {wanted}"),
+        (None, [only]) => *only,
+        (None, []) => bail!("there is no tenant yet: start the hub once with `syncline up`"),
+        (None, _) => bail!("there are several tenants: name one with --tenant"),
+    })
+}
+
+async fn set_weight(store: &Store, tenant: Option<TenantId>, weight: f64) -> Result<()> {
+    let mut tx = store.begin_system().await?;
+    let tenant = one_tenant(&mut tx, tenant).await?;
+    drop(tx);
+    let mut tx = store.begin(tenant).await?;
+    let action = Action::Weight(Some(weight));
+    lanes::act(&mut tx, &Lane::Tenant, &action).await?;
+    tx.commit().await?;
+    say(&format!("{tenant} has the weight {weight}"))
 }
 
 async fn reset_password(store: &Store, email: &str) -> Result<()> {

@@ -126,7 +126,7 @@ pub enum Command {
     Migrate,
     /// Run a simulated system; needs no database.
     Simulate(Simulate),
-    /// Manage users; print the API's description.
+    /// Manage users and tenants' shares; print the API's description.
     Admin(Admin),
     /// Control the private Postgres.
     Pg(Pg),
@@ -183,6 +183,15 @@ pub enum AdminCommand {
         /// Id of the tenant; needed where there are several.
         #[arg(long, value_name = "ID")]
         tenant: Option<engine::ids::TenantId>,
+    },
+    /// Give a tenant a larger or smaller part of the workers' time.
+    SetWeight {
+        /// Id of the tenant; needed where there are several.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<engine::ids::TenantId>,
+        /// Against the 1 of others, while there is not enough for all; from over 0 to 1000.
+        #[arg(long, value_name = "N")]
+        weight: f64,
     },
     /// Print the API's OpenAPI document.
     Openapi,

@@ -13,11 +13,14 @@ mod log;
 mod shipped;
 mod simulate;
 mod terminal;
+mod traces;
 mod up;
 
-pub use cli::{Cli, Command};
+pub use cli::{Cli, Command, LogFormat};
 pub use files::{Data, vault_key};
 pub use hub::{AdminWish, Hub, HubOptions};
+pub use log::start_log;
+pub use traces::Traces;
 
 use anyhow::{Context, Result};
 
@@ -26,9 +29,10 @@ use anyhow::{Context, Result};
 /// # Errors
 /// With the whole chain of causes, for one line.
 pub fn run(cli: Cli) -> Result<()> {
-    log::start(cli.log_format);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the async runtime")?;
-    runtime.block_on(async {
+    let traces = Traces::from_environment(runtime.handle())?;
+    start_log(cli.log_format, traces.as_ref());
+    let done = runtime.block_on(async {
         let common = cli.common;
         match cli.command {
             Command::Demo => demo::run(common).await,
@@ -40,5 +44,9 @@ pub fn run(cli: Cli) -> Result<()> {
             Command::Admin(admin) => admin::run(common, admin).await,
             Command::Pg(pg) => database::control(&common, &pg),
         }
-    })
+    });
+    if let Some(traces) = traces {
+        traces.shutdown();
+    }
+    done
 }

@@ -1,6 +1,6 @@
 //! The small commands.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
@@ -40,6 +40,9 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     run::check("the benchmark", &mut bench)
 }
 
+/// Crash tests at once, whatever the processors: half of them wait for a lease to run out.
+const THREADS: u8 = 6;
+
 #[derive(clap::Args, Default)]
 pub(crate) struct Crash {
     /// How many times in a row; once unless said.
@@ -54,6 +57,19 @@ pub(crate) struct Crash {
     /// The first random number; a failed test says which one it had.
     #[arg(long)]
     seed: Option<u64>,
+    /// Where they are built, when not with everything else.
+    #[arg(skip)]
+    target: Option<PathBuf>,
+}
+
+impl Crash {
+    /// Once, built in this folder.
+    pub(crate) fn built_in(target: PathBuf) -> Self {
+        Self {
+            target: Some(target),
+            ..Self::default()
+        }
+    }
 }
 
 /// The tests that kill processes, again and again: what fails once in twenty fails some day.
@@ -74,7 +90,10 @@ pub(crate) fn crash(crash: &Crash) -> Result<()> {
             tests.arg("worker::");
         }
         // One line of figures per test.
-        tests.arg("--nocapture");
+        tests.args(["--nocapture", "--test-threads", &THREADS.to_string()]);
+        if let Some(target) = &crash.target {
+            tests.env("CARGO_TARGET_DIR", target);
+        }
         tests.env(TEST_CLUSTER_VARIABLE, throwaway.cluster().dir());
         if let Some(hub) = &hub {
             tests.env("SYNCLINE_BIN", hub);

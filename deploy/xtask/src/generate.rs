@@ -207,15 +207,21 @@ fn schema() -> Result<String> {
     node.install(folder)?;
     let path = tree::root().join("portal-api/console/src/api/schema.d.ts");
     let old = fs::read(&path).ok();
+    let changed = tree::changed(&path);
     run::check(
         "npm run api",
         node.npm(folder, &["run", "--silent", "api"])?
             .stdout(Stdio::null()),
     )?;
     let new = fs::read_to_string(&path).context("npm run api wrote no schema.d.ts")?;
-    // The caller decides whether it is kept.
-    if let Some(old) = old {
+    // The caller decides whether it is kept. With its old time: else the console that is built
+    // would be older than its source.
+    if let (Some(old), Some(changed)) = (old, changed) {
         fs::write(&path, old)?;
+        fs::File::options()
+            .write(true)
+            .open(&path)?
+            .set_modified(changed)?;
     }
     Ok(new)
 }

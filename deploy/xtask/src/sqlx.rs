@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
@@ -14,37 +15,49 @@ use anyhow::{Context, Result, bail};
 use crate::{pg, run, tree};
 
 pub(crate) fn run(only_check: bool) -> Result<()> {
-    let fresh_dir = tree::target().join("sqlx-fresh");
-    if fresh_dir.exists() {
-        fs::remove_dir_all(&fresh_dir)
-            .with_context(|| format!("cannot empty {}", fresh_dir.display()))?;
-    }
-    fs::create_dir_all(&fresh_dir)?;
+    touch_queries()?;
+    let mut check = run::cargo();
+    check.args(["check", "--workspace", "--all-targets"]);
+    let fresh = gather("cargo check against a migrated database", &mut check)?;
+    // What was just compiled knows the database; builds from here on must read the files again.
+    touch_queries()?;
+    compare(&fresh, only_check)
+}
 
+/// Fails unless `.sqlx` is what this build of everything, from nothing, gathers.
+pub(crate) fn check(what: &str, build: &mut Command) -> Result<()> {
+    compare(&gather(what, build)?, true)
+}
+
+type Queries = BTreeMap<String, String>;
+
+/// Builds against a migrated database; what the macros wrote meanwhile.
+fn gather(what: &str, build: &mut Command) -> Result<Queries> {
+    let dir = tree::target().join("sqlx-fresh");
+    if dir.exists() {
+        fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
+    }
+    fs::create_dir_all(&dir)?;
     let throwaway = pg::throwaway()?;
     let cluster = throwaway.cluster();
     cluster.create_database("checked")?;
     pg::migrate(cluster, "checked")?;
-    touch_queries()?;
-    run::step(
-        "cargo check against a migrated database",
-        run::cargo()
-            .args(["check", "--workspace", "--all-targets"])
-            .env("DATABASE_URL", cluster.url("checked"))
-            .env("SQLX_OFFLINE", "false")
-            .env("SQLX_OFFLINE_DIR", &fresh_dir),
-    )?;
-    // What was just compiled knows the database; builds from here on must read the files again.
-    touch_queries()?;
+    build
+        .env("DATABASE_URL", cluster.url("checked"))
+        .env("SQLX_OFFLINE", "false")
+        .env("SQLX_OFFLINE_DIR", &dir);
+    run::step(what, build)?;
+    read(&dir)
+}
 
+fn compare(fresh: &Queries, only_check: bool) -> Result<()> {
     let committed_dir = tree::root().join(".sqlx");
-    let fresh = read(&fresh_dir)?;
     let committed = if committed_dir.is_dir() {
         read(&committed_dir)?
     } else {
-        BTreeMap::new()
+        Queries::new()
     };
-    if fresh == committed {
+    if *fresh == committed {
         eprintln!("  .sqlx is up to date: {} queries", fresh.len());
         return Ok(());
     }
@@ -63,7 +76,7 @@ pub(crate) fn run(only_check: bool) -> Result<()> {
     for name in committed.keys().filter(|name| !fresh.contains_key(*name)) {
         fs::remove_file(committed_dir.join(name))?;
     }
-    for (name, text) in &fresh {
+    for (name, text) in fresh {
         fs::write(committed_dir.join(name), text)?;
     }
     eprintln!(
@@ -96,7 +109,7 @@ fn touch_queries() -> Result<()> {
     Ok(())
 }
 
-fn read(dir: &Path) -> Result<BTreeMap<String, String>> {
+fn read(dir: &Path) -> Result<Queries> {
     tree::files(dir, |path| {
         path.extension()
             .is_some_and(|extension| extension == "json")

@@ -2,6 +2,7 @@
 //! leaves nothing running, and says at the end what it left out and why.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Result, bail};
 use localpg::{Cluster, TEST_CLUSTER_VARIABLE};
@@ -22,26 +23,22 @@ pub(crate) struct Test {
     strict: bool,
 }
 
-impl Test {
-    /// As CI runs it.
-    pub(crate) fn strict() -> Self {
-        Self { strict: true }
-    }
-}
-
 /// What was not tested, and why.
 type LeftOut = Vec<String>;
+
+/// Rust tests at once per processor: most of them wait for Postgres, or for time to pass. Those that
+/// measure run alone, where nextest runs them (`.config/nextest.toml`).
+const THREADS_PER_CORE: usize = 3;
 
 pub(crate) fn run(test: &Test) -> Result<()> {
     let mut left_out = LeftOut::new();
     if !run::exists("cc", &["--version"]) {
         bail!("no C compiler: install one (Debian: apt-get install build-essential)");
     }
-    let clients = Clients::install(&mut left_out)?;
-    let hub = generate::hub()?;
     let throwaway = pg::throwaway()?;
-    rust(&hub, throwaway.cluster(), &clients)?;
-    console_tests(&mut left_out)?;
+    rust(throwaway.cluster(), &mut left_out)?;
+    examples(throwaway.cluster(), &mut left_out)?;
+    console_tests(throwaway.cluster(), &mut left_out)?;
     browser(throwaway.cluster(), &mut left_out)?;
     drop(throwaway);
     if left_out.is_empty() {
@@ -59,26 +56,73 @@ pub(crate) fn run(test: &Test) -> Result<()> {
     Ok(())
 }
 
-/// All crates but the crash tests, which take minutes: with nextest where it is installed.
-fn rust(hub: &Path, cluster: &Cluster, clients: &Clients) -> Result<()> {
-    let with_nextest = run::exists("cargo", &["nextest", "--version"]);
+/// Some of the tests, on a cluster of their own, as CI runs them: what is left out has failed.
+pub(crate) fn strict(tests: fn(&Cluster, &mut LeftOut) -> Result<()>) -> Result<()> {
+    let mut left_out = LeftOut::new();
+    let throwaway = pg::throwaway()?;
+    tests(throwaway.cluster(), &mut left_out)?;
+    if left_out.is_empty() {
+        return Ok(());
+    }
+    bail!("left out: {}", left_out.join("; "))
+}
+
+/// All crates but those of the crash tests, which take minutes: with nextest where it is installed.
+fn workspace(with_nextest: bool) -> Command {
     let arguments = if with_nextest {
-        "nextest run --workspace --exclude crash --no-tests warn --no-fail-fast"
+        "nextest run --workspace --exclude crash"
     } else {
-        "test --workspace --exclude crash --lib --bins --tests --no-fail-fast"
+        "test --workspace --exclude crash --lib --bins --tests"
     };
     let mut tests = run::cargo();
-    tests.args(arguments.split(' ')).env("SYNCLINE_BIN", hub);
-    tests.env(TEST_CLUSTER_VARIABLE, cluster.dir());
+    tests.args(arguments.split(' '));
+    tests
+}
+
+fn has_nextest() -> bool {
+    run::exists("cargo", &["nextest", "--version"])
+}
+
+/// Builds what the Rust tests need, and the hub.
+pub(crate) fn build() -> Result<()> {
+    run::step(
+        "cargo build of the tests",
+        workspace(has_nextest()).arg("--no-run"),
+    )?;
+    generate::hub().map(|_hub| ())
+}
+
+pub(crate) fn rust(cluster: &Cluster, left_out: &mut LeftOut) -> Result<()> {
+    let clients = Clients::install(left_out)?;
+    let hub = generate::hub()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = (cores * THREADS_PER_CORE).to_string();
+    let with_nextest = has_nextest();
+    let mut tests = workspace(with_nextest);
+    if with_nextest {
+        tests.args(["--no-tests", "warn", "--no-fail-fast"]);
+        tests.args(["--test-threads", &threads]);
+    } else {
+        tests.args(["--no-fail-fast", "--", "--test-threads", &threads]);
+    }
+    tests
+        .env("SYNCLINE_BIN", hub)
+        .env(TEST_CLUSTER_VARIABLE, cluster.dir());
     clients.hand_to(&mut tests)?;
-    run::step("Rust tests", &mut tests)?;
+    run::step("Rust tests", &mut tests)
+}
+
+/// The examples in the documentation: of the crates that have some (the house test holds that).
+pub(crate) fn examples(cluster: &Cluster, _left_out: &mut LeftOut) -> Result<()> {
     let mut examples = run::cargo();
-    examples.args(["test", "--workspace", "--doc", "--quiet"]);
+    // As the tests were built: the crash tests would bring features of their own.
+    let arguments = "test --workspace --exclude crash --doc --quiet";
+    examples.args(arguments.split(' '));
     examples.env(TEST_CLUSTER_VARIABLE, cluster.dir());
     run::step("examples in the documentation", &mut examples)
 }
 
-fn console_tests(left_out: &mut LeftOut) -> Result<()> {
+pub(crate) fn console_tests(_cluster: &Cluster, left_out: &mut LeftOut) -> Result<()> {
     let folder = Path::new(console::FOLDER);
     if !tree::root().join(folder).join("package.json").is_file() {
         left_out.push(format!("console: {} has no package.json", folder.display()));

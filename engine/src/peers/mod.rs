@@ -11,6 +11,7 @@ use connector_sdk::{
 };
 use secrecy::ExposeSecret;
 
+use crate::budget;
 use crate::ids::{ConnectionId, TenantId};
 use crate::store::connections::{self, ConnectionFailure, ConnectionState, NewConnection};
 use crate::store::{Store, StoreError, Tx};
@@ -153,7 +154,8 @@ impl Peers {
         self.entry(&opening.system)?;
         let secrets = self.unseal(id, opening.secrets.as_deref())?;
         let config = secrets::join(opening.config, &secrets);
-        let tokens = SealedTokens::new(self.store.clone(), self.vault.clone(), tenant, id);
+        let tokens = SealedTokens::new(self.store.clone(), self.vault.clone(), tenant, id)
+            .seen(opening.tokens, opening.tokens_revision);
         self.registry
             .open(&opening.system, config, self.http.clone(), Arc::new(tokens))
             .map_err(PeersError::BadConfig)
@@ -192,7 +194,7 @@ impl Peers {
         outcome.map_err(PeersError::Peer)
     }
 
-    /// Notes on the connection how a call to its system went.
+    /// Notes on the connection how a call to its system went, and what is left of its budget.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -204,6 +206,20 @@ impl Peers {
         usage: Option<Usage>,
     ) -> Result<(), StoreError> {
         let mut tx = self.store.begin(tenant).await?;
+        Self::note_in(&mut tx, id, error, usage).await?;
+        tx.commit().await
+    }
+
+    /// [`Peers::note`] in a transaction that there is already.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_in(
+        tx: &mut Tx,
+        id: ConnectionId,
+        error: Option<&ConnectorError>,
+        usage: Option<Usage>,
+    ) -> Result<(), StoreError> {
         let failure = error.map(|error| ConnectionFailure {
             kind: kind_name(error.kind),
             code: error.code.clone(),
@@ -211,7 +227,26 @@ impl Peers {
             at: tx.now(),
         });
         let state = state_after(error.map(|error| error.kind));
-        connections::record_outcome(&mut tx, id, state, failure.as_ref(), usage).await?;
+        connections::record_outcome(tx, id, state, failure.as_ref(), usage).await?;
+        if let Some(usage) = usage {
+            report(tx, id, usage).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands on what the system says is left of its daily limit to the connection's budget, whose name
+    /// is the connection's id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn report(
+        &self,
+        tenant: TenantId,
+        id: ConnectionId,
+        usage: Usage,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.store.begin(tenant).await?;
+        report(&mut tx, id, usage).await?;
         tx.commit().await
     }
 
@@ -267,6 +302,12 @@ impl Peers {
             .map_err(|error| StoreError::corrupt("secrets of a connection", error))?;
         Ok(secrets)
     }
+}
+
+async fn report(tx: &mut Tx, id: ConnectionId, usage: Usage) -> Result<(), StoreError> {
+    let left = usage.limit.saturating_sub(usage.used);
+    // Whole numbers up to 2^53 stay what they are; no system sells more calls.
+    budget::report(tx, &id.to_string(), usage.limit as f64, left as f64).await
 }
 
 fn secrets_owner(id: ConnectionId) -> String {

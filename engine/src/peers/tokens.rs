@@ -1,5 +1,6 @@
 //! OAuth tokens of a connection: sealed in its row, refreshed by one process at a time.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use connector_sdk::{ConnectorError, ErrorKind, Result, StoredTokens, TokenStore};
@@ -25,6 +26,8 @@ pub struct SealedTokens {
     connection: ConnectionId,
     /// Names this holder of the right to refresh.
     holder: Uuid,
+    /// What was in the row when the connection was opened; good for the first look only.
+    seen: Mutex<Option<(Option<Vec<u8>>, i64)>>,
 }
 
 impl SealedTokens {
@@ -35,7 +38,15 @@ impl SealedTokens {
             tenant,
             connection,
             holder: fresh(),
+            seen: Mutex::new(None),
         }
+    }
+
+    /// Saves the first look into the row: whoever opens the connection has just read it.
+    #[must_use]
+    pub(super) fn seen(self, sealed: Option<Vec<u8>>, revision: i64) -> Self {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((sealed, revision));
+        self
     }
 
     fn owner(&self) -> String {
@@ -43,16 +54,12 @@ impl SealedTokens {
     }
 
     async fn read(&self) -> Result<StoredTokens> {
-        let mut tx = self.store.begin(self.tenant).await.map_err(failed)?;
-        let row = sqlx::query!(
-            "select tokens, tokens_revision from connections where id = $1",
-            self.connection.0,
-        )
-        .fetch_optional(tx.conn())
-        .await
-        .map_err(|error| failed(error.into()))?
-        .ok_or_else(|| ConnectorError::gone("connection was removed"))?;
-        let body = match row.tokens {
+        let seen = self.forget();
+        let (sealed, revision) = match seen {
+            Some(seen) => seen,
+            None => self.look().await?,
+        };
+        let body = match sealed {
             None => None,
             Some(sealed) => {
                 let plain = self.vault.open(&self.owner(), &sealed).map_err(|error| {
@@ -66,14 +73,31 @@ impl SealedTokens {
                 Some(SecretString::from(text))
             }
         };
-        Ok(StoredTokens {
-            body,
-            revision: row.tokens_revision,
-        })
+        Ok(StoredTokens { body, revision })
+    }
+
+    fn forget(&self) -> Option<(Option<Vec<u8>>, i64)> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.take()
+    }
+
+    async fn look(&self) -> Result<(Option<Vec<u8>>, i64)> {
+        let mut tx = self.store.begin(self.tenant).await.map_err(failed)?;
+        let row = sqlx::query!(
+            "select tokens, tokens_revision from connections where id = $1",
+            self.connection.0,
+        )
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(|error| failed(error.into()))?
+        .ok_or_else(|| ConnectorError::gone("connection was removed"))?;
+        Ok((row.tokens, row.tokens_revision))
     }
 
     /// Takes the right to refresh if nobody holds it.
     async fn try_acquire(&self) -> Result<bool> {
+        // From here on only what is in the row counts.
+        self.forget();
         let mut tx = self.store.begin(self.tenant).await.map_err(failed)?;
         let now = tx.now();
         let taken = sqlx::query!(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::core::{Active, Core, Incarnation, Shown};
 use super::failing::{judge, stored_failure};
@@ -18,6 +19,7 @@ use crate::store::activations::{Claimed, History, Lease};
 use crate::store::attempts::AttemptRow;
 use crate::store::journal::{End, Entry};
 use crate::store::runs::version_from_db;
+use crate::trace::{self, Traced};
 
 /// A claimed run with what it needs to go on.
 pub(crate) struct Activation {
@@ -74,7 +76,9 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
         cancelled.cancelled().await;
         tokio::time::sleep(core.cancel_grace).await;
     };
+    let traced = Traced::run(&claimed);
     let work = work(&core, claimed, history, cancelled.clone(), shown);
+    let work = trace::within(traced.place, work).instrument(traced.span.clone());
     let entry = tokio::select! {
         biased;
         () = core.kill.cancelled() => return,
@@ -97,6 +101,12 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
     let took = begun.elapsed();
     drop(entered);
     slot.worked(took);
+    if let Some(end) = entry.as_ref().and_then(|entry| entry.end.as_ref()) {
+        traced.span.record("run.state", end.state.as_str());
+        if let Some(class) = end.error_class {
+            traced.failed(class);
+        }
+    }
     metrics::counter!("engine_activations_total").increment(1);
     metrics::histogram!("engine_activation_seconds").record(took.as_secs_f64());
     if let Some(entry) = entry {
@@ -141,7 +151,14 @@ async fn work(
         workflow: claimed.workflow,
         deadline: claimed.deadline,
     };
-    let run = Run::new(Arc::clone(core), lease, history, cancelled, shown);
+    let run = Run::new(
+        Arc::clone(core),
+        lease,
+        claimed.trigger,
+        history,
+        cancelled,
+        shown,
+    );
     let Finished { run, finish } = (workflow.run)(run, claimed.input).await;
     let left_over = matches!(finish, Finish::Output(_) | Finish::Failed(_))
         .then(|| run.history.iter().find(|row| row.kind != MARKER))

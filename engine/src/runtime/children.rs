@@ -10,7 +10,7 @@ use super::run::{Exit, Run};
 use super::{Class, Failure, Retry, RunError, StepCx, StepError, TxStep, Workflow};
 use crate::failpoints::{self, Failpoint};
 use crate::ids::RunId;
-use crate::store::runs::{self, Child, Lineage, NewRun, RunState, StartOptions, Wait};
+use crate::store::runs::{self, Child, Hold, Lineage, NewRun, RunState, StartOptions, Wait};
 use crate::store::steps::StepRow;
 use crate::store::{StoreError, Tx};
 
@@ -19,6 +19,7 @@ enum Called {
     Ended(Child),
     /// The parent waits now.
     Waiting,
+    Cancelled,
     Lost,
 }
 
@@ -63,6 +64,7 @@ impl Run {
         match self.look_after(&new).await {
             Ok(Called::Ended(child)) => self.ended(&cx, started_at, child).await,
             Ok(Called::Waiting) => self.leave(Exit::Left).await,
+            Ok(Called::Cancelled) => self.leave(Exit::Cancelled).await,
             Ok(Called::Lost) => self.leave(Exit::Lost).await,
             Err(error) => {
                 let error = error.into();
@@ -77,8 +79,10 @@ impl Run {
     async fn look_after(&self, new: &NewRun) -> Result<Called, StoreError> {
         let (lease, seq) = (&self.lease, self.seq);
         let mut tx = self.core.store.begin_brief(lease.tenant).await?;
-        if !runs::hold(&mut tx, lease).await? {
-            return Ok(Called::Lost);
+        match runs::hold(&mut tx, lease).await? {
+            Hold::Held => {}
+            Hold::Cancelled => return Ok(Called::Cancelled),
+            Hold::Lost => return Ok(Called::Lost),
         }
         // From here on the end of the child waits for this transaction, or is seen by it.
         match runs::child(&mut tx, lease.id, seq).await? {

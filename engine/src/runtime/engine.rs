@@ -288,7 +288,7 @@ impl Engine {
     }
 
     /// Cancels a run; a running one stops at its next step, or where it is after the time of grace
-    /// ([`EngineBuilder::cancel_grace`]).
+    /// ([`EngineBuilder::cancel_grace`]). The runs it called go with it.
     ///
     /// # Errors
     /// As [`runs::cancel`].

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
 
+/// Between two looks whether the database's disk has room again.
+const FULL_DISK: Duration = Duration::from_secs(5);
+
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// Who must act on a failure.
@@ -154,8 +157,12 @@ impl From<StoreError> for StepError {
             | StoreError::UnknownWorkflow { .. }
             | StoreError::Shared(_) => (Class::Bug, false),
         };
+        let full = error.is_disk_full();
         let failure = Failure::new(class, error.to_string()).with_source(error);
-        if again {
+        if full {
+            // However long it takes: it is not the step that fails.
+            Self::Later(FULL_DISK, failure)
+        } else if again {
             Self::Transient(failure)
         } else {
             Self::Permanent(failure)

@@ -47,6 +47,7 @@ impl Run {
             source = judged.failure.source.as_deref().map(tracing::field::display),
             "attempt failed"
         );
+        cx.traced.failed(judged.failure.class.as_str());
         metrics::counter!("engine_attempts_failed_total", "class" => judged.failure.class.as_str())
             .increment(1);
         let now = self.core.store.clock().now();

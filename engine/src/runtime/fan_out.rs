@@ -6,7 +6,7 @@ use super::children::from_run;
 use super::map::{Results, place};
 use super::run::{Exit, Run};
 use super::{Failure, Retry, RunError, StepError, Workflow};
-use crate::store::runs::{self, Called, NewRun, StartOptions, Wait};
+use crate::store::runs::{self, Called, Hold, NewRun, StartOptions, Wait};
 use crate::store::steps;
 
 /// What a parent found when it looked after its children.
@@ -15,6 +15,7 @@ enum Looked {
     Done(Vec<Called>),
     /// The parent waits now.
     Waiting,
+    Cancelled,
     Lost,
 }
 
@@ -111,6 +112,7 @@ impl Run {
         let called = match self.look_after_all(family).await {
             Ok(Looked::Done(called)) => called,
             Ok(Looked::Waiting) => return self.leave(Exit::Left).await,
+            Ok(Looked::Cancelled) => return self.leave(Exit::Cancelled).await,
             Ok(Looked::Lost) => return self.leave(Exit::Lost).await,
             Err(error) => {
                 let (judged, row) = self.judged(&cx, started_at, Retry::DEFAULT, error);
@@ -151,8 +153,10 @@ impl Run {
     async fn look_after_all(&mut self, family: &Family) -> Result<Looked, StepError> {
         let lease = self.lease;
         let mut tx = self.core.store.begin_brief(lease.tenant).await?;
-        if !runs::hold(&mut tx, &lease).await? {
-            return Ok(Looked::Lost);
+        match runs::hold(&mut tx, &lease).await? {
+            Hold::Held => {}
+            Hold::Cancelled => return Ok(Looked::Cancelled),
+            Hold::Lost => return Ok(Looked::Lost),
         }
         // From here on the end of a child waits for this transaction, or is seen by it.
         if !steps::insert_fenced(&mut tx, &lease, &self.pending).await? {

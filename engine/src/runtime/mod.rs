@@ -5,6 +5,44 @@
 //! what is in it instead of running. What lies outside a step may therefore run many times and must
 //! be pure.
 //!
+//! ```no_run
+//! # use std::time::Duration;
+//! use engine::store::runs::StartOptions;
+//! use engine::{Run, RunError, Step, StepCx, StepError, Workflow};
+//!
+//! /// Reaches out of the hub, perhaps twice: the other system knows the key and does it once.
+//! struct Greet(String);
+//!
+//! impl Step for Greet {
+//!     const NAME: &'static str = "greet";
+//!     type Output = String;
+//!
+//!     async fn run(&self, cx: &StepCx) -> Result<String, StepError> {
+//!         Ok(format!("hello {} under {}", self.0, cx.idempotency_key()))
+//!     }
+//! }
+//!
+//! struct Welcome;
+//!
+//! impl Workflow for Welcome {
+//!     const NAME: &'static str = "welcome";
+//!     type Input = Vec<String>;
+//!     type Output = String;
+//!
+//!     async fn run(cx: &mut Run, mut names: Vec<String>) -> Result<String, RunError> {
+//!         let Some(name) = names.pop() else {
+//!             return Ok("all are welcome".into());
+//!         };
+//!         cx.step(Greet(name)).await?;
+//!         // No worker is held meanwhile, nor while the other run, a child, is under way.
+//!         cx.sleep("a day", Duration::from_secs(86_400)).await?;
+//!         cx.call::<Welcome>(names, StartOptions::default()).await
+//!     }
+//! }
+//! ```
+//!
+//! There is a whole program in `examples/order`.
+//!
 //! Not here: how runs are claimed and handed to workers (`queue`), SQL (`store`).
 
 mod activation;
@@ -18,6 +56,7 @@ mod failing;
 mod fan_out;
 mod house;
 mod map;
+mod outcome;
 mod patches;
 mod perform;
 mod process;
@@ -93,7 +132,38 @@ pub trait Step: Send + Sync {
     fn run(&self, cx: &StepCx) -> impl Future<Output = Result<Self::Output, StepError>> + Send;
 }
 
-/// Touches only Postgres: its effects and its checkpoint commit together, exactly once.
+/// Touches only Postgres: its effects and its checkpoint commit together, exactly once. Runs that it
+/// starts exist if its effects do.
+///
+/// ```no_run
+/// use engine::store::runs::StartOptions;
+/// use engine::{Run, RunError, StepCx, StepError, Tx, TxStep, Workflow};
+///
+/// struct Hire(String);
+///
+/// impl TxStep for Hire {
+///     const NAME: &'static str = "hire";
+///     type Output = ();
+///
+///     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<(), StepError> {
+///         // … rows of one's own, in `tx` …
+///         cx.start_in::<Onboard>(tx, &self.0, StartOptions::default()).await?;
+///         Ok(())
+///     }
+/// }
+///
+/// struct Onboard;
+///
+/// impl Workflow for Onboard {
+///     const NAME: &'static str = "onboard";
+///     type Input = String;
+///     type Output = ();
+///
+///     async fn run(cx: &mut Run, name: String) -> Result<(), RunError> {
+///         cx.tx(Hire(format!("a mentor for {name}"))).await
+///     }
+/// }
+/// ```
 pub trait TxStep: Send + Sync {
     /// A name never changes its meaning; a new meaning is a new name.
     const NAME: &'static str;

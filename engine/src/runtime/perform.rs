@@ -10,9 +10,11 @@ use std::time::Duration;
 use futures::FutureExt;
 use serde::Serialize;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::core::locked;
 use super::{Class, Failure, Step, StepCx, StepError};
+use crate::trace;
 
 /// When a step last said that it goes on.
 pub(super) struct Beat(Mutex<Instant>);
@@ -59,6 +61,7 @@ pub(super) async fn within<T>(
 ) -> Result<T, StepError> {
     let begun = Instant::now();
     cx.beat.now();
+    let work = trace::within(cx.traced.place, work).instrument(cx.traced.span.clone());
     let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
     loop {
         let ends = patience.timeout.map(|time| begun + time);

@@ -13,7 +13,8 @@ use super::schedules;
 use super::unknown::Unknown;
 use crate::failpoints::{self, Failpoint};
 use crate::feed::Changed;
-use crate::ids::ProcessId;
+use crate::ids::{ProcessId, RunId, TenantId};
+use crate::store::lanes::Behind;
 use crate::store::processes::{self, Pulse};
 use crate::store::runs::{self, Overdue};
 use crate::store::{Store, StoreError, activations, lanes, time_used};
@@ -259,17 +260,39 @@ fn tell_of_overdue(core: &Core, overdue: Overdue) {
     for (tenant, id) in &overdue.failed {
         tracing::warn!(tenant.id = %tenant, run.id = %id, "run did not end before its deadline");
     }
-    let changes = overdue.failed.iter().map(|(tenant, id)| Changed {
+    tell_of_stopped(core, &overdue.failed, &overdue.stopping, overdue.freed);
+}
+
+fn tell_of_stopped(
+    core: &Core,
+    ended: &[(TenantId, RunId)],
+    stopping: &[RunId],
+    freed: Vec<Behind>,
+) {
+    let changes = ended.iter().map(|(tenant, id)| Changed {
         tenant: *tenant,
         topic: "run".into(),
         id: Some(id.to_string()),
     });
     core.store.feed().publish(changes.collect());
-    core.cancel_active(&overdue.stopping);
-    core.add_freed(overdue.freed);
+    core.cancel_active(stopping);
+    core.add_freed(freed);
     // Others may run what is to stop; a parent or the next of a key may be claimed.
     core.store.feed().look();
     core.store.feed().ring();
+}
+
+/// Cancels what cancelled runs had called, generation by generation.
+async fn cancel_called(core: &Core) -> Result<(), StoreError> {
+    loop {
+        let mut tx = core.store.begin_system_relaxed().await?;
+        let cascade = runs::cancel_called(&mut tx).await?;
+        tx.commit().await?;
+        if !cascade.goes_on() {
+            return Ok(());
+        }
+        tell_of_stopped(core, &cascade.ended, &cascade.stopping, cascade.freed);
+    }
 }
 
 async fn follow_up(
@@ -291,6 +314,9 @@ async fn follow_up(
     let looks = [pulse.next_wait, pulse.next_deadline];
     for due in looks.into_iter().flatten().filter(|due| *due > now) {
         core.waits_until(due);
+    }
+    if pulse.orphans {
+        cancel_called(core).await?;
     }
     if pulse.behind && beats.is_multiple_of(3) {
         let mut tx = core.store.begin_system().await?;

@@ -21,6 +21,7 @@ use crate::store::activations::{History, Lease, PastAttempts};
 use crate::store::attempts::AttemptRow;
 use crate::store::steps::StepRow;
 use crate::store::{StoreError, Tx, journal, steps};
+use crate::trace::Traced;
 
 /// What ends an activation although the workflow's function has not ended.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ pub(super) enum Exit {
 pub struct Run {
     pub(super) core: Arc<Core>,
     pub(super) lease: Lease,
+    trigger: Arc<str>,
     /// Journaled steps that the workflow has not come to yet.
     pub(super) history: VecDeque<StepRow>,
     /// Failed attempts of steps that are not journaled.
@@ -67,6 +69,7 @@ impl Run {
     pub(super) fn new(
         core: Arc<Core>,
         lease: Lease,
+        trigger: String,
         history: History,
         cancelled: CancellationToken,
         shown: Arc<Shown>,
@@ -74,6 +77,7 @@ impl Run {
         Self {
             core,
             lease,
+            trigger: trigger.into(),
             history: history.steps.into(),
             past: history.attempts,
             seq: 0,
@@ -93,6 +97,11 @@ impl Run {
 
     pub fn tenant(&self) -> TenantId {
         self.lease.tenant
+    }
+
+    /// Who or what wanted it, as in [`StartOptions`](crate::store::runs::StartOptions::trigger).
+    pub fn trigger(&self) -> &str {
+        &self.trigger
     }
 
     /// # Errors
@@ -405,13 +414,16 @@ impl Run {
         name: &'static str,
         key: String,
     ) -> (StepCx, DateTime<Utc>) {
+        let attempt = self.past_attempts(seq).last + 1;
         let cx = StepCx {
+            traced: Traced::step(name, &key, seq, attempt),
+            trigger: Arc::clone(&self.trigger),
             tenant: self.lease.tenant,
             run_id: self.lease.id,
             seq,
             name,
             key,
-            attempt: self.past_attempts(seq).last + 1,
+            attempt,
             store: self.core.store.clone(),
             services: self.core.services.clone(),
             cancelled: self.cancelled.clone(),

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::ids::{RunId, TenantId};
 use crate::store::runs::{NewRun, StartOptions, Started};
 use crate::store::{Store, StoreError, Tx, runs};
+use crate::trace::Traced;
 
 /// One attempt of one step.
 pub struct StepCx {
@@ -23,6 +24,8 @@ pub struct StepCx {
     pub(crate) name: &'static str,
     pub(crate) key: String,
     pub(crate) attempt: u32,
+    pub(super) trigger: Arc<str>,
+    pub(super) traced: Traced,
     pub(crate) store: Store,
     pub(crate) services: Services,
     pub(crate) cancelled: CancellationToken,
@@ -47,6 +50,11 @@ impl StepCx {
     /// One for the first attempt.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// Who or what wanted the run, as in [`StartOptions::trigger`].
+    pub fn trigger(&self) -> &str {
+        &self.trigger
     }
 
     /// The same for every attempt of this step in this run, and for no other step: give it to the
@@ -90,9 +98,7 @@ impl StepCx {
     /// # }
     /// ```
     pub async fn budget(&self, name: &str, lane: Lane, cost: f64) -> Result<(), StepError> {
-        if !(cost.is_finite() && cost >= 0.0) {
-            return Err(StepError::bug("cost of a call is not a number of tokens"));
-        }
+        check_cost(cost)?;
         let budgets = self.services.get::<Budgets>()?;
         let spent = budgets.spend(&self.store, self.tenant, name, lane, cost);
         let spent = self.cancelled.run_until_cancelled(spent).await;
@@ -101,6 +107,18 @@ impl StepCx {
         spent
             .ok_or(StepError::Cancelled)?
             .map_err(|refused| refused.into_step_error(name, lane, spread))
+    }
+
+    /// As [`StepCx::budget`], for a call that can as well be made later: spends nothing and says
+    /// false where it would have to wait.
+    ///
+    /// # Errors
+    /// That of the database.
+    pub async fn try_budget(&self, name: &str, lane: Lane, cost: f64) -> Result<bool, StepError> {
+        check_cost(cost)?;
+        let budgets = self.services.get::<Budgets>()?;
+        let spent = budgets.spend_now(&self.store, self.tenant, name, lane, cost);
+        Ok(spent.await?)
     }
 
     /// Says that the step goes on; to be called more often than
@@ -142,4 +160,11 @@ impl StepCx {
         new.parent_id.get_or_insert(self.run_id);
         runs::start(tx, new).await
     }
+}
+
+fn check_cost(cost: f64) -> Result<(), StepError> {
+    if cost.is_finite() && cost >= 0.0 {
+        return Ok(());
+    }
+    Err(StepError::bug("cost of a call is not a number of tokens"))
 }

@@ -10,7 +10,7 @@ use super::registry::place_of;
 use super::run::{Exit, Run};
 use super::{Retry, RunError, StepError};
 use crate::clock::Deadline;
-use crate::store::runs::{self, Wait};
+use crate::store::runs::{self, Hold, Wait};
 use crate::store::steps::{self, StepRow};
 use crate::store::{StoreError, Tx, signals};
 
@@ -21,6 +21,7 @@ enum Found {
     TooLate,
     /// The run waits now.
     Waiting,
+    Cancelled,
     Lost,
     /// With what is wrong.
     Unreadable(String),
@@ -124,6 +125,7 @@ impl Run {
                 }
                 return self.leave(Exit::Left).await;
             }
+            Ok(Found::Cancelled) => return self.leave(Exit::Cancelled).await,
             Ok(Found::Lost) => return self.leave(Exit::Lost).await,
             Ok(Found::Unreadable(message)) => return self.leave(Exit::Parked(message)).await,
             Err(error) => StepError::from(error),
@@ -141,8 +143,10 @@ impl Run {
     ) -> Result<Found, StoreError> {
         let lease = &self.lease;
         let mut tx = self.core.store.begin_brief(lease.tenant).await?;
-        if !runs::hold(&mut tx, lease).await? {
-            return Ok(Found::Lost);
+        match runs::hold(&mut tx, lease).await? {
+            Hold::Held => {}
+            Hold::Cancelled => return Ok(Found::Cancelled),
+            Hold::Lost => return Ok(Found::Lost),
         }
         // From here on a sender waits for this transaction, or has been seen by it.
         if let Some((id, body)) = signals::first(&mut tx, lease.id, name).await? {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::model;
 use super::plan::Once;
-use super::workload::{Ask, Chain, Family, Job, Nap, Shaky, Spread};
+use super::workload::{Ask, Chain, Family, Forlorn, Job, Nap, Shaky, Spread};
 use super::world::World;
 use crate::runtime::locked;
 use crate::store::runs::{self, Dedupe, DedupeMode, DedupeUntil, NewRun, StartOptions, Started};
@@ -33,6 +33,7 @@ impl World {
             "nap" => NewRun::of::<Nap>(&job, options),
             "ask" => NewRun::of::<Ask>(&job, options),
             "family" => NewRun::of::<Family>(&job, options),
+            "forlorn" => NewRun::of::<Forlorn>(&job, options),
             "spread" => NewRun::of::<Spread>(&job, options),
             "shaky" => NewRun::of::<Shaky>(&job, options),
             _ => NewRun::of::<Chain>(&job, options),

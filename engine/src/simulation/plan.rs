@@ -163,6 +163,7 @@ impl Plan {
                 "ask",
                 "ask",
                 "family",
+                "forlorn",
                 "spread",
                 "shaky",
                 "unknown",
@@ -174,9 +175,9 @@ impl Plan {
                 flaky: rng
                     .percent(40)
                     .then(|| (rng.below(3) as u8, 1 + rng.below(4) as u8)),
-                bad: rng.percent(10),
+                bad: rng.percent(10) && workflow != "forlorn",
                 slow: *rng.choose(&[0, 0, 5, 200, 2_000, 9_000]),
-                key: (workflow != "family" && rng.percent(50))
+                key: (!["family", "forlorn"].contains(&workflow) && rng.percent(50))
                     .then(|| (*rng.choose(&["left", "right"])).to_owned()),
                 rest: rng.percent(50).then(|| 200 + rng.below(6_000)),
             };
@@ -211,7 +212,9 @@ impl Plan {
                 workflow,
                 job,
                 once: rng.percent(25).then(|| (once, rng.below(3) as u8)),
-                deadline: rng.percent(10).then(|| millis(rng, 500, 20_000)),
+                // Nothing else ends one that is forlorn.
+                deadline: (rng.percent(10) || workflow == "forlorn")
+                    .then(|| millis(rng, 500, 20_000)),
                 together: rng.percent(50),
             };
             self.add(at, start);

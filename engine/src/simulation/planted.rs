@@ -32,12 +32,16 @@ pub(crate) enum Planted {
     NoDedupe,
     /// A run asked to stop is given back as if it were not.
     CancelForgotten,
+    /// What a cancelled run had called goes on.
+    CalledForgotten,
+    /// A run that was asked to stop calls others.
+    CallsToTheEnd,
     /// A transactional step's checkpoint is written without its effects' transaction.
     EffectApart,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::NoFence,
         Self::UnknownIsDone,
         Self::LastStepRunsAgain,
@@ -51,6 +55,8 @@ impl Planted {
         Self::NotReleased,
         Self::NoDedupe,
         Self::CancelForgotten,
+        Self::CalledForgotten,
+        Self::CallsToTheEnd,
         Self::EffectApart,
     ];
 }

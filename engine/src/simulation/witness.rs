@@ -155,6 +155,11 @@ impl Witness {
             {
                 facts.wrong.push(format!("{id} has ended and is open"));
             }
+            if let (Key::Run(_), None, Some(Row::Run(run)), Some(_)) =
+                (key, before, after, moment.by)
+            {
+                facts.check_call(db, run);
+            }
             if let Some(Row::Run(run)) = after {
                 facts.seen.insert(run.id, (**run).clone());
                 facts.check_key(db, run);
@@ -248,6 +253,20 @@ impl Facts {
         }
     }
 
+    /// Whoever is to stop calls nobody: who called it has been told already to cancel what it had.
+    fn check_call(&mut self, db: &Db, run: &RunRec) {
+        let Some(parent) = run.woken_parent() else {
+            return;
+        };
+        let open = db.get(&Key::Run(parent)).map(Row::run);
+        if open.is_none_or(|parent| parent.cancel_requested) {
+            self.wrong.push(format!(
+                "{} is called by {parent}, which is to stop",
+                run.id
+            ));
+        }
+    }
+
     fn check_starts(&mut self, db: &Db) {
         for (number, (run, _)) in &self.started {
             if db.get(&Key::Run(*run)).is_none() && db.get(&Key::Finished(*run)).is_none() {
@@ -294,6 +313,11 @@ impl Facts {
                 RunState::Waiting if run.workflow == "ask" && run.due_at.is_none() => {}
                 RunState::Parked => wrong.extend(misparked(run)),
                 state => wrong.push(format!("{} {} is {state:?} for ever", run.workflow, run.id)),
+            }
+            if let Some(parent) = run.woken_parent()
+                && db.get(&Key::Run(parent)).is_none()
+            {
+                wrong.push(format!("{} was called by {parent} and outlives it", run.id));
             }
             if self.cancelled.contains(&run.id) {
                 wrong.push(format!("{} was cancelled and is {:?}", run.id, run.state));

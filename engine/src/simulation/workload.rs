@@ -253,6 +253,33 @@ impl Workflow for Shaky {
     }
 }
 
+/// Calls one like itself, and the last one a run that waits for ever: somebody has to end it, and all
+/// the others with it.
+pub(crate) struct Forlorn;
+
+impl Workflow for Forlorn {
+    const NAME: &'static str = "forlorn";
+    type Input = Job;
+    type Output = ();
+
+    async fn run(cx: &mut Run, job: Job) -> Result<(), RunError> {
+        cx.step(Act {
+            index: 0,
+            job: job.clone(),
+        })
+        .await?;
+        let options = StartOptions::default();
+        if job.steps > 1 {
+            let steps = job.steps - 1;
+            cx.call::<Self>(Job { steps, ..job }, options).await
+        } else {
+            let rest = None;
+            cx.call::<Ask>(Job { rest, ..job }, options).await?;
+            Ok(())
+        }
+    }
+}
+
 /// Started by a schedule.
 pub(crate) struct Tick;
 

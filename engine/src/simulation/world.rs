@@ -14,7 +14,7 @@ use super::model::{CALLERS, Client, Db, Key, Row, Server};
 use super::plan::{Event, HORIZON, Plan, What};
 use super::rng::Rng;
 use super::witness::{Witness, host_of};
-use super::workload::{Ask, Chain, Family, Job, Nap, Place, Shaky, Spread, Tick};
+use super::workload::{Ask, Chain, Family, Forlorn, Job, Nap, Place, Shaky, Spread, Tick};
 use crate::clock::Clock;
 use crate::ids::{RunId, ScheduleId, TenantId};
 use crate::runtime::cron::{Gap, Repeat, Times, Timing};
@@ -214,15 +214,21 @@ impl World {
                 .take_while(|(key, _)| matches!(key, Key::Signal(of, _) if *of == run))
                 .any(|(_, row)| row.signal().taken_seq.is_none())
         };
-        state.db.open_runs().all(|run| match run.state {
-            RunState::Parked => true,
-            RunState::Waiting if run.workflow == "ask" => {
-                run.due_at.is_none()
-                    && run.deadline.is_none()
-                    && waits_for_nobody(&state.db, run.id)
-            }
-            _ => false,
-        })
+        let is_noted = state
+            .db
+            .rows()
+            .keys()
+            .any(|key| matches!(key, Key::CancelledParent(..)));
+        !is_noted
+            && state.db.open_runs().all(|run| match run.state {
+                RunState::Parked => true,
+                RunState::Waiting if run.workflow == "ask" => {
+                    run.due_at.is_none()
+                        && run.deadline.is_none()
+                        && waits_for_nobody(&state.db, run.id)
+                }
+                _ => false,
+            })
     }
 
     /// Starts a process, or starts it again.
@@ -248,6 +254,7 @@ impl World {
                 .register::<Nap>()
                 .register::<Ask>()
                 .register::<Family>()
+                .register::<Forlorn>()
                 .register::<Spread>()
                 .register::<Shaky>()
                 .register::<Tick>()

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use connector_sdk::trace::TraceParent;
 use serde_json::Value as Json;
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
@@ -55,6 +56,10 @@ pub(crate) struct Claimed {
     pub(crate) cancel_requested: bool,
     /// By when it must have ended.
     pub(crate) deadline: Option<DateTime<Utc>>,
+    /// Who or what wanted it.
+    pub(crate) trigger: String,
+    /// Where what started it stands in a trace.
+    pub(crate) trace: Option<TraceParent>,
 }
 
 /// What a claim is asked for.
@@ -177,6 +182,8 @@ pub(crate) async fn claim(
             input: row.input.unwrap_or_default(),
             cancel_requested: row.cancel_requested.unwrap_or_default(),
             deadline: row.deadline,
+            trigger: row.trigger.unwrap_or_default(),
+            trace: row.trace.as_deref().and_then(TraceParent::read),
         });
     }
     Ok(claim)

@@ -183,7 +183,7 @@ with recursive me as materialized (
         started_at = coalesce(started_at, $2), holds_key = key is not null
     where ctid = any(array(select place from judged where aside is null))
     returning tenant_id, id, epoch, workflow, version, input, cancel_requested, priority, due_at,
-              deadline
+              deadline, trigger, trace
 )
 select (select last_tenant from walked) as "last_tenant?",
        exists (select from chosen)
@@ -195,7 +195,8 @@ select (select last_tenant from walked) as "last_tenant?",
        (select min(due_at) from judged where aside = 'time') as "wakes_at?",
        t.tenant_id as "tenant_id?", t.id as "id?", t.epoch as "epoch?",
        t.workflow as "workflow?", t.version as "version?", t.input as "input?",
-       t.cancel_requested as "cancel_requested?", t.deadline as "deadline?"
+       t.cancel_requested as "cancel_requested?", t.deadline as "deadline?",
+       t.trigger as "trigger?", t.trace as "trace?"
 from (select) as always
 left join taken t on true
 order by t.due_at - t.priority * $6::interval, t.id

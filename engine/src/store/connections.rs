@@ -7,7 +7,8 @@ use connector_sdk::Usage;
 use serde::{Deserialize, Serialize};
 
 use super::keyset::{After, Slice};
-use super::{StoreError, SystemTx, Tx};
+use super::lanes::{self, Lane};
+use super::{StoreError, SystemTx, Tx, budgets};
 use crate::ids::ConnectionId;
 
 /// Whether the hub can work with a connection.
@@ -255,6 +256,8 @@ pub async fn delete(tx: &mut Tx, id: ConnectionId, version: i64) -> Result<(), S
     sqlx::query!("delete from schedules where connection_id = $1", id.0)
         .execute(tx.conn())
         .await?;
+    lanes::remove(tx, &Lane::Connection(id)).await?;
+    budgets::remove(tx, &id.to_string()).await?;
     tx.changed("connection", id);
     Ok(())
 }
@@ -283,6 +286,9 @@ pub struct Opening {
     pub config: serde_json::Value,
     /// Sealed.
     pub secrets: Option<Vec<u8>>,
+    /// Sealed.
+    pub tokens: Option<Vec<u8>>,
+    pub tokens_revision: i64,
 }
 
 /// Configuration and sealed secrets of a connection.
@@ -292,7 +298,7 @@ pub struct Opening {
 pub async fn opening(tx: &mut Tx, id: ConnectionId) -> Result<Opening, StoreError> {
     sqlx::query_as!(
         Opening,
-        "select system, config, secrets from connections where id = $1",
+        "select system, config, secrets, tokens, tokens_revision from connections where id = $1",
         id.0,
     )
     .fetch_optional(tx.conn())

@@ -13,15 +13,17 @@ with ended as (
               r.forked_from, r.forked_seq, r.trigger,
               r.connection_id, r.stream, r.input, t.output, t.error, t.error_class,
               coalesce(t.progress, r.progress) as progress, coalesce(t.counts, r.counts) as counts,
-              r.created_at, r.started_at
+              r.created_at, r.started_at, r.trace
 ), kept as (
     insert into finished_runs
         (tenant_id, id, workflow, version, state, key, priority, epoch, attempt, cancel_requested,
          parent_id, parent_seq, wakes_parent, deadline, forked_from, forked_seq, trigger,
-         connection_id, stream, input, output, error, error_class, progress, counts, created_at, started_at, finished_at)
+         connection_id, stream, input, output, error, error_class, progress, counts, created_at, started_at, finished_at,
+         trace)
     select tenant_id, id, workflow, version, state, key, priority, epoch, attempt, cancel_requested,
            parent_id, parent_seq, wakes_parent, deadline, forked_from, forked_seq, trigger,
-           connection_id, stream, input, output, error, error_class, progress, counts, created_at, started_at, $12
+           connection_id, stream, input, output, error, error_class, progress, counts, created_at, started_at, $12,
+           trace
     from ended
 )
 select tenant_id as "tenant_id!", id as "id!", cancel_requested as "cancel_requested!", key,

@@ -38,6 +38,7 @@ pub mod schedules;
 pub mod signals;
 pub mod steps;
 pub mod streams;
+pub mod tenants;
 pub(crate) mod time_used;
 pub mod undo;
 pub mod writes;
@@ -132,6 +133,17 @@ impl StoreError {
                     .any(|class| code.starts_with(class))
                     || ["25P03", "55P03"].contains(&code.as_ref())
             }),
+            _ => false,
+        }
+    }
+
+    /// Whether the server's disk is full: that lasts until somebody makes room.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().as_deref() == Some("53100")
+            }
+            Self::Shared(error) => error.is_disk_full(),
             _ => false,
         }
     }

@@ -160,7 +160,17 @@ pub async fn of_entity(tx: &mut Tx, entity: &str) -> Result<Vec<Plan>, StoreErro
     .collect()
 }
 
-/// Moves a stream's cursor over an applied page.
+/// What is left to do for a connection after a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advanced {
+    /// Whether any of its records waits for the target of a reference, or any write for being sent.
+    /// In the middle of a full read this is not asked, and true.
+    pub is_any_pending: bool,
+}
+
+/// Moves a stream's cursor over an applied page. `None` when there is no plan of it any more:
+/// nothing has moved then. What is pending is looked for in the order of its partial index: a plan
+/// made while the tables were small and kept would read all rows of the connection, page by page.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -171,14 +181,31 @@ pub async fn advance(
     cursor: Option<&Cursor>,
     phase: Phase,
     run: RunId,
-) -> Result<(), StoreError> {
+) -> Result<Option<Advanced>, StoreError> {
     let now = tx.now();
-    sqlx::query!(
-        "
+    let advanced = sqlx::query_as!(
+        Advanced,
+        r#"
         update streams
         set cursor = $3, phase = $4, last_run_id = $5, last_read_at = $6
-        where connection_id = $1 and stream = $2
-        ",
+        where connection_id = $1 and stream = $2 and enabled
+          and exists (
+              select from mappings
+              where mappings.connection_id = $1 and mappings.stream = $2
+                and published_version is not null
+          )
+        returning case when $4 = 'incremental' then (
+            select true from records
+            where connection_id = $1 and unresolved is not null and removed_at is null
+            order by stream, key
+            limit 1
+        ) is not null or (
+            select true from writes
+            where connection_id = $1 and state = 'pending'
+            order by stream, due_at
+            limit 1
+        ) is not null else true end as "is_any_pending!"
+        "#,
         connection.0,
         stream,
         cursor.map(|cursor| cursor.0.as_str()),
@@ -186,9 +213,9 @@ pub async fn advance(
         run.0,
         now,
     )
-    .execute(tx.conn())
+    .fetch_optional(tx.conn())
     .await?;
-    Ok(())
+    Ok(advanced)
 }
 
 /// The fields of a kind: the built-in ones and this tenant's own.

@@ -97,6 +97,8 @@ pub(crate) struct Pulse {
     pub(crate) next_opening: Option<DateTime<Utc>>,
     /// Runs wait for room in their lane.
     pub(crate) behind: bool,
+    /// Runs were called by ones that were cancelled.
+    pub(crate) orphans: bool,
 }
 
 /// Gives a sign of life and looks around.
@@ -134,7 +136,8 @@ pub(crate) async fn pulse(tx: &mut SystemTx, me: ProcessId) -> Result<Pulse, Sto
                 where deadline is not null and state in ('queued', 'running', 'waiting')
                   and not cancel_requested
                 order by deadline limit 1) as next_deadline,
-               exists (select from runs where state = 'queued' and behind) as "behind!"
+               exists (select from runs where state = 'queued' and behind) as "behind!",
+               exists (select from cancelled_parents) as "orphans!"
         "#,
         me.0,
         SILENCE,
@@ -152,6 +155,7 @@ pub(crate) async fn pulse(tx: &mut SystemTx, me: ProcessId) -> Result<Pulse, Sto
         next_opening: row.next_opening,
         next_deadline: row.next_deadline,
         behind: row.behind,
+        orphans: row.orphans,
     })
 }
 

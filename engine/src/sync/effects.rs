@@ -39,9 +39,9 @@ pub(super) struct Stored {
     pub(super) owed: BTreeSet<(ConnectionId, String)>,
 }
 
-/// [`Effects`] with the statement for its entities made.
+/// [`Effects`] with the statements for its entities made.
 pub(super) struct Ready {
-    save: Option<Statement>,
+    save: Vec<Statement>,
     effects: Effects,
 }
 
@@ -196,14 +196,14 @@ impl Effects {
     async fn store_with(
         mut self,
         tx: &mut Tx,
-        save: Option<Statement>,
+        save: Vec<Statement>,
         around: &Neighbourhood,
         source: Option<(ConnectionId, &str)>,
         actor: Actor,
     ) -> Result<Stored, SyncError> {
         self.pass_on(tx, around, source).await?;
-        if let Some(save) = save {
-            save.execute(tx).await?;
+        for statement in save {
+            statement.execute(tx).await?;
         }
         if self.entities.len() <= MOST_NEWS {
             for entity in &self.entities {

@@ -205,23 +205,33 @@ async fn a_budget_is_set_noted_listed_and_removed() {
     budget::set(&mut tx, "account", &good).await.unwrap();
     budget::note_left(&mut tx, "account", 30.0).await.unwrap();
     budget::note_left(&mut tx, "account", 80.0).await.unwrap();
-    let listed = budget::list(&mut tx).await.unwrap();
+    let listed = budget::list(&mut tx, None, 100).await.unwrap();
     assert_eq!((listed[0].tokens, &listed[0].spec), (30.0, &good));
     let smaller = BudgetSpec::new(20.0, 0.0);
     budget::set(&mut tx, "account", &smaller).await.unwrap();
-    assert_eq!(budget::list(&mut tx).await.unwrap()[0].tokens, 20.0);
+    assert_eq!(
+        budget::list(&mut tx, None, 100).await.unwrap()[0].tokens,
+        20.0
+    );
     tx.commit().await.unwrap();
     let mut stranger = world
         .store
         .begin(engine::ids::TenantId::fresh())
         .await
         .unwrap();
-    assert!(budget::list(&mut stranger).await.unwrap().is_empty());
-    assert!(!budget::remove(&mut stranger, "account").await.unwrap());
+    assert!(
+        budget::list(&mut stranger, None, 100)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let removed = budget::remove(&mut stranger, "account").await.unwrap();
+    assert!(!removed.changes);
     drop(stranger);
     let mut tx = world.store.begin(world.tenant).await.unwrap();
-    assert!(budget::remove(&mut tx, "account").await.unwrap());
-    assert!(budget::list(&mut tx).await.unwrap().is_empty());
+    let removed = budget::remove(&mut tx, "account").await.unwrap();
+    assert!(removed.changes);
+    assert!(budget::list(&mut tx, None, 100).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::ids::TenantId;
-use engine::store::lanes;
+use engine::store::lanes::{self, Action, Lane};
 use engine::store::runs::{RunState, StartOptions};
 use engine::{Engine, Run, RunError, Workflow};
 
@@ -121,7 +121,9 @@ async fn a_heavier_tenant_gets_more() {
     let begun = Arc::new(Begun::default());
     let light = tenant(&world).await;
     let mut tx = world.store.begin(world.tenant).await.unwrap();
-    lanes::set_weight(&mut tx, Some(3.0)).await.unwrap();
+    lanes::act(&mut tx, &Lane::Tenant, &Action::Weight(Some(3.0)))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     fill(&world, world.tenant, 2000, 20).await;
     fill(&world, light, 2000, 20).await;
@@ -178,12 +180,14 @@ async fn tenants_that_only_sleep_or_pause_are_in_nobodys_way() {
     let world = World::new().await;
     let begun = Arc::new(Begun::default());
     let engine = engine(&world, &begun, 4).await;
+    let pause = Action::Pause {
+        by: "test".into(),
+        reason: "quiet".into(),
+    };
     for _ in 0..150 {
         let paused = tenant(&world).await;
         let mut tx = world.store.begin(paused).await.unwrap();
-        lanes::pause(&mut tx, &lanes::Lane::Tenant, "test", "quiet")
-            .await
-            .unwrap();
+        lanes::act(&mut tx, &Lane::Tenant, &pause).await.unwrap();
         tx.commit().await.unwrap();
         fill(&world, paused, 2, 0).await;
     }

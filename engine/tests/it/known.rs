@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::store::lanes::{self, Lane};
+use engine::store::lanes::{self, Action, Lane};
 use engine::store::runs::RunState;
 use engine::{Run, RunError, Workflow};
 
@@ -77,9 +77,11 @@ async fn a_run_is_parked_once_no_living_process_knows_it() {
     .await;
     let mut tx = world.store.begin(world.tenant).await.unwrap();
     let lane = Lane::Workflow("changed".into());
-    lanes::pause(&mut tx, &lane, "test", "to keep it waiting")
-        .await
-        .unwrap();
+    let pause = Action::Pause {
+        by: "test".into(),
+        reason: "to keep it waiting".into(),
+    };
+    lanes::act(&mut tx, &lane, &pause).await.unwrap();
     tx.commit().await.unwrap();
     let id = world.start::<Second>(&()).await;
     // Longer than from one sweep to the next.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::ids::ConnectionId;
-use engine::store::lanes::{self, Lane};
+use engine::store::lanes::{self, Action, Lane};
 use engine::store::runs::{RunState, StartOptions};
 use engine::{Engine, Run, RunError, Step, StepCx, StepError, Workflow};
 
@@ -102,7 +102,9 @@ async fn engine(world: &World, trace: &Arc<Trace>) -> Engine {
 
 async fn limit(world: &World, lane: Lane, most: u32) {
     let mut tx = world.store.begin(world.tenant).await.unwrap();
-    lanes::set_limit(&mut tx, &lane, Some(most)).await.unwrap();
+    lanes::act(&mut tx, &lane, &Action::Limit(Some(most)))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -177,7 +179,9 @@ async fn tenants_and_workflows_of_all_tenants_are_limited_too() {
     limit(&world, Lane::Tenant, 5).await;
     let mut tx = world.store.begin_system().await.unwrap();
     let lane = Lane::Workflow("free".into());
-    lanes::set_limit(&mut tx, &lane, Some(2)).await.unwrap();
+    lanes::act(&mut tx, &lane, &Action::Limit(Some(2)))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     let engine = engine(&world, &trace).await;
     engine
@@ -227,34 +231,48 @@ async fn what_cannot_be_limited_is_refused() {
         (key.clone(), u32::MAX),
         (Lane::Connection(ConnectionId::fresh()), 1),
     ] {
-        let refused = lanes::set_limit(&mut tx, &lane, Some(most)).await;
+        let refused = lanes::act(&mut tx, &lane, &Action::Limit(Some(most))).await;
         assert!(refused.is_err(), "{lane:?} {most}");
     }
     for weight in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert!(lanes::set_weight(&mut tx, Some(weight)).await.is_err());
+        assert!(
+            lanes::act(&mut tx, &Lane::Tenant, &Action::Weight(Some(weight)))
+                .await
+                .is_err()
+        );
     }
-    lanes::set_limit(&mut tx, &key, Some(2)).await.unwrap();
-    assert_eq!(lanes::list(&mut tx).await.unwrap()[0].max_running, Some(2));
-    lanes::set_limit(&mut tx, &key, None).await.unwrap();
-    assert!(lanes::list(&mut tx).await.unwrap().is_empty());
+    lanes::act(&mut tx, &key, &Action::Limit(Some(2)))
+        .await
+        .unwrap();
+    assert_eq!(
+        lanes::list(&mut tx, None, 100).await.unwrap()[0].max_running,
+        Some(2)
+    );
+    lanes::act(&mut tx, &key, &Action::Limit(None))
+        .await
+        .unwrap();
+    assert!(lanes::list(&mut tx, None, 100).await.unwrap().is_empty());
     drop(tx);
     let mut all = world.store.begin_system().await.unwrap();
-    assert!(lanes::pause(&mut all, &key, "test", "").await.is_err());
+    assert!(lanes::act(&mut all, &key, &quiet()).await.is_err());
+}
+
+fn quiet() -> Action {
+    Action::Pause {
+        by: "usr_1".into(),
+        reason: "peer is being moved".into(),
+    }
 }
 
 /// Pauses and resumes, for one tenant or for all.
 async fn pause(world: &World, for_all: bool, lane: &Lane) {
     if for_all {
         let mut tx = world.store.begin_system().await.unwrap();
-        lanes::pause(&mut tx, lane, "usr_1", "peer is being moved")
-            .await
-            .unwrap();
+        lanes::act(&mut tx, lane, &quiet()).await.unwrap();
         tx.commit().await.unwrap();
     } else {
         let mut tx = world.store.begin(world.tenant).await.unwrap();
-        lanes::pause(&mut tx, lane, "usr_1", "peer is being moved")
-            .await
-            .unwrap();
+        lanes::act(&mut tx, lane, &quiet()).await.unwrap();
         tx.commit().await.unwrap();
     }
 }
@@ -262,14 +280,14 @@ async fn pause(world: &World, for_all: bool, lane: &Lane) {
 async fn resume(world: &World, for_all: bool, lane: &Lane) -> bool {
     if for_all {
         let mut tx = world.store.begin_system().await.unwrap();
-        let resumed = lanes::resume(&mut tx, lane).await.unwrap();
+        let resumed = lanes::act(&mut tx, lane, &Action::Resume).await.unwrap();
         tx.commit().await.unwrap();
-        resumed
+        resumed.changes
     } else {
         let mut tx = world.store.begin(world.tenant).await.unwrap();
-        let resumed = lanes::resume(&mut tx, lane).await.unwrap();
+        let resumed = lanes::act(&mut tx, lane, &Action::Resume).await.unwrap();
         tx.commit().await.unwrap();
-        resumed
+        resumed.changes
     }
 }
 
@@ -303,10 +321,10 @@ async fn a_paused_lane_lets_nothing_begin_and_a_resumed_one_everything_at_once()
         let run = world.run(id).await;
         assert_eq!((run.state, run.activations), (RunState::Queued, 0));
         let mut tx = world.store.begin(world.tenant).await.unwrap();
-        let own = lanes::list(&mut tx).await.unwrap();
+        let own = lanes::list(&mut tx, None, 100).await.unwrap();
         drop(tx);
         let mut tx = world.store.begin_system().await.unwrap();
-        let of_all = lanes::list(&mut tx).await.unwrap();
+        let of_all = lanes::list(&mut tx, None, 100).await.unwrap();
         drop(tx);
         let listed = [own, of_all].concat();
         assert_eq!(listed.len(), 1);
@@ -387,7 +405,7 @@ fn on(connection: ConnectionId) -> StartOptions {
 
 async fn closed(world: &World) -> Vec<lanes::LaneRow> {
     let mut tx = world.store.begin(world.tenant).await.unwrap();
-    lanes::list(&mut tx).await.unwrap()
+    lanes::list(&mut tx, None, 100).await.unwrap()
 }
 
 #[tokio::test]
@@ -438,7 +456,8 @@ async fn a_person_opens_a_closed_lane_before_its_time() {
     .await;
     let mut tx = world.store.begin(world.tenant).await.unwrap();
     let lane = Lane::Key("account".into());
-    assert!(lanes::open(&mut tx, &lane).await.unwrap());
+    let opened = lanes::act(&mut tx, &lane, &Action::Open).await.unwrap();
+    assert!(opened.changes);
     tx.commit().await.unwrap();
     world.until(behind, RunState::Succeeded).await;
     assert_eq!(closed(&world).await[0].max_running, Some(2));

@@ -216,6 +216,7 @@ async fn poison_is_parked_with_a_message_and_stops_nobody() {
         version,
         input: input.into(),
         parent_id: None,
+        trace: None,
         options: StartOptions::default(),
     };
     let poison = [

@@ -172,7 +172,7 @@ async fn sql_starts_nothing_without_a_tenant_or_with_nonsense() {
         ),
         (
             "select insert_runs(array[row(gen_random_uuid(), gen_random_uuid(), 'w', 1, null, 0, now(), \
-          null, null, false, 'sql', null, null, '1', null, null, null, null, null, null, null)::new_run], now())",
+          null, null, false, 'sql', null, null, '1', null, null, null, null, null, null, null, null)::new_run], now())",
             "42501",
         ),
     ] {

@@ -82,7 +82,7 @@ impl IntoValue for sqlx::types::Json<Value> {
 
 /// Entities turned into one array per column, for a statement over all of them.
 pub(crate) struct Columns<'a> {
-    entities: &'a [Entity],
+    entities: &'a [&'a Entity],
     pub(crate) ids: Vec<Uuid>,
     pub(crate) versions: Vec<i64>,
     pub(crate) custom: Vec<String>,
@@ -92,8 +92,8 @@ pub(crate) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    pub(crate) fn of(entities: &'a [Entity]) -> Result<Self, StoreError> {
-        let custom = |entity: &Entity| {
+    pub(crate) fn of(entities: &'a [&'a Entity]) -> Result<Self, StoreError> {
+        let custom = |entity: &&Entity| {
             let custom: BTreeMap<&str, &Value> = entity
                 .values
                 .range(CUSTOM_PREFIX.to_owned()..)
@@ -102,8 +102,9 @@ impl<'a> Columns<'a> {
                 .collect();
             serde_json::to_string(&custom).map_err(StoreError::Encode)
         };
-        let provenance =
-            |entity: &Entity| serde_json::to_string(&entity.provenance).map_err(StoreError::Encode);
+        let provenance = |entity: &&Entity| {
+            serde_json::to_string(&entity.provenance).map_err(StoreError::Encode)
+        };
         Ok(Self {
             entities,
             ids: entities.iter().map(|entity| entity.id.0).collect(),
@@ -122,7 +123,7 @@ impl<'a> Columns<'a> {
         field: &str,
         read: impl Fn(&'a Value) -> Option<T>,
     ) -> Result<Vec<Option<T>>, StoreError> {
-        let cell = |entity: &'a Entity| match entity.values.get(field) {
+        let cell = |entity: &&'a Entity| match entity.values.get(field) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => read(value).map(Some).ok_or_else(|| {
                 StoreError::Conflict(format!("value of {field} is of another type"))

@@ -59,6 +59,7 @@ pub async fn start(
         version: 1,
         input: serde_json::to_vec(&input).map_err(StoreError::Encode)?,
         parent_id: None,
+        trace: engine::sdk::trace::current(),
         options: StartOptions {
             dedupe: Some(Dedupe {
                 key: format!("{key}/{full}"),

@@ -1,10 +1,12 @@
 //! One folder per noun, one file per operation.
 
 mod accounts;
+mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
 mod fields;
+mod lanes;
 mod live;
 mod machine;
 mod mappings;
@@ -34,6 +36,8 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(fields::router())
         .merge(schedules::router())
         .merge(runs::router())
+        .merge(lanes::router())
+        .merge(budgets::router())
         .merge(accounts::router())
         .merge(contacts::router())
         .merge(conflicts::router())

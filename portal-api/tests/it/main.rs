@@ -7,10 +7,12 @@
 
 mod accounts;
 mod bodies;
+mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
 mod fields;
+mod lanes;
 mod live;
 mod machine;
 mod mappings;

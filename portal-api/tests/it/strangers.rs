@@ -48,4 +48,6 @@ fn concrete(path: &str) -> String {
         .replace("{stream}", "Account")
         .replace("{entity}", "account")
         .replace("{version}", "1")
+        .replace("{kind}", "workflow")
+        .replace("{name}", "pull_stream")
 }

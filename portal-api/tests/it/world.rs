@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) router: axum::Router,
     pub(crate) passwords: Passwords,
     pub(crate) admin: Client,
-    _db: TestDb,
+    db: TestDb,
 }
 
 fn metrics() -> PrometheusHandle {
@@ -90,7 +90,7 @@ impl World {
             router,
             passwords,
             admin,
-            _db: db,
+            db,
         };
         world.admin = world.user(tenant, "admin@one.example", Role::Admin).await;
         world
@@ -187,20 +187,26 @@ impl World {
         connected
     }
 
-    /// Works off all runs.
-    pub(crate) async fn work_until_idle(&self) {
+    /// A worker process, with a pool of its own.
+    pub(crate) async fn worker(&self) -> Engine {
         let hub = workflows::Hub {
             peers: self.peers.clone(),
             tables: domain::core_tables(),
         };
-        let engine = Engine::builder(self.store.clone())
+        let store = self.db.store(self.store.clock().clone()).await.unwrap();
+        Engine::builder(store)
             .service(Arc::new(hub))
             .register::<workflows::PullStream>()
             .register::<workflows::PushWrites>()
             .register::<workflows::UndoRun>()
             .register::<engine::runtime::BulkRuns>()
             .grace(Duration::from_secs(5))
-            .start();
+            .start()
+    }
+
+    /// Works off all runs.
+    pub(crate) async fn work_until_idle(&self) {
+        let engine = self.worker().await;
         testkit::until("idle engine", Duration::from_secs(30), || async {
             let overview = self.admin.get("/overview").await.expect(200);
             let open = |state: &str| overview["runs"][state].as_i64();

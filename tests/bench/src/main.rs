@@ -7,6 +7,7 @@ mod engine;
 mod fields;
 mod processes;
 mod pull;
+mod statements;
 
 use clap::{Parser, Subcommand};
 

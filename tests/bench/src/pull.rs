@@ -16,12 +16,16 @@ use sqlx::PgPool;
 use testkit::{Api, HubProcess, binary, until};
 
 use crate::processes::{cpu, cpu_of_tree, postmaster, resident};
+use crate::statements::StatementLog;
 
 #[derive(clap::Args)]
 pub(crate) struct Pull {
     /// How many accounts.
     #[arg(long, default_value_t = 200_000)]
     records: u64,
+    /// Show the beginnings of the statements of an idle pull.
+    #[arg(long)]
+    statements: bool,
 }
 
 pub(crate) async fn run(options: &Pull) -> Result<()> {
@@ -118,48 +122,16 @@ async fn measured(options: &Pull, cluster: &Cluster, folder: &Path) -> Result<()
         );
     }
     // Nobody watches this one, so that nothing is counted that only serves the watcher.
-    let at_rest = log.count(async { Ok(()) }).await?;
-    let with_pull = log.count(start(&api, &connection)).await?;
-    println!("statements of an idle hub in 3 s  {at_rest:>12}");
-    println!("  and with an idle pull           {with_pull:>12}");
-    Ok(())
-}
-
-/// What the hub asks of Postgres, counted in the server's log.
-struct StatementLog {
-    file: std::path::PathBuf,
-}
-
-impl StatementLog {
-    async fn start(pool: &PgPool, cluster: &Cluster) -> Result<Self> {
-        for sql in [
-            "alter system set log_statement = 'all'",
-            "alter system set log_line_prefix = '%a '",
-            "select pg_reload_conf()",
-        ] {
-            sqlx::query(sql).execute(pool).await?;
+    let at_rest = log.during(async { Ok(()) }).await?;
+    let with_pull = log.during(start(&api, &connection)).await?;
+    println!("statements of an idle hub in 3 s  {:>12}", at_rest.len());
+    println!("  and with an idle pull           {:>12}", with_pull.len());
+    if options.statements {
+        for statement in with_pull {
+            println!("    {statement}");
         }
-        Ok(Self {
-            file: cluster.dir().join("server.log"),
-        })
     }
-
-    /// How many statements the hub has run within three seconds from the start of `what`.
-    async fn count(&self, what: impl Future<Output = Result<()>>) -> Result<usize> {
-        let before = std::fs::metadata(&self.file)?.len();
-        what.await?;
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let log = std::fs::read(&self.file)?;
-        let new = log.get(usize::try_from(before)?..).unwrap_or_default();
-        let is_statement = |line: &&str| {
-            line.starts_with("syncline LOG:  execute")
-                || line.starts_with("syncline LOG:  statement")
-        };
-        Ok(String::from_utf8_lossy(new)
-            .lines()
-            .filter(is_statement)
-            .count())
-    }
+    Ok(())
 }
 
 async fn start(api: &Api, connection: &str) -> Result<()> {

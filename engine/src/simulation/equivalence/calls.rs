@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use connector_sdk::trace::TraceParent;
 use serde_json::json;
 
 use super::Game;
@@ -37,6 +38,7 @@ pub(super) enum Call {
     OpenDue,
     WakeOverdue,
     EndOverdue,
+    CancelCalled,
     UnknownRuns,
     ParkUnknown(TenantId),
     ForgetKeys,
@@ -76,7 +78,7 @@ pub(super) struct Learned {
 impl Call {
     pub(super) fn draw(game: &mut Game) -> Self {
         let process = game.rng.below(game.members.len() as u64) as usize;
-        let kind = game.rng.below(34);
+        let kind = game.rng.below(37);
         let lease = (!game.leases.is_empty()).then(|| {
             // Mostly the newer ones: the others are stale.
             let last = game.leases.len() as u64;
@@ -123,6 +125,7 @@ impl Call {
             (32, Some(lease), _) => Self::Take(lease, 7),
             (33, _, Some(run)) if game.rng.percent(50) => Self::Cancel(run),
             (33, _, Some(run)) => Self::Get(run),
+            (34..=35, ..) => Self::CancelCalled,
             _ => Self::Fire(0),
         }
     }
@@ -176,6 +179,11 @@ fn draw_start(game: &mut Game, tenant: TenantId) -> Call {
         version: 1,
         input: format!("{}", game.call).into_bytes(),
         parent_id: parent.map(|(_, run, _)| run),
+        trace: game.rng.percent(30).then(|| TraceParent {
+            trace: 1 + u128::from(game.rng.below(9)),
+            span: 1 + game.rng.below(9),
+            flags: 1,
+        }),
         options,
     };
     let tenant = parent.map_or(tenant, |(tenant, ..)| tenant);

@@ -11,14 +11,14 @@ use crate::simulation::model::{Key, Row, RunRec, Server};
 pub(super) type Tables = BTreeMap<&'static str, Vec<Json>>;
 
 /// Each with its rows as arrays, in an order that both sides have.
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 10] = [
     (
         "runs",
         "select json_build_array(tenant_id, id, workflow, version, state, key, holds_key, behind, lane,
                 asleep, priority, micros(due_at), epoch, owner, attempt, cancel_requested,
                 parent_id, parent_seq, wakes_parent, awaits, micros(deadline), trigger,
                 connection_id, stream, encode(input, 'hex'), error, error_class, progress, counts,
-                micros(created_at), micros(started_at))
+                micros(created_at), micros(started_at), trace)
          from runs order by id",
     ),
     (
@@ -27,7 +27,7 @@ const TABLES: [(&str, &str); 9] = [
                 attempt, cancel_requested, parent_id, parent_seq, wakes_parent, micros(deadline),
                 trigger, connection_id, stream, encode(input, 'hex'), encode(output, 'hex'), error,
                 error_class, progress, counts, micros(created_at), micros(started_at),
-                micros(finished_at))
+                micros(finished_at), trace)
          from finished_runs order by id",
     ),
     (
@@ -50,6 +50,11 @@ const TABLES: [(&str, &str); 9] = [
         "run_dedupe",
         "select json_build_array(tenant_id, key, run_id, micros(expires_at))
          from run_dedupe order by tenant_id, key",
+    ),
+    (
+        "cancelled_parents",
+        "select json_build_array(tenant_id, run_id)
+         from cancelled_parents order by tenant_id, run_id",
     ),
     (
         "lanes",
@@ -126,7 +131,8 @@ fn open(run: &RunRec) -> Json {
         run.progress,
         run.counts,
         micros(Some(run.created_at)),
-        micros(run.started_at)
+        micros(run.started_at),
+        run.trace.map(|trace| trace.to_string())
     ])
 }
 
@@ -157,7 +163,8 @@ fn finished(run: &RunRec) -> Json {
         run.counts,
         micros(Some(run.created_at)),
         micros(run.started_at),
-        micros(run.finished_at)
+        micros(run.finished_at),
+        run.trace.map(|trace| trace.to_string())
     ])
 }
 
@@ -214,6 +221,9 @@ pub(super) fn of_model(server: &Server) -> Tables {
                 "run_dedupe",
                 json!([tenant.0, key, dedupe.run.0, micros(Some(dedupe.expires_at))]),
             ),
+            (Key::CancelledParent(tenant, run), Row::CancelledParent) => {
+                ("cancelled_parents", json!([tenant.0, run.0]))
+            }
             (Key::Lane(tenant, kind, name), Row::Lane(lane)) => (
                 "lanes",
                 json!([

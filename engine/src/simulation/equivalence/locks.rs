@@ -39,10 +39,11 @@ enum Act {
     Fire,
     WakeOverdue,
     EndOverdue,
+    CancelCalled,
     Free,
 }
 
-const ALL: [Act; 16] = [
+const ALL: [Act; 17] = [
     Act::Journal,
     Act::GiveBack,
     Act::Finish,
@@ -58,6 +59,7 @@ const ALL: [Act; 16] = [
     Act::Fire,
     Act::WakeOverdue,
     Act::EndOverdue,
+    Act::CancelCalled,
     Act::Free,
 ];
 
@@ -98,7 +100,7 @@ async fn act(
             let mut tx = store.begin_brief(lease.tenant).await?;
             let held = runs::hold(&mut tx, lease).await?;
             runs::wait(&mut tx, lease, Wait::default()).await?;
-            (Open::Tenant(tx), format!("{held}"))
+            (Open::Tenant(tx), format!("{held:?}"))
         }
         Act::Fence => {
             let mut tx = store.begin(lease.tenant).await?;
@@ -154,6 +156,10 @@ async fn act(
                     let overdue = runs::end_overdue(&mut tx).await?;
                     (overdue.failed.len() * 100 + overdue.stopping.len()) as u64
                 }
+                Act::CancelCalled => {
+                    let cascade = runs::cancel_called(&mut tx).await?;
+                    (cascade.ended.len() * 100 + cascade.stopping.len()) as u64
+                }
                 _ => u64::from(processes::pulse(&mut tx, lease.owner).await?.alive),
             };
             (Open::System(tx), format!("{answer}"))
@@ -167,6 +173,7 @@ fn deduped(about: RunId) -> NewRun {
         version: 1,
         input: b"{}".to_vec(),
         parent_id: None,
+        trace: None,
         options: StartOptions {
             dedupe: Some(Dedupe {
                 key: format!("about/{about}"),
@@ -224,30 +231,43 @@ impl Game {
         format!("waits: {waits}; {one}; {two}")
     }
 
-    /// A run that a process of its own holds, with a start of the same key that is queued.
+    /// A run that a process of its own holds, with a start of the same key that is queued. It was
+    /// called by one that is to stop, and has called another.
     async fn held_run(&mut self) -> Lease {
         let tenant = self.tenants[0];
         self.add_process().await;
         let process = self.members.len() - 1;
-        self.both(&Call::Start(Box::new(plain()), tenant, None))
+        let mut parent = None;
+        for _ in 0..2 {
+            self.start_plain(parent).await;
+            self.both(&Call::Claim {
+                process,
+                runs: 50,
+                tenants: 5,
+                wakes: false,
+            })
             .await;
-        self.both(&Call::Claim {
-            process,
-            runs: 50,
-            tenants: 5,
-            wakes: false,
-        })
-        .await;
+            parent = self.leases.last().map(|lease| lease.id);
+        }
         let lease = *self.leases.last().unwrap();
+        self.start_plain(parent).await;
+        self.both(&Call::Cancel(self.leases[0].id)).await;
         // Something to be claimed.
         self.both(&Call::Start(Box::new(deduped(lease.id)), tenant, None))
             .await;
         lease
     }
+
+    async fn start_plain(&mut self, parent: Option<RunId>) {
+        let new = Box::new(plain(parent));
+        let place = parent.map(|parent| (parent, 10));
+        self.both(&Call::Start(new, self.tenants[0], place)).await;
+    }
 }
 
-fn plain() -> NewRun {
+fn plain(parent_id: Option<RunId>) -> NewRun {
     NewRun {
+        parent_id,
         options: StartOptions::default(),
         ..deduped(RunId::MIN)
     }

@@ -218,6 +218,7 @@ impl Game {
             "attempts",
             "signals",
             "run_dedupe",
+            "cancelled_parents",
         ] {
             let delete = format!("delete from {table}");
             sqlx::query(sqlx::AssertSqlSafe(delete))

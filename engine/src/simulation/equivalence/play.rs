@@ -108,7 +108,7 @@ async fn make(
             };
             runs::wait(&mut tx, lease, wait).await?;
             tx.commit().await?;
-            format!("{held}")
+            format!("{held:?}")
         }
         Call::Fenced(lease, seq) => {
             let mut tx = store.begin(lease.tenant).await?;
@@ -157,7 +157,8 @@ async fn make(
         Call::Get(run) => {
             let mut tx = store.begin(tenant_of(game, *run)).await?;
             let row = runs::get(&mut tx, *run).await?;
-            format!("{:?} {:?} {:?}", row.state, row.activations, row.output)
+            let (state, epoch, trace) = (row.state, row.activations, row.trace);
+            format!("{state:?} {epoch:?} {:?} {trace:?}", row.output)
         }
         Call::Fire(index) => fire(game, store, *index).await?,
         other => system(game, store, other).await?,
@@ -220,6 +221,13 @@ async fn system(game: &Game, store: &Store, call: &Call) -> Result<String, Store
             overdue.stopping.sort();
             overdue.freed.sort_by_key(|behind| format!("{behind:?}"));
             format!("{overdue:?}")
+        }
+        Call::CancelCalled => {
+            let mut cascade = runs::cancel_called(&mut tx).await?;
+            cascade.ended.sort();
+            cascade.stopping.sort();
+            cascade.freed.sort_by_key(|behind| format!("{behind:?}"));
+            format!("{cascade:?}")
         }
         Call::UnknownRuns => format!("{:?}", processes::unknown_runs(&mut tx).await?),
         Call::ParkUnknown(tenant) => {

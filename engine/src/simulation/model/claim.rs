@@ -125,6 +125,8 @@ fn claim(
             input: run.input,
             cancel_requested: run.cancel_requested,
             deadline: run.deadline,
+            trigger: run.trigger,
+            trace: run.trace,
         })
         .collect();
     Ok(claim)

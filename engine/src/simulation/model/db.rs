@@ -432,6 +432,40 @@ impl Statement<'_> {
         self.insert(Key::Finished(run.id), Row::Run(Box::new(run)))
     }
 
+    /// `insert … on conflict do nothing`: who locks the row is not in the way, who takes it away or
+    /// puts it there is.
+    pub(super) fn insert_once(&mut self, key: Key, row: Row) -> Result<(), Stop> {
+        let is_changed = self
+            .db
+            .open
+            .iter()
+            .any(|(tx, open)| *tx != self.tx && open.writes.contains_key(&key));
+        if self.get(&key).is_some() && !is_changed {
+            return Ok(());
+        }
+        self.lock(&key, Mode::Update)?;
+        if self.get(&key).is_none() {
+            self.put(key, row);
+        }
+        Ok(())
+    }
+
+    /// In the order of their keys.
+    pub(super) fn cancelled_parents(&mut self) -> Vec<(TenantId, RunId)> {
+        let all = |id, run| Key::CancelledParent(TenantId(id), run);
+        let (from, to) = (
+            all(uuid::Uuid::nil(), RunId::MIN),
+            all(uuid::Uuid::max(), RunId::MAX),
+        );
+        self.range(from, to)
+            .into_iter()
+            .map(|(key, _)| match key {
+                Key::CancelledParent(tenant, run) => (tenant, run),
+                other => panic!("{other:?} is no cancelled parent"),
+            })
+            .collect()
+    }
+
     pub(super) fn processes(&mut self) -> Vec<(ProcessId, ProcessRec)> {
         let all = |id| Key::Process(ProcessId(id));
         self.range(all(uuid::Uuid::nil()), all(uuid::Uuid::max()))

@@ -3,6 +3,7 @@
 //! that the two cannot drift apart.
 
 mod activations;
+mod cascade;
 mod claim;
 mod client;
 mod db;

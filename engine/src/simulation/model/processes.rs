@@ -80,6 +80,7 @@ impl Transaction {
             let runs = statement.runs();
             let queued = || runs.iter().filter(|run| run.state == RunState::Queued);
             let schedules = statement.schedules();
+            let orphans = !statement.cancelled_parents().is_empty();
             let closed = statement
                 .lanes()
                 .into_iter()
@@ -116,6 +117,7 @@ impl Transaction {
                 ),
                 next_opening: first(closed),
                 behind: queued().any(|run| run.behind),
+                orphans,
             })
         })
         .await

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use connector_sdk::trace::TraceParent;
 use serde_json::Value as Json;
 
 use crate::ids::{ConnectionId, ProcessId, RunId, ScheduleId, SignalId, TenantId};
@@ -30,6 +31,8 @@ pub(crate) enum Key {
     /// Tenant, kind, name.
     Lane(TenantId, String, String),
     Schedule(ScheduleId),
+    /// A run whose called ones are to be cancelled.
+    CancelledParent(TenantId, RunId),
     /// What transactional steps of the simulation count: run, step.
     Effect(RunId, String),
 }
@@ -70,6 +73,7 @@ pub(crate) struct RunRec {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) started_at: Option<DateTime<Utc>>,
     pub(crate) finished_at: Option<DateTime<Utc>>,
+    pub(crate) trace: Option<TraceParent>,
 }
 
 impl RunRec {
@@ -79,7 +83,7 @@ impl RunRec {
     }
 
     /// The parent that waits for its end.
-    pub(super) fn woken_parent(&self) -> Option<RunId> {
+    pub(crate) fn woken_parent(&self) -> Option<RunId> {
         self.parent_id.filter(|_| self.wakes_parent)
     }
 }
@@ -138,6 +142,7 @@ pub(crate) enum Row {
     Attempt(AttemptRow),
     Signal(SignalRec),
     Sent,
+    CancelledParent,
     Dedupe(DedupeRec),
     Lane(LaneRec),
     Schedule(TenantId, Box<Schedule>),

@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::cascade::note;
 use super::client::Transaction;
 use super::db::{Mode, Statement};
 use super::error::Stop;
@@ -13,10 +14,10 @@ use crate::simulation::planted::{self, Planted};
 use crate::store::StoreError;
 use crate::store::activations::Lease;
 use crate::store::journal::End;
-use crate::store::lanes::Behind;
+use crate::store::lanes::{Behind, Lane};
 use crate::store::runs::{
-    Called, Child, Dedupe, DedupeMode, DedupeUntil, Outcome, Overdue, RunRow, RunState, Start,
-    Started, Wait, delta, due_at, expires_at, version_from_db, version_to_db,
+    Called, Child, Dedupe, DedupeMode, DedupeUntil, Hold, Outcome, Overdue, RunRow, RunState,
+    Start, Started, Wait, delta, due_at, expires_at, version_from_db, version_to_db,
 };
 use crate::store::steps::StepRow;
 
@@ -62,6 +63,7 @@ impl Transaction {
                 created_at: now,
                 started_at: None,
                 finished_at: None,
+                trace: start.new.trace,
             });
         }
         self.statement("start", |statement| {
@@ -103,9 +105,15 @@ impl Transaction {
         Ok(held)
     }
 
-    pub(crate) async fn hold(&mut self, lease: &Lease) -> Result<bool, StoreError> {
+    pub(crate) async fn hold(&mut self, lease: &Lease) -> Result<Hold, StoreError> {
         self.statement("hold run", |statement| {
-            Ok(lock_held(statement, lease, Mode::NoKeyUpdate)?.is_some())
+            Ok(match lock_held(statement, lease, Mode::NoKeyUpdate)? {
+                None => Hold::Lost,
+                Some(run) if run.cancel_requested && !planted::is(Planted::CallsToTheEnd) => {
+                    Hold::Cancelled
+                }
+                Some(_) => Hold::Held,
+            })
         })
         .await
     }
@@ -244,6 +252,7 @@ impl Transaction {
                     None => Err(StoreError::NotFound(format!("run {id}")).into()),
                 };
             };
+            note(statement, tenant, id)?;
             if run.state == RunState::Running {
                 run.cancel_requested = true;
                 statement.set_run(run)?;
@@ -281,7 +290,7 @@ impl Transaction {
                     }
                     if run.state == RunState::Running {
                         run.cancel_requested = true;
-                        stopping.push(run.id);
+                        stopping.push(run.clone());
                         statement.set_run(run)?;
                     } else {
                         ended.push(run.clone());
@@ -291,7 +300,12 @@ impl Transaction {
                 Ok((stopping, ended))
             })
             .await?;
-        overdue.stopping = stopping;
+        let stopped: Vec<_> = stopping
+            .iter()
+            .chain(&ended)
+            .map(|run| (run.tenant, run.id))
+            .collect();
+        overdue.stopping = stopping.into_iter().map(|run| run.id).collect();
         let mut parents = Vec::new();
         for run in ended {
             overdue.failed.push((run.tenant, run.id));
@@ -300,6 +314,7 @@ impl Transaction {
                 .extend(run.key.as_deref().map(|key| Behind::key(run.tenant, key)));
             parents.extend(run.woken_parent().map(|parent| (run.tenant, parent)));
         }
+        self.note_all(&stopped).await?;
         if !parents.is_empty() {
             self.wake(&parents).await?;
         }
@@ -347,6 +362,8 @@ impl Transaction {
             created_at: run.created_at,
             started_at: run.started_at,
             finished_at: run.finished_at,
+            behind: run.lane.as_deref().map(Lane::read).transpose()?,
+            trace: run.trace,
         })
     }
 }
@@ -424,6 +441,7 @@ fn replaced(
         stream: new.stream,
         input: new.input,
         deadline: new.deadline,
+        trace: new.trace,
         due_at,
         behind: false,
         asleep: false,

@@ -24,7 +24,7 @@ impl Behind {
             Lane::Tenant | Lane::Workflow(_) => None,
             Lane::Connection(_) | Lane::Key(_) => Some(Self {
                 tenant,
-                lane: format!("{}/{}", lane.kind(), lane.name()),
+                lane: lane.to_string(),
             }),
         }
     }

@@ -8,16 +8,21 @@
 //! With a [`Tx`](super::Tx) the lanes are those of its tenant; with a [`SystemTx`](super::SystemTx) those of all tenants
 //! together, of which there are two: a workflow, and everything.
 
+mod act;
 mod behind;
+mod read;
 mod scope;
-mod set;
+
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub(crate) use act::remove;
+pub use act::{Action, Touched, act, plan};
 pub(crate) use behind::{Behind, close_after, free, free_for_claim, free_forgotten, open_due};
+pub use read::{get, holding, list, lock};
 pub use scope::Scope;
-pub use set::{close, list, open, pause, resume, set_limit, set_weight};
 
 use super::StoreError;
 use crate::ids::ConnectionId;
@@ -52,6 +57,12 @@ impl Lane {
         }
     }
 
+    /// As `runs.lane` has it: the kind, a slash, the name.
+    pub(crate) fn read(text: &str) -> Result<Self, StoreError> {
+        let (kind, name) = text.split_once('/').unwrap_or((text, ""));
+        Self::parse(kind, name.to_owned())
+    }
+
     fn parse(kind: &str, name: String) -> Result<Self, StoreError> {
         Ok(match kind {
             "tenant" => Self::Tenant,
@@ -81,7 +92,13 @@ pub struct Paused {
     pub reason: String,
 }
 
-/// A lane that has something to heed.
+impl fmt::Display for Lane {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.kind(), self.name())
+    }
+}
+
+/// A lane with what it holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LaneRow {
     pub lane: Lane,
@@ -90,4 +107,8 @@ pub struct LaneRow {
     pub weight: Option<f64>,
     pub closed: Option<Closed>,
     pub paused: Option<Paused>,
+    /// Runs that count against its limit, at most 10,000.
+    pub running: u64,
+    /// Due runs that wait for it, at most 10,000.
+    pub waiting: u64,
 }

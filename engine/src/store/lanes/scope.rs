@@ -37,7 +37,7 @@ impl Scope for Tx {
 
     fn touched(&mut self, lane: &Lane) {
         self.ring();
-        self.changed("lane", format_args!("{}/{}", lane.kind(), lane.name()));
+        self.changed("lane", lane);
     }
 
     fn check(&self, _lane: &Lane) -> Result<(), StoreError> {

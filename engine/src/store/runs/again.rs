@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{RunState, moves, version_to_db};
+use super::{RunState, cascade, moves, version_to_db};
 use crate::ids::{RunId, SignalId};
 use crate::store::{StoreError, Tx};
 
@@ -247,6 +247,7 @@ async fn go_on(tx: &mut Tx, id: RunId, cut: Cut) -> Result<(), StoreError> {
     let now = tx.now();
     let tenant = tx.tenant();
     moves::take_back(tx, id).await?;
+    cascade::forget(tx, id).await?;
     let dropped = sqlx::query_scalar!(
         r#"
         delete from steps

@@ -3,11 +3,13 @@
 use serde_json::json;
 
 use super::family::child_has_ended;
-use super::{RunState, moves};
+use super::{RunState, cascade, moves};
 use crate::ids::RunId;
 use crate::store::{StoreError, Tx};
 
-/// Ends a run that is not running at once; asks a running one to stop at its next step.
+/// Ends a run that is not running at once; asks a running one to stop at its next step. So it goes
+/// with the runs that it called and waits for, and with those that they called; runs that were
+/// started on their own go on.
 ///
 /// # Errors
 /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when the run has ended.
@@ -36,8 +38,10 @@ async fn stop(tx: &mut Tx, id: RunId) -> Result<Result<RunState, RunState>, Stor
         )
         .execute(tx.conn())
         .await?;
+        cascade::note(tx, id).await?;
         Ok(RunState::Running)
     } else {
+        cascade::note(tx, id).await?;
         let error = json!({"class": "cancelled", "message": "run was cancelled"});
         if let Some(parent) = moves::end_idle(tx, id, RunState::Cancelled, &error).await? {
             child_has_ended(tx, parent.0).await?;

@@ -150,12 +150,12 @@ pub(crate) async fn child(
 }
 
 /// Locks a run against everybody who would wake it, cancel it or take it over, until the end of the
-/// transaction; returns whether the lease still stands.
-pub(crate) async fn hold(tx: &mut Tx, lease: &Lease) -> Result<bool, StoreError> {
+/// transaction.
+pub(crate) async fn hold(tx: &mut Tx, lease: &Lease) -> Result<Hold, StoreError> {
     modelled!(tx, hold(lease));
-    let held = sqlx::query_scalar!(
+    let cancelled = sqlx::query_scalar!(
         r#"
-        select 1 from runs
+        select cancel_requested from runs
         where id = $1 and epoch = $2 and owner is not distinct from $3
         for no key update
         "#,
@@ -165,7 +165,21 @@ pub(crate) async fn hold(tx: &mut Tx, lease: &Lease) -> Result<bool, StoreError>
     )
     .fetch_optional(tx.conn())
     .await?;
-    Ok(held.is_some())
+    Ok(match cancelled {
+        None => Hold::Lost,
+        Some(true) => Hold::Cancelled,
+        Some(false) => Hold::Held,
+    })
+}
+
+/// Whether a run may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    Held,
+    /// Somebody wants it to stop: it must call no other run, since what it had called is cancelled.
+    Cancelled,
+    /// Another process has it.
+    Lost,
 }
 
 /// What a run waits for.

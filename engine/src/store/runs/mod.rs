@@ -3,6 +3,7 @@
 
 mod again;
 mod bulk;
+mod cascade;
 mod control;
 mod family;
 mod moves;
@@ -13,14 +14,18 @@ mod start;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use connector_sdk::trace::{self, TraceParent};
 use serde_json::Value as Json;
 
 pub use again::{Fork, From, fork, restart, retry};
 pub use bulk::{BulkFilter, BulkOperation, BulkPlan, plan as plan_bulk};
 pub(crate) use bulk::{BulkPart, part as act_in_bulk};
+#[cfg(test)]
+pub(crate) use cascade::Cascade;
+pub(crate) use cascade::cancel_called;
 pub use control::cancel;
 pub(crate) use family::{
-    Called, Wait, child, has_called, hold, journal_called, open_called, start_called, wait,
+    Called, Hold, Wait, child, has_called, hold, journal_called, open_called, start_called, wait,
 };
 pub(crate) use overdue::{Overdue, end_overdue};
 pub use read::{get, list};
@@ -29,6 +34,7 @@ pub(crate) use start::{Lineage, Outcome, Start, start_as, start_for_all};
 pub(crate) use start::{delta, due_at, expires_at};
 pub use start::{start, start_many};
 
+use super::lanes::Lane;
 use super::{Limits, StoreError};
 use crate::clock::Deadline;
 use crate::ids::{ConnectionId, ProcessId, RunId, TenantId};
@@ -112,6 +118,25 @@ pub enum DedupeMode {
 }
 
 /// Makes a start happen once.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use engine::store::runs::{Dedupe, DedupeMode, DedupeUntil, StartOptions};
+/// # async fn order<W: engine::Workflow<Input = u32>>(
+/// #     engine: &engine::Engine, tenant: engine::ids::TenantId,
+/// # ) -> Result<(), engine::StoreError> {
+/// let once = Dedupe {
+///     key: "order/7".into(),
+///     until: DedupeUntil::Elapsed(Duration::from_secs(3600)),
+///     mode: DedupeMode::Existing,
+/// };
+/// let options = StartOptions { dedupe: Some(once), ..StartOptions::default() };
+/// let first = engine.start::<W>(tenant, &7, options.clone()).await?;
+/// let second = engine.start::<W>(tenant, &7, options).await?;
+/// assert_eq!(first.id(), second.id());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dedupe {
     /// Unique within the tenant.
@@ -163,6 +188,8 @@ pub struct NewRun {
     /// JSON.
     pub input: Vec<u8>,
     pub parent_id: Option<RunId>,
+    /// Where what starts it stands in a trace; its spans and requests go on from there.
+    pub trace: Option<TraceParent>,
     pub options: StartOptions,
 }
 
@@ -190,6 +217,7 @@ impl NewRun {
             version: W::VERSION,
             input: serde_json::to_vec(input).map_err(StoreError::Encode)?,
             parent_id: None,
+            trace: trace::current(),
             options,
         })
     }
@@ -235,6 +263,11 @@ pub struct RunRow {
     pub trigger: String,
     pub connection_id: Option<ConnectionId>,
     pub stream: Option<String>,
+    /// The lane whose want of room it was put behind; others may hold it back as a whole
+    /// ([`lanes::holding`](crate::store::lanes::holding)).
+    pub behind: Option<Lane>,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
     /// JSON as given; `None` in lists.
     pub input: Option<Vec<u8>>,
     pub output: Option<Vec<u8>>,

@@ -91,10 +91,10 @@ pub(super) async fn end_idle(
                 (id, workflow, version, state, key, priority, epoch, attempt, cancel_requested,
                  parent_id, parent_seq, wakes_parent, deadline, forked_from, forked_seq, trigger,
                  connection_id, stream, input, error, error_class, progress, counts, created_at,
-                 started_at, finished_at)
+                 started_at, finished_at, trace)
             select id, workflow, version, $2, key, priority, epoch, attempt, true,
                    parent_id, parent_seq, wakes_parent, deadline, forked_from, forked_seq, trigger,
-                   connection_id, stream, input, $3::jsonb, $3::jsonb ->> 'class', progress, counts, created_at, started_at, $4
+                   connection_id, stream, input, $3::jsonb, $3::jsonb ->> 'class', progress, counts, created_at, started_at, $4, trace
             from ended
         )
         select case when wakes_parent then parent_id end as parent from ended
@@ -123,10 +123,10 @@ pub(super) async fn take_back(tx: &mut Tx, id: RunId) -> Result<(), StoreError> 
         insert into runs
             (id, workflow, version, state, key, priority, due_at, epoch, parent_id, parent_seq,
              wakes_parent, deadline, forked_from, forked_seq, trigger, connection_id, stream, input,
-             progress, counts, created_at, started_at)
+             progress, counts, created_at, started_at, trace)
         select id, workflow, version, 'queued', key, priority, $2, epoch, parent_id, parent_seq,
                wakes_parent, deadline, forked_from, forked_seq, trigger, connection_id, stream, input,
-               progress, counts, created_at, started_at
+               progress, counts, created_at, started_at, trace
         from back
         "#,
         id.0,

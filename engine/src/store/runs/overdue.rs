@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::cascade;
 use crate::ids::{RunId, TenantId};
 use crate::store::lanes::Behind;
 use crate::store::{StoreError, SystemTx, journal};
@@ -16,7 +17,8 @@ pub(crate) struct Overdue {
     pub(crate) freed: Vec<Behind>,
 }
 
-/// Fails runs whose deadline has passed, and asks running ones to stop: they fail when they have.
+/// Fails runs whose deadline has passed, and asks running ones to stop: they fail when they have. The
+/// runs they called are cancelled.
 /// Parked ones wait for a person, who is told why. At most 1,000 at a time.
 pub(crate) async fn end_overdue(tx: &mut SystemTx) -> Result<Overdue, StoreError> {
     modelled!(tx, end_overdue());
@@ -45,11 +47,11 @@ pub(crate) async fn end_overdue(tx: &mut SystemTx) -> Result<Overdue, StoreError
                 (tenant_id, id, workflow, version, state, key, priority, epoch, attempt,
                  cancel_requested, parent_id, parent_seq, wakes_parent, deadline, forked_from,
                  forked_seq, trigger, connection_id, stream, input, error, error_class, progress,
-                 counts, created_at, started_at, finished_at)
+                 counts, created_at, started_at, finished_at, trace)
             select tenant_id, id, workflow, version, 'failed', key, priority, epoch, attempt,
                    true, parent_id, parent_seq, wakes_parent, deadline, forked_from,
                    forked_seq, trigger, connection_id, stream, input, $2::jsonb,
-                   $2::jsonb ->> 'class', progress, counts, created_at, started_at, $1
+                   $2::jsonb ->> 'class', progress, counts, created_at, started_at, $1, trace
             from ended
         )
         select tenant_id as "tenant_id!", id as "id!", true as "is_running!", null as key,
@@ -65,9 +67,11 @@ pub(crate) async fn end_overdue(tx: &mut SystemTx) -> Result<Overdue, StoreError
     .fetch_all(tx.conn())
     .await?;
     let mut overdue = Overdue::default();
+    let mut stopped: Vec<(TenantId, RunId)> = Vec::new();
     let mut parents: Vec<(TenantId, Uuid)> = Vec::new();
     for row in rows {
         let tenant = TenantId(row.tenant_id);
+        stopped.push((tenant, RunId(row.id)));
         if row.is_running {
             overdue.stopping.push(RunId(row.id));
             continue;
@@ -77,6 +81,9 @@ pub(crate) async fn end_overdue(tx: &mut SystemTx) -> Result<Overdue, StoreError
             .freed
             .extend(row.key.map(|key| Behind::key(tenant, &key)));
         parents.extend(row.parent.map(|parent| (tenant, parent)));
+    }
+    if !stopped.is_empty() {
+        cascade::note_all(tx, &stopped).await?;
     }
     if !parents.is_empty() {
         journal::wake(tx, &parents).await?;

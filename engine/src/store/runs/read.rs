@@ -1,12 +1,14 @@
 //! Reading runs for people.
 
 use chrono::{DateTime, Utc};
+use connector_sdk::trace::TraceParent;
 use serde_json::Value as Json;
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{RunFilter, RunPage, RunRow, RunState, version_from_db};
 use crate::ids::{ConnectionId, ProcessId, RunId, TenantId};
+use crate::store::lanes::Lane;
 use crate::store::{StoreError, Tx};
 
 /// The runs of a page, newest first, without input and output.
@@ -23,7 +25,7 @@ pub async fn list(
          attempt, cancel_requested, parent_id, forked_from, forked_seq, deadline, trigger, \
          connection_id, stream, \
          null::bytea as input, null::bytea as output, error, progress, counts, \
-         created_at, started_at, finished_at \
+         created_at, started_at, finished_at, trace, lane \
          from all_runs where tenant_id = ",
     );
     // Named although row security says the same: only so the planner knows that the rows of every
@@ -94,7 +96,7 @@ pub async fn get(tx: &mut Tx, id: RunId) -> Result<RunRow, StoreError> {
                epoch as "epoch!", owner, attempt as "attempt!",
                cancel_requested as "cancel_requested!", parent_id, forked_from, forked_seq, deadline, trigger as "trigger!",
                connection_id, stream, input, output, error, progress, counts,
-               created_at as "created_at!", started_at, finished_at
+               created_at as "created_at!", started_at, finished_at, trace, lane
         from all_runs
         where tenant_id = $2 and id = $1
         "#,
@@ -136,6 +138,8 @@ struct Raw {
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
+    trace: Option<String>,
+    lane: Option<String>,
 }
 
 impl TryFrom<Raw> for RunRow {
@@ -161,6 +165,9 @@ impl TryFrom<Raw> for RunRow {
             trigger: raw.trigger,
             connection_id: raw.connection_id.map(ConnectionId),
             stream: raw.stream,
+            behind: raw.lane.as_deref().map(Lane::read).transpose()?,
+            // What others wrote that is none is as good as none.
+            trace: raw.trace.as_deref().and_then(TraceParent::read),
             input: raw.input,
             output: raw.output,
             error: raw.error,

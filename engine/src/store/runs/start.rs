@@ -278,8 +278,8 @@ pub(crate) async fn start_all(
                               $6::smallint[], $7::timestamptz[], $8::uuid[], $9::integer[],
                               $10::boolean[], $11::text[], $12::uuid[], $13::text[], $14::bytea[],
                               $15::text[], $16::text[], $17::timestamptz[], $18::text[],
-                              $19::bigint[], $20::bigint[], $21::timestamptz[]) as t),
-            $22)
+                              $19::bigint[], $20::bigint[], $21::timestamptz[], $22::text[]) as t),
+            $23)
         "#,
         &column(starts, |start| start.tenant.0),
         &column(starts, |start| start.id.0),
@@ -310,6 +310,11 @@ pub(crate) async fn start_all(
             .options
             .deadline
             .map(|deadline| deadline.at(now))) as &[Option<DateTime<Utc>>],
+        &column(starts, |start| start
+            .new
+            .trace
+            .as_ref()
+            .map(ToString::to_string)) as &[Option<String>],
         now,
     )
     .fetch_all(conn)

@@ -315,6 +315,7 @@ impl Schedule {
             version,
             input: serde_json::to_vec(&self.spec.input).map_err(StoreError::Encode)?,
             parent_id: None,
+            trace: None,
             options: StartOptions {
                 key: self.spec.key.clone().or(own_key),
                 trigger: trigger.into(),

@@ -190,6 +190,34 @@ pub async fn get(tx: &mut Tx, id: ScheduleId) -> Result<Schedule, StoreError> {
     row::one(tx, id, false).await
 }
 
+/// Makes a schedule.
+///
+/// ```no_run
+/// use engine::runtime::cron::Timing;
+/// use engine::store::schedules::{self, CatchUp, Overlap, ScheduleError, ScheduleSpec};
+///
+/// # async fn nightly(tx: &mut engine::Tx) -> Result<(), ScheduleError> {
+/// let nightly = ScheduleSpec {
+///     name: "count what is in stock".into(),
+///     workflow: "count".into(),
+///     workflow_version: 1,
+///     input: serde_json::json!({"shelf": 12}),
+///     key: None,
+///     connection_id: None,
+///     stream: None,
+///     timing: Timing::new("30 2 * * *", "Europe/Berlin"),
+///     overlap: Overlap::Skip,
+///     catch_up: CatchUp::One,
+///     catch_up_limit: 10,
+///     pause: None,
+/// };
+/// let id = schedules::insert(tx, &nightly).await?;
+/// let schedule = schedules::get(tx, id).await?;
+/// println!("next: {:?}", schedule.next_times(5));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`ScheduleError`] for what cannot be, an expression that names no time among it.
 pub async fn insert(tx: &mut Tx, spec: &ScheduleSpec) -> Result<ScheduleId, ScheduleError> {

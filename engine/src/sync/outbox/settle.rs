@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Outcome, Outgoing, Refusal};
 use crate::catalogue::same;
-use crate::entity::{CoreTables, Entity};
+use crate::entity::{CoreTables, Entity, Stored};
 use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::{Patch, Values};
 use crate::merge::{self, Context, MergeInput};
@@ -233,15 +233,14 @@ async fn accept(
             effects.touch(entity.clone(), changed(&merged));
             base = merged.base;
         }
-        let (raw, content_hash) = records::snapshot(&record.fields)?;
+        let snapshot = records::snapshot(&record.fields)?;
         rows.push(Row {
             key: receipt.key,
             entity_id: outgoing.entity_id,
-            raw,
+            snapshot,
             base,
             remote_version: record.version,
             remote_changed_at: record.changed_at,
-            content_hash,
             unresolved: known.and_then(|known| known.unresolved.clone()),
             problems: None,
             link_method: "written",
@@ -265,7 +264,8 @@ async fn accept(
         run: Some(run),
     };
     if !rows.is_empty() {
-        records::save(place, tx.now(), &rows)?.execute(tx).await?;
+        let save = records::save(place, Stored::Perhaps, tx.now(), &rows)?;
+        save.execute(tx).await?;
     }
     if !removed.is_empty() {
         records::remove(tx, connection, name, Some(run), &removed).await?;

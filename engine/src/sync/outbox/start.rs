@@ -97,6 +97,7 @@ async fn start_push(
         version: 1,
         input: serde_json::to_vec(&input).map_err(StoreError::Encode)?,
         parent_id: None,
+        trace: connector_sdk::trace::current(),
         options: StartOptions {
             deadline: None,
             key: Some(input.key()),

@@ -1,16 +1,20 @@
 //! A page is a unit: all its records are mapped and merged in memory, then everything they cause
 //! is stored together with the cursor, in a handful of set-based statements.
 
+mod ahead;
+mod batch;
 mod pass;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use connector_sdk::{Change, Cursor, Record, Tombstone};
+use connector_sdk::{Change, Cursor, Tombstone};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use self::ahead::Item;
+pub use self::ahead::{Changes, MappedWith};
 use self::pass::Pass;
 use super::context::{Neighbourhood, SyncError};
 use crate::entity::CoreTables;
@@ -25,7 +29,7 @@ pub struct Page {
     pub connection: ConnectionId,
     pub stream: String,
     pub run: RunId,
-    pub changes: Vec<Change>,
+    pub changes: Changes,
     /// Where the stream stands once this page is applied; `None` leaves it where it is.
     pub cursor: Option<(Cursor, Phase)>,
 }
@@ -64,13 +68,20 @@ pub struct Applied {
     pub counts: Counts,
     /// Streams that now have writes pending: somebody should push them.
     pub owed: BTreeSet<(ConnectionId, String)>,
+    /// After a page with a cursor: no record of the connection waits for another, and no write for
+    /// being sent.
+    #[serde(default)]
+    pub is_settled: bool,
 }
 
 /// Applies a page. Repeating it changes nothing.
 ///
 /// # Errors
 /// [`SyncError`].
-pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Applied, SyncError> {
+pub async fn apply(tx: &mut Tx, tables: &CoreTables, mut page: Page) -> Result<Applied, SyncError> {
+    if page.changes.len() == 0 {
+        return advance(tx, &page, Applied::default()).await;
+    }
     let plan = plans::of_stream(tx, page.connection, &page.stream).await?;
     let Some(entity) = plan.map(|plan| plan.entity) else {
         return Err(SyncError::NotEnabled {
@@ -82,10 +93,12 @@ pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Appli
     let stream = Arc::clone(around.stream(page.connection, &page.stream)?);
     let mut pass = Pass::new(Arc::clone(&around), Arc::clone(&stream), page.run);
     pass.counts.read = page.changes.len() as u64;
-    let (records, tombstones) = newest(page.changes);
+    let changes = std::mem::replace(&mut page.changes, Vec::new().into());
+    let changes = changes.for_these(&stream.plan.mapping, &around.catalogue)?;
+    let (records, tombstones) = newest(changes);
     let keys: Vec<String> = records
         .iter()
-        .map(|record| record.key.clone())
+        .map(|item| item.key().to_owned())
         .chain(tombstones.iter().map(|tombstone| tombstone.key.clone()))
         .collect();
     let mut linked = if keys.is_empty() {
@@ -94,7 +107,6 @@ pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Appli
         records::by_keys(tx, page.connection, &page.stream, &keys).await?
     };
     let mut incoming = pass.map(records, &linked)?;
-    pass.resolve_references(tx, &mut incoming).await?;
     let gone: Vec<(Tombstone, Linked)> = tombstones
         .into_iter()
         .filter_map(|tombstone| {
@@ -105,6 +117,7 @@ pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Appli
         .filter(|(_, linked)| !linked.removed)
         .collect();
     pass.load(tx, &mut incoming, &gone).await?;
+    pass.resolve_references(tx, &mut incoming).await?;
 
     // While one batch is stored the next is merged.
     let now = tx.now();
@@ -115,18 +128,28 @@ pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Appli
         owed.extend(batch?.store(tx, &around, &stream, page.run).await?);
     }
     let counts = joined(merging).await;
-    if let Some((cursor, phase)) = page.cursor {
-        plans::advance(
-            tx,
-            page.connection,
-            &page.stream,
-            Some(&cursor),
-            phase,
-            page.run,
-        )
-        .await?;
-    }
-    Ok(Applied { counts, owed })
+    let applied = Applied {
+        counts,
+        owed,
+        is_settled: false,
+    };
+    advance(tx, &page, applied).await
+}
+
+/// Moves the cursor over an applied page, where it comes with one.
+async fn advance(tx: &mut Tx, page: &Page, mut applied: Applied) -> Result<Applied, SyncError> {
+    let Some((cursor, phase)) = &page.cursor else {
+        return Ok(applied);
+    };
+    let (connection, stream) = (page.connection, &page.stream);
+    let advanced = plans::advance(tx, connection, stream, Some(cursor), *phase, page.run).await?;
+    let Some(advanced) = advanced else {
+        return Err(SyncError::NotEnabled {
+            stream: stream.clone(),
+        });
+    };
+    applied.is_settled = !advanced.is_any_pending;
+    Ok(applied)
 }
 
 /// What a blocking task returned; its panic goes on here.
@@ -141,8 +164,8 @@ async fn joined<T>(task: JoinHandle<T>) -> T {
     }
 }
 
-/// The last change of each record in the page; earlier ones are behind it.
-fn newest(changes: Vec<Change>) -> (Vec<Record>, Vec<Tombstone>) {
+/// The last change of each record in the page, removals apart; earlier ones are behind it.
+fn newest(changes: Vec<Item>) -> (Vec<Item>, Vec<Tombstone>) {
     let mut last: HashMap<String, usize> = HashMap::with_capacity(changes.len());
     for (at, change) in changes.iter().enumerate() {
         last.insert(change.key().to_owned(), at);
@@ -153,8 +176,8 @@ fn newest(changes: Vec<Change>) -> (Vec<Record>, Vec<Tombstone>) {
             continue;
         }
         match change {
-            Change::Upsert(record) => records.push(record),
-            Change::Delete(tombstone) => tombstones.push(tombstone),
+            Item::Delete(tombstone) => tombstones.push(tombstone),
+            record => records.push(record),
         }
     }
     (records, tombstones)
@@ -200,7 +223,11 @@ pub async fn apply_waiting(
         connection,
         stream: stream.to_owned(),
         run,
-        changes: records.into_iter().map(Change::Upsert).collect(),
+        changes: records
+            .into_iter()
+            .map(Change::Upsert)
+            .collect::<Vec<_>>()
+            .into(),
         cursor: None,
     };
     let applied = apply(tx, tables, page).await?;

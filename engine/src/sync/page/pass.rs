@@ -4,21 +4,23 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use connector_sdk::{Record, Tombstone};
+use connector_sdk::Tombstone;
 use tokio::sync::mpsc;
 
 use super::Counts;
-use crate::entity::Entity;
-use crate::ids::{ConnectionId, EntityId, RunId};
+use super::ahead::{Item, Mapped, named};
+use super::batch::Batch;
+use crate::entity::{Entity, Stored};
+use crate::ids::{EntityId, RunId};
 use crate::mapping::Patch;
 use crate::merge::{self, DeleteInput, Deletion, MergeInput, Merged};
 use crate::provenance::By;
-use crate::store::changes::{Actor, Change as Logged};
+use crate::store::changes::Change as Logged;
 use crate::store::conflicts::{self, Opened, Sides};
-use crate::store::records::{self, Linked, Place, Row, Unresolved};
-use crate::store::{Statement, StoreError, Tx, echoes};
+use crate::store::records::{self, Linked, Place, Row, Snapshot, Unresolved};
+use crate::store::{StoreError, Tx, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError, merge_context};
-use crate::sync::effects::{Beside, Effects, Ready, changed};
+use crate::sync::effects::{Beside, Effects, changed};
 
 /// Records merged while those before them are stored.
 const BATCH: usize = 500;
@@ -26,11 +28,14 @@ const BATCH: usize = 500;
 /// A record on its way through.
 pub(super) struct Incoming {
     patch: Patch,
-    raw: String,
-    content_hash: Vec<u8>,
+    snapshot: Snapshot,
+    /// Whether its key has a row.
+    stored: Stored,
     linked: Option<Linked>,
     /// The entity that the record itself names as its own, by the hub's id.
     named: Option<EntityId>,
+    /// The entity it is merged into; one that is not loaded is made.
+    entity_id: EntityId,
     unresolved: Option<Unresolved>,
 }
 
@@ -60,16 +65,10 @@ pub(super) struct Pass {
 #[derive(Default)]
 struct Made {
     rows: Vec<Row>,
+    /// Of records that have a row.
+    known_rows: Vec<Row>,
     removed: Vec<(String, serde_json::Value)>,
     effects: Effects,
-    beside: Beside,
-}
-
-/// Part of a page, ready to be stored.
-pub(super) struct Batch {
-    rows: Option<Statement>,
-    removed: Vec<(String, serde_json::Value)>,
-    effects: Ready,
     beside: Beside,
 }
 
@@ -88,55 +87,70 @@ impl Pass {
         }
     }
 
-    /// Maps what changed; drops what comes again unchanged.
+    /// Maps what changed, where that was not done ahead; drops what comes again unchanged.
     pub(super) fn map(
         &mut self,
-        records: Vec<Record>,
+        records: Vec<Item>,
         linked: &HashMap<String, Linked>,
     ) -> Result<Vec<Incoming>, SyncError> {
         let plan = &self.stream.plan;
         let mut incoming = Vec::with_capacity(records.len());
-        for record in records {
-            let (raw, content_hash) = records::snapshot(&record.fields)?;
-            let known = linked.get(&record.key);
-            if known.is_some_and(|known| known.kept_out) {
+        for item in records {
+            let known = linked.get(item.key());
+            let is_record = !matches!(item, Item::Delete(_));
+            if is_record && known.is_some_and(|known| known.kept_out) {
                 self.counts.excluded += 1;
                 continue;
             }
-            let is_same = known.is_some_and(|known| {
-                !known.removed
-                    && known.unresolved.is_none()
-                    && known.mapping_version == plan.mapping_version
-                    && known.content_hash == content_hash
-            });
-            if is_same {
+            let is_same = |snapshot: &Snapshot| {
+                known.is_some_and(|known| {
+                    !known.removed
+                        && known.unresolved.is_none()
+                        && known.mapping_version == plan.mapping_version
+                        && known.content_hash == snapshot.content_hash
+                })
+            };
+            let mapped = match item {
+                Item::Delete(_) => continue,
+                Item::Mapped(mapped) => (!is_same(&mapped.snapshot)).then_some(*mapped),
+                Item::Record(record) => {
+                    let snapshot = records::snapshot(&record.fields)?;
+                    if is_same(&snapshot) {
+                        None
+                    } else {
+                        let patch = plan
+                            .mapping
+                            .inbound(&self.around.catalogue, &record)
+                            .map_err(|source| SyncError::Map {
+                                stream: plan.stream.clone(),
+                                source,
+                            })?;
+                        let named = named(&plan.mapping, &record.fields);
+                        Some(Mapped {
+                            snapshot,
+                            patch,
+                            named,
+                        })
+                    }
+                }
+            };
+            let Some(mapped) = mapped else {
                 self.counts.unchanged += 1;
                 continue;
-            }
-            let patch = plan
-                .mapping
-                .inbound(&self.around.catalogue, &record)
-                .map_err(|source| SyncError::Map {
-                    stream: plan.stream.clone(),
-                    source,
-                })?;
-            if !patch.failed.is_empty() {
+            };
+            if !mapped.patch.failed.is_empty() {
                 self.counts.failed += 1;
             }
-            let named = plan
-                .mapping
-                .link
-                .hub_id
-                .as_ref()
-                .and_then(|field| record.fields.get(field)?.as_str())
-                .and_then(|text| uuid::Uuid::try_parse(text).ok())
-                .map(EntityId);
             incoming.push(Incoming {
-                patch,
-                raw,
-                content_hash,
+                patch: mapped.patch,
+                snapshot: mapped.snapshot,
+                stored: match known {
+                    Some(_) => Stored::Perhaps,
+                    None => Stored::Never,
+                },
                 linked: known.cloned(),
-                named: if known.is_some() { None } else { named },
+                named: mapped.named.filter(|_| known.is_none()),
+                entity_id: EntityId::fresh(),
                 unresolved: None,
             });
         }
@@ -144,6 +158,7 @@ impl Pass {
     }
 
     /// Puts ids of linked entities in the place of the keys that references hold; the others wait.
+    /// A record of this page is linked already: what it will be is known since [`Self::load`].
     pub(super) async fn resolve_references(
         &self,
         tx: &mut Tx,
@@ -158,6 +173,14 @@ impl Pass {
             keys.insert(reference.key.clone());
         }
         let mut found = HashMap::new();
+        if let Some(keys) = wanted.get_mut(&self.stream.plan.stream) {
+            for record in incoming.iter() {
+                if let Some(key) = keys.take(&record.patch.key) {
+                    found.insert((self.stream.plan.stream.clone(), key), record.entity_id);
+                }
+            }
+        }
+        wanted.retain(|_, keys| !keys.is_empty());
         for (stream, keys) in wanted {
             let keys: Vec<String> = keys.into_iter().collect();
             let targets = records::targets(tx, self.stream.plan.connection, &stream, &keys).await?;
@@ -226,17 +249,20 @@ impl Pass {
             .collect();
         self.echoes = echoes::expected(tx, connection, &ids).await?;
         self.open = conflicts::open_groups(tx, connection, stream, &ids).await?;
+        for record in incoming {
+            let linked = record.linked.as_ref().map(|linked| linked.entity_id);
+            if let Some(id) = linked.or(record.named)
+                && self.entities.contains_key(&id)
+            {
+                record.entity_id = id;
+            }
+        }
         Ok(())
     }
 
     /// Merges one record into its entity, or makes one of it.
     fn merge(&mut self, record: Incoming, now: DateTime<Utc>) {
-        let known = record
-            .linked
-            .as_ref()
-            .map(|linked| linked.entity_id)
-            .or(record.named);
-        let core = known.and_then(|id| self.entities.get(&id)).cloned();
+        let core = self.entities.get(&record.entity_id).cloned();
         let echoes = core
             .as_ref()
             .and_then(|core| self.echoes.get(&core.id))
@@ -255,7 +281,7 @@ impl Pass {
         });
         let is_new = core.is_none();
         let was_removed = record.linked.as_ref().is_some_and(|linked| linked.removed);
-        let mut entity = core.unwrap_or_else(|| Entity::new(EntityId::fresh(), now));
+        let mut entity = core.unwrap_or_else(|| Entity::new(record.entity_id, now));
         let by = By::Connection {
             connection: self.stream.plan.connection,
             run: self.run,
@@ -295,7 +321,11 @@ impl Pass {
             };
             self.made.effects.touch(entity, moved);
         }
-        self.made.rows.push(row(record, id, merged.base));
+        let rows = match record.stored {
+            Stored::Never => &mut self.made.rows,
+            Stored::Perhaps => &mut self.made.known_rows,
+        };
+        rows.push(row(record, merged.base));
     }
 
     fn log(
@@ -385,7 +415,9 @@ impl Pass {
     ) -> Counts {
         for record in incoming {
             self.merge(record, now);
-            if self.made.rows.len() >= BATCH && to.blocking_send(self.batch(now)).is_err() {
+            if self.made.rows.len() + self.made.known_rows.len() >= BATCH
+                && to.blocking_send(self.batch(now)).is_err()
+            {
                 // Nobody stores batches any more.
                 return self.counts;
             }
@@ -407,9 +439,15 @@ impl Pass {
             mapping_version: plan.mapping_version,
             run: Some(self.run),
         };
-        let rows = (!made.rows.is_empty())
-            .then(|| records::save(place, now, &made.rows))
-            .transpose()?;
+        let mut rows = Vec::with_capacity(2);
+        for (stored, some) in [
+            (Stored::Never, &made.rows),
+            (Stored::Perhaps, &made.known_rows),
+        ] {
+            if !some.is_empty() {
+                rows.push(records::save(place, stored, now, some)?);
+            }
+        }
         Ok(Batch {
             rows,
             removed: made.removed,
@@ -419,47 +457,17 @@ impl Pass {
     }
 }
 
-impl Batch {
-    /// Stores the batch; says which streams are owed something.
-    pub(super) async fn store(
-        self,
-        tx: &mut Tx,
-        around: &Neighbourhood,
-        stream: &Stream,
-        run: RunId,
-    ) -> Result<BTreeSet<(ConnectionId, String)>, SyncError> {
-        let (connection, name) = (stream.plan.connection, stream.plan.stream.as_str());
-        let actor = Actor {
-            connection: Some(connection),
-            run: Some(run),
-            ..Actor::default()
-        };
-        let source = Some((connection, name));
-        let stored = self.effects.store(tx, around, source, actor).await?;
-        if let Some(rows) = self.rows {
-            rows.execute(tx).await?;
-        }
-        let run = Some(run);
-        if !self.removed.is_empty() {
-            records::remove(tx, connection, name, run, &self.removed).await?;
-        }
-        self.beside.store(tx, connection, name, run).await?;
-        Ok(stored.owed)
-    }
-}
-
-fn row(record: Incoming, entity_id: EntityId, base: crate::mapping::Values) -> Row {
+fn row(record: Incoming, base: crate::mapping::Values) -> Row {
     let problems = (!record.patch.failed.is_empty())
         .then(|| serde_json::to_value(&record.patch.failed).ok())
         .flatten();
     Row {
         key: record.patch.key,
-        entity_id,
-        raw: record.raw,
+        entity_id: record.entity_id,
+        snapshot: record.snapshot,
         base,
         remote_version: record.patch.version,
         remote_changed_at: record.patch.changed_at,
-        content_hash: record.content_hash,
         unresolved: record.unresolved,
         problems,
         link_method: if record.named.is_some() {

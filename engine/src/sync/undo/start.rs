@@ -55,6 +55,7 @@ pub async fn start(tx: &mut Tx, run: &RunRow, user: UserId) -> Result<RunId, Sto
         version: 1,
         input: serde_json::to_vec(&input).map_err(StoreError::Encode)?,
         parent_id: None,
+        trace: connector_sdk::trace::current(),
         options: StartOptions {
             key: Some(input.key()),
             priority: 10,

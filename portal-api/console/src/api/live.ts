@@ -9,6 +9,7 @@ const GATHER = 300;
 /** Which lists and records a topic makes stale, by the first part of their query keys. */
 const STALE: Record<string, readonly string[]> = {
   run: ['runs', 'overview'],
+  lane: ['runs'],
   connection: ['connections', 'overview'],
   stream: ['connections', 'overview'],
   account: ['accounts', 'conflicts'],

@@ -77,6 +77,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists budgets by name */
+        get: operations["list_budgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One budget
+         * @description Its ETag is of what one sets, not of what is left.
+         */
+        get: operations["get_budget"];
+        /**
+         * Makes a budget, or sets its rates
+         * @description A new one is full; one that is there keeps what is in it, up to the new capacity. If-Match is
+         *     needed where it is there.
+         */
+        put: operations["put_budget"];
+        post?: never;
+        /**
+         * Removes a budget
+         * @description Nothing limits its account then, until the system reports a limit of its own.
+         */
+        delete: operations["delete_budget"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets/{name}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Counts the runs that a change of a budget would touch
+         * @description By the statement that does it; nothing is changed.
+         */
+        post: operations["plan_budget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/conflicts": {
         parameters: {
             query?: never;
@@ -377,6 +443,130 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/lanes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists lanes by kind and name
+         * @description Those that are limited, paused or closed, and those that runs wait behind.
+         */
+        get: operations["list_lanes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/lanes/{kind}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One lane
+         * @description Also one that nobody has said anything about. Its ETag is of what one sets: limit and weight.
+         */
+        get: operations["get_lane"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Sets a lane's limit, or the tenant's weight
+         * @description A limit below what runs now stops none of it.
+         */
+        patch: operations["update_lane"];
+        trace?: never;
+    };
+    "/api/v1/lanes/{kind}/{name}/open": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Opens a closed lane before its time
+         * @description For when the other system is known to be well again; if it is not, it closes the lane anew.
+         */
+        post: operations["open_lane"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/lanes/{kind}/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pauses a lane
+         * @description None of its runs begins until it is resumed; those under way come to the end of their activation.
+         */
+        post: operations["pause_lane"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/lanes/{kind}/{name}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Counts the runs that an action on a lane would touch
+         * @description By the statement that does it; nothing is changed.
+         */
+        post: operations["plan_lane"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/lanes/{kind}/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends a pause of a lane
+         * @description Its runs go on at once, as far as nothing else holds them.
+         */
+        post: operations["resume_lane"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/mappings": {
         parameters: {
             query?: never;
@@ -586,7 +776,8 @@ export interface paths {
         put?: never;
         /**
          * Stops a run
-         * @description A running one stops at its next step.
+         * @description A running one stops at its next step. The runs that it called and waits for stop too; those it
+         *     started on their own go on.
          */
         post: operations["cancel_run"];
         delete?: never;
@@ -963,6 +1154,86 @@ export interface components {
             version: number;
             website: string | null;
         };
+        /** @description A bucket of calls that an account at another system allows. */
+        Budget: {
+            /**
+             * Format: double
+             * @description Calls that may be made at once after a quiet time.
+             */
+            capacity: number;
+            connection_id: string | null;
+            lanes: components["schemas"]["BudgetLane"][];
+            /** @description The account: of a connection its id. */
+            name: string;
+            /**
+             * Format: double
+             * @description Calls that come back each second.
+             */
+            refill_per_second: number;
+            /** @description Whether both are what the other system reports, and follow it. */
+            reported: boolean;
+            /**
+             * Format: double
+             * @description Calls that are there now.
+             */
+            tokens: number;
+        };
+        /** @description What is allowed. */
+        BudgetFigures: {
+            /**
+             * Format: double
+             * @description Over 0 and at most 10^12.
+             */
+            capacity: number;
+            /**
+             * Format: double
+             * @description From 0 to 10^9.
+             */
+            refill_per_second: number;
+            reserve?: components["schemas"]["BudgetReserve"] | null;
+        };
+        /** @description Who may use how much of a budget. */
+        BudgetLane: {
+            /**
+             * Format: double
+             * @description Calls that it may make now.
+             */
+            available: number;
+            lane: components["schemas"]["BudgetLaneName"];
+            /**
+             * Format: double
+             * @description The part of the capacity that it leaves to those before it.
+             */
+            reserve: number;
+        };
+        /**
+         * @description On whose behalf a call is made, in the order of service.
+         * @enum {string}
+         */
+        BudgetLaneName: "interactive" | "webhook" | "incremental" | "backfill" | "reconcile";
+        /** @description The open runs that a change of a budget is about: those of the connection it is named after. */
+        BudgetPlan: {
+            /** @description Whether the budget is different afterwards. */
+            changes: boolean;
+            /** Format: int64 */
+            runs: number;
+        };
+        /**
+         * @description The part of the capacity that each lane leaves to those before it: from 0 to under 1, none smaller
+         *     than the one before.
+         */
+        BudgetReserve: {
+            /** Format: double */
+            backfill: number;
+            /** Format: double */
+            incremental: number;
+            /** Format: double */
+            interactive: number;
+            /** Format: double */
+            reconcile: number;
+            /** Format: double */
+            webhook: number;
+        };
         /** @description Which runs are meant; what is left out does not restrict. */
         BulkFilter: {
             connection_id?: string | null;
@@ -1318,6 +1589,83 @@ export interface components {
         Health: {
             status: string;
         };
+        /** @description What holds runs back. */
+        Lane: {
+            closed: components["schemas"]["LaneClosing"] | null;
+            kind: components["schemas"]["LaneKind"];
+            /**
+             * Format: int32
+             * @description At once: runs under way; of a key, runs that hold it (one unless said).
+             */
+            max_running: number | null;
+            /** @description The workflow, the connection's id, the key; `all` for the tenant. */
+            name: string;
+            paused: components["schemas"]["LanePause"] | null;
+            /**
+             * Format: int64
+             * @description Runs that count against its limit; 10,000 may be more.
+             */
+            running: number;
+            /**
+             * Format: int64
+             * @description Due runs that wait for it; 10,000 may be more.
+             */
+            waiting: number;
+            /**
+             * Format: double
+             * @description The tenant's part of the time against the 1 of others, while there is not enough for all.
+             */
+            weight: number | null;
+        };
+        /** @enum {string} */
+        LaneAction: "pause" | "resume" | "open" | "limit" | "weight";
+        /** @description What is left out stays as it is. */
+        LaneChange: {
+            /**
+             * Format: int32
+             * @description From 1; null takes the limit off.
+             */
+            max_running?: number | null;
+            /**
+             * Format: double
+             * @description Of the tenant's lane: over 0 and at most 1, or less than whoever runs the hub has given; null
+             *     is 1.
+             */
+            weight?: number | null;
+        };
+        LaneClosing: {
+            reason: string;
+            /** Format: date-time */
+            until: string;
+        };
+        /**
+         * @description What kind of lane: all runs, those of a workflow, of a connection, or of a key.
+         * @enum {string}
+         */
+        LaneKind: "tenant" | "workflow" | "connection" | "key";
+        /** @description What an action on a lane did. */
+        LaneOutcome: {
+            /** @description As it is now. */
+            lane: components["schemas"]["Lane"];
+            touched: components["schemas"]["LaneTouched"];
+        };
+        LanePause: {
+            by: string;
+            reason: string;
+            /** Format: date-time */
+            since: string;
+        };
+        /** @description The open runs that an action on a lane is about; none where it changes nothing. */
+        LaneTouched: {
+            /** @description Whether the lane is different afterwards. */
+            changes: boolean;
+            /** Format: int64 */
+            queued: number;
+            /** Format: int64 */
+            running: number;
+            /** Format: int64 */
+            waiting: number;
+        };
         /** @description The record in a system that is this entity. */
         Link: {
             connection_id: string;
@@ -1594,6 +1942,39 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Budget: {
+            items: {
+                /**
+                 * Format: double
+                 * @description Calls that may be made at once after a quiet time.
+                 */
+                capacity: number;
+                connection_id: string | null;
+                lanes: components["schemas"]["BudgetLane"][];
+                /** @description The account: of a connection its id. */
+                name: string;
+                /**
+                 * Format: double
+                 * @description Calls that come back each second.
+                 */
+                refill_per_second: number;
+                /** @description Whether both are what the other system reports, and follow it. */
+                reported: boolean;
+                /**
+                 * Format: double
+                 * @description Calls that are there now.
+                 */
+                tokens: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Conflict: {
             items: {
                 connection_id: string;
@@ -1685,6 +2066,43 @@ export interface components {
                 updated_at: string;
                 /** Format: int64 */
                 version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Lane: {
+            items: {
+                closed: components["schemas"]["LaneClosing"] | null;
+                kind: components["schemas"]["LaneKind"];
+                /**
+                 * Format: int32
+                 * @description At once: runs under way; of a key, runs that hold it (one unless said).
+                 */
+                max_running: number | null;
+                /** @description The workflow, the connection's id, the key; `all` for the tenant. */
+                name: string;
+                paused: components["schemas"]["LanePause"] | null;
+                /**
+                 * Format: int64
+                 * @description Runs that count against its limit; 10,000 may be more.
+                 */
+                running: number;
+                /**
+                 * Format: int64
+                 * @description Due runs that wait for it; 10,000 may be more.
+                 */
+                waiting: number;
+                /**
+                 * Format: double
+                 * @description The tenant's part of the time against the 1 of others, while there is not enough for all.
+                 */
+                weight: number | null;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -1874,10 +2292,32 @@ export interface components {
              */
             total: number | null;
         };
+        PauseLane: {
+            /** @description For whoever wonders why nothing goes. */
+            reason?: string;
+        };
+        /** @description What is to be counted. */
+        PlanBudget: {
+            figures?: components["schemas"]["BudgetFigures"] | null;
+        };
         /** @description What would be done to all runs that match. */
         PlanBulkRuns: {
             filter: components["schemas"]["BulkFilter"];
             operation: components["schemas"]["BulkOperation"];
+        };
+        /** @description What is to be counted. */
+        PlanLane: {
+            action: components["schemas"]["LaneAction"];
+            /**
+             * Format: int32
+             * @description With `limit`; without it the limit goes.
+             */
+            max_running?: number | null;
+            /**
+             * Format: double
+             * @description With `weight`; without it the weight is 1.
+             */
+            weight?: number | null;
         };
         /** @description A problem as it is sent (RFC 9457). */
         Problem: {
@@ -1988,11 +2428,15 @@ export interface components {
              * @description How many runs it started.
              */
             children: number;
+            /** @description The lanes that keep it from going, while it is queued. */
+            held_by: components["schemas"]["Lane"][];
             /** @description As it was started with. */
             input: unknown;
             output: unknown;
             parent_id: string | null;
             steps: components["schemas"]["RunStep"][];
+            /** @description The trace it belongs to: a W3C `traceparent`. */
+            trace: string | null;
         };
         /** @description One try of a step. */
         RunAttempt: {
@@ -2607,6 +3051,181 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_TimelineEntry"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_budgets: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Budget"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budget */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_budget: {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetFigures"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_budget: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanBudget"];
+            };
+        };
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetPlan"];
                 };
             };
             /** @description A problem */
@@ -3354,6 +3973,244 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Field"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_lanes: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Lane"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_lane: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: components["schemas"]["LaneKind"];
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lane */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lane"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_lane: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                kind: components["schemas"]["LaneKind"];
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LaneChange"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lane"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_lane: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: components["schemas"]["LaneKind"];
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Not closed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LaneOutcome"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause_lane: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: components["schemas"]["LaneKind"];
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PauseLane"];
+            };
+        };
+        responses: {
+            /** @description Paused */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LaneOutcome"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_lane: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: components["schemas"]["LaneKind"];
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanLane"];
+            };
+        };
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LaneTouched"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_lane: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: components["schemas"]["LaneKind"];
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Not paused */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LaneOutcome"];
                 };
             };
             /** @description A problem */

@@ -22,6 +22,7 @@ export type NewSchedule = Schemas['NewSchedule'];
 export type ScheduleChange = Schemas['ScheduleChange'];
 export type RunRow = Schemas['RunRow'];
 export type Run = Schemas['Run'];
+export type Lane = Schemas['Lane'];
 export type RunCounts = Schemas['RunCounts'];
 export type Step = Schemas['RunStep'];
 export type AccountRow = Schemas['AccountRow'];

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use engine::catalogue::{FieldDef, FieldKind};
-use engine::entity::{CoreTable, Entity};
+use engine::entity::{CoreTable, Entity, Stored};
 use engine::ids::{AccountId, EntityId};
 use engine::provenance::Provenance;
 use engine::sdk::Value;
@@ -12,6 +12,67 @@ use rust_decimal::Decimal;
 use sqlx::types::{Json, Uuid};
 
 use crate::columns::{Columns, Custom, entity_values};
+
+/// The statement that stores these columns; `$end` says what to do about rows that are there.
+macro_rules! save {
+    ($columns:ident, $now:ident, $end:literal) => {
+        Statement::new(sqlx::query!(
+            "
+            insert into accounts
+                (id, version, name, external_ref, industry, type, phone, website, domain,
+                 description, annual_revenue, employees, billing_street, billing_city,
+                 billing_state, billing_postal_code, billing_country, tier, csm_email,
+                 account_manager, products, founded, parent, custom, provenance, created_at,
+                 removed_at, updated_at)
+            select id, version + 1, name, external_ref, industry, type, phone, website, domain,
+                   description, annual_revenue, employees, billing_street, billing_city,
+                   billing_state, billing_postal_code, billing_country, tier, csm_email,
+                   account_manager, products::jsonb, founded, parent, custom::jsonb,
+                   provenance::json, created_at, removed_at, $1
+            from unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
+                        $8::text[], $9::text[], $10::text[], $11::text[], $12::numeric[],
+                        $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[],
+                        $18::text[], $19::text[], $20::text[], $21::text[], $22::text[],
+                        $23::text[], $24::uuid[], $25::text[], $26::text[], $27::timestamptz[],
+                        $28::timestamptz[])
+                as entity (id, version, name, external_ref, industry, type, phone, website, domain,
+                          description, annual_revenue, employees, billing_street, billing_city,
+                          billing_state, billing_postal_code, billing_country, tier, csm_email,
+                          account_manager, products, founded, parent, custom, provenance,
+                          created_at, removed_at)
+            "
+                + $end,
+            $now,
+            &$columns.ids,
+            &$columns.versions,
+            &$columns.required_text("name")? as &[&str],
+            &$columns.text("external_ref")? as &[Option<&str>],
+            &$columns.text("industry")? as &[Option<&str>],
+            &$columns.text("type")? as &[Option<&str>],
+            &$columns.text("phone")? as &[Option<&str>],
+            &$columns.text("website")? as &[Option<&str>],
+            &$columns.text("domain")? as &[Option<&str>],
+            &$columns.text("description")? as &[Option<&str>],
+            &$columns.decimal("annual_revenue")? as &[Option<Decimal>],
+            &$columns.integer("employees")? as &[Option<i64>],
+            &$columns.text("billing_street")? as &[Option<&str>],
+            &$columns.text("billing_city")? as &[Option<&str>],
+            &$columns.text("billing_state")? as &[Option<&str>],
+            &$columns.text("billing_postal_code")? as &[Option<&str>],
+            &$columns.text("billing_country")? as &[Option<&str>],
+            &$columns.text("tier")? as &[Option<&str>],
+            &$columns.text("csm_email")? as &[Option<&str>],
+            &$columns.text("account_manager")? as &[Option<&str>],
+            &$columns.json("products")? as &[Option<String>],
+            &$columns.text("founded")? as &[Option<&str>],
+            &$columns.uuid("parent")? as &[Option<Uuid>],
+            &$columns.custom,
+            &$columns.provenance,
+            &$columns.created,
+            &$columns.removed as &[Option<DateTime<Utc>>],
+        ))
+    };
+}
 
 /// Accounts as a core table.
 pub struct Accounts;
@@ -108,89 +169,47 @@ impl CoreTable for Accounts {
         Ok(entities.collect())
     }
 
-    fn save(entities: &[Entity], now: DateTime<Utc>) -> Result<Statement, StoreError> {
+    fn save(
+        entities: &[&Entity],
+        stored: Stored,
+        now: DateTime<Utc>,
+    ) -> Result<Statement, StoreError> {
         let columns = Columns::of(entities)?;
-        let query = sqlx::query!(
-            "
-            insert into accounts
-                (id, version, name, external_ref, industry, type, phone, website, domain,
-                 description, annual_revenue, employees, billing_street, billing_city,
-                 billing_state, billing_postal_code, billing_country, tier, csm_email,
-                 account_manager, products, founded, parent, custom, provenance, created_at,
-                 removed_at, updated_at)
-            select id, version + 1, name, external_ref, industry, type, phone, website, domain,
-                   description, annual_revenue, employees, billing_street, billing_city,
-                   billing_state, billing_postal_code, billing_country, tier, csm_email,
-                   account_manager, products::jsonb, founded, parent, custom::jsonb,
-                   provenance::json, created_at, removed_at, $1
-            from unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
-                        $8::text[], $9::text[], $10::text[], $11::text[], $12::numeric[],
-                        $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[],
-                        $18::text[], $19::text[], $20::text[], $21::text[], $22::text[],
-                        $23::text[], $24::uuid[], $25::text[], $26::text[], $27::timestamptz[],
-                        $28::timestamptz[])
-                as entity (id, version, name, external_ref, industry, type, phone, website, domain,
-                          description, annual_revenue, employees, billing_street, billing_city,
-                          billing_state, billing_postal_code, billing_country, tier, csm_email,
-                          account_manager, products, founded, parent, custom, provenance,
-                          created_at, removed_at)
-            on conflict (tenant_id, id) do update
-            set version = excluded.version,
-                name = excluded.name,
-                external_ref = excluded.external_ref,
-                industry = excluded.industry,
-                type = excluded.type,
-                phone = excluded.phone,
-                website = excluded.website,
-                domain = excluded.domain,
-                description = excluded.description,
-                annual_revenue = excluded.annual_revenue,
-                employees = excluded.employees,
-                billing_street = excluded.billing_street,
-                billing_city = excluded.billing_city,
-                billing_state = excluded.billing_state,
-                billing_postal_code = excluded.billing_postal_code,
-                billing_country = excluded.billing_country,
-                tier = excluded.tier,
-                csm_email = excluded.csm_email,
-                account_manager = excluded.account_manager,
-                products = excluded.products,
-                founded = excluded.founded,
-                parent = excluded.parent,
-                custom = excluded.custom,
-                provenance = excluded.provenance,
-                updated_at = excluded.updated_at,
-                removed_at = excluded.removed_at
-            ",
-            now,
-            &columns.ids,
-            &columns.versions,
-            &columns.required_text("name")? as &[&str],
-            &columns.text("external_ref")? as &[Option<&str>],
-            &columns.text("industry")? as &[Option<&str>],
-            &columns.text("type")? as &[Option<&str>],
-            &columns.text("phone")? as &[Option<&str>],
-            &columns.text("website")? as &[Option<&str>],
-            &columns.text("domain")? as &[Option<&str>],
-            &columns.text("description")? as &[Option<&str>],
-            &columns.decimal("annual_revenue")? as &[Option<Decimal>],
-            &columns.integer("employees")? as &[Option<i64>],
-            &columns.text("billing_street")? as &[Option<&str>],
-            &columns.text("billing_city")? as &[Option<&str>],
-            &columns.text("billing_state")? as &[Option<&str>],
-            &columns.text("billing_postal_code")? as &[Option<&str>],
-            &columns.text("billing_country")? as &[Option<&str>],
-            &columns.text("tier")? as &[Option<&str>],
-            &columns.text("csm_email")? as &[Option<&str>],
-            &columns.text("account_manager")? as &[Option<&str>],
-            &columns.json("products")? as &[Option<String>],
-            &columns.text("founded")? as &[Option<&str>],
-            &columns.uuid("parent")? as &[Option<Uuid>],
-            &columns.custom,
-            &columns.provenance,
-            &columns.created,
-            &columns.removed as &[Option<DateTime<Utc>>],
-        );
-        Ok(Statement::new(query))
+        Ok(match stored {
+            Stored::Never => save!(columns, now, ""),
+            Stored::Perhaps => save!(
+                columns,
+                now,
+                "
+                on conflict (tenant_id, id) do update
+                set version = excluded.version,
+                    name = excluded.name,
+                    external_ref = excluded.external_ref,
+                    industry = excluded.industry,
+                    type = excluded.type,
+                    phone = excluded.phone,
+                    website = excluded.website,
+                    domain = excluded.domain,
+                    description = excluded.description,
+                    annual_revenue = excluded.annual_revenue,
+                    employees = excluded.employees,
+                    billing_street = excluded.billing_street,
+                    billing_city = excluded.billing_city,
+                    billing_state = excluded.billing_state,
+                    billing_postal_code = excluded.billing_postal_code,
+                    billing_country = excluded.billing_country,
+                    tier = excluded.tier,
+                    csm_email = excluded.csm_email,
+                    account_manager = excluded.account_manager,
+                    products = excluded.products,
+                    founded = excluded.founded,
+                    parent = excluded.parent,
+                    custom = excluded.custom,
+                    provenance = excluded.provenance,
+                    updated_at = excluded.updated_at,
+                    removed_at = excluded.removed_at
+                "
+            ),
+        })
     }
 }

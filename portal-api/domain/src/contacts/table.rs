@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use engine::catalogue::{FieldDef, FieldKind, Personal};
-use engine::entity::{CoreTable, Entity};
+use engine::entity::{CoreTable, Entity, Stored};
 use engine::ids::{ContactId, EntityId};
 use engine::provenance::Provenance;
 use engine::store::Statement;
@@ -10,6 +10,57 @@ use engine::{StoreError, Tx};
 use sqlx::types::{Json, Uuid};
 
 use crate::columns::{Columns, Custom, entity_values};
+
+/// The statement that stores these columns; `$end` says what to do about rows that are there.
+macro_rules! save {
+    ($columns:ident, $now:ident, $end:literal) => {
+        Statement::new(sqlx::query!(
+            "
+            insert into contacts
+                (id, version, account, first_name, last_name, email, phone, mobile, title,
+                 department, is_primary, no_email, mailing_street, mailing_city, mailing_state,
+                 mailing_postal_code, mailing_country, custom, provenance, created_at, removed_at,
+                 updated_at)
+            select id, version + 1, account, first_name, last_name, email, phone, mobile, title,
+                   department, is_primary, no_email, mailing_street, mailing_city, mailing_state,
+                   mailing_postal_code, mailing_country, custom::jsonb, provenance::json,
+                   created_at, removed_at, $1
+            from unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::text[],
+                        $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[],
+                        $13::boolean[], $14::text[], $15::text[], $16::text[], $17::text[],
+                        $18::text[], $19::text[], $20::text[], $21::timestamptz[],
+                        $22::timestamptz[])
+                as entity (id, version, account, first_name, last_name, email, phone, mobile,
+                          title, department, is_primary, no_email, mailing_street, mailing_city,
+                          mailing_state, mailing_postal_code, mailing_country, custom, provenance,
+                          created_at, removed_at)
+            "
+                + $end,
+            $now,
+            &$columns.ids,
+            &$columns.versions,
+            &$columns.uuid("account")? as &[Option<Uuid>],
+            &$columns.text("first_name")? as &[Option<&str>],
+            &$columns.required_text("last_name")? as &[&str],
+            &$columns.text("email")? as &[Option<&str>],
+            &$columns.text("phone")? as &[Option<&str>],
+            &$columns.text("mobile")? as &[Option<&str>],
+            &$columns.text("title")? as &[Option<&str>],
+            &$columns.text("department")? as &[Option<&str>],
+            &$columns.boolean("is_primary")? as &[Option<bool>],
+            &$columns.boolean("no_email")? as &[Option<bool>],
+            &$columns.text("mailing_street")? as &[Option<&str>],
+            &$columns.text("mailing_city")? as &[Option<&str>],
+            &$columns.text("mailing_state")? as &[Option<&str>],
+            &$columns.text("mailing_postal_code")? as &[Option<&str>],
+            &$columns.text("mailing_country")? as &[Option<&str>],
+            &$columns.custom,
+            &$columns.provenance,
+            &$columns.created,
+            &$columns.removed as &[Option<DateTime<Utc>>],
+        ))
+    };
+}
 
 /// Contacts as a core table.
 pub struct Contacts;
@@ -109,73 +160,41 @@ impl CoreTable for Contacts {
         Ok(entities.collect())
     }
 
-    fn save(entities: &[Entity], now: DateTime<Utc>) -> Result<Statement, StoreError> {
+    fn save(
+        entities: &[&Entity],
+        stored: Stored,
+        now: DateTime<Utc>,
+    ) -> Result<Statement, StoreError> {
         let columns = Columns::of(entities)?;
-        let query = sqlx::query!(
-            "
-            insert into contacts
-                (id, version, account, first_name, last_name, email, phone, mobile, title,
-                 department, is_primary, no_email, mailing_street, mailing_city, mailing_state,
-                 mailing_postal_code, mailing_country, custom, provenance, created_at, removed_at,
-                 updated_at)
-            select id, version + 1, account, first_name, last_name, email, phone, mobile, title,
-                   department, is_primary, no_email, mailing_street, mailing_city, mailing_state,
-                   mailing_postal_code, mailing_country, custom::jsonb, provenance::json,
-                   created_at, removed_at, $1
-            from unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::text[],
-                        $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[],
-                        $13::boolean[], $14::text[], $15::text[], $16::text[], $17::text[],
-                        $18::text[], $19::text[], $20::text[], $21::timestamptz[],
-                        $22::timestamptz[])
-                as entity (id, version, account, first_name, last_name, email, phone, mobile,
-                          title, department, is_primary, no_email, mailing_street, mailing_city,
-                          mailing_state, mailing_postal_code, mailing_country, custom, provenance,
-                          created_at, removed_at)
-            on conflict (tenant_id, id) do update
-            set version = excluded.version,
-                account = excluded.account,
-                first_name = excluded.first_name,
-                last_name = excluded.last_name,
-                email = excluded.email,
-                phone = excluded.phone,
-                mobile = excluded.mobile,
-                title = excluded.title,
-                department = excluded.department,
-                is_primary = excluded.is_primary,
-                no_email = excluded.no_email,
-                mailing_street = excluded.mailing_street,
-                mailing_city = excluded.mailing_city,
-                mailing_state = excluded.mailing_state,
-                mailing_postal_code = excluded.mailing_postal_code,
-                mailing_country = excluded.mailing_country,
-                custom = excluded.custom,
-                provenance = excluded.provenance,
-                updated_at = excluded.updated_at,
-                removed_at = excluded.removed_at
-            ",
-            now,
-            &columns.ids,
-            &columns.versions,
-            &columns.uuid("account")? as &[Option<Uuid>],
-            &columns.text("first_name")? as &[Option<&str>],
-            &columns.required_text("last_name")? as &[&str],
-            &columns.text("email")? as &[Option<&str>],
-            &columns.text("phone")? as &[Option<&str>],
-            &columns.text("mobile")? as &[Option<&str>],
-            &columns.text("title")? as &[Option<&str>],
-            &columns.text("department")? as &[Option<&str>],
-            &columns.boolean("is_primary")? as &[Option<bool>],
-            &columns.boolean("no_email")? as &[Option<bool>],
-            &columns.text("mailing_street")? as &[Option<&str>],
-            &columns.text("mailing_city")? as &[Option<&str>],
-            &columns.text("mailing_state")? as &[Option<&str>],
-            &columns.text("mailing_postal_code")? as &[Option<&str>],
-            &columns.text("mailing_country")? as &[Option<&str>],
-            &columns.custom,
-            &columns.provenance,
-            &columns.created,
-            &columns.removed as &[Option<DateTime<Utc>>],
-        );
-        Ok(Statement::new(query))
+        Ok(match stored {
+            Stored::Never => save!(columns, now, ""),
+            Stored::Perhaps => save!(
+                columns,
+                now,
+                "
+                on conflict (tenant_id, id) do update
+                set version = excluded.version,
+                    account = excluded.account,
+                    first_name = excluded.first_name,
+                    last_name = excluded.last_name,
+                    email = excluded.email,
+                    phone = excluded.phone,
+                    mobile = excluded.mobile,
+                    title = excluded.title,
+                    department = excluded.department,
+                    is_primary = excluded.is_primary,
+                    no_email = excluded.no_email,
+                    mailing_street = excluded.mailing_street,
+                    mailing_city = excluded.mailing_city,
+                    mailing_state = excluded.mailing_state,
+                    mailing_postal_code = excluded.mailing_postal_code,
+                    mailing_country = excluded.mailing_country,
+                    custom = excluded.custom,
+                    provenance = excluded.provenance,
+                    updated_at = excluded.updated_at,
+                    removed_at = excluded.removed_at
+                "
+            ),
+        })
     }
 }

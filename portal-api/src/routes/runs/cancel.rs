@@ -8,7 +8,8 @@ use crate::extract::Path;
 
 /// Stops a run
 ///
-/// A running one stops at its next step.
+/// A running one stops at its next step. The runs that it called and waits for stop too; those it
+/// started on their own go on.
 #[utoipa::path(
     post, path = "/runs/{id}/cancel", operation_id = "cancel_run", tag = "runs",
     params(("id" = String, Path)),

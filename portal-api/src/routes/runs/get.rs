@@ -2,6 +2,7 @@ use axum::Json;
 use chrono::{DateTime, Utc};
 use domain::runs::{self, StepKind, StepState};
 use engine::ids::RunId;
+use engine::store::lanes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,6 +10,7 @@ use super::{Failure, RunRow, Subjects};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::Path;
+use crate::routes::lanes::Lane;
 
 /// A run with its steps.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,6 +28,10 @@ pub(crate) struct Run {
     children: i64,
     /// Whether somebody asked it to stop.
     cancel_requested: bool,
+    /// The lanes that keep it from going, while it is queued.
+    held_by: Vec<Lane>,
+    /// The trace it belongs to: a W3C `traceparent`.
+    trace: Option<String>,
     steps: Vec<Step>,
 }
 
@@ -96,6 +102,8 @@ pub(crate) struct Attempt {
 pub(super) async fn get(caller: Caller, Path(id): Path<RunId>) -> Result<Json<Run>, ApiError> {
     let mut tx = caller.begin().await?;
     let story = runs::story(&mut tx, id).await?;
+    let held_by = lanes::holding(&mut tx, &story.run).await?;
+    let now = tx.now();
     let subjects = Subjects::of(&mut tx, std::slice::from_ref(&story.run)).await?;
     Ok(Json(Run {
         input: story.input,
@@ -103,6 +111,8 @@ pub(super) async fn get(caller: Caller, Path(id): Path<RunId>) -> Result<Json<Ru
         parent_id: story.run.parent_id,
         children: story.children,
         cancel_requested: story.run.cancel_requested,
+        held_by: held_by.into_iter().map(|row| Lane::new(row, now)).collect(),
+        trace: story.run.trace.map(|trace| trace.to_string()),
         steps: story.steps.into_iter().map(Step::from).collect(),
         row: RunRow::new(story.run, &subjects),
     }))

@@ -4,14 +4,14 @@ use engine::StoreError;
 use engine::ids::ScheduleId;
 use engine::runtime::cron::{Gap, Repeat, Timing};
 use engine::store::schedules::{self as store, CatchUp, Overlap};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{CatchUpName, GapName, OverlapName, RepeatName, Schedule, refuse};
 use crate::caller::Admin;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
-use crate::extract::{Json, Path};
+use crate::extract::{Json, Path, given};
 
 /// What is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
@@ -43,13 +43,6 @@ pub(crate) struct ScheduleChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     paused_reason: Option<Option<String>>,
-}
-
-/// Tells null from what is left out.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    value: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(value).map(Some)
 }
 
 impl ScheduleChange {

@@ -2,6 +2,7 @@
 
 mod edits;
 mod pages;
+mod together;
 mod undo;
 mod world;
 mod writes;

@@ -299,7 +299,7 @@ async fn a_page_reads_its_own_records_and_no_others() -> Result<()> {
         connection: world.connection,
         stream: "Account".to_owned(),
         run: engine::ids::RunId::fresh(),
-        changes: page(1_000..1_050, "7654321"),
+        changes: page(1_000..1_050, "7654321").into(),
         cursor: None,
     };
     let applied = engine::sync::page::apply(&mut tx, &world.tables, changed).await?;

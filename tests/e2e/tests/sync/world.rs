@@ -15,7 +15,7 @@ use engine::store::plans::Phase;
 use engine::store::writes::{self, Seen};
 use engine::store::{mappings, streams};
 use engine::sync::outbox::{self, Batch, Outcome, Outgoing, Settled};
-use engine::sync::page::{self, Applied};
+use engine::sync::page::{self, Applied, Changes, Page};
 use engine::sync::{SyncError, edit};
 use engine::{Clock, Store, Tx};
 use testdb::TestDb;
@@ -151,15 +151,22 @@ impl World {
     ) -> Result<Applied> {
         let mut tx = self.begin().await?;
         let page = page::Page {
-            connection,
-            stream: "Account".to_owned(),
             run,
-            changes,
-            cursor: Some((Cursor("there".to_owned()), Phase::Incremental)),
+            ..Self::page(connection, changes)
         };
         let applied = page::apply(&mut tx, &self.tables, page).await?;
         tx.commit().await?;
         Ok(applied)
+    }
+
+    pub(crate) fn page(connection: ConnectionId, changes: impl Into<Changes>) -> Page {
+        Page {
+            connection,
+            stream: "Account".to_owned(),
+            run: RunId::fresh(),
+            changes: changes.into(),
+            cursor: Some((Cursor("there".to_owned()), Phase::Incremental)),
+        }
     }
 
     pub(crate) async fn edit(&self, entity: &Entity, fields: &[(&str, Value)]) -> Result<Entity> {

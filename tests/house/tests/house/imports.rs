@@ -7,13 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// `*` stands for every connector of a system; test crates are in [`TESTS`].
-const MAY_IMPORT: [(&str, &[&str]); 10] = [
+const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("connector-sdk", &[]),
     ("connector-*", &["connector-sdk"]),
     ("connector-registry", &["connector-sdk", "connector-*"]),
     ("engine", &["connector-sdk"]),
     ("domain", &["engine"]),
     ("workflows", &["engine", "domain", "connector-sdk"]),
+    // The example of use outside the hub.
+    ("order", &["engine"]),
     ("portal-api", &["engine", "domain"]),
     ("localpg", &[]),
     ("xtask", &["localpg"]),

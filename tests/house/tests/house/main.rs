@@ -6,6 +6,7 @@
 )]
 
 mod connectors;
+mod examples;
 mod homes;
 mod imports;
 mod migrations;

@@ -4,6 +4,7 @@ import { RotateCcw, Square } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import type { Run } from '#/api/types';
 import { Counts } from '#/features/runs/counts';
+import { HeldBy } from '#/features/runs/held-by';
 import { cancelRun, childrenQuery, retryRun, runQuery } from '#/features/runs/queries';
 import { useRunColumns } from '#/features/runs/run-table';
 import { canCancel, canRetry, isOver, RUN_STATUS } from '#/features/runs/state';
@@ -150,6 +151,7 @@ function RunView({ run }: { run: Run }) {
           },
         ]}
       />
+      <HeldBy run={run} />
       {run.error && (
         <div className="rounded-panel border border-bad bg-bad-soft px-4 py-3 text-bad-ink">
           <p className="font-medium">{wordFor(t, `error_class.${run.error.class}`, run.error.class)}</p>

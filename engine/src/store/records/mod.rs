@@ -1,0 +1,360 @@
+//! Records of connected systems: identity link, snapshot and base, one row each.
+//!
+//! Statements over a page of keys look each key up by itself (`cross join lateral … offset 0`).
+//! With `= any` the planner may read a whole stream instead: on a young table without statistics it
+//! takes the part of an index that all its rows share for selective.
+
+mod save;
+
+use std::collections::{BTreeMap, HashMap};
+
+use connector_sdk::{Fields, Record};
+use sqlx::types::{Json, Uuid};
+
+pub use self::save::{Place, Row, Snapshot, save, snapshot};
+use super::{StoreError, Tx};
+use crate::ids::{ConnectionId, EntityId, RunId};
+use crate::mapping::{Reference, Values};
+
+/// A reference of a record whose target is not linked yet: core field to the target's place.
+pub type Unresolved = BTreeMap<String, Reference>;
+
+/// A linked record as stored.
+#[derive(Clone, Debug)]
+pub struct Linked {
+    pub key: String,
+    pub entity_id: EntityId,
+    pub base: Values,
+    pub content_hash: Vec<u8>,
+    pub remote_version: Option<String>,
+    pub mapping_version: i32,
+    pub unresolved: Option<Unresolved>,
+    pub removed: bool,
+    /// An undo took back what was made of it: it stays out until that is undone.
+    pub kept_out: bool,
+}
+
+/// Every key once, in the order in which all transactions take rows.
+fn in_order(keys: &[String]) -> Vec<&str> {
+    let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// Linked records by key. Takes their rows, in key order, so that two pages never wait crosswise.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn by_keys(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    keys: &[String],
+) -> Result<HashMap<String, Linked>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
+               r.remote_version, r.mapping_version, r.unresolved as "unresolved: Json<Unresolved>",
+               r.removed_at is not null as "removed!",
+               coalesce(r.removal ? 'undone', false) as "kept_out!"
+        from unnest($3::text[]) as wanted (key)
+        cross join lateral (
+            select key, entity_id, base, content_hash, remote_version, mapping_version, unresolved,
+                   removed_at, removal
+            from records
+            where connection_id = $1 and stream = $2 and key = wanted.key
+            for update
+            offset 0
+        ) r
+        "#,
+        connection.0,
+        stream,
+        &in_order(keys) as &[&str],
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let linked = rows.into_iter().map(|row| {
+        let linked = Linked {
+            key: row.key,
+            entity_id: EntityId(row.entity_id),
+            base: row.base.0,
+            content_hash: row.content_hash,
+            remote_version: row.remote_version,
+            mapping_version: row.mapping_version,
+            unresolved: row.unresolved.map(|json| json.0),
+            removed: row.removed,
+            kept_out: row.kept_out,
+        };
+        (linked.key.clone(), linked)
+    });
+    Ok(linked.collect())
+}
+
+/// The record of each entity in one stream, where it has one that lives. Takes rows as [`by_keys`].
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn by_entities(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    entities: &[EntityId],
+) -> Result<HashMap<EntityId, Linked>, StoreError> {
+    let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"
+        select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
+               r.remote_version, r.mapping_version, r.unresolved as "unresolved: Json<Unresolved>"
+        from (
+            select place.key, place.entity_id
+            from unnest($1::uuid[]) as wanted (entity_id)
+            cross join lateral (
+                select key, entity_id
+                from records
+                where entity_id = wanted.entity_id and connection_id = $2 and stream = $3
+                  and removed_at is null
+                offset 0
+            ) place
+            order by place.key
+        ) found
+        cross join lateral (
+            select key, entity_id, base, content_hash, remote_version, mapping_version, unresolved
+            from records
+            where connection_id = $2 and stream = $3 and key = found.key
+              and entity_id = found.entity_id and removed_at is null
+            for update
+            offset 0
+        ) r
+        "#,
+        &ids,
+        connection.0,
+        stream,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let linked = rows.into_iter().map(|row| {
+        let linked = Linked {
+            key: row.key,
+            entity_id: EntityId(row.entity_id),
+            base: row.base.0,
+            content_hash: row.content_hash,
+            remote_version: row.remote_version,
+            mapping_version: row.mapping_version,
+            unresolved: row.unresolved.map(|json| json.0),
+            removed: false,
+            kept_out: false,
+        };
+        (linked.entity_id, linked)
+    });
+    Ok(linked.collect())
+}
+
+/// The living entities that records of `stream` with these keys are linked to: what references
+/// point at.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn targets(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    keys: &[String],
+) -> Result<HashMap<String, EntityId>, StoreError> {
+    let rows = sqlx::query!(
+        "
+        select r.key, r.entity_id
+        from unnest($3::text[]) as wanted (key)
+        cross join lateral (
+            select key, entity_id, removed_at
+            from records
+            where connection_id = $1 and stream = $2 and key = wanted.key
+            offset 0
+        ) r
+        where r.removed_at is null
+        ",
+        connection.0,
+        stream,
+        keys,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.key, EntityId(row.entity_id)))
+        .collect())
+}
+
+/// Records of a stream that wait for the target of a reference, by key, from `after` on.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn waiting(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(String, Unresolved)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select key, unresolved as "unresolved!: Json<Unresolved>"
+        from records
+        where connection_id = $1
+          and stream = $2
+          and key > $3
+          and unresolved is not null
+          and removed_at is null
+        order by key
+        limit $4
+        "#,
+        connection.0,
+        stream,
+        after,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let waiting = rows.into_iter().map(|row| (row.key, row.unresolved.0));
+    Ok(waiting.collect())
+}
+
+/// The fields of one record as last seen.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn raw(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    keys: &[String],
+) -> Result<Vec<Record>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select r.key, r.raw as "raw: Json<Fields>", r.remote_version, r.remote_changed_at
+        from unnest($3::text[]) as wanted (key)
+        cross join lateral (
+            select key, raw, remote_version, remote_changed_at
+            from records
+            where connection_id = $1 and stream = $2 and key = wanted.key
+            offset 0
+        ) r
+        "#,
+        connection.0,
+        stream,
+        &in_order(keys) as &[&str],
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let records = rows.into_iter().map(|row| Record {
+        key: row.key,
+        version: row.remote_version,
+        changed_at: row.remote_changed_at,
+        fields: row.raw.0,
+    });
+    Ok(records.collect())
+}
+
+/// Marks records as removed in their system.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn remove(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    run: Option<RunId>,
+    removed: &[(String, serde_json::Value)],
+) -> Result<(), StoreError> {
+    let now = tx.now();
+    let keys: Vec<&str> = removed.iter().map(|(key, _)| key.as_str()).collect();
+    let removals: Vec<String> = removed
+        .iter()
+        .map(|(_, removal)| removal.to_string())
+        .collect();
+    sqlx::query!(
+        "
+        update records
+        set removed_at = $3, removal = gone.removal::jsonb, run_id = $4, unresolved = null
+        from unnest($5::text[], $6::text[]) as gone (key, removal)
+        where connection_id = $1 and stream = $2 and records.key = gone.key
+        ",
+        connection.0,
+        stream,
+        now,
+        run.map(|id| id.0),
+        &keys as &[&str],
+        &removals,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// A place an entity is linked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub connection: ConnectionId,
+    pub stream: String,
+    pub entity_id: EntityId,
+    pub key: String,
+}
+
+/// All living links of these entities.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn links(tx: &mut Tx, entities: &[EntityId]) -> Result<Vec<Link>, StoreError> {
+    let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        "
+        select r.connection_id, r.stream, r.entity_id, r.key
+        from unnest($1::uuid[]) as wanted (entity_id)
+        cross join lateral (
+            select connection_id, stream, entity_id, key
+            from records
+            where entity_id = wanted.entity_id and removed_at is null
+            offset 0
+        ) r
+        order by r.entity_id, r.connection_id, r.stream
+        ",
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let links = rows.into_iter().map(|row| Link {
+        connection: ConnectionId(row.connection_id),
+        stream: row.stream,
+        entity_id: EntityId(row.entity_id),
+        key: row.key,
+    });
+    Ok(links.collect())
+}
+
+/// Puts values over the base of a record: both sides are agreed on them from now on.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn agree(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    key: &str,
+    values: &Values,
+) -> Result<(), StoreError> {
+    let values = serde_json::to_string(values).map_err(StoreError::Encode)?;
+    sqlx::query!(
+        "
+        update records
+        set base = (base::jsonb || $4::text::jsonb)::json
+        where connection_id = $1 and stream = $2 and key = $3
+        ",
+        connection.0,
+        stream,
+        key,
+        values,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
