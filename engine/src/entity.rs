@@ -74,7 +74,7 @@ pub trait CoreTable: Send + Sync + 'static {
     ) -> Result<Statement, StoreError>;
 }
 
-/// Whether rows are there already. A statement that need not look costs Postgres a quarter less.
+/// Whether rows are there already. A statement that need not look costs Postgres less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// No row has these ids.
