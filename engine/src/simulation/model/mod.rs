@@ -16,6 +16,7 @@ mod runs;
 mod schedules;
 mod server;
 mod signals;
+mod tables;
 
 pub(crate) use client::{Client, Session, Transaction};
 pub(crate) use db::Db;
