@@ -58,17 +58,33 @@ impl From<Duration> for Deadline {
 
 /// Time source of a process.
 #[derive(Clone, Debug, Default)]
-pub struct Clock(Option<Arc<Mutex<DateTime<Utc>>>>);
+pub struct Clock(Source);
+
+#[derive(Clone, Debug, Default)]
+enum Source {
+    #[default]
+    Machine,
+    /// Stands where it was put.
+    Manual(Arc<Mutex<DateTime<Utc>>>),
+    #[cfg(test)]
+    Simulated(crate::simulation::Hands),
+}
 
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        Self(None)
+        Self(Source::Machine)
     }
 
     /// A clock that stands until it is moved.
     pub fn manual(start: DateTime<Utc>) -> Self {
-        Self(Some(Arc::new(Mutex::new(start))))
+        Self(Source::Manual(Arc::new(Mutex::new(start))))
+    }
+
+    /// A clock of the simulation.
+    #[cfg(test)]
+    pub(crate) fn simulated(hands: crate::simulation::Hands) -> Self {
+        Self(Source::Simulated(hands))
     }
 
     /// Now, in microseconds as Postgres keeps them.
@@ -78,8 +94,10 @@ impl Clock {
     )]
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
-            None => Utc::now().trunc_subsecs(6),
-            Some(at) => *at.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+            Source::Machine => Utc::now().trunc_subsecs(6),
+            Source::Manual(at) => *at.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+            #[cfg(test)]
+            Source::Simulated(hands) => hands.now(),
         }
     }
 
@@ -105,7 +123,9 @@ impl Clock {
     }
 
     fn change(&self, change: impl FnOnce(&mut DateTime<Utc>)) {
-        let at = self.0.as_ref().expect("only a manual clock can be moved");
+        let Source::Manual(at) = &self.0 else {
+            panic!("only a manual clock can be moved");
+        };
         change(&mut at.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
 }

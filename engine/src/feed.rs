@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::ids::{self, TenantId};
 use crate::store::StoreError;
+use crate::tasks;
 
 const CHANNEL: &str = "syncline";
 const RING_WINDOW: Duration = Duration::from_millis(5);
@@ -61,6 +62,8 @@ struct Inner {
     hungry: AtomicBool,
     listening: AtomicBool,
     pending: Mutex<Pending>,
+    #[cfg(test)]
+    simulated: Option<crate::simulation::Client>,
 }
 
 #[derive(Default)]
@@ -84,9 +87,9 @@ struct Letter {
     c: Vec<Changed>,
 }
 
-impl Feed {
-    pub(crate) fn new(pool: PgPool) -> Self {
-        Self(Arc::new(Inner {
+impl Inner {
+    fn new(pool: PgPool) -> Self {
+        Self {
             pool,
             origin: ids::fresh(),
             notices: broadcast::channel(4096).0,
@@ -95,6 +98,22 @@ impl Feed {
             hungry: AtomicBool::new(false),
             listening: AtomicBool::new(false),
             pending: Mutex::default(),
+            #[cfg(test)]
+            simulated: None,
+        }
+    }
+}
+
+impl Feed {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self(Arc::new(Inner::new(pool)))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn simulated(pool: PgPool, client: crate::simulation::Client) -> Self {
+        Self(Arc::new(Inner {
+            simulated: Some(client),
+            ..Inner::new(pool)
         }))
     }
 
@@ -166,7 +185,7 @@ impl Feed {
             return;
         }
         let feed = self.clone();
-        tokio::spawn(async move {
+        tokio::spawn(tasks::own(async move {
             let mut wait = Duration::from_millis(250);
             while let Some(outcome) = stop.run_until_cancelled(feed.hear()).await {
                 if let Err(error) = outcome {
@@ -180,32 +199,43 @@ impl Feed {
                 wait = (wait * 2).min(Duration::from_secs(5));
             }
             feed.0.listening.store(false, Ordering::SeqCst);
-        });
+        }));
     }
 
     async fn hear(&self) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if let Some(client) = &self.0.simulated {
+            let mut letters = client.listen();
+            loop {
+                self.read(&letters.next().await?);
+            }
+        }
         let mut listener = PgListener::connect_with(&self.0.pool).await?;
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
         while let Some(notification) = listener.try_recv().await? {
-            match serde_json::from_str::<Letter>(notification.payload()) {
-                Ok(letter) if letter.o == self.0.origin => {}
-                Ok(letter) => {
-                    if letter.r {
-                        self.0.rings.send_modify(|count| *count += 1);
-                    }
-                    if letter.l {
-                        self.0.looks.send_modify(|count| *count += 1);
-                    }
-                    for change in letter.c {
-                        self.tell(Notice::Changed(change));
-                    }
-                }
-                // A process of another release.
-                Err(error) => tracing::debug!(%error, "notification is not understood"),
-            }
+            self.read(notification.payload());
         }
         Ok(())
+    }
+
+    fn read(&self, letter: &str) {
+        match serde_json::from_str::<Letter>(letter) {
+            Ok(letter) if letter.o == self.0.origin => {}
+            Ok(letter) => {
+                if letter.r {
+                    self.0.rings.send_modify(|count| *count += 1);
+                }
+                if letter.l {
+                    self.0.looks.send_modify(|count| *count += 1);
+                }
+                for change in letter.c {
+                    self.tell(Notice::Changed(change));
+                }
+            }
+            // A process of another release.
+            Err(error) => tracing::debug!(%error, "notification is not understood"),
+        }
     }
 
     fn tell(&self, notice: Notice) {
@@ -233,7 +263,7 @@ impl Feed {
 
     fn send_after(&self, window: Duration) {
         let feed = self.clone();
-        tokio::spawn(async move {
+        tokio::spawn(tasks::own(async move {
             tokio::time::sleep(window).await;
             let letters = feed.collect(window == CHANGE_WINDOW);
             if letters.is_empty() {
@@ -243,7 +273,7 @@ impl Feed {
                 // The others poll, and their watchers read again when they reconnect.
                 tracing::debug!(%error, "other processes were not notified");
             }
-        });
+        }));
     }
 
     /// What waits, as letters that fit.
@@ -284,6 +314,13 @@ impl Feed {
     }
 
     async fn send(&self, letters: Vec<String>) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if let Some(client) = &self.0.simulated {
+            for letter in letters {
+                client.notify(letter).await?;
+            }
+            return Ok(());
+        }
         let mut tx = self
             .0
             .pool

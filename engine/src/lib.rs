@@ -17,8 +17,11 @@ pub mod peers;
 pub mod provenance;
 mod queue;
 pub mod runtime;
+#[cfg(test)]
+mod simulation;
 pub mod store;
 pub mod sync;
+mod tasks;
 pub mod trace;
 pub mod vault;
 

@@ -21,6 +21,7 @@ mod new;
 mod node;
 mod pg;
 mod run;
+mod simulate;
 mod sqlx;
 mod test;
 mod tree;
@@ -74,6 +75,8 @@ enum Task {
     },
     /// Run the tests that kill the worker process.
     Crash(commands::Crash),
+    /// Run a part of the hub in virtual time, with faults that a seed decides.
+    Simulate(simulate::Simulate),
     /// Run the scenarios through the whole hub in one process.
     E2e,
     /// Run the console's tests in a real browser.
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
         Task::New(new) => new::run(&new),
         Task::Bench { arguments } => commands::bench(&arguments),
         Task::Crash(crash) => commands::crash(&crash),
+        Task::Simulate(simulate) => simulate::run(&simulate),
         Task::E2e => commands::e2e(),
         Task::Browser => commands::browser(),
         Task::Real { arguments } => commands::real(&arguments),

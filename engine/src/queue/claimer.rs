@@ -63,6 +63,7 @@ async fn keep_claiming(core: &Core, ahead: &Arc<Ahead>) {
         let incarnation = incarnations.borrow_and_update().clone();
         let Some(incarnation) = incarnation else {
             tokio::select! {
+                biased;
                 () = core.stopping.cancelled() => return,
                 _ = incarnations.changed() => {}
             }
@@ -89,6 +90,7 @@ async fn keep_claiming(core: &Core, ahead: &Arc<Ahead>) {
             Err(error) => {
                 tracing::warn!(%error, "claim failed");
                 tokio::select! {
+                    biased;
                     () = core.stopping.cancelled() => return,
                     () = tokio::time::sleep(wait) => {}
                 }
@@ -119,6 +121,7 @@ async fn rest(
                 .max(Duration::from_micros(200))
         });
         tokio::select! {
+            biased;
             () = core.stopping.cancelled() => return,
             _ = rings.changed() => return,
             _ = incarnations.changed() => return,
@@ -143,8 +146,7 @@ async fn claim(
         None
     };
     if !freed.is_empty() {
-        let now = tx.now();
-        lanes::free(tx.conn(), &freed, now).await?;
+        lanes::free_for_claim(&mut tx, &freed).await?;
     }
     let runs = i32::try_from(wanted).unwrap_or(1);
     let wanted = Wanted {
@@ -158,7 +160,12 @@ async fn claim(
     if !claim.runs.is_empty() {
         failpoints::reach(Failpoint::ClaimCommits);
     }
-    tx.commit().await?;
+    let leases = || claim.runs.iter().map(|run| run.lease).collect();
+    if let Err(error) = tx.commit().await {
+        // They may be ours for all that, and nobody would ever run them.
+        core.release(leases());
+        return Err(error);
+    }
     if !claim.runs.is_empty() {
         failpoints::reach(Failpoint::ClaimCommitted);
     }
@@ -171,7 +178,7 @@ async fn claim(
     let histories = match load(core, &claim.runs).await {
         Ok(histories) => histories,
         Err(error) => {
-            core.release(claim.runs.iter().map(|run| run.lease).collect());
+            core.release(leases());
             return Err(error);
         }
     };

@@ -24,6 +24,7 @@ use apalis_core::worker::context::WorkerContext;
 pub(crate) use claimer::claim_on;
 
 use crate::runtime::{Activation, Core, activate};
+use crate::tasks;
 
 /// The backend never fails.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +89,7 @@ pub(crate) async fn work(core: Arc<Core>, ahead: Arc<Ahead>, concurrency: usize)
             .build(move |activation: Activation| {
                 let core = Arc::clone(&core);
                 // A task of its own: activations use all processors, not only the worker's.
-                let activation = tokio::spawn(activate(core, activation));
+                let activation = tokio::spawn(tasks::own(activate(core, activation)));
                 async move {
                     // A panic is caught inside; what is left is a runtime that goes down.
                     activation.await.ok();

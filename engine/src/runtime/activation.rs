@@ -1,9 +1,9 @@
 //! One turn of a run on a worker, from its claim to the write that ends it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 

@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Pace};
@@ -19,6 +20,7 @@ use crate::ids::{ProcessId, RunId, TenantId};
 use crate::queue::{self, Ahead};
 use crate::store::runs::{self, Fork, NewRun, RunState, StartOptions, Started};
 use crate::store::{Store, StoreError, Tx, signals};
+use crate::tasks;
 
 /// Collects what an engine runs and with what.
 pub struct EngineBuilder {
@@ -123,37 +125,28 @@ impl EngineBuilder {
         let ahead = Arc::new(Ahead::new(self.concurrency));
         let signed_off = CancellationToken::new();
         core.store.feed().listen(core.kill.clone());
-        let mut tasks = JoinSet::new();
-        tasks.spawn(writer::start(Arc::clone(&core), inbox));
+        let mut running = JoinSet::new();
+        running.spawn(tasks::own(writer::start(Arc::clone(&core), inbox)));
         let (starter, wanted) = Starter::new();
-        tasks.spawn(starter::start(
-            core.store.clone(),
-            core.kill.clone(),
-            wanted,
-        ));
-        tasks.spawn(writer::keep_releasing(Arc::clone(&core)));
-        tasks.spawn(process::keep_pulse(Arc::clone(&core)));
-        tasks.spawn(house::keep(Arc::clone(&core), self.retention));
-        tasks.spawn(queue::claim_on(Arc::clone(&core), Arc::clone(&ahead)));
-        tasks.spawn(queue::give_back_stale(
-            Arc::clone(&core),
-            Arc::clone(&ahead),
-        ));
-        tasks.spawn(queue::work(
-            Arc::clone(&core),
-            Arc::clone(&ahead),
-            self.concurrency,
-        ));
-        let registration = tokio::spawn(process::stay_registered(
-            Arc::clone(&core),
-            signed_off.clone(),
-        ));
+        let starting = starter::start(core.store.clone(), core.kill.clone(), wanted);
+        running.spawn(tasks::own(starting));
+        running.spawn(tasks::own(writer::keep_releasing(Arc::clone(&core))));
+        running.spawn(tasks::own(process::keep_pulse(Arc::clone(&core))));
+        running.spawn(tasks::own(house::keep(Arc::clone(&core), self.retention)));
+        let claiming = queue::claim_on(Arc::clone(&core), Arc::clone(&ahead));
+        running.spawn(tasks::own(claiming));
+        let giving_back = queue::give_back_stale(Arc::clone(&core), Arc::clone(&ahead));
+        running.spawn(tasks::own(giving_back));
+        let working = queue::work(Arc::clone(&core), Arc::clone(&ahead), self.concurrency);
+        running.spawn(tasks::own(working));
+        let registration = process::stay_registered(Arc::clone(&core), signed_off.clone());
+        let registration = tokio::spawn(tasks::own(registration));
         Engine {
             core,
             starter,
             ahead,
             grace: self.grace,
-            tasks,
+            tasks: running,
             registration,
             signed_off,
         }

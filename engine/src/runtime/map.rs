@@ -210,6 +210,9 @@ impl Run {
                 .pause(self.core.store.clock().now())
                 .filter(|_| has_room);
             tokio::select! {
+                biased;
+                () = cancelled.cancelled(), if !map.stops => map.stops = true,
+                () = stopping.cancelled(), if !map.stops => map.stops = true,
                 Some(attempted) = working.next() => self.settle(map, attempted),
                 Some(written) = OptionFuture::from(writing.as_mut()) => {
                     writing = None;
@@ -221,8 +224,6 @@ impl Run {
                         self.after_write(written).await;
                     }
                 }
-                () = cancelled.cancelled(), if !map.stops => map.stops = true,
-                () = stopping.cancelled(), if !map.stops => map.stops = true,
                 () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             }
         }

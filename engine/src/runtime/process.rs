@@ -2,9 +2,10 @@
 //! have died.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Incarnation};
@@ -38,6 +39,7 @@ pub(super) async fn stay_registered(core: Arc<Core>, done: CancellationToken) {
                 core.incarnation
                     .send_replace(Some(Arc::clone(&incarnation)));
                 tokio::select! {
+                    biased;
                     () = session.lost() => tracing::warn!(process.id = %id, "lease session was lost"),
                     () = incarnation.lost.cancelled() => {}
                     () = done.cancelled() => {
@@ -53,6 +55,7 @@ pub(super) async fn stay_registered(core: Arc<Core>, done: CancellationToken) {
             Err(error) => tracing::warn!(%error, "worker process could not register"),
         }
         tokio::select! {
+            biased;
             () = tokio::time::sleep(wait) => {}
             () = done.cancelled() => return,
         }
@@ -62,12 +65,43 @@ pub(super) async fn stay_registered(core: Arc<Core>, done: CancellationToken) {
 
 /// The connection that holds this incarnation's lock. It runs no statements: the server notices the
 /// end of a process at once only on an idle session.
-struct Session(PgListener);
+enum Session {
+    Postgres(PgListener),
+    #[cfg(test)]
+    Model(crate::simulation::Session),
+}
 
 impl Session {
+    /// Opens a session that holds this lock.
+    async fn open(store: &Store, lock_key: i64) -> Result<Self, StoreError> {
+        #[cfg(test)]
+        if let Some(client) = store.model() {
+            return Ok(Self::Model(client.session(lock_key).await?));
+        }
+        // A pool of its own: a session that went back to the common one would keep the lock.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_with((*store.pool().connect_options()).clone())
+            .await?;
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        sqlx::query("select pg_advisory_lock($1)")
+            .bind(lock_key)
+            .execute(&mut listener)
+            .await?;
+        Ok(Self::Postgres(listener))
+    }
+
     /// Returns when the connection is gone.
     async fn lost(&mut self) {
-        while let Ok(Some(_)) = self.0.try_recv().await {}
+        match self {
+            Self::Postgres(listener) => while let Ok(Some(_)) = listener.try_recv().await {},
+            #[cfg(test)]
+            Self::Model(session) => session.lost().await,
+        }
     }
 }
 
@@ -77,22 +111,9 @@ async fn register(
     id: ProcessId,
     before: Option<ProcessId>,
 ) -> Result<Session, StoreError> {
-    // A pool of its own: a session that went back to the common one would keep the lock.
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .max_lifetime(None)
-        .idle_timeout(None)
-        .acquire_timeout(Duration::from_secs(5))
-        .connect_with((*core.store.pool().connect_options()).clone())
-        .await?;
-    let mut listener = PgListener::connect_with(&pool).await?;
-    listener.eager_reconnect(false);
     // The last eight bytes of a UUID v7 are random.
     let lock_key = id.0.as_u64_pair().1.cast_signed();
-    sqlx::query("select pg_advisory_lock($1)")
-        .bind(lock_key)
-        .execute(&mut listener)
-        .await?;
+    let session = Session::open(&core.store, lock_key).await?;
     failpoints::reach(Failpoint::RegistrationBegins);
     let mut tx = core.store.begin_system().await?;
     let knows = core.registry.known();
@@ -102,7 +123,7 @@ async fn register(
     }
     tx.commit().await?;
     failpoints::reach(Failpoint::Registered);
-    Ok(Session(listener))
+    Ok(session)
 }
 
 async fn sign_off(store: &Store, id: ProcessId) {
@@ -137,6 +158,7 @@ pub(super) async fn keep_pulse(core: Arc<Core>) {
             beats += 1;
         }
         tokio::select! {
+            biased;
             () = tokio::time::sleep(PULSE) => {}
             _ = looks.changed() => {}
             () = time_to_look(&core) => {}
@@ -163,6 +185,7 @@ async fn time_to_look(core: &Core) {
             }
             // Not longer: a clock that tests move says nothing when it moves.
             Some(left) => tokio::select! {
+                biased;
                 () = tokio::time::sleep(left.clamp(SHORTEST_LOOK, LONGEST_LOOK)) => {}
                 _ = next.changed() => {}
             },

@@ -13,6 +13,7 @@ use crate::feed::Changed;
 use crate::ids::TenantId;
 use crate::store::runs::{self, NewRun, Outcome, Start, Started};
 use crate::store::{Store, StoreError};
+use crate::tasks;
 
 /// Transactions under way at once: one that waits for the disk, one that works in the server.
 const LANES: usize = 2;
@@ -72,10 +73,10 @@ pub(super) async fn start(store: Store, kill: CancellationToken, mut wanted: Wan
             return;
         }
         let (store, kill) = (store.clone(), kill.clone());
-        tokio::spawn(async move {
+        tokio::spawn(tasks::own(async move {
             kill.run_until_cancelled(flush(&store, items)).await;
             drop(lane);
-        });
+        }));
     }
 }
 
@@ -149,12 +150,11 @@ async fn start_together(store: &Store, items: &[Item]) -> Result<Vec<Outcome>, F
 async fn try_start(store: &Store, items: &[Item]) -> Result<Vec<Outcome>, Failed> {
     // The hub's own role: the starts belong to several tenants, whom the rows name.
     let mut tx = store.begin_system().await.map_err(Failed::Again)?;
-    let now = tx.now();
     let starts: Vec<_> = items
         .iter()
         .map(|item| Start::of(item.tenant, &item.new))
         .collect();
-    let outcomes = runs::start_all(tx.conn(), now, &starts)
+    let outcomes = runs::start_for_all(&mut tx, &starts)
         .await
         .map_err(|error| match error {
             StoreError::Conflict(_) => Failed::Refused(error),

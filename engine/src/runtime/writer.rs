@@ -12,6 +12,7 @@ use crate::queue::Slot;
 use crate::store::activations::{self, Lease};
 use crate::store::journal::{self, Entry, Recorded};
 use crate::store::{Store, StoreError};
+use crate::tasks;
 
 /// Writes under way at once: one that waits for the disk, one that works in the server.
 const LANES: usize = 2;
@@ -91,11 +92,11 @@ pub(super) async fn start(core: Arc<Core>, mut inbox: Inbox) {
             return;
         }
         let core = Arc::clone(&core);
-        tokio::spawn(async move {
+        tokio::spawn(tasks::own(async move {
             let kill = core.kill.clone();
             kill.run_until_cancelled(flush(&core, items)).await;
             drop(lane);
-        });
+        }));
     }
 }
 
@@ -236,8 +237,9 @@ pub(super) async fn keep_releasing(core: Arc<Core>) {
     }
 }
 
+/// Under the claims' lock: a claim of unknown outcome has come to its end by then.
 pub(super) async fn release(store: &Store, leases: &[Lease]) -> Result<(), StoreError> {
-    let mut tx = store.begin_system().await?;
+    let mut tx = activations::begin_claim(store).await?;
     activations::release(&mut tx, leases).await?;
     tx.commit().await
 }

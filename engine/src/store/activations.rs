@@ -109,6 +109,7 @@ pub(crate) async fn begin_record(store: &Store) -> Result<SystemTx, StoreError> 
 
 /// Puts due sleepers in the claim's way, at most 1,000; returns when the next one is due.
 pub(crate) async fn wake_sleepers(tx: &mut SystemTx) -> Result<Option<DateTime<Utc>>, StoreError> {
+    modelled!(tx, wake_sleepers());
     let now = tx.now();
     Ok(sqlx::query_scalar!(
         r#"
@@ -140,6 +141,7 @@ pub(crate) async fn claim(
     owner: ProcessId,
     wanted: &Wanted<'_>,
 ) -> Result<Claim, StoreError> {
+    modelled!(tx, claim(owner, wanted));
     let now = tx.now();
     let rows = sqlx::query_file!(
         "src/store/claim.sql",
@@ -213,6 +215,7 @@ pub(crate) async fn histories(
     tx: &mut SystemTx,
     leases: &[Lease],
 ) -> Result<Vec<History>, StoreError> {
+    modelled!(tx, histories(leases));
     let tenants: Vec<_> = leases.iter().map(|lease| lease.tenant.0).collect();
     let ids: Vec<_> = leases.iter().map(|lease| lease.id.0).collect();
     let mut histories: Vec<_> = leases.iter().map(|_| History::default()).collect();
@@ -280,6 +283,7 @@ fn place(histories: &mut [History], ordinality: i64) -> Option<&mut History> {
 /// Queues runs again that are still held under these leases: at shutdown, or when it is unknown
 /// what became of a write.
 pub(crate) async fn release(tx: &mut SystemTx, leases: &[Lease]) -> Result<u64, StoreError> {
+    modelled!(tx, release(leases));
     let released = sqlx::query!(
         r#"
         update runs r
@@ -319,6 +323,7 @@ pub(crate) async fn park_unknown(
     runs: &UnknownRuns,
     message: &str,
 ) -> Result<Vec<(RunId, Option<Behind>)>, StoreError> {
+    modelled!(tx, park_unknown(runs, message));
     let rows = sqlx::query!(
         r#"
         update runs r
@@ -351,6 +356,7 @@ pub(crate) async fn park_unknown(
 /// Queues runs again whose owner is no process: it claimed them after it was taken for dead, or the
 /// server came to the claim's commit after it had died. Nobody would bury it once more.
 pub(crate) async fn release_orphans(tx: &mut SystemTx) -> Result<u64, StoreError> {
+    modelled!(tx, release_orphans());
     let released = sqlx::query!(
         r#"
         with recursive owners(owner) as (
@@ -377,6 +383,7 @@ pub(crate) async fn release_orphans(tx: &mut SystemTx) -> Result<u64, StoreError
 
 /// Queues waiting runs whose time is up.
 pub(crate) async fn wake_overdue(tx: &mut SystemTx) -> Result<u64, StoreError> {
+    modelled!(tx, wake_overdue());
     let now = tx.now();
     let woken = sqlx::query!(
         r#"
@@ -401,6 +408,7 @@ pub(crate) async fn show_progress(
     tx: &mut SystemTx,
     rows: &[(Lease, Option<Json>, Option<Json>)],
 ) -> Result<(), StoreError> {
+    modelled!(tx, show_progress(rows));
     sqlx::query!(
         r#"
         update runs r
@@ -424,6 +432,7 @@ pub(crate) async fn show_progress(
 
 /// Drops dedupe keys that hold nothing any more.
 pub(crate) async fn forget_expired_keys(tx: &mut SystemTx) -> Result<(), StoreError> {
+    modelled!(tx, forget_expired_keys());
     let now = tx.now();
     sqlx::query!("delete from run_dedupe where expires_at < $1", now)
         .execute(tx.conn())

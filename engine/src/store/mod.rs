@@ -3,6 +3,17 @@
 //!
 //! Nouns are modules of functions over `&mut Tx`, which never begin or commit.
 
+/// In the simulation a function's statements are made by the model of the database; in a build of the
+/// hub this is nothing.
+macro_rules! modelled {
+    ($tx:expr, $($call:tt)+) => {
+        #[cfg(test)]
+        if let Some(model) = $tx.model() {
+            return model.$($call)+.await;
+        }
+    };
+}
+
 pub(crate) mod activations;
 pub mod attempts;
 pub(crate) mod budgets;
@@ -12,6 +23,8 @@ pub mod connections;
 pub mod custom_fields;
 pub(crate) mod days;
 pub mod echoes;
+mod error;
+mod inner;
 pub(crate) mod journal;
 pub mod keyset;
 pub mod lanes;
@@ -31,6 +44,8 @@ pub(crate) mod time_used;
 pub mod undo;
 pub mod writes;
 
+pub use error::StoreError;
+use inner::Inner;
 pub use limits::Limits;
 
 use std::time::Duration;
@@ -38,114 +53,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
 use sqlx::query::Query;
-use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
 
 use crate::clock::Clock;
 use crate::feed::{Changed, Feed};
-use crate::ids::{RunId, TenantId};
-
-/// What can go wrong in the store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("database failed")]
-    Database(#[from] sqlx::Error),
-    #[error("migration failed")]
-    Migration(#[from] sqlx::migrate::MigrateError),
-    /// The row is not there, or belongs to another tenant.
-    #[error("{0} not found")]
-    NotFound(String),
-    /// The row moved on since the caller read it.
-    #[error("{0} was changed meanwhile")]
-    Stale(String),
-    /// A unique value is taken, or the row is in a state that forbids this.
-    #[error("{0}")]
-    Conflict(String),
-    /// The dedupe key of a start is taken, and its mode says to reject.
-    #[error("run {0} was started with this dedupe key already")]
-    Duplicate(RunId),
-    /// What failed for several callers at once.
-    #[error(transparent)]
-    Shared(std::sync::Arc<StoreError>),
-    /// A stored value does not have the shape this version writes.
-    #[error("{what} cannot be read")]
-    Corrupt {
-        what: String,
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    #[error("value cannot be encoded")]
-    Encode(#[source] serde_json::Error),
-    /// A value is longer than this store takes ([`Limits`]). Bytes.
-    #[error("{what} has {size} bytes, more than the {limit} allowed")]
-    TooLarge {
-        what: String,
-        size: usize,
-        limit: usize,
-    },
-    /// This process has no code of that name and version.
-    #[error("workflow {workflow} version {version} is not known")]
-    UnknownWorkflow { workflow: String, version: u16 },
-}
-
-impl StoreError {
-    /// A stored value that does not decode.
-    pub fn corrupt(
-        what: impl Into<String>,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        Self::Corrupt {
-            what: what.into(),
-            source: source.into(),
-        }
-    }
-
-    /// Whether the same call may succeed later: the connection was lost, the server is restarting,
-    /// or another transaction was in the way.
-    pub fn is_transient(&self) -> bool {
-        let error = match self {
-            Self::Database(error) => error,
-            Self::Shared(error) => return error.is_transient(),
-            _ => return false,
-        };
-        match error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => true,
-            // Classes 08 connection, 40 rollback, 53 resources, 57 operator intervention; 55P03 lock,
-            // 25P03 a transaction that stood still for too long.
-            sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-                ["08", "40", "53", "57"]
-                    .iter()
-                    .any(|class| code.starts_with(class))
-                    || ["25P03", "55P03"].contains(&code.as_ref())
-            }),
-            _ => false,
-        }
-    }
-
-    /// Whether the server's disk is full: that lasts until somebody makes room.
-    pub fn is_disk_full(&self) -> bool {
-        match self {
-            Self::Database(sqlx::Error::Database(error)) => {
-                error.code().as_deref() == Some("53100")
-            }
-            Self::Shared(error) => error.is_disk_full(),
-            _ => false,
-        }
-    }
-
-    /// Whether Postgres refused a text: it stores no NUL and nothing that is not UTF-8.
-    pub fn is_bad_text(&self) -> bool {
-        matches!(self, Self::Database(sqlx::Error::Database(error))
-            if matches!(error.code().as_deref(), Some("22021" | "22P05")))
-    }
-
-    /// Whether a unique index refused the row.
-    pub fn is_unique_violation(&self) -> bool {
-        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
-    }
-}
+use crate::ids::TenantId;
 
 /// A statement with its values, as they go over the wire. Making one of a page takes about as long
 /// as running it, so it is made on another thread while an earlier one runs.
@@ -190,6 +102,8 @@ pub struct Store {
     clock: Clock,
     feed: Feed,
     limits: Limits,
+    #[cfg(test)]
+    simulated: Option<crate::simulation::Client>,
 }
 
 /// The migrations of this build.
@@ -224,6 +138,8 @@ impl Store {
             clock,
             feed,
             limits: options.limits,
+            #[cfg(test)]
+            simulated: None,
         })
     }
 
@@ -297,6 +213,13 @@ impl Store {
     /// The server ends a connection that leaves its transaction idle for longer than `idle`: behind
     /// a cut network the locks of a process that is gone would stay for hours.
     async fn tenant(&self, tenant: TenantId, idle: &str) -> Result<Tx, StoreError> {
+        #[cfg(test)]
+        if let Some(client) = &self.simulated {
+            let now = self.clock.now();
+            let begin = format!("idle_in_transaction_session_timeout = '{idle}'");
+            let model = client.begin(&begin, Some(tenant), now).await?;
+            return Ok(self.tenant_tx(Inner::Model(model), tenant, now));
+        }
         let mut inner = self.pool.begin().await?;
         sqlx::query(
             "select set_config('role', 'syncline_app', true), set_config('hub.tenant', $1, true), \
@@ -306,14 +229,18 @@ impl Store {
         .bind(idle)
         .execute(&mut *inner)
         .await?;
-        Ok(Tx {
+        Ok(self.tenant_tx(Inner::Postgres(inner), tenant, self.clock.now()))
+    }
+
+    fn tenant_tx(&self, inner: Inner, tenant: TenantId, now: DateTime<Utc>) -> Tx {
+        Tx {
             inner,
             tenant,
-            now: self.clock.now(),
+            now,
             feed: self.feed.clone(),
             limits: self.limits,
             after_commit: AfterCommit::default(),
-        })
+        }
     }
 
     /// Begins a transaction over all tenants: claims, look-ups by token, schedules.
@@ -343,19 +270,29 @@ impl Store {
 
     /// A system transaction that begins with these statements, sent in one go.
     pub(crate) async fn system(&self, begin: &'static str) -> Result<SystemTx, StoreError> {
+        #[cfg(test)]
+        if let Some(client) = &self.simulated {
+            let now = self.clock.now();
+            let model = client.begin(begin, None, now).await?;
+            return Ok(self.system_tx(Inner::Model(model), now));
+        }
         let inner = self.pool.begin_with(begin).await?;
-        Ok(SystemTx {
+        Ok(self.system_tx(Inner::Postgres(inner), self.clock.now()))
+    }
+
+    fn system_tx(&self, inner: Inner, now: DateTime<Utc>) -> SystemTx {
+        SystemTx {
             inner,
-            now: self.clock.now(),
+            now,
             feed: self.feed.clone(),
             ring: false,
-        })
+        }
     }
 }
 
 /// A transaction of one tenant. Dropped without [`Tx::commit`] it is rolled back.
 pub struct Tx {
-    inner: Transaction<'static, Postgres>,
+    inner: Inner,
     tenant: TenantId,
     now: DateTime<Utc>,
     feed: Feed,
@@ -387,7 +324,12 @@ impl Tx {
 
     /// The connection, for the statements of the noun modules here and in `domain`.
     pub fn conn(&mut self) -> &mut PgConnection {
-        &mut self.inner
+        self.inner.conn()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn model(&mut self) -> Option<&mut crate::simulation::Transaction> {
+        self.inner.model()
     }
 
     /// Tells whoever watches, once this transaction has committed, that a thing has changed.
@@ -426,7 +368,7 @@ impl Tx {
 
 /// A transaction over all tenants, for the hub's own work.
 pub struct SystemTx {
-    inner: Transaction<'static, Postgres>,
+    inner: Inner,
     now: DateTime<Utc>,
     feed: Feed,
     ring: bool,
@@ -439,7 +381,12 @@ impl SystemTx {
 
     /// The connection, for the statements of the noun modules.
     pub fn conn(&mut self) -> &mut PgConnection {
-        &mut self.inner
+        self.inner.conn()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn model(&mut self) -> Option<&mut crate::simulation::Transaction> {
+        self.inner.model()
     }
 
     /// Wakes workers, once this transaction has committed: there are runs to claim.

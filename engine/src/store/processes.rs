@@ -11,7 +11,7 @@ use super::{StoreError, SystemTx, Tx};
 use crate::ids::{ProcessId, RunId, TenantId};
 
 /// A process without a sign of life for this long has died. Seconds.
-const SILENCE: f64 = 15.0;
+pub(crate) const SILENCE: f64 = 15.0;
 
 /// A process that has registered.
 #[derive(Clone, Debug)]
@@ -58,6 +58,7 @@ pub(crate) async fn register(
     lock_key: i64,
     knows: &[String],
 ) -> Result<(), StoreError> {
+    modelled!(tx, register(id, host, lock_key, knows));
     sqlx::query!(
         r#"
         insert into processes (id, host, lock_key, started_at, seen_at, knows)
@@ -102,6 +103,7 @@ pub(crate) struct Pulse {
 
 /// Gives a sign of life and looks around.
 pub(crate) async fn pulse(tx: &mut SystemTx, me: ProcessId) -> Result<Pulse, StoreError> {
+    modelled!(tx, pulse(me));
     let row = sqlx::query!(
         r#"
         with beat as (
@@ -159,6 +161,7 @@ pub(crate) async fn pulse(tx: &mut SystemTx, me: ProcessId) -> Result<Pulse, Sto
 
 /// Removes a process and queues its runs again; returns how many.
 pub(crate) async fn bury(tx: &mut SystemTx, id: ProcessId) -> Result<u64, StoreError> {
+    modelled!(tx, bury(id));
     sqlx::query!("delete from processes where id = $1", id.0)
         .execute(tx.conn())
         .await?;
@@ -175,6 +178,7 @@ pub(crate) struct UnknownRuns {
 
 /// Which due runs no living process can run. Up to 10,000 tenants' workflows are looked at.
 pub(crate) async fn unknown_runs(tx: &mut SystemTx) -> Result<Vec<UnknownRuns>, StoreError> {
+    modelled!(tx, unknown_runs());
     let rows = sqlx::query!(
         r#"
         with recursive walk(tenant_id, workflow, version, hops) as (

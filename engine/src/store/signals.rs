@@ -31,26 +31,49 @@ pub async fn send(
     body: &[u8],
     dedupe: Option<&str>,
 ) -> Result<bool, StoreError> {
-    let now = tx.now();
     tx.limits().check_input("body of the signal", body.len())?;
-    // The lock orders it against the run's going to wait and its end, and against other senders.
-    let open = sqlx::query_scalar!("select 1 from runs where id = $1 for no key update", run.0)
-        .fetch_optional(tx.conn())
-        .await?;
-    if open.is_none() {
+    if !lock(tx, run).await? {
         let ended = runs::get(tx, run).await?.state.as_str();
         return Err(StoreError::Conflict(format!(
             "run {run} is {ended} and takes no signals"
         )));
     }
-    let sent = sqlx::query!(
+    let sent = insert(tx, run, name, body, dedupe).await?;
+    if sent {
+        wake(tx, run).await?;
+        tx.ring();
+        tx.changed("run", run);
+    }
+    Ok(sent)
+}
+
+/// Whether the run is open. The lock orders a sender against the run's going to wait and its end, and
+/// against other senders.
+async fn lock(tx: &mut Tx, run: RunId) -> Result<bool, StoreError> {
+    modelled!(tx, lock_receiver(run));
+    let open = sqlx::query_scalar!("select 1 from runs where id = $1 for no key update", run.0)
+        .fetch_optional(tx.conn())
+        .await?;
+    Ok(open.is_some())
+}
+
+async fn insert(
+    tx: &mut Tx,
+    run: RunId,
+    name: &str,
+    body: &[u8],
+    dedupe: Option<&str>,
+) -> Result<bool, StoreError> {
+    let (id, now) = (SignalId::fresh(), tx.now());
+    modelled!(tx, insert_signal(run, id, name, body, dedupe));
+    let inserted = sqlx::query!(
         r#"
         insert into signals (run_id, id, name, dedupe, body, sent_at)
         values ($1, $2, $3, $4, $5, $6)
         on conflict (tenant_id, run_id, name, dedupe) where dedupe is not null do nothing
         "#,
         run.0,
-        SignalId::fresh().0,
+        id.0,
         name,
         dedupe,
         body,
@@ -58,21 +81,22 @@ pub async fn send(
     )
     .execute(tx.conn())
     .await?
-    .rows_affected()
-        == 1;
-    if sent {
-        // One that waits for something else looks and waits again.
-        sqlx::query!(
-            "update runs set state = 'queued', due_at = $2 where id = $1 and state = 'waiting'",
-            run.0,
-            now
-        )
-        .execute(tx.conn())
-        .await?;
-        tx.ring();
-        tx.changed("run", run);
-    }
-    Ok(sent)
+    .rows_affected();
+    Ok(inserted == 1)
+}
+
+/// Queues a run that waits; one that waits for something else looks and waits again.
+async fn wake(tx: &mut Tx, run: RunId) -> Result<(), StoreError> {
+    let now = tx.now();
+    modelled!(tx, wake_receiver(run));
+    sqlx::query!(
+        "update runs set state = 'queued', due_at = $2 where id = $1 and state = 'waiting'",
+        run.0,
+        now
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// The signals of a run in the order of sending, the first 1,000.
@@ -129,6 +153,7 @@ pub(crate) async fn first(
     run: RunId,
     name: &str,
 ) -> Result<Option<(SignalId, Vec<u8>)>, StoreError> {
+    modelled!(tx, first_signal(run, name));
     let row = sqlx::query!(
         r#"
         select id, body
@@ -152,6 +177,7 @@ pub(crate) async fn take(
     id: SignalId,
     seq: i32,
 ) -> Result<(), StoreError> {
+    modelled!(tx, take_signal(run, id, seq));
     sqlx::query!(
         "update signals set taken_seq = $3 where run_id = $1 and id = $2",
         run.0,

@@ -56,6 +56,7 @@ pub(crate) async fn insert_fenced(
     lease: &Lease,
     rows: &[StepRow],
 ) -> Result<bool, StoreError> {
+    modelled!(tx, insert_fenced(lease, rows));
     let held = sqlx::query_scalar!(
         r#"
         select set_config('idle_in_transaction_session_timeout', '5s', true) from runs

@@ -21,6 +21,7 @@ pub(crate) struct TimeUsed {
 /// Adds what this process's runs used, and returns what all have used; at most 1,000 tenants, those
 /// that used most.
 pub(crate) async fn add(tx: &mut SystemTx, more: &[TimeUsed]) -> Result<Vec<TimeUsed>, StoreError> {
+    modelled!(tx, add_time_used(more));
     let now = tx.now();
     sqlx::query!(
         r#"
@@ -70,6 +71,7 @@ pub(crate) async fn add(tx: &mut SystemTx, more: &[TimeUsed]) -> Result<Vec<Time
 
 /// Drops what has become too little to count.
 pub(crate) async fn forget(tx: &mut SystemTx) -> Result<(), StoreError> {
+    modelled!(tx, forget_time_used());
     let before = tx.now() - Duration::from_secs(3600);
     sqlx::query!("delete from time_used where at < $1", before)
         .execute(tx.conn())

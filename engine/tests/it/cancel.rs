@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::runtime::Class;
-use engine::store::runs::{RunState, StartOptions};
+use engine::store::runs::{self, RunState, StartOptions};
 use engine::{Run, RunError, Step, StepCx, StepError, Workflow};
 
 use crate::support::{Trace, World, eventually};
@@ -167,4 +167,41 @@ async fn a_shutdown_does_not_wait_longer_than_its_grace() {
     eventually("it runs", || async { trace.count("begun") == 1 }).await;
     engine.shutdown().await;
     assert_eq!(world.run(id).await.state, RunState::Queued);
+}
+
+/// Has its own run cancelled, then returns what cannot be stored.
+struct CancelAndOverflow;
+
+impl Step for CancelAndOverflow {
+    const NAME: &'static str = "overflow";
+    type Output = String;
+
+    async fn run(&self, cx: &StepCx) -> Result<String, StepError> {
+        let mut tx = cx.begin().await?;
+        runs::cancel(&mut tx, cx.run_id()).await?;
+        tx.commit().await?;
+        Ok("x".repeat(cx.store().limits().output))
+    }
+}
+
+struct Overflow;
+
+impl Workflow for Overflow {
+    const NAME: &'static str = "overflow";
+    type Input = ();
+    type Output = ();
+
+    async fn run(cx: &mut Run, (): ()) -> Result<(), RunError> {
+        cx.step(CancelAndOverflow).await?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_asked_to_stop_is_not_parked_instead() {
+    let world = World::new().await;
+    let engine = world.engine().await.register::<Overflow>().start();
+    let id = world.start::<Overflow>(&()).await;
+    world.until(id, RunState::Cancelled).await;
+    engine.shutdown().await;
 }

@@ -29,6 +29,16 @@ impl Behind {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn named(tenant: TenantId, lane: String) -> Self {
+        Self { tenant, lane }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> (TenantId, &str) {
+        (self.tenant, &self.lane)
+    }
+
     pub(crate) fn key(tenant: TenantId, key: &str) -> Self {
         Self {
             tenant,
@@ -73,9 +83,17 @@ pub(crate) async fn free(
     Ok(freed.rows_affected())
 }
 
+/// [`free`] in a claim's transaction.
+pub(crate) async fn free_for_claim(tx: &mut SystemTx, lanes: &[Behind]) -> Result<u64, StoreError> {
+    modelled!(tx, free(lanes));
+    let now = tx.now();
+    free(tx.conn(), lanes, now).await
+}
+
 /// [`free`] for all lanes that have room and runs behind them: their holder ended in a process that
 /// died before it could free them, or was cancelled while it waited. Up to 10,000 lanes are looked at.
 pub(crate) async fn free_forgotten(tx: &mut SystemTx) -> Result<u64, StoreError> {
+    modelled!(tx, free_forgotten());
     let now = tx.now();
     let rows = sqlx::query!(
         r#"
@@ -117,6 +135,7 @@ pub(crate) async fn free_forgotten(tx: &mut SystemTx) -> Result<u64, StoreError>
 
 /// Opens the lanes whose time is over.
 pub(crate) async fn open_due(tx: &mut SystemTx) -> Result<(), StoreError> {
+    modelled!(tx, open_due());
     let now = tx.now();
     let rows = sqlx::query!(
         r#"

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 pub(crate) use act::remove;
 pub use act::{Action, Touched, act, plan};
-pub(crate) use behind::{Behind, close_after, free, free_forgotten, open_due};
+pub(crate) use behind::{Behind, close_after, free, free_for_claim, free_forgotten, open_due};
 pub use read::{get, holding, list, lock};
 pub use scope::Scope;
 

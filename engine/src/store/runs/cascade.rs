@@ -80,6 +80,7 @@ impl Cascade {
 /// Cancels the runs that noted ones called, one generation, at most 1,000 of each of 100 parents. A
 /// run that somebody holds just now is left for the next call; the note stays until all are done.
 pub(crate) async fn cancel_called(tx: &mut SystemTx) -> Result<Cascade, StoreError> {
+    modelled!(tx, cancel_called());
     let now = tx.now();
     let error = json!({"class": "cancelled", "message": "run was cancelled with its parent"});
     let rows = sqlx::query!(

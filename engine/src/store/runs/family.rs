@@ -30,6 +30,7 @@ pub(crate) async fn journal_called(
     name: &str,
     places: &RangeInclusive<i32>,
 ) -> Result<Vec<Called>, StoreError> {
+    modelled!(tx, journal_called(parent, name, places));
     let tenant = tx.tenant();
     let rows = sqlx::query!(
         r#"
@@ -71,6 +72,7 @@ pub(crate) async fn open_called(
     parent: RunId,
     places: &RangeInclusive<i32>,
 ) -> Result<Vec<i32>, StoreError> {
+    modelled!(tx, open_called(parent, places));
     Ok(sqlx::query_scalar!(
         r#"
         select parent_seq as "seq!"
@@ -87,6 +89,7 @@ pub(crate) async fn open_called(
 
 /// Whether a run has called another one at this place or later.
 pub(crate) async fn has_called(tx: &mut Tx, parent: RunId, seq: i32) -> Result<bool, StoreError> {
+    modelled!(tx, has_called(parent, seq));
     let tenant = tx.tenant();
     Ok(sqlx::query_scalar!(
         r#"
@@ -121,6 +124,7 @@ pub(crate) async fn child(
     parent: RunId,
     seq: i32,
 ) -> Result<Option<Child>, StoreError> {
+    modelled!(tx, child(parent, seq));
     let tenant = tx.tenant();
     sqlx::query!(
         r#"
@@ -148,6 +152,7 @@ pub(crate) async fn child(
 /// Locks a run against everybody who would wake it, cancel it or take it over, until the end of the
 /// transaction.
 pub(crate) async fn hold(tx: &mut Tx, lease: &Lease) -> Result<Hold, StoreError> {
+    modelled!(tx, hold(lease));
     let cancelled = sqlx::query_scalar!(
         r#"
         select cancel_requested from runs
@@ -191,6 +196,9 @@ pub(crate) struct Wait {
 /// Sends a run that is held ([`hold`]) to wait for others to wake it, or, when somebody wants it to
 /// stop, to its end.
 pub(crate) async fn wait(tx: &mut Tx, lease: &Lease, wait: Wait) -> Result<(), StoreError> {
+    tx.ring();
+    tx.changed("run", lease.id);
+    modelled!(tx, wait(lease, &wait));
     let now = tx.now();
     sqlx::query!(
         r#"
@@ -212,8 +220,6 @@ pub(crate) async fn wait(tx: &mut Tx, lease: &Lease, wait: Wait) -> Result<(), S
     )
     .execute(tx.conn())
     .await?;
-    tx.ring();
-    tx.changed("run", lease.id);
     Ok(())
 }
 

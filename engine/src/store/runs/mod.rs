@@ -20,6 +20,8 @@ use serde_json::Value as Json;
 pub use again::{Fork, From, fork, restart, retry};
 pub use bulk::{BulkFilter, BulkOperation, BulkPlan, plan as plan_bulk};
 pub(crate) use bulk::{BulkPart, part as act_in_bulk};
+#[cfg(test)]
+pub(crate) use cascade::Cascade;
 pub(crate) use cascade::cancel_called;
 pub use control::cancel;
 pub(crate) use family::{
@@ -27,7 +29,9 @@ pub(crate) use family::{
 };
 pub(crate) use overdue::{Overdue, end_overdue};
 pub use read::{get, list};
-pub(crate) use start::{Lineage, Outcome, Start, start_all, start_as};
+pub(crate) use start::{Lineage, Outcome, Start, start_as, start_for_all};
+#[cfg(test)]
+pub(crate) use start::{delta, due_at, expires_at};
 pub use start::{start, start_many};
 
 use super::lanes::Lane;

@@ -21,6 +21,7 @@ pub(crate) struct Overdue {
 /// runs they called are cancelled.
 /// Parked ones wait for a person, who is told why. At most 1,000 at a time.
 pub(crate) async fn end_overdue(tx: &mut SystemTx) -> Result<Overdue, StoreError> {
+    modelled!(tx, end_overdue());
     let now = tx.now();
     let rows = sqlx::query!(
         r#"

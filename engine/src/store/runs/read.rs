@@ -86,6 +86,7 @@ pub async fn list(
 /// # Errors
 /// [`StoreError::NotFound`], also for another tenant's run.
 pub async fn get(tx: &mut Tx, id: RunId) -> Result<RunRow, StoreError> {
+    modelled!(tx, run_row(id));
     let tenant = tx.tenant();
     sqlx::query_as!(
         Raw,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Dedupe, DedupeMode, DedupeUntil, NewRun, Started, version_to_db};
 use crate::failpoints::{self, Failpoint};
 use crate::ids::{RunId, TenantId};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, SystemTx, Tx};
 
 /// How long a key is kept whose run decides how long it holds; the row only has to outlive the run.
 const KEPT: Duration = Duration::from_secs(90 * 86_400);
@@ -53,9 +53,8 @@ pub(crate) async fn start_as(
     lineage: Lineage,
 ) -> Result<Started, StoreError> {
     new.check(tx.limits())?;
-    let (tenant, now) = (tx.tenant(), tx.now());
-    let start = Start::new(tenant, id, new, lineage);
-    let outcomes = start_all(tx.conn(), now, &[start]).await?;
+    let start = Start::new(tx.tenant(), id, new, lineage);
+    let outcomes = start_in(tx, &[start]).await?;
     failpoints::reach(Failpoint::StartInserted);
     announce(tx, outcomes)?.pop().ok_or_else(unanswered)
 }
@@ -100,7 +99,7 @@ pub(super) async fn start_called(
     tx: &mut Tx,
     new: &[(&NewRun, Option<i32>)],
 ) -> Result<(), StoreError> {
-    let (tenant, now) = (tx.tenant(), tx.now());
+    let tenant = tx.tenant();
     let mut starts = Vec::with_capacity(new.len());
     for (run, place) in new {
         run.check(tx.limits())?;
@@ -111,9 +110,26 @@ pub(super) async fn start_called(
         };
         starts.push(Start::new(tenant, RunId::fresh(), run, lineage));
     }
-    let outcomes = start_all(tx.conn(), now, &starts).await?;
+    let outcomes = start_in(tx, &starts).await?;
     announce(tx, outcomes)?;
     Ok(())
+}
+
+/// [`start_all`] in a tenant's transaction.
+async fn start_in(tx: &mut Tx, starts: &[Start<'_>]) -> Result<Vec<Outcome>, StoreError> {
+    modelled!(tx, start_all(starts));
+    let now = tx.now();
+    start_all(tx.conn(), now, starts).await
+}
+
+/// [`start_all`] for several tenants.
+pub(crate) async fn start_for_all(
+    tx: &mut SystemTx,
+    starts: &[Start<'_>],
+) -> Result<Vec<Outcome>, StoreError> {
+    modelled!(tx, start_all(starts));
+    let now = tx.now();
+    start_all(tx.conn(), now, starts).await
 }
 
 /// Wakes workers and tells watchers, once the transaction has committed.
@@ -131,10 +147,10 @@ fn announce(tx: &mut Tx, outcomes: Vec<Outcome>) -> Result<Vec<Started>, StoreEr
 
 /// A start with its tenant and id.
 pub(crate) struct Start<'a> {
-    tenant: TenantId,
-    id: RunId,
-    new: &'a NewRun,
-    lineage: Lineage,
+    pub(crate) tenant: TenantId,
+    pub(crate) id: RunId,
+    pub(crate) new: &'a NewRun,
+    pub(crate) lineage: Lineage,
 }
 
 impl<'a> Start<'a> {
@@ -186,10 +202,10 @@ impl DedupeColumns {
         let Some(dedupe) = dedupe else {
             return Self::default();
         };
-        let (until, lasts) = match dedupe.until {
-            DedupeUntil::Elapsed(time) => ("elapsed", time),
-            DedupeUntil::Begun => ("begun", KEPT),
-            DedupeUntil::Ended => ("ended", KEPT),
+        let until = match dedupe.until {
+            DedupeUntil::Elapsed(_) => "elapsed",
+            DedupeUntil::Begun => "begun",
+            DedupeUntil::Ended => "ended",
         };
         let (mode, debounce, debounce_longest) = match dedupe.mode {
             DedupeMode::Existing => ("existing", None, None),
@@ -202,7 +218,7 @@ impl DedupeColumns {
         Self {
             key: Some(dedupe.key.clone()),
             until: Some(until),
-            expires_at: Some(now + delta(lasts)),
+            expires_at: Some(expires_at(dedupe, now)),
             mode: Some(mode),
             debounce: debounce.and_then(|time| time.num_microseconds()),
             debounce_longest: debounce_longest.and_then(|time| time.num_microseconds()),
@@ -210,11 +226,20 @@ impl DedupeColumns {
     }
 }
 
-fn delta(time: Duration) -> TimeDelta {
+/// Until when a dedupe key is kept.
+pub(crate) fn expires_at(dedupe: &Dedupe, now: DateTime<Utc>) -> DateTime<Utc> {
+    let lasts = match dedupe.until {
+        DedupeUntil::Elapsed(time) => time,
+        DedupeUntil::Begun | DedupeUntil::Ended => KEPT,
+    };
+    now + delta(lasts)
+}
+
+pub(crate) fn delta(time: Duration) -> TimeDelta {
     TimeDelta::from_std(time).map_or(LONGEST, |time| time.min(LONGEST))
 }
 
-fn due_at(new: &NewRun, now: DateTime<Utc>) -> Result<DateTime<Utc>, StoreError> {
+pub(crate) fn due_at(new: &NewRun, now: DateTime<Utc>) -> Result<DateTime<Utc>, StoreError> {
     let options = &new.options;
     match options.dedupe.as_ref().map(|dedupe| dedupe.mode) {
         Some(DedupeMode::Debounce { .. }) if options.due_at.is_some() => Err(StoreError::Conflict(

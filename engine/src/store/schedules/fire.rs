@@ -68,6 +68,7 @@ pub(crate) struct Due {
 
 /// Schedules to [`fire`], of these workflows.
 pub(crate) async fn due(tx: &mut SystemTx, workflows: &[String]) -> Result<Vec<Due>, StoreError> {
+    modelled!(tx, due_schedules(workflows));
     let now = tx.now();
     let rows = sqlx::query!(
         r#"
@@ -113,18 +114,7 @@ pub(crate) async fn fire(
     key: impl Fn(&[u8]) -> Result<Option<String>, StoreError>,
 ) -> Result<Fired, ScheduleError> {
     let now = tx.now();
-    let is_due = sqlx::query!(
-        r#"
-        select from schedules
-        where id = $1 and not paused and next_at <= $2
-        for update skip locked
-        "#,
-        id.0,
-        now,
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    if is_due.is_none() {
+    if !hold_due(tx, id).await? {
         return Ok(Fired::default());
     }
     let mut schedule = row::one(tx, id, false).await?;
@@ -164,6 +154,24 @@ pub(crate) async fn fire(
         fired.runs.push(run);
     }
     Ok(fired)
+}
+
+/// Whether it is due and no other process has it in hand; then this one has.
+async fn hold_due(tx: &mut Tx, id: ScheduleId) -> Result<bool, StoreError> {
+    modelled!(tx, hold_due(id));
+    let now = tx.now();
+    let held = sqlx::query!(
+        r#"
+        select from schedules
+        where id = $1 and not paused and next_at <= $2
+        for update skip locked
+        "#,
+        id.0,
+        now,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(held.is_some())
 }
 
 /// Leaves what is to be fired: what comes in time, and of what was missed what shall be caught up.
@@ -246,6 +254,8 @@ async fn advance(
     past: Option<DateTime<Utc>>,
     next: Option<Firing>,
 ) -> Result<(), StoreError> {
+    tx.changed("schedule", id);
+    modelled!(tx, advance_schedule(id, past, next));
     sqlx::query!(
         "update schedules set last_nominal = $2, next_nominal = $3, next_at = $4 where id = $1",
         id.0,
@@ -255,11 +265,25 @@ async fn advance(
     )
     .execute(tx.conn())
     .await?;
-    tx.changed("schedule", id);
     Ok(())
 }
 
 async fn started(tx: &mut Tx, id: ScheduleId, run: RunId, version: u16) -> Result<(), StoreError> {
+    if !note_started(tx, id, run, version).await? {
+        return Err(not_found(id));
+    }
+    tx.changed("schedule", id);
+    Ok(())
+}
+
+/// Whether there is such a schedule.
+async fn note_started(
+    tx: &mut Tx,
+    id: ScheduleId,
+    run: RunId,
+    version: u16,
+) -> Result<bool, StoreError> {
+    modelled!(tx, note_started(id, run, version));
     let now = tx.now();
     let noted = sqlx::query!(
         r#"
@@ -274,11 +298,7 @@ async fn started(tx: &mut Tx, id: ScheduleId, run: RunId, version: u16) -> Resul
     )
     .execute(tx.conn())
     .await?;
-    if noted.rows_affected() == 0 {
-        return Err(not_found(id));
-    }
-    tx.changed("schedule", id);
-    Ok(())
+    Ok(noted.rows_affected() > 0)
 }
 
 impl Schedule {

@@ -44,6 +44,11 @@ pub(super) struct Raw {
 
 /// One schedule, with its row locked or not.
 pub(super) async fn one(tx: &mut Tx, id: ScheduleId, lock: bool) -> Result<Schedule, StoreError> {
+    read(tx, id, lock).await?.ok_or_else(|| not_found(id))
+}
+
+async fn read(tx: &mut Tx, id: ScheduleId, lock: bool) -> Result<Option<Schedule>, StoreError> {
+    modelled!(tx, schedule(id));
     if lock {
         sqlx::query!("select from schedules where id = $1 for update", id.0)
             .fetch_optional(tx.conn())
@@ -64,8 +69,8 @@ pub(super) async fn one(tx: &mut Tx, id: ScheduleId, lock: bool) -> Result<Sched
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or_else(|| not_found(id))?
-    .try_into()
+    .map(Schedule::try_from)
+    .transpose()
 }
 
 pub(super) fn not_found(id: ScheduleId) -> StoreError {

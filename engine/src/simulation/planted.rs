@@ -1,0 +1,75 @@
+//! Faults on purpose: each breaks one promise that the engine or its SQL keeps. The simulation is
+//! worth as much as it finds of them.
+
+use std::cell::Cell;
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planted {
+    /// Who has lost a lease writes all the same.
+    NoFence,
+    /// A commit of unknown outcome counts as done.
+    UnknownIsDone,
+    /// A replay does not see the last step of the journal.
+    LastStepRunsAgain,
+    /// A signal is taken by the step before it is journaled that it was.
+    SignalTakenEarly,
+    /// The claim does not look who holds a key.
+    NoKeyLimit,
+    /// A run that has ended stays among the open ones.
+    EndedTwice,
+    /// An attempt that failed is not remembered.
+    BackOffForgotten,
+    /// A child's end is not counted for its parent.
+    ParentNotWoken,
+    /// Two processes may have a schedule in hand at once, and its dedupe key is not looked at.
+    FiredTwice,
+    /// Whoever is silent for two seconds is taken for dead.
+    LivingBuried,
+    /// The runs of a dead process stay its own.
+    NotReleased,
+    /// A dedupe key does not hold.
+    NoDedupe,
+    /// A run asked to stop is given back as if it were not.
+    CancelForgotten,
+    /// What a cancelled run had called goes on.
+    CalledForgotten,
+    /// A run that was asked to stop calls others.
+    CallsToTheEnd,
+    /// A transactional step's checkpoint is written without its effects' transaction.
+    EffectApart,
+}
+
+impl Planted {
+    pub(crate) const ALL: [Self; 16] = [
+        Self::NoFence,
+        Self::UnknownIsDone,
+        Self::LastStepRunsAgain,
+        Self::SignalTakenEarly,
+        Self::NoKeyLimit,
+        Self::EndedTwice,
+        Self::BackOffForgotten,
+        Self::ParentNotWoken,
+        Self::FiredTwice,
+        Self::LivingBuried,
+        Self::NotReleased,
+        Self::NoDedupe,
+        Self::CancelForgotten,
+        Self::CalledForgotten,
+        Self::CallsToTheEnd,
+        Self::EffectApart,
+    ];
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Planted>> = const { Cell::new(None) };
+}
+
+pub(crate) fn is(fault: Planted) -> bool {
+    PLANTED.get() == Some(fault)
+}
+
+/// Plants a fault on this thread, or takes it away.
+pub(crate) fn plant(fault: Option<Planted>) {
+    PLANTED.set(fault);
+}

@@ -1,0 +1,61 @@
+//! What the doors to the database lead to: Postgres, or, in the engine's own tests, the simulation's
+//! model of it.
+
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::StoreError;
+
+/// What a transaction is made on.
+pub(super) enum Inner {
+    Postgres(Transaction<'static, Postgres>),
+    #[cfg(test)]
+    Model(crate::simulation::Transaction),
+}
+
+impl Inner {
+    pub(super) fn conn(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Postgres(tx) => tx,
+            #[cfg(test)]
+            Self::Model(_) => panic!("the model does not know this statement"),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn model(&mut self) -> Option<&mut crate::simulation::Transaction> {
+        match self {
+            Self::Postgres(_) => None,
+            Self::Model(model) => Some(model),
+        }
+    }
+
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(tx) => Ok(tx.commit().await?),
+            #[cfg(test)]
+            Self::Model(model) => model.commit().await,
+        }
+    }
+}
+
+#[cfg(test)]
+impl super::Store {
+    /// A store on the model of the database; its pool leads nowhere.
+    pub(crate) fn simulated(client: crate::simulation::Client, clock: crate::Clock) -> Self {
+        let pool = sqlx::postgres::PgPoolOptions::new()
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connect_lazy_with(sqlx::postgres::PgConnectOptions::new_without_pgpass());
+        Self {
+            feed: crate::feed::Feed::simulated(pool.clone(), client.clone()),
+            pool,
+            clock,
+            limits: super::Limits::DEFAULT,
+            simulated: Some(client),
+        }
+    }
+
+    pub(crate) fn model(&self) -> Option<&crate::simulation::Client> {
+        self.simulated.as_ref()
+    }
+}
