@@ -169,15 +169,17 @@ impl Transaction {
     ) -> Result<Vec<Called>, StoreError> {
         self.statement("journal called", |statement| {
             let mut called = Vec::new();
+            // Chosen before any is written, as one statement does.
+            let mut meant = Vec::new();
             for run in statement.finished() {
-                let Some(seq) = run.parent_seq.filter(|seq| places.contains(seq)) else {
-                    continue;
-                };
-                let is_meant = run.woken_parent() == Some(parent)
-                    && statement.get(&Key::Step(parent, seq)).is_none();
-                if !is_meant {
-                    continue;
+                let place = run.parent_seq.filter(|seq| places.contains(seq));
+                if let Some(seq) = place.filter(|_| run.woken_parent() == Some(parent))
+                    && statement.get(&Key::Step(parent, seq)).is_none()
+                {
+                    meant.push((seq, run));
                 }
+            }
+            for (seq, run) in meant {
                 let succeeded = run.state == RunState::Succeeded;
                 let mut error = run.error.unwrap_or_else(unsaid);
                 if let Some(error) = error.as_object_mut() {

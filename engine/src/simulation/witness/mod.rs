@@ -146,7 +146,7 @@ impl Witness {
         for (key, before, after) in moment.changes {
             let (before, after) = (before.as_deref(), after.as_deref());
             facts.judge(key, before, after, moment.by.is_none());
-            facts.note_cancelled(before, after);
+            facts.note_cancelled(before, after, moment.by.is_none());
             if let (Key::Process(id), Some(before), None) = (key, before, after) {
                 facts.check_burial(*id, before.process(), moment);
             }
@@ -211,12 +211,15 @@ impl Facts {
         self.wrong.push(wrong);
     }
 
-    fn note_cancelled(&mut self, before: Option<&Row>, after: Option<&Row>) {
-        if let (Some(Row::Run(before)), Some(Row::Run(after))) = (before, after)
-            && after.cancel_requested
-            && !before.cancel_requested
-        {
+    /// A crash may lose that somebody asked: what a pulse asks for need not be on the disk.
+    fn note_cancelled(&mut self, before: Option<&Row>, after: Option<&Row>, crash: bool) {
+        let (Some(Row::Run(before)), Some(Row::Run(after))) = (before, after) else {
+            return;
+        };
+        if after.cancel_requested && !before.cancel_requested {
             self.asked_to_stop.insert(after.id, after.epoch);
+        } else if crash && before.cancel_requested && !after.cancel_requested {
+            self.asked_to_stop.remove(&after.id);
         }
     }
 
