@@ -33,7 +33,7 @@ pub enum StoreError {
     },
     #[error("value cannot be encoded")]
     Encode(#[source] serde_json::Error),
-    /// A value is longer than this store takes ([`Limits`]). Bytes.
+    /// A value is longer than this store takes ([`super::Limits`]). Bytes.
     #[error("{what} has {size} bytes, more than the {limit} allowed")]
     TooLarge {
         what: String,
