@@ -34,12 +34,13 @@ impl TxStep for Note {
     type Output = ();
 
     async fn run(&self, _cx: &StepCx, tx: &mut Tx) -> Result<(), StepError> {
-        let now = tx.now();
+        // What has expired is dropped by whoever keeps house.
+        let expires = tx.now() + Duration::from_secs(86_400);
         sqlx::query(
             "insert into run_dedupe (key, run_id, expires_at) values ($1, gen_random_uuid(), $2)",
         )
         .bind(self.0)
-        .bind(now)
+        .bind(expires)
         .execute(tx.conn())
         .await
         .map_err(StoreError::from)?;
