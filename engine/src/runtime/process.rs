@@ -13,10 +13,9 @@ use super::schedules;
 use super::unknown::Unknown;
 use crate::failpoints::{self, Failpoint};
 use crate::feed::Changed;
-use crate::ids::{ProcessId, RunId, TenantId};
-use crate::store::lanes::Behind;
+use crate::ids::ProcessId;
 use crate::store::processes::{self, Pulse};
-use crate::store::runs::{self, Overdue};
+use crate::store::runs::{self, Stopped};
 use crate::store::{Store, StoreError, activations, lanes, time_used};
 
 const PULSE: Duration = Duration::from_secs(1);
@@ -218,7 +217,7 @@ async fn pulse(
     if pulse.next_opening.is_some_and(|due| due <= tx.now()) {
         lanes::open_due(&mut tx).await?;
     }
-    let mut ended = Overdue::default();
+    let mut ended = Stopped::default();
     if pulse.next_deadline.is_some_and(|due| due <= tx.now()) {
         ended = runs::end_overdue(&mut tx).await?;
     }
@@ -243,7 +242,10 @@ async fn pulse(
         return Ok(());
     }
     incarnation.seen(sent);
-    tell_of_overdue(core, ended);
+    for (tenant, id) in &ended.ended {
+        tracing::warn!(tenant.id = %tenant, run.id = %id, "run did not end before its deadline");
+    }
+    tell_of_stopped(core, ended);
     let ready = pulse.ready;
     follow_up(core, pulse, overdue, beats).await?;
     share_time(core).await?;
@@ -253,30 +255,18 @@ async fn pulse(
     Ok(())
 }
 
-fn tell_of_overdue(core: &Core, overdue: Overdue) {
-    if overdue.failed.is_empty() && overdue.stopping.is_empty() {
+fn tell_of_stopped(core: &Core, stopped: Stopped) {
+    if stopped.is_empty() {
         return;
     }
-    for (tenant, id) in &overdue.failed {
-        tracing::warn!(tenant.id = %tenant, run.id = %id, "run did not end before its deadline");
-    }
-    tell_of_stopped(core, &overdue.failed, &overdue.stopping, overdue.freed);
-}
-
-fn tell_of_stopped(
-    core: &Core,
-    ended: &[(TenantId, RunId)],
-    stopping: &[RunId],
-    freed: Vec<Behind>,
-) {
-    let changes = ended.iter().map(|(tenant, id)| Changed {
+    let changes = stopped.ended.iter().map(|(tenant, id)| Changed {
         tenant: *tenant,
         topic: "run".into(),
         id: Some(id.to_string()),
     });
     core.store.feed().publish(changes.collect());
-    core.cancel_active(stopping);
-    core.add_freed(freed);
+    core.cancel_active(&stopped.stopping);
+    core.add_freed(stopped.freed);
     // Others may run what is to stop; a parent or the next of a key may be claimed.
     core.store.feed().look();
     core.store.feed().ring();
@@ -286,12 +276,13 @@ fn tell_of_stopped(
 async fn cancel_called(core: &Core) -> Result<(), StoreError> {
     loop {
         let mut tx = core.store.begin_system_relaxed().await?;
-        let cascade = runs::cancel_called(&mut tx).await?;
+        let stopped = runs::cancel_called(&mut tx).await?;
         tx.commit().await?;
-        if !cascade.goes_on() {
+        // What was stopped may have called others.
+        if stopped.is_empty() {
             return Ok(());
         }
-        tell_of_stopped(core, &cascade.ended, &cascade.stopping, cascade.freed);
+        tell_of_stopped(core, stopped);
     }
 }
 

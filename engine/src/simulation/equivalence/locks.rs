@@ -154,7 +154,7 @@ async fn act(
                 }
                 Act::EndOverdue => {
                     let overdue = runs::end_overdue(&mut tx).await?;
-                    (overdue.failed.len() * 100 + overdue.stopping.len()) as u64
+                    (overdue.ended.len() * 100 + overdue.stopping.len()) as u64
                 }
                 Act::CancelCalled => {
                     let cascade = runs::cancel_called(&mut tx).await?;

@@ -217,7 +217,7 @@ async fn system(game: &Game, store: &Store, call: &Call) -> Result<String, Store
         Call::WakeOverdue => format!("{}", activations::wake_overdue(&mut tx).await?),
         Call::EndOverdue => {
             let mut overdue = runs::end_overdue(&mut tx).await?;
-            overdue.failed.sort();
+            overdue.ended.sort();
             overdue.stopping.sort();
             overdue.freed.sort_by_key(|behind| format!("{behind:?}"));
             format!("{overdue:?}")

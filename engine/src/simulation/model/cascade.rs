@@ -11,7 +11,7 @@ use crate::ids::{RunId, TenantId};
 use crate::simulation::planted::{self, Planted};
 use crate::store::StoreError;
 use crate::store::lanes::Behind;
-use crate::store::runs::{Cascade, RunState};
+use crate::store::runs::{RunState, Stopped};
 
 /// The open runs that one called.
 fn called(statement: &mut Statement<'_>, tenant: TenantId, parent: RunId) -> Vec<RunRec> {
@@ -49,7 +49,7 @@ impl Transaction {
         .await
     }
 
-    pub(crate) async fn cancel_called(&mut self) -> Result<Cascade, StoreError> {
+    pub(crate) async fn cancel_called(&mut self) -> Result<Stopped, StoreError> {
         let now = self.now;
         let error = json!({"class": "cancelled", "message": "run was cancelled with its parent"});
         let (stopping, ended) = self
@@ -82,9 +82,9 @@ impl Transaction {
         let mut all = stopping.clone();
         all.extend(ended.iter().map(|run| (run.tenant, run.id)));
         self.note_all(&all).await?;
-        let mut cascade = Cascade {
+        let mut cascade = Stopped {
             stopping: stopping.into_iter().map(|(_, run)| run).collect(),
-            ..Cascade::default()
+            ..Stopped::default()
         };
         let mut parents = Vec::new();
         for run in ended {

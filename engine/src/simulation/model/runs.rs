@@ -16,8 +16,8 @@ use crate::store::activations::Lease;
 use crate::store::journal::End;
 use crate::store::lanes::{Behind, Lane};
 use crate::store::runs::{
-    Called, Child, Dedupe, DedupeMode, DedupeUntil, Hold, Outcome, Overdue, RunRow, RunState,
-    Start, Started, Wait, delta, due_at, expires_at, version_from_db, version_to_db,
+    Called, Child, Dedupe, DedupeMode, DedupeUntil, Hold, Outcome, RunRow, RunState, Start,
+    Started, Stopped, Wait, delta, due_at, expires_at, version_from_db, version_to_db,
 };
 use crate::store::steps::StepRow;
 
@@ -272,9 +272,9 @@ impl Transaction {
         .await
     }
 
-    pub(crate) async fn end_overdue(&mut self) -> Result<Overdue, StoreError> {
+    pub(crate) async fn end_overdue(&mut self) -> Result<Stopped, StoreError> {
         let now = self.now;
-        let mut overdue = Overdue::default();
+        let mut overdue = Stopped::default();
         let (stopping, ended) = self
             .statement("end overdue", |statement| {
                 let (mut stopping, mut ended) = (Vec::new(), Vec::new());
@@ -310,7 +310,7 @@ impl Transaction {
         overdue.stopping = stopping.into_iter().map(|run| run.id).collect();
         let mut parents = Vec::new();
         for run in ended {
-            overdue.failed.push((run.tenant, run.id));
+            overdue.ended.push((run.tenant, run.id));
             overdue
                 .freed
                 .extend(run.key.as_deref().map(|key| Behind::key(run.tenant, key)));

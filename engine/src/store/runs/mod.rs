@@ -10,6 +10,7 @@ mod moves;
 mod overdue;
 mod read;
 mod start;
+mod stop;
 
 use std::time::Duration;
 
@@ -20,19 +21,18 @@ use serde_json::Value as Json;
 pub use again::{Fork, From, fork, restart, retry};
 pub use bulk::{BulkFilter, BulkOperation, BulkPlan, plan as plan_bulk};
 pub(crate) use bulk::{BulkPart, part as act_in_bulk};
-#[cfg(test)]
-pub(crate) use cascade::Cascade;
 pub(crate) use cascade::cancel_called;
 pub use control::cancel;
 pub(crate) use family::{
     Called, Hold, Wait, child, has_called, hold, journal_called, open_called, start_called, wait,
 };
-pub(crate) use overdue::{Overdue, end_overdue};
+pub(crate) use overdue::end_overdue;
 pub use read::{get, list};
 pub(crate) use start::{Lineage, Outcome, Start, start_as, start_for_all};
 #[cfg(test)]
 pub(crate) use start::{delta, due_at, expires_at};
 pub use start::{start, start_many};
+pub(crate) use stop::Stopped;
 
 use super::lanes::Lane;
 use super::{Limits, StoreError};
