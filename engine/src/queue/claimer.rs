@@ -70,12 +70,15 @@ async fn keep_claiming(core: &Core, ahead: &Arc<Ahead>) {
             continue;
         };
         rings.borrow_and_update();
+        // A shutdown waits for what is being claimed.
+        let claiming = ahead.slot();
         match claim(core, &incarnation, wanted, round.after).await {
             Ok((claim, histories)) => {
                 wait = Duration::from_millis(100);
                 let more = round.note(&claim);
                 metrics::counter!("engine_claimed_total").increment(claim.runs.len() as u64);
                 hand_over(core, claim.runs, histories, &incarnation, ahead);
+                drop(claiming);
                 if more && !std::mem::replace(&mut swamped, true) {
                     // More than we can take: the others may have room.
                     core.store.feed().ring_others();
@@ -89,6 +92,7 @@ async fn keep_claiming(core: &Core, ahead: &Arc<Ahead>) {
             }
             Err(error) => {
                 tracing::warn!(%error, "claim failed");
+                drop(claiming);
                 tokio::select! {
                     biased;
                     () = core.stopping.cancelled() => return,
