@@ -1,11 +1,11 @@
 //! What happened to entities: one row per merge, edit or resolution that changed one.
 
+use serde::{Deserialize, Serialize};
 use sqlx::types::Uuid;
 
 use super::{StoreError, Tx};
 use crate::ids::{ChangeId, ConnectionId, EntityId, RunId, UserId};
 use crate::provenance::Why;
-use crate::sync::undo::Kept;
 
 /// Who or what changed an entity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Change {
 }
 
 /// One field's change.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
     pub field: String,
     pub old: connector_sdk::Value,
@@ -40,6 +40,61 @@ pub struct FieldChange {
     /// Why an undo left the field as it is; then `new` is the value it did not get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Kept>,
+}
+
+/// Why something is not undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// It is as it was before: there is nothing to undo.
+    AsBefore,
+    /// Somebody changed it since.
+    Changed,
+    /// A field that moves together with it was changed since.
+    GroupChanged,
+    /// The system owns it and would set it again.
+    OneWay,
+    /// The field is in the catalogue no more.
+    NoSuchField,
+    /// The entity is gone since.
+    Gone,
+    /// The run made the entity, and other systems have it by now.
+    Linked,
+    /// The run brought it back because its record is there again.
+    CameBack,
+    /// The run made the record in the other system, where it must be deleted by hand.
+    MadeThere,
+}
+
+impl Kept {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AsBefore => "as_before",
+            Self::Changed => "changed",
+            Self::GroupChanged => "group_changed",
+            Self::OneWay => "one_way",
+            Self::NoSuchField => "no_such_field",
+            Self::Gone => "gone",
+            Self::Linked => "linked",
+            Self::CameBack => "came_back",
+            Self::MadeThere => "made_there",
+        }
+    }
+
+    /// The reason in a sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::AsBefore => "it is as it was before",
+            Self::Changed => "it was changed since",
+            Self::GroupChanged => "a value that moves together with it was changed since",
+            Self::OneWay => "the system owns it and would set it again",
+            Self::NoSuchField => "the field is there no more",
+            Self::Gone => "the record is gone",
+            Self::Linked => "other systems have the record by now",
+            Self::CameBack => "the record is there again in its system",
+            Self::MadeThere => "the record was made in the other system and must be deleted there",
+        }
+    }
 }
 
 /// Logs changes, all at the transaction's time.

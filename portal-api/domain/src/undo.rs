@@ -1,9 +1,13 @@
 //! What undoing a run would do, as people read it, and the order to do it.
 
-use engine::entity::CoreTables;
+use std::collections::BTreeMap;
+
+use engine::catalogue::Catalogue;
+use engine::entity::{CoreTables, Kind};
 use engine::ids::{RunId, UserId};
+use engine::store::changes::Kept;
 use engine::store::{plans, runs};
-use engine::sync::undo::{self, Act, Counts, Item, Kept, Place, Undoing};
+use engine::sync::undo::{self, Act, Counts, Item, Place, Undoing};
 use engine::{StoreError, Tx};
 use serde_json::Value as Json;
 
@@ -63,9 +67,13 @@ pub async fn look(
     shown: usize,
 ) -> Result<Part, Refusal> {
     let looked = undo::look(tx, tables, undoing, place, PART).await?;
-    let mut records = Vec::new();
+    let (mut records, mut catalogues) = (Vec::new(), BTreeMap::new());
     for item in looked.items.into_iter().take(shown) {
-        records.push(tell(tx, tables, item).await?);
+        let kind = tables.kind(&item.entity)?;
+        if !catalogues.contains_key(kind.name) {
+            catalogues.insert(kind.name, plans::catalogue(tx, &kind).await?);
+        }
+        records.push(tell(&kind, &catalogues[kind.name], item));
     }
     Ok(Part {
         counts: looked.counts,
@@ -74,9 +82,7 @@ pub async fn look(
     })
 }
 
-async fn tell(tx: &mut Tx, tables: &CoreTables, item: Item) -> Result<Record, StoreError> {
-    let kind = tables.kind(&item.entity)?;
-    let catalogue = plans::catalogue(tx, &kind).await?;
+fn tell(kind: &Kind, catalogue: &Catalogue, item: Item) -> Record {
     let fields = item.fields.into_iter().map(|field| {
         let known = catalogue.field(&field.field);
         Field {
@@ -87,12 +93,12 @@ async fn tell(tx: &mut Tx, tables: &CoreTables, item: Item) -> Result<Record, St
             field: field.field,
         }
     });
-    Ok(Record {
+    Record {
         id: kind.shown(item.entity_id),
         kind: item.entity,
         act: item.act,
         fields: fields.collect(),
-    })
+    }
 }
 
 /// Starts undoing a run that would do now what was shown, unless that is under way; returns the run

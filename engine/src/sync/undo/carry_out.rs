@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use connector_sdk::Value;
 
 use super::Undoing;
-use super::item::{Act, Item, Kept};
+use super::item::{Act, Item};
 use super::parts::Part;
 use crate::entity::Entity;
-use crate::ids::{ConnectionId, EntityId, RunId};
+use crate::ids::{ConnectionId, EntityId, RunId, UserId};
 use crate::provenance::{By, Origin};
 use crate::store::Tx;
-use crate::store::changes::{Actor, Change, FieldChange};
+use crate::store::changes::{Actor, Change, FieldChange, Kept};
 use crate::store::undo as stored;
 use crate::sync::context::{Neighbourhood, SyncError};
 use crate::sync::effects::Effects;
@@ -22,9 +22,17 @@ impl Part {
         mut self,
         tx: &mut Tx,
         undoing: &Undoing,
-        undo: RunId,
-        origin: &Origin,
+        (undo, user): (RunId, UserId),
     ) -> Result<BTreeSet<(ConnectionId, String)>, SyncError> {
+        let origin = Origin {
+            at: tx.now(),
+            by: By::Undo {
+                run: undo,
+                undoes: undoing.run,
+                user,
+            },
+            why: None,
+        };
         let revived: Vec<EntityId> = self
             .items
             .iter()
@@ -41,7 +49,7 @@ impl Part {
             let Some(mut entity) = self.entities.remove(&item.entity_id) else {
                 continue;
             };
-            let moved = put_back(&mut effects, &self.around, &mut entity, &item, origin);
+            let moved = put_back(&mut effects, &self.around, &mut entity, &item, &origin);
             match item.act {
                 Act::Remove => {
                     entity.removed_at = Some(origin.at);
@@ -69,10 +77,7 @@ impl Part {
         }
         let actor = Actor {
             run: Some(undo),
-            user: match origin.by {
-                By::Undo { user, .. } => Some(user),
-                By::Connection { .. } | By::User { .. } => None,
-            },
+            user: Some(user),
             ..Actor::default()
         };
         let stored = effects.store(tx, &self.around, None, actor).await?;

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector_sdk::Value;
 
-use super::{Act, Item, ItemField, Kept};
+use super::{Act, Item, ItemField};
 use crate::catalogue::{Empty, same};
 use crate::entity::Entity;
 use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::Side;
 use crate::merge::GroupRule;
 use crate::provenance::By;
+use crate::store::changes::Kept;
 use crate::store::undo::Logged;
 use crate::sync::context::Neighbourhood;
 

@@ -6,6 +6,7 @@ use connector_sdk::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::EntityId;
+use crate::store::changes::Kept;
 
 /// What undoing does to one entity.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,61 +40,6 @@ pub struct ItemField {
     pub before: Value,
     /// Why it does not go back.
     pub kept: Option<Kept>,
-}
-
-/// Why something is not undone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kept {
-    /// It is as it was before: there is nothing to undo.
-    AsBefore,
-    /// Somebody changed it since.
-    Changed,
-    /// A field that moves together with it was changed since.
-    GroupChanged,
-    /// The system owns it and would set it again.
-    OneWay,
-    /// The field is in the catalogue no more.
-    NoSuchField,
-    /// The entity is gone since.
-    Gone,
-    /// The run made the entity, and other systems have it by now.
-    Linked,
-    /// The run brought it back because its record is there again.
-    CameBack,
-    /// The run made the record in the other system, where it must be deleted by hand.
-    MadeThere,
-}
-
-impl Kept {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AsBefore => "as_before",
-            Self::Changed => "changed",
-            Self::GroupChanged => "group_changed",
-            Self::OneWay => "one_way",
-            Self::NoSuchField => "no_such_field",
-            Self::Gone => "gone",
-            Self::Linked => "linked",
-            Self::CameBack => "came_back",
-            Self::MadeThere => "made_there",
-        }
-    }
-
-    /// The reason in a sentence.
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::AsBefore => "it is as it was before",
-            Self::Changed => "it was changed since",
-            Self::GroupChanged => "a value that moves together with it was changed since",
-            Self::OneWay => "the system owns it and would set it again",
-            Self::NoSuchField => "the field is there no more",
-            Self::Gone => "the record is gone",
-            Self::Linked => "other systems have the record by now",
-            Self::CameBack => "the record is there again in its system",
-            Self::MadeThere => "the record was made in the other system and must be deleted there",
-        }
-    }
 }
 
 /// How much an undo does, or did.

@@ -18,12 +18,11 @@ use serde::{Deserialize, Serialize};
 use self::decide::Source;
 use self::parts::parts;
 
-pub use self::item::{Act, Counts, Item, ItemField, Kept};
+pub use self::item::{Act, Counts, Item, ItemField};
 pub use self::start::{UNDO_WORKFLOW, UndoInput, start};
 use super::context::SyncError;
 use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, EntityId, RunId, UserId, WriteId};
-use crate::provenance::{By, Origin};
 use crate::store::Tx;
 
 /// A run that is over and is to be undone.
@@ -100,7 +99,7 @@ pub async fn look(
     })
 }
 
-/// Undoes what [`look`] says, as the run `undo`, on behalf of a person.
+/// Undoes what [`look`] says, as a run and on behalf of a person.
 ///
 /// # Errors
 /// [`SyncError`].
@@ -110,7 +109,7 @@ pub async fn apply(
     undoing: &Undoing,
     place: &Place,
     limit: i64,
-    (undo, user): (RunId, UserId),
+    by: (RunId, UserId),
 ) -> Result<Undone, SyncError> {
     let (parts, next) = parts(tx, tables, undoing, place, limit).await?;
     let mut undone = Undone {
@@ -119,18 +118,7 @@ pub async fn apply(
     };
     for part in parts {
         undone.counts.add(&Counts::of(&part.items));
-        let origin = Origin {
-            at: tx.now(),
-            by: By::Undo {
-                run: undo,
-                undoes: undoing.run,
-                user,
-            },
-            why: None,
-        };
-        undone
-            .owed
-            .extend(part.carry_out(tx, undoing, undo, &origin).await?);
+        undone.owed.extend(part.carry_out(tx, undoing, by).await?);
     }
     Ok(undone)
 }

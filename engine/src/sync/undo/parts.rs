@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use connector_sdk::Value;
 
 use super::decide::{self, Did};
-use super::item::{Act, Item, Kept};
+use super::item::{Act, Item};
 use super::{Place, Undoing};
 use crate::entity::{CoreTables, Entity};
 use crate::ids::{EntityId, WriteId};
+use crate::store::changes::Kept;
 use crate::store::undo::{self as stored, MadeOf};
 use crate::store::{Tx, records};
 use crate::sync::context::{Neighbourhood, SyncError};

@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use domain::undo::{self, Field, Record};
 use engine::ids::RunId;
-use engine::sync::undo::{Act, Counts, Kept, Place};
+use engine::store::changes::Kept;
+use engine::sync::undo::{Act, Counts, Place};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -2,7 +2,8 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use connector_sdk::WriteOp;
 use engine::ids::RunId;
-use engine::sync::undo::{self, Act, Counts, Item, Kept, Place, Undoing};
+use engine::store::changes::Kept;
+use engine::sync::undo::{self, Act, Counts, Item, Place, Undoing};
 
 use super::world::{World, deleted, record, stored};
 
