@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use engine::store::keyset::{After, Slice};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ApiError;
 
@@ -12,6 +12,15 @@ use crate::error::ApiError;
 pub(crate) const DEFAULT_LIMIT: u32 = 50;
 /// Most things on a page.
 pub(crate) const MAX_LIMIT: u32 = 200;
+
+/// Which page of a list that has no filters.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Params {
+    pub(crate) limit: Option<u32>,
+    pub(crate) cursor: Option<String>,
+}
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]

@@ -4,8 +4,8 @@ use engine::ids::AccountId;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::{Path, Query};
-use crate::page::Page;
-use crate::routes::records::timeline::{self, Params, TimelineEntry};
+use crate::page::{Page, Params};
+use crate::routes::records::timeline::{self, TimelineEntry};
 
 /// What happened to an account, newest first
 #[utoipa::path(

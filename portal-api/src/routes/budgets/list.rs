@@ -1,23 +1,13 @@
 use axum::Json;
 use engine::budget;
 use engine::store::keyset::{After, Slice};
-use serde::Deserialize;
-use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::Budget;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::Query;
-use crate::page::{self, Page};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Params {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
+use crate::page::{self, Page, Params};
 
 /// Lists budgets by name
 #[utoipa::path(

@@ -1,21 +1,11 @@
 use axum::Json;
 use engine::store::connections;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::Connection;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::Query;
-use crate::page::{self, Page};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Params {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
+use crate::page::{self, Page, Params};
 
 /// Lists connections by name
 #[utoipa::path(

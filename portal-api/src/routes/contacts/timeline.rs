@@ -4,8 +4,8 @@ use engine::ids::ContactId;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::{Path, Query};
-use crate::page::Page;
-use crate::routes::records::timeline::{self, Params, TimelineEntry};
+use crate::page::{Page, Params};
+use crate::routes::records::timeline::{self, TimelineEntry};
 
 /// What happened to a contact, newest first
 #[utoipa::path(

@@ -1,23 +1,13 @@
 use axum::Json;
 use engine::store::keyset::{After, Slice};
 use engine::store::lanes;
-use serde::Deserialize;
-use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::Lane;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::Query;
-use crate::page::{self, Page};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Params {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
+use crate::page::{self, Page, Params};
 
 /// Lists lanes by kind and name
 ///

@@ -4,20 +4,12 @@ use axum::Json;
 use chrono::{DateTime, Utc};
 use domain::timeline::{self, Happened};
 use engine::ids::{ConnectionId, EntityId, RunId};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::page::{self, Page};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Params {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
+use crate::page::{self, Page, Params};
 
 /// One thing that happened to an entity.
 #[derive(Debug, Serialize, ToSchema)]

@@ -2,22 +2,12 @@ use axum::Json;
 use domain::runs::{RunQuery, page as read};
 use engine::ids::RunId;
 use engine::store::runs;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::{RunRow, Subjects};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::{Path, Query};
-use crate::page::{self, Page};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Params {
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
+use crate::page::{self, Page, Params};
 
 /// The runs that a run started, newest first
 #[utoipa::path(
