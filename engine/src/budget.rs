@@ -124,12 +124,7 @@ impl Budgets {
         cost: f64,
     ) -> Result<(), Refused> {
         let until = Instant::now() + LONGEST_WAIT;
-        let account = Account {
-            tenant,
-            name: name.to_owned(),
-            lane,
-        };
-        let held = self.held(account);
+        let held = self.held(tenant, name, lane);
         // Who comes later waits here: first come, first served.
         let mut held = tokio::time::timeout_at(until, held.lock())
             .await
@@ -155,12 +150,7 @@ impl Budgets {
         lane: Lane,
         cost: f64,
     ) -> Result<bool, StoreError> {
-        let account = Account {
-            tenant,
-            name: name.to_owned(),
-            lane,
-        };
-        let held = self.held(account);
+        let held = self.held(tenant, name, lane);
         // Whoever waits for tokens comes first.
         let Ok(mut held) = held.try_lock() else {
             return Ok(false);
@@ -175,7 +165,12 @@ impl Budgets {
         }
     }
 
-    fn held(&self, account: Account) -> Arc<tokio::sync::Mutex<Held>> {
+    fn held(&self, tenant: TenantId, name: &str, lane: Lane) -> Arc<tokio::sync::Mutex<Held>> {
+        let account = Account {
+            tenant,
+            name: name.to_owned(),
+            lane,
+        };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= 10_000 {
             let now = Instant::now();

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use engine::runtime::{Class, Failure};
-use engine::store::StoreError;
 use engine::store::runs::{RunState, StartOptions};
 use engine::{Clock, Engine, Run, RunError, Step, StepCx, StepError, Tx, TxStep, Workflow};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{World, eventually};
+use crate::support::{World, eventually, leave_mark};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -45,19 +44,7 @@ impl TxStep for Effect {
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<(), StepError> {
-        let sql = "insert into run_dedupe (key, run_id, expires_at) \
-                   values ($1, $2, now() + interval '1 year')";
-        sqlx::query(sql)
-            .bind(format!(
-                "{}/{}/{}",
-                cx.run_id(),
-                self.0,
-                uuid::Uuid::now_v7()
-            ))
-            .bind(cx.run_id().0)
-            .execute(tx.conn())
-            .await
-            .map_err(StoreError::from)?;
+        leave_mark(cx, tx, self.0).await?;
         Ok(())
     }
 }

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use engine::store::StoreError;
 use engine::store::runs::{RunState, StartOptions};
 use engine::{Clock, Engine, Run, RunError, Step, StepCx, StepError, Tx, TxStep, Workflow};
 use tokio::sync::Notify;
 
-use crate::support::{TestDb, Trace, World, eventually};
+use crate::support::{TestDb, Trace, World, eventually, leave_mark};
 
 /// Holds the third step until it is told to go on.
 #[derive(Default)]
@@ -46,18 +45,7 @@ impl TxStep for Count {
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<(), StepError> {
-        let sql = "insert into run_dedupe (key, run_id, expires_at) values ($1, $2, now() + interval '1 day')";
-        sqlx::query(sql)
-            .bind(format!(
-                "{}/{}/{}",
-                cx.run_id(),
-                self.0,
-                uuid::Uuid::now_v7()
-            ))
-            .bind(cx.run_id().0)
-            .execute(tx.conn())
-            .await
-            .map_err(StoreError::from)?;
+        leave_mark(cx, tx, &self.0.to_string()).await?;
         if self.0 == 1 {
             let trace = cx.service::<Trace>()?;
             trace.add("in transaction");

@@ -52,7 +52,7 @@ impl TxStep for LingerTx {
     type Output = ();
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<(), StepError> {
-        sqlx::query("insert into run_dedupe (key, run_id, expires_at) values ('x', $1, now())")
+        sqlx::query("insert into run_dedupe (key, run_id, expires_at) values ('x', $1, now() + interval '1 day')")
             .bind(cx.run_id().0)
             .execute(tx.conn())
             .await

@@ -14,7 +14,7 @@ use engine::store::runs::{NewRun, StartOptions, start};
 use engine::{Clock, Engine, Run, RunError, StepCx, StepError, Store, Tx, TxStep, Workflow};
 use localpg::Cluster;
 
-use crate::support::{TestDb, eventually};
+use crate::support::{TestDb, eventually, leave_mark};
 
 /// Megabytes; a fresh cluster with our tables takes half of it.
 const SIZE: u32 = 320;
@@ -105,19 +105,7 @@ impl TxStep for Fill {
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<String, StepError> {
-        let sql = "insert into run_dedupe (key, run_id, expires_at) \
-                   values ($1, $2, now() + interval '1 day')";
-        sqlx::query(sql)
-            .bind(format!(
-                "{}/{}/{}",
-                cx.run_id(),
-                self.0,
-                uuid::Uuid::now_v7()
-            ))
-            .bind(cx.run_id().0)
-            .execute(tx.conn())
-            .await
-            .map_err(StoreError::from)?;
+        leave_mark(cx, tx, &self.0.to_string()).await?;
         // Digits that differ: what compresses fills no disk.
         let digits: Vec<_> = (0..500).map(|_| uuid::Uuid::now_v7().to_string()).collect();
         Ok(digits.concat())

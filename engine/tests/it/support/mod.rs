@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use engine::ids::{RunId, TenantId};
 use engine::runtime::EngineBuilder;
 use engine::store::runs::{self, RunRow, RunState, StartOptions};
-use engine::store::{Store, attempts, steps};
-use engine::{Clock, Engine, Workflow};
+use engine::store::{Store, StoreError, attempts, steps};
+use engine::{Clock, Engine, StepCx, StepError, Tx, Workflow};
 use sqlx::PgPool;
 pub(crate) use testdb::TestDb;
 
@@ -144,4 +144,18 @@ impl Trace {
     pub(crate) fn leave(&self) {
         self.now.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// The effect of a `TxStep`, in a table that tests have to themselves: a row for every time that it was
+/// made, which no clock makes expire.
+pub(crate) async fn leave_mark(cx: &StepCx, tx: &mut Tx, name: &str) -> Result<(), StepError> {
+    let sql = "insert into run_dedupe (key, run_id, expires_at) \
+               values ($1, $2, now() + interval '1 year')";
+    sqlx::query(sql)
+        .bind(format!("{}/{name}/{}", cx.run_id(), uuid::Uuid::now_v7()))
+        .bind(cx.run_id().0)
+        .execute(tx.conn())
+        .await
+        .map_err(StoreError::from)?;
+    Ok(())
 }
