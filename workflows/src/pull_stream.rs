@@ -210,11 +210,6 @@ impl TxStep for ApplyPage {
     async fn prepare(&self, cx: &StepCx) -> Result<(), StepError> {
         let hub = Hub::of(cx)?;
         let page = self.reader.read(cx, &hub, self).await?;
-        if let Some(usage) = self.reader.usage() {
-            hub.peers
-                .report(cx.tenant(), self.connection, usage)
-                .await?;
-        }
         let page = match page {
             Err(error) if error.kind != ErrorKind::Gone => {
                 let usage = self.reader.usage();
@@ -222,6 +217,15 @@ impl TxStep for ApplyPage {
             }
             page => page,
         };
+        // The last page notes it with how the call went.
+        if let Ok(Ready { page, .. }) = &page
+            && page.more
+            && let Some(usage) = self.reader.usage()
+        {
+            hub.peers
+                .report(cx.tenant(), self.connection, usage)
+                .await?;
+        }
         *locked(&self.page) = Some(page);
         Ok(())
     }
