@@ -10,6 +10,8 @@ mod ceiling;
 mod figures;
 mod ours;
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use localpg::Cluster;
 use sqlx::PgPool;
@@ -20,6 +22,11 @@ use self::figures::Table;
 use self::ours::{Backlog, Ours, Worked};
 use crate::processes::postmaster;
 
+/// Before a flow of runs is measured.
+const WARM_UP: Duration = Duration::from_secs(10);
+/// A flow's rate is that of so long.
+const WINDOW: Duration = Duration::from_secs(20);
+
 #[derive(clap::Args)]
 pub(crate) struct EngineBench {
     /// Rounds; the table shows their medians.
@@ -28,7 +35,13 @@ pub(crate) struct EngineBench {
     /// Runs of a drain.
     #[arg(long, default_value_t = 100_000)]
     runs: usize,
-    /// Only these parts.
+    /// Finished runs that are there before others, in the part `history`.
+    #[arg(long, default_value_t = 10_000_000)]
+    history: usize,
+    /// Seconds for which the part `hold` keeps a snapshot open under load.
+    #[arg(long, default_value_t = 600)]
+    hold: u64,
+    /// Only these parts; without any, all that take less than minutes.
     #[arg(long, value_enum)]
     only: Vec<Part>,
 }
@@ -45,11 +58,16 @@ enum Part {
     Starts,
     /// From a start to its work, on an idle engine.
     Latency,
+    /// After millions of finished runs.
+    History,
+    /// Under one open transaction for minutes.
+    Hold,
 }
 
 impl EngineBench {
     fn wants(&self, part: Part) -> bool {
-        self.only.is_empty() || self.only.contains(&part)
+        let is_long = matches!(part, Part::History | Part::Hold);
+        (self.only.is_empty() && !is_long) || self.only.contains(&part)
     }
 }
 
@@ -88,6 +106,12 @@ async fn one_round(options: &EngineBench, cluster: &Cluster, table: &mut Table) 
     }
     if options.wants(Part::Latency) {
         latency(cluster, table).await?;
+    }
+    if options.wants(Part::History) {
+        history(runs, options.history, cluster, table).await?;
+    }
+    if options.wants(Part::Hold) {
+        hold(options.hold, cluster, table).await?;
     }
     Ok(())
 }
@@ -180,6 +204,49 @@ async fn latency(cluster: &Cluster, table: &mut Table) -> Result<()> {
     let ours = ours(cluster).await?.latency(500).await?;
     table.note("start to work, idle, p50 ms", "<= 1.2", ours.p50, other.p50);
     table.note("start to work, idle, p99 ms", "<= 2", ours.p99, other.p99);
+    Ok(())
+}
+
+async fn history(
+    runs: usize,
+    finished: usize,
+    cluster: &Cluster,
+    table: &mut Table,
+) -> Result<()> {
+    let fresh = ours(cluster).await?;
+    let empty = (
+        fresh.drain(runs, 500, Backlog::OneTenant).await?.rate,
+        fresh.steps(runs / 5, 500).await?.rate,
+    );
+    let ours = ours(cluster).await?;
+    let took = ours.add_history(finished).await?;
+    println!("  {finished} finished runs and their steps: {took:.0} s to make");
+    let drain = ours.drain(runs, 500, Backlog::OneTenant).await?.rate;
+    let name = "no-op runs/s after finished runs, against none";
+    table.note(name, ">= 0.9", drain, empty.0);
+    let steps = ours.steps(runs / 5, 500).await?.rate;
+    let name = "durable steps/s after finished runs, against none";
+    table.note(name, ">= 0.8", 5.0 * steps, 5.0 * empty.1);
+    Ok(())
+}
+
+async fn hold(seconds: u64, cluster: &Cluster, table: &mut Table) -> Result<()> {
+    let ours = ours(cluster).await?;
+    let flow = ours.flow(500).await?;
+    flow.rate(WARM_UP).await?;
+    let before = flow.rate(WINDOW).await?;
+    let mut holder = ours.held_snapshot().await?;
+    let mut last = before;
+    let begun = Instant::now();
+    while begun.elapsed().as_secs() < seconds {
+        last = flow.rate(WINDOW).await?;
+        let held = begun.elapsed().as_secs();
+        println!("    held for {held:>4} s: {:.0} steps/s", 5.0 * last);
+    }
+    holder.release().await?;
+    flow.stop().await?;
+    let name = "steps/s under an open transaction, against none";
+    table.note(name, ">= 0.8", 5.0 * last, 5.0 * before);
     Ok(())
 }
 

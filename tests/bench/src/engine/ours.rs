@@ -12,7 +12,8 @@ use engine::{
 };
 use sqlx::PgPool;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use super::figures::Latency;
 use crate::processes::{cpu, cpu_of_tree};
@@ -309,6 +310,126 @@ impl Ours {
         }
         engine.shutdown().await;
         Ok(Latency::of(taken))
+    }
+}
+
+/// Runs of five steps that are started as fast as they are worked off.
+pub(super) struct Flow {
+    engine: Engine,
+    seen: Arc<Seen>,
+    feeder: JoinHandle<Result<()>>,
+    enough: CancellationToken,
+}
+
+/// Runs that wait at most, of a flow.
+const WAITING: usize = 10_000;
+
+impl Ours {
+    pub(super) async fn flow(&self, at_once: usize) -> Result<Flow> {
+        let seen = Arc::new(Seen::default());
+        let engine = Engine::builder(self.store.clone())
+            .concurrency(at_once)
+            .service(Arc::clone(&seen))
+            .register::<FiveSteps>()
+            .start();
+        let enough = CancellationToken::new();
+        let feed = feed(
+            self.store.clone(),
+            self.big(),
+            Arc::clone(&seen),
+            enough.clone(),
+        );
+        Ok(Flow {
+            engine,
+            seen,
+            feeder: tokio::spawn(feed),
+            enough,
+        })
+    }
+
+    /// Makes finished runs of the last week, each with a step; returns the seconds it took.
+    pub(super) async fn add_history(&self, runs: usize) -> Result<f64> {
+        let begun = Instant::now();
+        sqlx::raw_sql("select add_run_day(current_date - day) from generate_series(0, 7) as day")
+            .execute(&self.watch)
+            .await?;
+        let part = 500_000;
+        for first in (0..runs).step_by(part) {
+            sqlx::query(HISTORY)
+                .bind(self.big().0)
+                .bind(i64::try_from(first)?)
+                .bind(i64::try_from(runs.min(first + part))? - 1)
+                .execute(&self.watch)
+                .await?;
+        }
+        for sql in [
+            "vacuum analyze finished_runs",
+            "vacuum analyze steps",
+            "checkpoint",
+        ] {
+            sqlx::raw_sql(sql).execute(&self.watch).await?;
+        }
+        Ok(begun.elapsed().as_secs_f64())
+    }
+}
+
+const HISTORY: &str = "
+    with made as (
+        select n, at,
+               (lpad(to_hex(floor(extract(epoch from at) * 1000)::bigint), 12, '0')
+                || substr(md5(n::text), 1, 20))::uuid as id
+        from generate_series($2, $3) as n
+        cross join lateral (select now() - n % 600000 * interval '1 second' as at) a
+    ), step as (
+        insert into steps (tenant_id, run_id, seq, name, kind, attempt, output, started_at,
+                           finished_at)
+        select $1, id, 0, 'next', 'step', 1, '1', at, at from made
+    )
+    insert into finished_runs
+        (tenant_id, id, workflow, version, state, priority, epoch, attempt, cancel_requested,
+         wakes_parent, trigger, input, output, created_at, started_at, finished_at)
+    select $1, id, 'five_steps', 1, 'succeeded', 0, 1, 0, false, false, 'bench', '1', '6', at, at, at
+    from made";
+
+/// Keeps runs waiting until there were enough.
+async fn feed(
+    store: Store,
+    tenant: TenantId,
+    seen: Arc<Seen>,
+    enough: CancellationToken,
+) -> Result<()> {
+    let part: Vec<NewRun> = (0..1_000_u32)
+        .map(|number| NewRun::of::<FiveSteps>(&number, StartOptions::default()))
+        .collect::<Result<_, _>>()?;
+    let mut started = 0;
+    while !enough.is_cancelled() {
+        if started - seen.count.load(Ordering::Relaxed).min(started) >= WAITING {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            continue;
+        }
+        let mut tx = store.begin(tenant).await?;
+        runs::start_many(&mut tx, &part).await?;
+        tx.commit().await?;
+        started += part.len();
+    }
+    Ok(())
+}
+
+impl Flow {
+    /// Runs that came to their end in so long, a second.
+    pub(super) async fn rate(&self, window: Duration) -> Result<f64> {
+        anyhow::ensure!(!self.feeder.is_finished(), "nobody starts runs any more");
+        let (begun, before) = (Instant::now(), self.seen.count.load(Ordering::Relaxed));
+        tokio::time::sleep(window).await;
+        let done = self.seen.count.load(Ordering::Relaxed) - before;
+        Ok(done as f64 / begun.elapsed().as_secs_f64())
+    }
+
+    pub(super) async fn stop(self) -> Result<()> {
+        self.enough.cancel();
+        self.feeder.await??;
+        self.engine.shutdown().await;
+        Ok(())
     }
 }
 
