@@ -69,7 +69,9 @@ create table runs (
     trace            text,
     primary key (tenant_id, id),
     -- Whoever is the owner runs it: writes are fenced by epoch and owner.
-    constraint runs_owner_runs check ((state = 'running') = (owner is not null))
+    constraint runs_owner_runs check ((state = 'running') = (owner is not null)),
+    -- Claims order by it, and begin to look at some.
+    constraint runs_queued_due check (state <> 'queued' or due_at is not null)
 ) with (fillfactor = 70);
 create index runs_claim on runs (tenant_id, workflow, version, priority, due_at, id)
     where state = 'queued' and not behind and not asleep;
@@ -77,6 +79,8 @@ create index runs_asleep on runs (due_at) where state = 'queued' and asleep and 
 create index runs_behind on runs (tenant_id, lane, holds_key desc, priority desc, due_at, id)
     where state = 'queued' and behind;
 create index runs_owner on runs (owner, workflow, tenant_id) where state = 'running';
+-- Of the running ones those that somebody wants to stop: their processes ask every second.
+create index runs_stopping on runs (owner) where state = 'running' and cancel_requested;
 create index runs_key on runs (tenant_id, key) where holds_key;
 create index runs_deadline on runs (due_at) where state = 'waiting' and due_at is not null;
 create index runs_must_end on runs (deadline)

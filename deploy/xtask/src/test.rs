@@ -30,6 +30,15 @@ type LeftOut = Vec<String>;
 /// measure run alone, where nextest runs them (`.config/nextest.toml`).
 const THREADS_PER_CORE: usize = 3;
 
+/// Those, for where there is no nextest; the same as there.
+const ALONE: [&str; 5] = [
+    "claims::an_idle_process_asks_once_a_second",
+    "flat::neither_work_nor_reading_costs_more_the_more_has_been_done",
+    "signals::runs_that_wait_hold_no_slot_and_wake_at_once",
+    "lanes::a_paused_lane_lets_nothing_begin_and_a_resumed_one_everything_at_once",
+    "crashes::a_process_that_was_buried_registers_again_and_drops_its_runs",
+];
+
 pub(crate) fn run(test: &Test) -> Result<()> {
     let mut left_out = LeftOut::new();
     if !run::exists("cc", &["--version"]) {
@@ -97,19 +106,30 @@ pub(crate) fn rust(cluster: &Cluster, left_out: &mut LeftOut) -> Result<()> {
     let hub = generate::hub()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = (cores * THREADS_PER_CORE).to_string();
-    let with_nextest = has_nextest();
-    let mut tests = workspace(with_nextest);
-    if with_nextest {
+    let prepared = |with_nextest| -> Result<Command> {
+        let mut tests = workspace(with_nextest);
+        tests
+            .env("SYNCLINE_BIN", &hub)
+            .env(TEST_CLUSTER_VARIABLE, cluster.dir());
+        clients.hand_to(&mut tests)?;
+        Ok(tests)
+    };
+    if has_nextest() {
+        let mut tests = prepared(true)?;
         tests.args(["--no-tests", "warn", "--no-fail-fast"]);
         tests.args(["--test-threads", &threads]);
-    } else {
-        tests.args(["--no-fail-fast", "--", "--test-threads", &threads]);
+        return run::step("Rust tests", &mut tests);
     }
-    tests
-        .env("SYNCLINE_BIN", hub)
-        .env(TEST_CLUSTER_VARIABLE, cluster.dir());
-    clients.hand_to(&mut tests)?;
-    run::step("Rust tests", &mut tests)
+    let mut tests = prepared(false)?;
+    tests.args(["--no-fail-fast", "--", "--test-threads", &threads]);
+    for name in ALONE {
+        tests.args(["--skip", name]);
+    }
+    run::step("Rust tests", &mut tests)?;
+    let mut alone = prepared(false)?;
+    alone.args(["--", "--test-threads", "1", "--exact"]);
+    alone.args(ALONE);
+    run::step("Rust tests that run alone", &mut alone)
 }
 
 /// The examples in the documentation: of the crates that have some (the house test holds that).

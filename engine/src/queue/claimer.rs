@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::ahead::Ahead;
+use super::floors::Floors;
 use crate::failpoints::{self, Failpoint};
 use crate::ids::TenantId;
 use crate::runtime::{Activation, Core, Incarnation};
-use crate::store::activations::{self, Claim, Claimed, History, Wanted};
+use crate::store::activations::{self, Claim, Claimed, History, Wanted, Woken};
 use crate::store::{StoreError, lanes};
 
 /// Most runs one claim takes.
@@ -54,6 +56,7 @@ async fn keep_claiming(core: &Core, ahead: &Arc<Ahead>) {
     let mut wait = Duration::from_millis(100);
     let mut swamped = false;
     let mut round = Round::default();
+    let mut floors = Floors::new(core.pace.everywhere);
     loop {
         let wanted = ahead.wanted(|| core.active_count());
         let Some(wanted) = core.stopping.run_until_cancelled(wanted).await else {
@@ -72,8 +75,12 @@ async fn keep_claiming(core: &Core, ahead: &Arc<Ahead>) {
         rings.borrow_and_update();
         // A shutdown waits for what is being claimed.
         let claiming = ahead.slot();
-        match claim(core, &incarnation, wanted, round.after).await {
-            Ok((claim, histories)) => {
+        match claim(core, &incarnation, wanted, round.after, &mut floors).await {
+            Ok(Got {
+                claim,
+                everywhere,
+                histories,
+            }) => {
                 wait = Duration::from_millis(100);
                 let more = round.note(&claim);
                 metrics::counter!("engine_claimed_total").increment(claim.runs.len() as u64);
@@ -86,7 +93,8 @@ async fn keep_claiming(core: &Core, ahead: &Arc<Ahead>) {
                 if !more {
                     swamped = false;
                     core.store.feed().set_hungry(true);
-                    rest(core, &mut rings, &mut incarnations).await;
+                    let passed_over = (!everywhere).then(|| floors.everywhere_at());
+                    rest(core, &mut rings, &mut incarnations, passed_over).await;
                     core.store.feed().set_hungry(false);
                 }
             }
@@ -104,12 +112,21 @@ async fn keep_claiming(core: &Core, ahead: &Arc<Ahead>) {
     }
 }
 
-/// Returns when there may be something to claim.
+/// Returns when there may be something to claim; at `passed_over` there may be what the last claim
+/// passed over.
 async fn rest(
     core: &Core,
     rings: &mut watch::Receiver<u64>,
     incarnations: &mut watch::Receiver<Option<Arc<Incarnation>>>,
+    passed_over: Option<Instant>,
 ) {
+    let look_again = async {
+        match passed_over {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(look_again);
     let mut next_due = core.next_due();
     loop {
         let now = core.store.clock().now();
@@ -129,10 +146,18 @@ async fn rest(
             () = core.stopping.cancelled() => return,
             _ = rings.changed() => return,
             _ = incarnations.changed() => return,
+            () = &mut look_again => return,
             _ = next_due.changed() => {}
             () = tokio::time::sleep(pause.unwrap_or(Duration::MAX)) => {}
         }
     }
+}
+
+struct Got {
+    claim: Claim,
+    /// It passed nothing over.
+    everywhere: bool,
+    histories: Vec<History>,
 }
 
 async fn claim(
@@ -140,18 +165,26 @@ async fn claim(
     incarnation: &Incarnation,
     wanted: usize,
     after: Option<TenantId>,
-) -> Result<(Claim, Vec<History>), StoreError> {
+    floors: &mut Floors,
+) -> Result<Got, StoreError> {
     let freed = core.take_freed();
     let due = core.is_due();
+    let mut queued = core.take_queued_since();
     let mut tx = activations::begin_claim(&core.store).await?;
-    let next_due = if due {
-        activations::wake_sleepers(&mut tx).await?
-    } else {
-        None
-    };
-    if !freed.is_empty() {
-        lanes::free_for_claim(&mut tx, &freed).await?;
+    let mut woken = Woken::default();
+    if due {
+        woken = activations::wake_sleepers(&mut tx).await?;
+        queued = queued.into_iter().chain(woken.earliest).min();
     }
+    if !freed.is_empty() {
+        let earliest = lanes::free_for_claim(&mut tx, &freed).await?;
+        queued = queued.into_iter().chain(earliest).min();
+    }
+    if let Some(since) = queued {
+        floors.lower(since);
+    }
+    let passed_over = floors.for_claim();
+    let everywhere = passed_over.is_empty();
     let runs = i32::try_from(wanted).unwrap_or(1);
     let wanted = Wanted {
         runs: runs.into(),
@@ -159,8 +192,11 @@ async fn claim(
         tenants: runs.saturating_mul(2).clamp(LEAST_TENANTS, MOST_TENANTS),
         ageing: core.pace.ageing,
         used: &core.shares.for_claim(),
+        floors: &passed_over,
     };
+    let (asked, at) = (Instant::now(), tx.now());
     let claim = activations::claim(&mut tx, incarnation.id, &wanted).await?;
+    floors.note(&claim, at, everywhere, asked.elapsed());
     if !claim.runs.is_empty() {
         failpoints::reach(Failpoint::ClaimCommits);
     }
@@ -168,6 +204,7 @@ async fn claim(
     if let Err(error) = tx.commit().await {
         // They may be ours for all that, and nobody would ever run them.
         core.release(leases());
+        floors.forget();
         return Err(error);
     }
     if !claim.runs.is_empty() {
@@ -176,7 +213,7 @@ async fn claim(
     if claim.limited {
         core.met_limit();
     }
-    for due in [next_due, claim.wakes_at].into_iter().flatten() {
+    for due in [woken.next, claim.wakes_at].into_iter().flatten() {
         core.due_by(due);
     }
     let histories = match load(core, &claim.runs).await {
@@ -186,7 +223,11 @@ async fn claim(
             return Err(error);
         }
     };
-    Ok((claim, histories))
+    Ok(Got {
+        claim,
+        everywhere,
+        histories,
+    })
 }
 
 /// The histories of those that have one.

@@ -8,6 +8,7 @@
 
 mod ahead;
 mod claimer;
+mod floors;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -112,6 +112,8 @@ pub(crate) struct Pace {
     pub(crate) ageing: Duration,
     /// A run whose workflow no process knows waits so long for one that does.
     pub(crate) unknown: Duration,
+    /// The least time between claims that look everywhere, however little they cost.
+    pub(crate) everywhere: Duration,
 }
 
 /// The engine's shared state.
@@ -135,6 +137,8 @@ pub(crate) struct Core {
     releases: Mutex<Vec<Lease>>,
     active: Mutex<HashMap<RunId, Active>>,
     freed: Mutex<Vec<Behind>>,
+    /// The earliest due time of runs that this process queued again.
+    queued_since: Mutex<Option<DateTime<Utc>>>,
     pub(crate) shares: Arc<Shares>,
     /// A claim met a limit: from then on the end of any run may let another go.
     limited: AtomicBool,
@@ -169,6 +173,7 @@ impl Core {
             releases: Mutex::default(),
             active: Mutex::default(),
             freed: Mutex::default(),
+            queued_since: Mutex::default(),
             shares: Arc::default(),
             limited: AtomicBool::new(false),
             next_due: watch::channel(None).0,
@@ -252,7 +257,14 @@ impl Core {
         self.store.feed().publish(changes);
         let ended = entries.iter().any(|entry| entry.end.is_some());
         let another_may_go = ended && self.limited.load(Ordering::Relaxed);
-        if !recorded.freed.is_empty() || recorded.woke || recorded.requeued || another_may_go {
+        if let Some(due) = recorded.requeued {
+            self.queued_since(due);
+        }
+        if !recorded.freed.is_empty()
+            || recorded.woke
+            || recorded.requeued.is_some()
+            || another_may_go
+        {
             self.store.feed().ring();
         }
     }
@@ -263,6 +275,16 @@ impl Core {
 
     pub(crate) fn add_freed(&self, lanes: impl IntoIterator<Item = Behind>) {
         locked(&self.freed).extend(lanes);
+    }
+
+    /// Runs are queued that were due at this time.
+    pub(crate) fn queued_since(&self, due: DateTime<Utc>) {
+        let mut since = locked(&self.queued_since);
+        *since = Some(since.map_or(due, |since| since.min(due)));
+    }
+
+    pub(crate) fn take_queued_since(&self) -> Option<DateTime<Utc>> {
+        locked(&self.queued_since).take()
     }
 
     pub(crate) fn met_limit(&self) {

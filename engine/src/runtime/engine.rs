@@ -108,6 +108,13 @@ impl EngineBuilder {
         self
     }
 
+    /// The least time between claims that look at all queued runs.
+    #[cfg(test)]
+    pub(crate) fn look_everywhere_after(mut self, time: Duration) -> Self {
+        self.pace.everywhere = time;
+        self
+    }
+
     /// Starts working; must be called in a tokio runtime. The database may be away: the engine
     /// waits for it.
     pub fn start(mut self) -> Engine {
@@ -187,6 +194,7 @@ impl Engine {
             pace: Pace {
                 ageing: Duration::from_secs(60),
                 unknown: Duration::from_secs(300),
+                everywhere: Duration::ZERO,
             },
         }
     }

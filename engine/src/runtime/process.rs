@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::DateTime;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,9 @@ use crate::store::runs::{self, Stopped};
 use crate::store::{Store, StoreError, activations, lanes, time_used};
 
 const PULSE: Duration = Duration::from_secs(1);
+/// A pulse looks at the runs unless that took longer the last time; then after so many times as long.
+const CHEAP_LOOK: Duration = Duration::from_millis(20);
+const LOOKS_APART: u32 = 20;
 const SHORTEST_LOOK: Duration = Duration::from_micros(200);
 const LONGEST_LOOK: Duration = Duration::from_millis(100);
 
@@ -142,12 +146,13 @@ pub(super) async fn keep_pulse(core: Arc<Core>) {
     let mut incarnations = core.incarnation.subscribe();
     let mut beats = 0_u64;
     let mut unknown = Unknown::default();
+    let mut thorough_at = Instant::now();
     let mut failing = false;
     loop {
         let incarnation = incarnations.borrow_and_update().clone();
         if let Some(incarnation) = incarnation {
             looks.borrow_and_update();
-            match pulse(&core, &incarnation, &mut unknown, beats).await {
+            match pulse(&core, &incarnation, &mut unknown, &mut thorough_at, beats).await {
                 Ok(()) => failing = false,
                 Err(error) if !std::mem::replace(&mut failing, true) => {
                     tracing::warn!(%error, "pulse failed");
@@ -197,11 +202,20 @@ async fn pulse(
     core: &Arc<Core>,
     incarnation: &Incarnation,
     unknown: &mut Unknown,
+    thorough_at: &mut Instant,
     beats: u64,
 ) -> Result<(), StoreError> {
     let sent = Instant::now();
     let mut tx = core.store.begin_system_relaxed().await?;
-    let pulse = processes::pulse(&mut tx, incarnation.id).await?;
+    let asked = Instant::now();
+    let thorough = asked >= *thorough_at;
+    let pulse = processes::pulse(&mut tx, incarnation.id, thorough).await?;
+    if thorough {
+        let took = asked.elapsed();
+        // As long as it costs little, every pulse is.
+        let apart = took.saturating_sub(CHEAP_LOOK) * LOOKS_APART;
+        *thorough_at = asked + apart;
+    }
     for &dead in &pulse.dead {
         let runs = processes::bury(&mut tx, dead).await?;
         tracing::warn!(process.id = %dead, runs, "process has died, its runs are queued again");
@@ -246,6 +260,9 @@ async fn pulse(
         tracing::warn!(tenant.id = %tenant, run.id = %id, "run did not end before its deadline");
     }
     tell_of_stopped(core, ended);
+    if !pulse.dead.is_empty() || orphans > 0 {
+        core.queued_since(DateTime::UNIX_EPOCH);
+    }
     let ready = pulse.ready;
     follow_up(core, pulse, overdue, beats).await?;
     share_time(core).await?;
@@ -313,7 +330,8 @@ async fn follow_up(
         let mut tx = core.store.begin_system().await?;
         let freed = lanes::free_forgotten(&mut tx).await?;
         tx.commit().await?;
-        if freed > 0 {
+        if let Some(due) = freed {
+            core.queued_since(due);
             core.store.feed().ring();
         }
     }

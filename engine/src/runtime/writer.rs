@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::DateTime;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::core::Core;
@@ -230,6 +231,7 @@ pub(super) async fn keep_releasing(core: Arc<Core>) {
         match release(&core.store, &left).await {
             Ok(()) => {
                 left.clear();
+                core.queued_since(DateTime::UNIX_EPOCH);
                 core.store.feed().ring();
             }
             Err(error) => tracing::debug!(%error, "runs could not be released yet"),

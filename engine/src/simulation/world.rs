@@ -241,6 +241,8 @@ impl World {
         let store = Store::simulated(client, Clock::simulated(hands));
         let witness = Arc::clone(&self.witness);
         let concurrency = self.plan.concurrency;
+        // Every other world begins its claims at floors.
+        let apart = Duration::from_secs(2 * (self.plan.seed % 2));
         let starting = async move {
             Engine::builder(store)
                 .service(witness)
@@ -250,6 +252,7 @@ impl World {
                 .grace(Duration::from_secs(3))
                 .cancel_grace(Duration::from_secs(1))
                 .park_unknown_after(Duration::from_secs(8))
+                .look_everywhere_after(apart)
                 .register::<Chain>()
                 .register::<Nap>()
                 .register::<Ask>()

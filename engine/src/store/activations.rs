@@ -60,7 +60,21 @@ pub(crate) struct Claimed {
     pub(crate) trigger: String,
     /// Where what started it stands in a trace.
     pub(crate) trace: Option<TraceParent>,
+    pub(crate) priority: i16,
+    pub(crate) due_at: Option<DateTime<Utc>>,
 }
+
+/// Runs that a claim takes in the order of their due time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Group {
+    pub(crate) tenant: TenantId,
+    pub(crate) workflow: String,
+    pub(crate) version: i16,
+    pub(crate) priority: i16,
+}
+
+/// From where on a claim looks at a group: a due time, and of the runs that are due then the id.
+pub(crate) type Floor = (DateTime<Utc>, RunId);
 
 /// What a claim is asked for.
 #[derive(Debug)]
@@ -75,6 +89,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) ageing: Duration,
     /// `{tenant: [seconds used, seconds of one run]}`; `others` for those without an entry.
     pub(crate) used: &'a Json,
+    /// Of these groups, what is below is not looked at.
+    pub(crate) floors: &'a [(Group, Floor)],
 }
 
 /// What a claim found.
@@ -107,14 +123,24 @@ pub(crate) async fn begin_record(store: &Store) -> Result<SystemTx, StoreError> 
     store.system(BEGIN_RECORD).await
 }
 
-/// Puts due sleepers in the claim's way, at most 1,000; returns when the next one is due.
-pub(crate) async fn wake_sleepers(tx: &mut SystemTx) -> Result<Option<DateTime<Utc>>, StoreError> {
+/// What [`wake_sleepers`] did.
+#[derive(Debug, Default)]
+pub(crate) struct Woken {
+    /// When the first of those was due that it put in the claim's way.
+    pub(crate) earliest: Option<DateTime<Utc>>,
+    /// When the next one is due.
+    pub(crate) next: Option<DateTime<Utc>>,
+}
+
+/// Puts due sleepers in the claim's way, at most 1,000.
+pub(crate) async fn wake_sleepers(tx: &mut SystemTx) -> Result<Woken, StoreError> {
     modelled!(tx, wake_sleepers());
     let now = tx.now();
-    Ok(sqlx::query_scalar!(
+    Ok(sqlx::query_as!(
+        Woken,
         r#"
         with due as materialized (
-            select ctid as place
+            select ctid as place, due_at
             from runs
             where state = 'queued' and asleep and not behind and due_at <= $1
             order by due_at
@@ -123,11 +149,12 @@ pub(crate) async fn wake_sleepers(tx: &mut SystemTx) -> Result<Option<DateTime<U
         ), woken as (
             update runs set asleep = false where ctid = any(array(select place from due))
         )
-        select case when (select count(*) from due) = 1000 then $1
+        select (select min(due_at) from due) as earliest,
+               case when (select count(*) from due) = 1000 then $1
                else (select due_at from runs
                      where state = 'queued' and asleep and not behind and due_at > $1
                      order by due_at
-                     limit 1) end
+                     limit 1) end as next
         "#,
         now
     )
@@ -143,12 +170,18 @@ pub(crate) async fn claim(
 ) -> Result<Claim, StoreError> {
     modelled!(tx, claim(owner, wanted));
     let now = tx.now();
+    let from = wanted.after.map_or(0, |after| after.0.as_u128() + 1);
+    let (groups, floors): (Vec<&Group>, Vec<&Floor>) = wanted
+        .floors
+        .iter()
+        .map(|(group, floor)| (group, floor))
+        .unzip();
     let rows = sqlx::query_file!(
         "src/store/claim.sql",
         owner.0,
         now,
         wanted.runs,
-        wanted.after.map_or(Uuid::nil(), |tenant| tenant.0),
+        Uuid::from_u128(from),
         wanted.tenants,
         PgInterval {
             months: 0,
@@ -156,6 +189,21 @@ pub(crate) async fn claim(
             microseconds: i64::try_from(wanted.ageing.as_micros()).unwrap_or(i64::MAX),
         },
         wanted.used,
+        &groups
+            .iter()
+            .map(|group| group.tenant.0)
+            .collect::<Vec<_>>(),
+        &groups
+            .iter()
+            .map(|group| group.workflow.clone())
+            .collect::<Vec<_>>(),
+        &groups.iter().map(|group| group.version).collect::<Vec<_>>(),
+        &groups
+            .iter()
+            .map(|group| group.priority)
+            .collect::<Vec<_>>(),
+        &floors.iter().map(|floor| floor.0).collect::<Vec<_>>(),
+        &floors.iter().map(|floor| floor.1.0).collect::<Vec<_>>(),
     )
     .fetch_all(tx.conn())
     .await?;
@@ -184,6 +232,8 @@ pub(crate) async fn claim(
             deadline: row.deadline,
             trigger: row.trigger.unwrap_or_default(),
             trace: row.trace.as_deref().and_then(TraceParent::read),
+            priority: row.priority.unwrap_or_default(),
+            due_at: row.due_at,
         });
     }
     Ok(claim)

@@ -1,4 +1,4 @@
--- Claims due runs for the process $1 at the time $2, at most $3, from up to $5 tenants after $4.
+-- Claims due runs for the process $1 at the time $2, at most $3, from up to $5 tenants from $4 on.
 --
 -- Tenants come in the order of the time they used ($7: tenant -> [seconds, seconds of one run]; others
 -- is who has no entry), each further run of a tenant counted in advance. Within a tenant the order is
@@ -6,28 +6,53 @@
 -- this process does not know, are passed over as a whole; only for what depends on the single run (its
 -- key, its connection) is a run looked at, and put aside when it may not go.
 --
+-- $8 to $13 are floors: of the runs of such a group (tenant, workflow, version, priority) only those are
+-- looked at that are due at that time, and have that id, or come later. Below a floor there are the
+-- dead rows that an open snapshot keeps.
+--
 -- All is found by index, hop by hop: no statistics, no scan. Rows are addressed by place (ctid), which
 -- they keep under their lock.
 with recursive me as materialized (
     -- Holds off our burial, which queues again what we hold, until this has committed.
     select knows from processes where id = $1 for key share skip locked
+), floors as materialized (
+    select *
+    from unnest($8::uuid[], $9::text[], $10::smallint[], $11::smallint[], $12::timestamptz[],
+                $13::uuid[]) as f(tenant_id, workflow, version, priority, due_at, id)
 ), walk(tenant_id, workflow, version, priority, tenants, hops) as (
-    (select tenant_id, workflow, version, priority, 1, 1
-     from runs
-     where state = 'queued' and not behind and not asleep and tenant_id > $4
-     order by tenant_id, workflow, version, priority
-     limit 1)
+    select $4::uuid, ''::text, '-32768'::smallint, '-32768'::smallint, 0, 0
     union all
     select n.tenant_id, n.workflow, n.version, n.priority,
-           w.tenants + (n.tenant_id <> w.tenant_id)::integer, w.hops + 1
+           w.tenants + (w.tenants = 0 or n.tenant_id <> w.tenant_id)::integer, w.hops + 1
     from walk w
     cross join lateral (
-        select r.tenant_id, r.workflow, r.version, r.priority
-        from runs r
-        where r.state = 'queued' and not r.behind and not r.asleep
-          and (r.tenant_id, r.workflow, r.version, r.priority)
-              > (w.tenant_id, w.workflow, w.version, w.priority)
-        order by r.tenant_id, r.workflow, r.version, r.priority
+        -- The next group that has a floor: what is dead in it is not walked over.
+        select coalesce(f.tenant_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff') as tenant_id,
+               coalesce(f.workflow, '') as workflow, coalesce(f.version, 0::smallint) as version,
+               coalesce(f.priority, 0::smallint) as priority, f.tenant_id is not null as has_floor
+        from (select) as always
+        left join lateral (
+            select * from floors x
+            where (x.tenant_id, x.workflow, x.version, x.priority)
+                  > (w.tenant_id, w.workflow, w.version, w.priority)
+            order by x.tenant_id, x.workflow, x.version, x.priority
+            limit 1
+        ) f on true
+    ) k
+    cross join lateral (
+        select *
+        from ((select r.tenant_id, r.workflow, r.version, r.priority
+               from runs r
+               where r.state = 'queued' and not r.behind and not r.asleep
+                 and (r.tenant_id, r.workflow, r.version, r.priority)
+                     > (w.tenant_id, w.workflow, w.version, w.priority)
+                 and (r.tenant_id, r.workflow, r.version, r.priority)
+                     < (k.tenant_id, k.workflow, k.version, k.priority)
+               order by r.tenant_id, r.workflow, r.version, r.priority
+               limit 1)
+              union all
+              select k.tenant_id, k.workflow, k.version, k.priority where k.has_floor) c
+        order by c.tenant_id, c.workflow, c.version, c.priority
         limit 1
     ) n
     where w.tenants <= $5 and w.hops < 1000
@@ -41,6 +66,8 @@ with recursive me as materialized (
     select w.tenant_id, w.workflow, w.version, w.priority, l.limited,
            l.tenant_room, l.workflow_room, l.hub_room,
            least(l.tenant_room, l.workflow_room, l.hub_room) as room,
+           coalesce(f.due_at, '-infinity') as floor_due_at,
+           coalesce(f.id, '00000000-0000-0000-0000-000000000000') as floor_id,
            (u.used ->> 0)::double precision / l.weight as used,
            (u.used ->> 1)::double precision / l.weight as average
     from walk w
@@ -79,7 +106,10 @@ with recursive me as materialized (
             offset 0
         ) x
     ) l
-    where w.tenants <= $5 and not l.shut
+    left join floors f
+      on f.tenant_id = w.tenant_id and f.workflow = w.workflow
+     and f.version = w.version and f.priority = w.priority
+    where w.hops > 0 and w.tenants <= $5 and not l.shut
       and w.workflow || '/' || w.version = any(me.knows)
 ), shares as materialized (
     -- Runs to look at of each group. Who used little lately is ahead of the others by two runs at most:
@@ -100,6 +130,7 @@ with recursive me as materialized (
         where state = 'queued' and not behind and not asleep
           and tenant_id = g.tenant_id and workflow = g.workflow
           and version = g.version and priority = g.priority
+          and (due_at, id) >= (g.floor_due_at, g.floor_id)
         order by due_at, id
         limit greatest(0, least(s.most, g.room))
         for update skip locked
@@ -196,7 +227,8 @@ select (select last_tenant from walked) as "last_tenant?",
        t.tenant_id as "tenant_id?", t.id as "id?", t.epoch as "epoch?",
        t.workflow as "workflow?", t.version as "version?", t.input as "input?",
        t.cancel_requested as "cancel_requested?", t.deadline as "deadline?",
-       t.trigger as "trigger?", t.trace as "trace?"
+       t.trigger as "trigger?", t.trace as "trace?", t.priority as "priority?",
+       t.due_at as "due_at?"
 from (select) as always
 left join taken t on true
 order by t.due_at - t.priority * $6::interval, t.id

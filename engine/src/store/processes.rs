@@ -101,9 +101,14 @@ pub(crate) struct Pulse {
     pub(crate) orphans: bool,
 }
 
-/// Gives a sign of life and looks around.
-pub(crate) async fn pulse(tx: &mut SystemTx, me: ProcessId) -> Result<Pulse, StoreError> {
-    modelled!(tx, pulse(me));
+/// Gives a sign of life and looks around; at the table of runs only if `thorough`: while a snapshot is
+/// held open that takes the longer the more has ended since.
+pub(crate) async fn pulse(
+    tx: &mut SystemTx,
+    me: ProcessId,
+    thorough: bool,
+) -> Result<Pulse, StoreError> {
+    modelled!(tx, pulse(me, thorough));
     let row = sqlx::query!(
         r#"
         with beat as (
@@ -118,29 +123,33 @@ pub(crate) async fn pulse(tx: &mut SystemTx, me: ProcessId) -> Result<Pulse, Sto
                array(select id from runs
                      where owner = $1 and state = 'running' and cancel_requested)
                    as "cancelled!",
-               exists (select from runs
-                       where state = 'queued' and not behind and not asleep) as "ready!",
-               (select due_at from runs
-                where state = 'queued' and asleep and not behind
-                order by due_at limit 1) as next_due,
+               $3 and exists (select from runs
+                              where state = 'queued' and not behind and not asleep) as "ready!",
+               case when $3 then
+                   (select due_at from runs
+                    where state = 'queued' and asleep and not behind
+                    order by due_at limit 1) end as next_due,
                (select closed_until from lanes
                 where closed_until is not null
                 order by closed_until limit 1) as next_opening,
-               (select due_at from runs
-                where state = 'waiting' and due_at is not null
-                order by due_at limit 1) as next_wait,
+               case when $3 then
+                   (select due_at from runs
+                    where state = 'waiting' and due_at is not null
+                    order by due_at limit 1) end as next_wait,
                (select next_at from schedules
                 where not paused and next_at is not null
                 order by next_at limit 1) as next_schedule,
-               (select deadline from runs
-                where deadline is not null and state in ('queued', 'running', 'waiting')
-                  and not cancel_requested
-                order by deadline limit 1) as next_deadline,
-               exists (select from runs where state = 'queued' and behind) as "behind!",
+               case when $3 then
+                   (select deadline from runs
+                    where deadline is not null and state in ('queued', 'running', 'waiting')
+                      and not cancel_requested
+                    order by deadline limit 1) end as next_deadline,
+               $3 and exists (select from runs where state = 'queued' and behind) as "behind!",
                exists (select from cancelled_parents) as "orphans!"
         "#,
         me.0,
         SILENCE,
+        thorough,
     )
     .fetch_one(tx.conn())
     .await?;

@@ -18,7 +18,8 @@ async fn prepared(world: &World) -> Transaction<'static, Postgres> {
     .await
     .unwrap();
     let prepare = concat!(
-        "prepare claim(uuid, timestamptz, bigint, uuid, integer, interval, jsonb) as ",
+        "prepare claim(uuid, timestamptz, bigint, uuid, integer, interval, jsonb, uuid[], text[],
+                       smallint[], smallint[], timestamptz[], uuid[]) as ",
         include_str!("../../src/store/claim.sql")
     );
     sqlx::raw_sql(prepare).execute(&mut *tx).await.unwrap();
@@ -36,7 +37,8 @@ async fn forget(mut tx: Transaction<'static, Postgres>) {
 async fn plan(world: &World) -> String {
     let mut tx = prepared(world).await;
     let explain = "explain execute claim('00000000-0000-0000-0000-000000000001', now(), 200,
-        '00000000-0000-0000-0000-000000000000', 64, '1 minute', '{}')";
+        '00000000-0000-0000-0000-000000000000', 64, '1 minute', '{}',
+        '{}', '{}', '{}', '{}', '{}', '{}')";
     let rows = sqlx::raw_sql(explain).fetch_all(&mut *tx).await.unwrap();
     forget(tx).await;
     let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
@@ -48,7 +50,8 @@ async fn pages(world: &World) -> (i64, i64) {
     let mut tx = prepared(world).await;
     let explain = "explain (analyze, buffers, format json)
         execute claim('00000000-0000-0000-0000-000000000001', now(), 50,
-                      '00000000-0000-0000-0000-000000000000', 64, '1 minute', '{}')";
+                      '00000000-0000-0000-0000-000000000000', 64, '1 minute', '{}',
+        '{}', '{}', '{}', '{}', '{}', '{}')";
     let row = sqlx::raw_sql(explain).fetch_one(&mut *tx).await.unwrap();
     forget(tx).await;
     let plan: Json = row.get(0);

@@ -1,5 +1,6 @@
 //! The calls of a game, and how chance draws them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use connector_sdk::trace::TraceParent;
@@ -8,7 +9,7 @@ use serde_json::json;
 use super::Game;
 use crate::clock::Deadline;
 use crate::ids::{RunId, TenantId};
-use crate::store::activations::Lease;
+use crate::store::activations::{Floor, Group, Lease};
 use crate::store::attempts::AttemptRow;
 use crate::store::journal::{End, Entry};
 use crate::store::runs::{Dedupe, DedupeMode, DedupeUntil, NewRun, RunState, StartOptions};
@@ -24,6 +25,7 @@ pub(super) enum Call {
         runs: i64,
         tenants: i32,
         wakes: bool,
+        floors: Vec<(Group, Floor)>,
     },
     Record(Vec<(Lease, Ending)>),
     Histories(Vec<Lease>),
@@ -32,6 +34,7 @@ pub(super) enum Call {
     Pulse {
         process: usize,
         buries: bool,
+        thorough: bool,
     },
     Free(TenantId, String),
     FreeForgotten,
@@ -94,6 +97,7 @@ impl Call {
                 runs: 1 + game.rng.below(6) as i64,
                 tenants: 1 + game.rng.below(3) as i32,
                 wakes: game.rng.percent(60),
+                floors: draw_floors(game),
             },
             (12..=16, Some(lease), _) => draw_record(game, lease),
             (17, Some(lease), _) => Self::Histories(vec![lease]),
@@ -102,6 +106,7 @@ impl Call {
             (20, ..) => Self::Pulse {
                 process,
                 buries: game.rng.percent(50),
+                thorough: game.rng.percent(80),
             },
             (21, ..) => Self::Free(tenant, "left".to_owned()),
             (22, ..) => Self::FreeForgotten,
@@ -129,6 +134,23 @@ impl Call {
             _ => Self::Fire(0),
         }
     }
+}
+
+/// Of some groups, about where a run of theirs is due.
+fn draw_floors(game: &mut Game) -> Vec<(Group, Floor)> {
+    let mut floors = BTreeMap::new();
+    for _ in 0..game.rng.below(4) {
+        let group = Group {
+            tenant: *game.rng.choose(&game.tenants),
+            workflow: (*game.rng.choose(&["chain", "nap"])).to_owned(),
+            version: 1,
+            priority: game.rng.below(3) as i16,
+        };
+        let due = game.clock.now() - Duration::from_micros(game.rng.below(20_000_000));
+        let id = game.runs.first().copied();
+        floors.insert(group, (due, id.unwrap_or_else(RunId::fresh)));
+    }
+    floors.into_iter().collect()
 }
 
 fn draw_start(game: &mut Game, tenant: TenantId) -> Call {

@@ -138,6 +138,7 @@ async fn act(
                 tenants: 10,
                 ageing: Duration::from_secs(60),
                 used: &used,
+                floors: &[],
             };
             let claim = activations::claim(&mut tx, lease.owner, &wanted).await?;
             (Open::System(tx), format!("{claim:?}"))
@@ -150,7 +151,7 @@ async fn act(
                 Act::WakeOverdue => activations::wake_overdue(&mut tx).await?,
                 Act::Free => {
                     let key = lanes::Behind::key(lease.tenant, "left");
-                    lanes::free_for_claim(&mut tx, &[key]).await?
+                    u64::from(lanes::free_for_claim(&mut tx, &[key]).await?.is_some())
                 }
                 Act::EndOverdue => {
                     let overdue = runs::end_overdue(&mut tx).await?;
@@ -160,7 +161,7 @@ async fn act(
                     let cascade = runs::cancel_called(&mut tx).await?;
                     (cascade.ended.len() * 100 + cascade.stopping.len()) as u64
                 }
-                _ => u64::from(processes::pulse(&mut tx, lease.owner).await?.alive),
+                _ => u64::from(processes::pulse(&mut tx, lease.owner, true).await?.alive),
             };
             (Open::System(tx), format!("{answer}"))
         }
@@ -245,6 +246,7 @@ impl Game {
                 runs: 50,
                 tenants: 5,
                 wakes: false,
+                floors: Vec::new(),
             })
             .await;
             parent = self.leases.last().map(|lease| lease.id);

@@ -8,7 +8,7 @@ use super::Game;
 use super::calls::{Call, Learned, entry, step};
 use crate::ids::{RunId, TenantId};
 use crate::simulation::model::Key;
-use crate::store::activations::{self, Lease, Wanted};
+use crate::store::activations::{self, Lease, Wanted, Woken};
 use crate::store::lanes::{self, Behind};
 use crate::store::processes::{self, UnknownRuns};
 use crate::store::runs::{self, Lineage, Wait};
@@ -55,12 +55,13 @@ async fn make(
             runs,
             tenants,
             wakes,
+            floors,
         } => {
             let mut tx = activations::begin_claim(store).await?;
-            let next = if *wakes {
+            let woken = if *wakes {
                 activations::wake_sleepers(&mut tx).await?
             } else {
-                None
+                Woken::default()
             };
             let used = json!({"others": [0.5, 0.25], game.tenants[0].0.to_string(): [3.0, 0.5]});
             let wanted = Wanted {
@@ -69,6 +70,7 @@ async fn make(
                 tenants: *tenants,
                 ageing: Duration::from_secs(4),
                 used: &used,
+                floors,
             };
             let owner = game.members[*process].id;
             let claim = activations::claim(&mut tx, owner, &wanted).await?;
@@ -76,7 +78,7 @@ async fn make(
             learned
                 .leases
                 .extend(claim.runs.iter().map(|run| run.lease));
-            format!("{next:?} {claim:?}")
+            format!("{woken:?} {claim:?}")
         }
         Call::Record(entries) => {
             let entries: Vec<_> = entries
@@ -90,7 +92,7 @@ async fn make(
             written.sort();
             recorded.freed.sort_by_key(|behind| format!("{behind:?}"));
             let (freed, woke, requeued) = (recorded.freed, recorded.woke, recorded.requeued);
-            format!("{written:?} {freed:?} {woke} {requeued}")
+            format!("{written:?} {freed:?} {woke} {requeued:?}")
         }
         Call::Histories(leases) => {
             let mut tx = activations::begin_load(store).await?;
@@ -196,8 +198,12 @@ async fn system(game: &Game, store: &Store, call: &Call) -> Result<String, Store
         }
         Call::Release(leases) => format!("{}", activations::release(&mut tx, leases).await?),
         Call::ReleaseOrphans => format!("{}", activations::release_orphans(&mut tx).await?),
-        Call::Pulse { process, buries } => {
-            let mut pulse = processes::pulse(&mut tx, game.members[*process].id).await?;
+        Call::Pulse {
+            process,
+            buries,
+            thorough,
+        } => {
+            let mut pulse = processes::pulse(&mut tx, game.members[*process].id, *thorough).await?;
             pulse.dead.sort();
             pulse.cancelled.sort();
             for dead in pulse.dead.iter().filter(|_| *buries) {
@@ -207,9 +213,9 @@ async fn system(game: &Game, store: &Store, call: &Call) -> Result<String, Store
         }
         Call::Free(tenant, key) => {
             let lanes = [Behind::key(*tenant, key), Behind::key(*tenant, key)];
-            format!("{}", lanes::free_for_claim(&mut tx, &lanes).await?)
+            format!("{:?}", lanes::free_for_claim(&mut tx, &lanes).await?)
         }
-        Call::FreeForgotten => format!("{}", lanes::free_forgotten(&mut tx).await?),
+        Call::FreeForgotten => format!("{:?}", lanes::free_forgotten(&mut tx).await?),
         Call::OpenDue => {
             lanes::open_due(&mut tx).await?;
             String::new()

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use serde_json::{Value as Json, json};
 
 use super::client::Transaction;
@@ -13,7 +12,7 @@ use super::rows::{Key, Row, RunRec};
 use crate::ids::{ProcessId, RunId};
 use crate::simulation::planted::{self, Planted};
 use crate::store::StoreError;
-use crate::store::activations::{History, Lease, PastAttempts};
+use crate::store::activations::{History, Lease, PastAttempts, Woken};
 use crate::store::lanes::Behind;
 use crate::store::processes::UnknownRuns;
 use crate::store::runs::RunState;
@@ -32,7 +31,7 @@ fn released(run: RunRec) -> RunRec {
 }
 
 impl Transaction {
-    pub(crate) async fn wake_sleepers(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
+    pub(crate) async fn wake_sleepers(&mut self) -> Result<Woken, StoreError> {
         let now = self.now;
         self.statement("wake sleepers", |statement| {
             let mut asleep: Vec<_> = statement
@@ -45,7 +44,7 @@ impl Transaction {
                 .iter()
                 .filter_map(|run| run.due_at)
                 .find(|due| *due > now);
-            let mut woken = 0;
+            let (mut woken, mut earliest) = (0, None);
             for mut run in asleep {
                 let is_due = run.due_at.is_some_and(|due| due <= now);
                 if !is_due || woken == MOST || !statement.try_lock(&Key::Run(run.id), Mode::Update)
@@ -53,10 +52,12 @@ impl Transaction {
                     continue;
                 }
                 woken += 1;
+                earliest = earliest.or(run.due_at);
                 run.asleep = false;
                 statement.set_run(run)?;
             }
-            Ok(if woken == MOST { Some(now) } else { next })
+            let next = if woken == MOST { Some(now) } else { next };
+            Ok(Woken { earliest, next })
         })
         .await
     }

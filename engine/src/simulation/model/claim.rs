@@ -12,7 +12,7 @@ use super::rows::{Key, RunRec};
 use crate::ids::{ProcessId, TenantId};
 use crate::simulation::planted::{self, Planted};
 use crate::store::StoreError;
-use crate::store::activations::{Claim, Claimed, Lease, Wanted};
+use crate::store::activations::{self, Claim, Claimed, Lease, Wanted};
 use crate::store::runs::RunState;
 
 /// Runs of one tenant, workflow, version and priority.
@@ -127,18 +127,26 @@ fn claim(
             deadline: run.deadline,
             trigger: run.trigger,
             trace: run.trace,
+            priority: run.priority,
+            due_at: run.due_at,
         })
         .collect();
     Ok(claim)
 }
 
+fn named(group: &activations::Group) -> Group {
+    let workflow = group.workflow.clone();
+    (group.tenant, workflow, group.version, group.priority)
+}
+
 /// The groups of the tenants in the window, and its last tenant if others may come after it.
 fn walk(runs: &[RunRec], wanted: &Wanted<'_>) -> (Vec<Group>, Option<TenantId>) {
     let after = wanted.after.unwrap_or(TenantId(uuid::Uuid::nil()));
-    let groups: BTreeSet<Group> = runs
-        .iter()
-        .filter(|run| run.is_ready() && run.tenant > after)
+    let ready = runs.iter().filter(|run| run.is_ready());
+    let groups: BTreeSet<Group> = ready
         .map(|run| (run.tenant, run.workflow.clone(), run.version, run.priority))
+        .chain(wanted.floors.iter().map(|(group, _)| named(group)))
+        .filter(|group| group.0 > after)
         .collect();
     let mut window: Vec<Group> = Vec::new();
     let mut tenants: Vec<TenantId> = Vec::new();
@@ -261,6 +269,10 @@ fn find(
             .filter(|run| {
                 (run.tenant, &run.workflow, run.version, run.priority)
                     == (room.group.0, &room.group.1, room.group.2, room.group.3)
+            })
+            .filter(|run| {
+                let floor = wanted.floors.iter().find(|of| named(&of.0) == room.group);
+                floor.is_none_or(|(_, floor)| run.due_at.is_some_and(|due| (due, run.id) >= *floor))
             })
             .collect();
         ready.sort_by_key(|run| (run.due_at, run.id));

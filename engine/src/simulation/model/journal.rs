@@ -112,8 +112,10 @@ impl Transaction {
             if let Some(key) = run.key.as_deref().filter(|_| !run.holds_key) {
                 recorded.freed.push(Behind::key(run.tenant, key));
             }
-            if run.state == RunState::Queued && run.due_at.is_some_and(|due| due <= now) {
-                recorded.requeued = true;
+            if run.state == RunState::Queued
+                && let Some(due) = run.due_at.filter(|due| *due <= now)
+            {
+                recorded.requeued = Some(recorded.requeued.map_or(due, |first| first.min(due)));
             }
         }
         Ok(())

@@ -37,7 +37,11 @@ fn lane_room(
         .saturating_sub(holders)
 }
 
-fn free(statement: &mut Statement<'_>, lanes: &[Behind], now: DateTime<Utc>) -> Result<u64, Stop> {
+fn free(
+    statement: &mut Statement<'_>,
+    lanes: &[Behind],
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, Stop> {
     let mut distinct: Vec<_> = lanes.iter().map(Behind::parts).collect();
     distinct.sort_unstable();
     distinct.dedup();
@@ -60,23 +64,26 @@ fn free(statement: &mut Statement<'_>, lanes: &[Behind], now: DateTime<Utc>) -> 
             .take(room);
         freed.extend(unlocked);
     }
-    let count = freed.len() as u64;
+    let earliest = freed.iter().filter_map(|run| run.due_at).min();
     for mut run in freed {
         run.behind = false;
         run.lane = None;
         statement.set_run(run)?;
     }
-    Ok(count)
+    Ok(earliest)
 }
 
 impl Transaction {
-    pub(crate) async fn free(&mut self, lanes: &[Behind]) -> Result<u64, StoreError> {
+    pub(crate) async fn free(
+        &mut self,
+        lanes: &[Behind],
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
         let now = self.now;
         self.statement("free", |statement| free(statement, lanes, now))
             .await
     }
 
-    pub(crate) async fn free_forgotten(&mut self) -> Result<u64, StoreError> {
+    pub(crate) async fn free_forgotten(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
         let now = self.now;
         let lanes = self
             .statement("lanes with room", |statement| {
@@ -93,7 +100,7 @@ impl Transaction {
             })
             .await?;
         if lanes.is_empty() {
-            return Ok(0);
+            return Ok(None);
         }
         let lanes: Vec<_> = lanes
             .into_iter()

@@ -47,7 +47,11 @@ impl Transaction {
         .await
     }
 
-    pub(crate) async fn pulse(&mut self, me: ProcessId) -> Result<Pulse, StoreError> {
+    pub(crate) async fn pulse(
+        &mut self,
+        me: ProcessId,
+        thorough: bool,
+    ) -> Result<Pulse, StoreError> {
         let server = self.server.clone();
         self.statement("pulse", |statement| {
             // The state is locked by whoever makes the statement.
@@ -93,15 +97,15 @@ impl Transaction {
                     .filter(|run| run.owner == Some(me) && run.cancel_requested)
                     .map(|run| run.id)
                     .collect(),
-                ready: queued().any(|run| run.is_ready()),
+                ready: thorough && queued().any(|run| run.is_ready()),
                 next_due: first(
                     queued()
-                        .filter(|run| run.asleep && !run.behind)
+                        .filter(|run| thorough && run.asleep && !run.behind)
                         .map(|run| run.due_at),
                 ),
                 next_wait: first(
                     runs.iter()
-                        .filter(|run| run.state == RunState::Waiting)
+                        .filter(|run| thorough && run.state == RunState::Waiting)
                         .map(|run| run.due_at),
                 ),
                 next_schedule: first(
@@ -112,11 +116,13 @@ impl Transaction {
                 ),
                 next_deadline: first(
                     runs.iter()
-                        .filter(|run| run.state != RunState::Parked && !run.cancel_requested)
+                        .filter(|run| {
+                            thorough && run.state != RunState::Parked && !run.cancel_requested
+                        })
                         .map(|run| run.deadline),
                 ),
                 next_opening: first(closed),
-                behind: queued().any(|run| run.behind),
+                behind: thorough && queued().any(|run| run.behind),
                 orphans,
             })
         })

@@ -117,8 +117,8 @@ pub(crate) struct Recorded {
     pub(crate) freed: Vec<Behind>,
     /// Parents were queued.
     pub(crate) woke: bool,
-    /// Runs are queued that are due at once.
-    pub(crate) requeued: bool,
+    /// When the first of those was due that are queued again and due at once.
+    pub(crate) requeued: Option<DateTime<Utc>>,
 }
 
 /// Writes entries of different runs. Row locks on the runs hold off a new owner until the commit.
@@ -278,8 +278,10 @@ async fn give_back(
         recorded
             .freed
             .extend(row.freed.map(|key| Behind::key(tenant, &key)));
-        if row.state == "queued" && row.due_at.is_some_and(|due| due <= now) {
-            recorded.requeued = true;
+        if row.state == "queued"
+            && let Some(due) = row.due_at.filter(|due| *due <= now)
+        {
+            recorded.requeued = Some(recorded.requeued.map_or(due, |first| first.min(due)));
         }
     }
     Ok(())

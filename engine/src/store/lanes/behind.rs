@@ -48,16 +48,16 @@ impl Behind {
 }
 
 /// Puts back into the claim's way as many runs behind these lanes as there is room for, the first
-/// ones, and returns how many. Wrongly freed ones are put behind again by the next claim; those that
+/// ones; returns when the earliest of them was due. Wrongly freed ones are put behind again by the next claim; those that
 /// another transaction holds are found by [`free_forgotten`].
 pub(crate) async fn free(
     conn: &mut PgConnection,
     lanes: &[Behind],
     now: DateTime<Utc>,
-) -> Result<u64, StoreError> {
+) -> Result<Option<DateTime<Utc>>, StoreError> {
     let tenants: Vec<_> = lanes.iter().map(|behind| behind.tenant.0).collect();
     let names: Vec<_> = lanes.iter().map(|behind| behind.lane.clone()).collect();
-    let freed = sqlx::query!(
+    let due = sqlx::query_scalar!(
         r#"
         update runs
         set behind = false, lane = null
@@ -73,18 +73,22 @@ pub(crate) async fn free(
                 limit lane_room(k.tenant_id, k.lane, $3)
                 for update skip locked
             ) first))
+        returning due_at
         "#,
         &tenants,
         &names,
         now,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(freed.rows_affected())
+    Ok(due.into_iter().flatten().min())
 }
 
 /// [`free`] in a claim's transaction.
-pub(crate) async fn free_for_claim(tx: &mut SystemTx, lanes: &[Behind]) -> Result<u64, StoreError> {
+pub(crate) async fn free_for_claim(
+    tx: &mut SystemTx,
+    lanes: &[Behind],
+) -> Result<Option<DateTime<Utc>>, StoreError> {
     modelled!(tx, free(lanes));
     let now = tx.now();
     free(tx.conn(), lanes, now).await
@@ -92,7 +96,7 @@ pub(crate) async fn free_for_claim(tx: &mut SystemTx, lanes: &[Behind]) -> Resul
 
 /// [`free`] for all lanes that have room and runs behind them: their holder ended in a process that
 /// died before it could free them, or was cancelled while it waited. Up to 10,000 lanes are looked at.
-pub(crate) async fn free_forgotten(tx: &mut SystemTx) -> Result<u64, StoreError> {
+pub(crate) async fn free_forgotten(tx: &mut SystemTx) -> Result<Option<DateTime<Utc>>, StoreError> {
     modelled!(tx, free_forgotten());
     let now = tx.now();
     let rows = sqlx::query!(
@@ -121,7 +125,7 @@ pub(crate) async fn free_forgotten(tx: &mut SystemTx) -> Result<u64, StoreError>
     .fetch_all(tx.conn())
     .await?;
     if rows.is_empty() {
-        return Ok(0);
+        return Ok(None);
     }
     let lanes: Vec<_> = rows
         .into_iter()

@@ -207,12 +207,7 @@ async fn latency(cluster: &Cluster, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-async fn history(
-    runs: usize,
-    finished: usize,
-    cluster: &Cluster,
-    table: &mut Table,
-) -> Result<()> {
+async fn history(runs: usize, finished: usize, cluster: &Cluster, table: &mut Table) -> Result<()> {
     let fresh = ours(cluster).await?;
     let empty = (
         fresh.drain(runs, 500, Backlog::OneTenant).await?.rate,

@@ -1,0 +1,115 @@
+//! Where claims begin to look.
+//!
+//! A claim walks the index of queued runs from its start. While somebody's transaction is open (a
+//! backup takes its time) the rows of runs that ended since stay there, dead but walked over, and each
+//! claim would cost more than the one before. So a claim begins where the one before ended: at a
+//! floor. What is queued below a floor later, by whomever, is found by a claim that looks everywhere;
+//! as many of these are made as cost little.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+use crate::ids::RunId;
+use crate::store::activations::{Claim, Floor, Group};
+
+/// A claim that looks everywhere within this may do so each time.
+const CHEAP: Duration = Duration::from_millis(5);
+/// Otherwise it is followed by so many times its duration of claims from the floors on.
+const APART: u32 = 20;
+/// Transactions that start runs take up to this long: what they commit is due so long ago.
+const LATE: Duration = Duration::from_millis(500);
+/// Groups whose floor is known; of others nothing is passed over.
+const MOST: usize = 64;
+
+pub(super) struct Floors {
+    known: BTreeMap<Group, (Floor, Instant)>,
+    /// The next claim looks everywhere from then on.
+    everywhere_at: Instant,
+    /// The least time between claims that look everywhere.
+    apart: Duration,
+}
+
+impl Floors {
+    pub(super) fn new(apart: Duration) -> Self {
+        Self {
+            known: BTreeMap::new(),
+            everywhere_at: Instant::now(),
+            apart,
+        }
+    }
+
+    /// What the next claim passes over: nothing where it is to look everywhere.
+    pub(super) fn for_claim(&self) -> Vec<(Group, Floor)> {
+        if Instant::now() >= self.everywhere_at {
+            return Vec::new();
+        }
+        let known = self.known.iter();
+        known
+            .map(|(group, (floor, _))| (group.clone(), *floor))
+            .collect()
+    }
+
+    /// From when on a claim may look everywhere.
+    pub(super) fn everywhere_at(&self) -> Instant {
+        self.everywhere_at
+    }
+
+    /// Runs that were due at this time may be queued now.
+    pub(super) fn lower(&mut self, to: DateTime<Utc>) {
+        let to = (to, RunId(uuid::Uuid::nil()));
+        for (floor, _) in self.known.values_mut() {
+            *floor = (*floor).min(to);
+        }
+    }
+
+    /// Any run may be queued now.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+    }
+
+    /// A claim at this time took these, looking everywhere or not.
+    pub(super) fn note(
+        &mut self,
+        claim: &Claim,
+        at: DateTime<Utc>,
+        everywhere: bool,
+        took: Duration,
+    ) {
+        let now = Instant::now();
+        if everywhere {
+            let apart = if took < CHEAP {
+                Duration::ZERO
+            } else {
+                took * APART
+            };
+            self.everywhere_at = now + apart.max(self.apart);
+        }
+        let settled = at - LATE;
+        // In the order of their due time, by group.
+        for run in &claim.runs {
+            let Some(due) = run.due_at else { continue };
+            let floor = if due < settled {
+                (due, run.lease.id)
+            } else {
+                (settled, RunId(uuid::Uuid::nil()))
+            };
+            let group = Group {
+                tenant: run.lease.tenant,
+                workflow: run.workflow.clone(),
+                version: run.version,
+                priority: run.priority,
+            };
+            self.known.insert(group, (floor, now));
+        }
+        while self.known.len() > MOST {
+            let oldest = self.known.iter().min_by_key(|(_, (_, at))| *at);
+            let Some(group) = oldest.map(|(group, _)| group.clone()) else {
+                return;
+            };
+            self.known.remove(&group);
+        }
+    }
+}
