@@ -2,8 +2,8 @@
 --
 -- Tenants come in the order of the time they used ($7: tenant -> [seconds, seconds of one run]; others
 -- is who has no entry), each further run of a tenant counted in advance. Within a tenant the order is
--- that of the due time, where a level of priority counts for $6. Lanes that are paused, closed or full, and workflows that
--- this process does not know, are passed over as a whole; only for what depends on the single run (its
+-- that of the due time, where a level of priority counts for $6. Lanes that are paused, closed or full,
+-- and workflows that this process does not know, are passed over as a whole; only for what depends on the single run (its
 -- key, its connection) is a run looked at, and put aside when it may not go.
 --
 -- $8 to $13 are floors: of the runs of such a group (tenant, workflow, version, priority) only those are
@@ -29,7 +29,11 @@ with recursive me as materialized (
         -- The next group that has a floor: what is dead in it is not walked over.
         select coalesce(f.tenant_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff') as tenant_id,
                coalesce(f.workflow, '') as workflow, coalesce(f.version, 0::smallint) as version,
-               coalesce(f.priority, 0::smallint) as priority, f.tenant_id is not null as has_floor
+               coalesce(f.priority, 0::smallint) as priority, f.tenant_id is not null as has_floor,
+               f.tenant_id = w.tenant_id as same_tenant,
+               (f.tenant_id, f.workflow) = (w.tenant_id, w.workflow) as same_workflow,
+               (f.tenant_id, f.workflow, f.version)
+                   = (w.tenant_id, w.workflow, w.version) as same_version
         from (select) as always
         left join lateral (
             select * from floors x
@@ -40,16 +44,81 @@ with recursive me as materialized (
         ) f on true
     ) k
     cross join lateral (
+        -- What comes next: a group with a run before that with the next floor, or that itself. A scan
+        -- ends early only where all but the last of its columns are fixed: hence one for each.
         select *
-        from ((select r.tenant_id, r.workflow, r.version, r.priority
-               from runs r
-               where r.state = 'queued' and not r.behind and not r.asleep
-                 and (r.tenant_id, r.workflow, r.version, r.priority)
-                     > (w.tenant_id, w.workflow, w.version, w.priority)
-                 and (r.tenant_id, r.workflow, r.version, r.priority)
-                     < (k.tenant_id, k.workflow, k.version, k.priority)
-               order by r.tenant_id, r.workflow, r.version, r.priority
-               limit 1)
+        from ((select tenant_id, workflow, version, priority from runs
+               where not k.has_floor
+                 and state = 'queued' and not behind and not asleep
+                 and (tenant_id, workflow, version, priority)
+                  > (w.tenant_id, w.workflow, w.version, w.priority)
+               order by tenant_id, workflow, version, priority limit 1)
+              union all
+              (select tenant_id, workflow, version, priority from runs
+               where k.has_floor and k.same_version
+                 and state = 'queued' and not behind and not asleep
+                 and tenant_id = w.tenant_id and workflow = w.workflow
+                 and version = w.version and priority > w.priority and priority < k.priority
+               order by tenant_id, workflow, version, priority limit 1)
+              union all
+              (select tenant_id, workflow, version, priority from runs
+               where k.has_floor and not k.same_version
+                 and state = 'queued' and not behind and not asleep
+                 and tenant_id = w.tenant_id and workflow = w.workflow
+                 and version = w.version and priority > w.priority
+               order by tenant_id, workflow, version, priority limit 1)
+              union all
+              (select tenant_id, workflow, version, priority from runs
+               where k.has_floor and k.same_workflow
+                 and state = 'queued' and not behind and not asleep
+                 and tenant_id = w.tenant_id and workflow = w.workflow
+                 and version > w.version and version < k.version
+               order by tenant_id, workflow, version, priority limit 1)
+              union all
+              (select tenant_id, workflow, version, priority from runs
+               where k.has_floor and not k.same_workflow
+                 and state = 'queued' and not behind and not asleep
+                 and tenant_id = w.tenant_id and workflow = w.workflow
+                 and version > w.version
+               order by tenant_id, workflow, version, priority limit 1)
+              union all
+              (select tenant_id, workflow, version, priority from runs
+               where k.has_floor and k.same_tenant
+                 and state = 'queued' and not behind and not asleep
+                 and tenant_id = w.tenant_id and workflow > w.workflow and workflow < k.workflow
+               order by tenant_id, workflow, version, priority limit 1)
+              union all
+              (select tenant_id, workflow, version, priority from runs
+               where k.has_floor and not k.same_tenant
+                 and state = 'queued' and not behind and not asleep
+                 and tenant_id = w.tenant_id and workflow > w.workflow
+               order by tenant_id, workflow, version, priority limit 1)
+              union all
+              (select tenant_id, workflow, version, priority from runs
+               where k.has_floor
+                 and state = 'queued' and not behind and not asleep
+                 and tenant_id > w.tenant_id and tenant_id < k.tenant_id
+               order by tenant_id, workflow, version, priority limit 1)
+              union all
+              (select tenant_id, workflow, version, priority from runs
+               where k.has_floor and not k.same_tenant
+                 and state = 'queued' and not behind and not asleep
+                 and tenant_id = k.tenant_id and workflow < k.workflow
+               order by tenant_id, workflow, version, priority limit 1)
+              union all
+              (select tenant_id, workflow, version, priority from runs
+               where k.has_floor and not k.same_workflow
+                 and state = 'queued' and not behind and not asleep
+                 and tenant_id = k.tenant_id and workflow = k.workflow
+                 and version < k.version
+               order by tenant_id, workflow, version, priority limit 1)
+              union all
+              (select tenant_id, workflow, version, priority from runs
+               where k.has_floor and not k.same_version
+                 and state = 'queued' and not behind and not asleep
+                 and tenant_id = k.tenant_id and workflow = k.workflow
+                 and version = k.version and priority < k.priority
+               order by tenant_id, workflow, version, priority limit 1)
               union all
               select k.tenant_id, k.workflow, k.version, k.priority where k.has_floor) c
         order by c.tenant_id, c.workflow, c.version, c.priority

@@ -168,6 +168,22 @@ pub struct Advanced {
     pub is_any_pending: bool,
 }
 
+/// Waits until no other page of the connection is about to commit, and holds the others off until this
+/// one has. Of two pages that end at once, one with records that wait for those of the other, the
+/// later one sees what the earlier one did: whoever looks last finds them all.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn settle_in_turn(tx: &mut Tx, connection: ConnectionId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "select pg_advisory_xact_lock(hashtextextended('settle/' || $1::uuid::text, 0))",
+        connection.0,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Moves a stream's cursor over an applied page. `None` when there is no plan of it any more:
 /// nothing has moved then. What is pending is looked for in the order of its partial index: a plan
 /// made while the tables were small and kept would read all rows of the connection, page by page.

@@ -142,6 +142,9 @@ async fn advance(tx: &mut Tx, page: &Page, mut applied: Applied) -> Result<Appli
         return Ok(applied);
     };
     let (connection, stream) = (page.connection, &page.stream);
+    if applied != Applied::default() {
+        plans::settle_in_turn(tx, connection).await?;
+    }
     let advanced = plans::advance(tx, connection, stream, Some(cursor), *phase, page.run).await?;
     let Some(advanced) = advanced else {
         return Err(SyncError::NotEnabled {

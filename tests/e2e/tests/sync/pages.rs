@@ -1,7 +1,11 @@
+use std::time::Duration;
+
 use anyhow::Result;
 use connector_sdk::Value;
+use engine::ids::RunId;
+use engine::sync::page;
 
-use super::world::{World, deleted, record};
+use super::world::{MAPPING, World, deleted, record};
 
 #[tokio::test]
 async fn a_page_makes_entities_with_their_origin_and_comes_again_without_a_change() -> Result<()> {
@@ -317,4 +321,42 @@ async fn rows_read(tx: &mut engine::Tx) -> Result<i64> {
          where relname in ('records', 'accounts', 'conflicts', 'echoes', 'writes')",
     );
     Ok(rows.fetch_one(tx.conn()).await?)
+}
+
+#[tokio::test]
+async fn a_child_finds_its_parent_though_both_pages_are_applied_at_once() -> Result<()> {
+    let world = World::new().await?;
+    let mut tx = world.begin().await?;
+    let mapping = MAPPING.replace(r#"stream = "Account""#, r#"stream = "Site""#);
+    World::add_stream(&mut tx, world.connection, "Site", &mapping).await?;
+    tx.commit().await?;
+    let parent = World::page(world.connection, vec![record("a1", &[("Name", "Over".into())])]);
+    let mut parents = world.begin().await?;
+    page::apply(&mut parents, &world.tables, parent).await?;
+
+    // As a pull does it: the last page, then what waits.
+    let children = async {
+        let fields = [("Name", "Under".into()), ("ParentId", "a1".into())];
+        let page = page::Page {
+            stream: "Site".to_owned(),
+            ..World::page(world.connection, vec![record("s1", &fields)])
+        };
+        let mut tx = world.begin().await?;
+        let applied = page::apply(&mut tx, &world.tables, page).await?;
+        tx.commit().await?;
+        assert!(!applied.is_settled);
+        let mut tx = world.begin().await?;
+        let (connection, run) = (world.connection, RunId::fresh());
+        let waited =
+            page::apply_waiting(&mut tx, &world.tables, connection, "Site", run, "", 100).await?;
+        tx.commit().await?;
+        anyhow::Ok(waited.applied.counts.updated)
+    };
+    let committed = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        anyhow::Ok(parents.commit().await?)
+    };
+    let (resolved, ()) = tokio::try_join!(children, committed)?;
+    assert_eq!(resolved, 1);
+    Ok(())
 }

@@ -110,19 +110,30 @@ impl World {
             secrets: None,
         };
         connections::insert(&mut tx, &new).await?;
+        Self::add_stream(&mut tx, id, "Account", mapping).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// A stream of accounts with the fields that [`MAPPING`] names.
+    pub(crate) async fn add_stream(
+        tx: &mut Tx,
+        connection: ConnectionId,
+        name: &str,
+        mapping: &str,
+    ) -> Result<()> {
         let description = Stream {
-            name: StreamName::from("Account"),
-            label: "Account".to_owned(),
+            name: StreamName::from(name),
+            label: name.to_owned(),
             key_field: "Id".to_owned(),
             can_create: true,
             can_update: true,
             can_delete: true,
             fields: fields(),
         };
-        streams::insert(&mut tx, id, "account", true, &description).await?;
-        mappings::insert(&mut tx, id, "Account", "account", mapping, "a test", true).await?;
-        tx.commit().await?;
-        Ok(id)
+        streams::insert(tx, connection, "account", true, &description).await?;
+        mappings::insert(tx, connection, name, "account", mapping, "a test", true).await?;
+        Ok(())
     }
 
     pub(crate) async fn begin(&self) -> Result<Tx> {
