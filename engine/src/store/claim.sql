@@ -3,8 +3,8 @@
 -- Tenants come in the order of the time they used ($7: tenant -> [seconds, seconds of one run]; others
 -- is who has no entry), each further run of a tenant counted in advance. Within a tenant the order is
 -- that of the due time, where a level of priority counts for $6. Lanes that are paused, closed or full,
--- and workflows that this process does not know, are passed over as a whole; only for what depends on the single run (its
--- key, its connection) is a run looked at, and put aside when it may not go.
+-- and workflows that this process does not know, are passed over as a whole; only for what depends on
+-- the single run (its key, its connection) is a run looked at, and put aside when it may not go.
 --
 -- $8 to $13 are floors: of the runs of such a group (tenant, workflow, version, priority) only those are
 -- looked at that are due at that time, and have that id, or come later. Below a floor there are the
