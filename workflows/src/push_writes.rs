@@ -5,7 +5,8 @@
 //! journal sends the same rows again; updates are the same values, and creates are looked for by
 //! the hub's id first, so nothing is doubled.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use connector_sdk::{
     Change, ConnectorError, ErrorKind, Opened, Receipt, Record, StreamName, Write, WriteOp,
@@ -57,10 +58,12 @@ impl Workflow for PushWrites {
                 number,
             };
             let seen = cx.tx(ReadFirst::new(place())).await?;
+            let is_fresh = Arc::new(AtomicBool::new(false));
             let batch = cx
                 .tx(ClaimWrites {
                     place: place(),
                     seen,
+                    is_fresh: Arc::clone(&is_fresh),
                 })
                 .await?;
             if batch.outgoing.is_empty() {
@@ -74,6 +77,7 @@ impl Workflow for PushWrites {
                 .step(SendWrites {
                     place: place(),
                     outgoing: outgoing.clone(),
+                    is_fresh,
                 })
                 .await?;
             let failed = match &sent {
@@ -229,6 +233,8 @@ impl TxStep for ReadFirst {
 struct ClaimWrites {
     place: BatchPlace,
     seen: Vec<Seen>,
+    /// Set when the batch is claimed now, and not read from the journal.
+    is_fresh: Arc<AtomicBool>,
 }
 
 impl TxStep for ClaimWrites {
@@ -252,6 +258,7 @@ impl TxStep for ClaimWrites {
         )
         .await
         .map_err(sync_error)?;
+        self.is_fresh.store(true, Ordering::Relaxed);
         if batch.outgoing.is_empty() && batch.settled == 0 {
             outbox::start_push_when_due(tx, *connection, stream).await?;
         }
@@ -262,6 +269,9 @@ impl TxStep for ClaimWrites {
 struct SendWrites {
     place: BatchPlace,
     outgoing: Vec<Outgoing>,
+    /// Whether no process can have sent the batch before: this one has just claimed it. A process that
+    /// was killed while it sent has left no attempt behind.
+    is_fresh: Arc<AtomicBool>,
 }
 
 /// What the system said.
@@ -288,7 +298,8 @@ impl Step for SendWrites {
         let connection = self.place.input.connection;
         let opened = hub.open(cx.tenant(), connection).await?;
         let stream = StreamName(self.place.input.stream.clone());
-        let sent = send(&*opened, &stream, &self.outgoing, cx.attempt()).await;
+        let may_be_sent = cx.attempt() > 1 || !self.is_fresh.load(Ordering::Relaxed);
+        let sent = send(&*opened, &stream, &self.outgoing, may_be_sent).await;
         hub.peers
             .note(cx.tenant(), connection, sent.as_ref().err(), opened.usage())
             .await?;
@@ -308,16 +319,20 @@ fn outcome(row: Result<Receipt, ConnectorError>) -> Outcome {
     }
 }
 
-/// Sends the rows; the answer has one entry per row, in order.
-async fn send(
+/// Sends the rows; the answer has one entry per row, in order. Where they `may_be_sent` already, what
+/// is to be created is looked for first.
+///
+/// # Errors
+/// The system decided nothing about any row, as far as is known.
+pub async fn send(
     opened: &dyn Opened,
     stream: &StreamName,
     outgoing: &[Outgoing],
-    attempt: u32,
+    may_be_sent: bool,
 ) -> Result<Vec<Result<Receipt, ConnectorError>>, ConnectorError> {
     let mut writes = Vec::with_capacity(outgoing.len());
     for row in outgoing {
-        let may_exist = row.look_first || attempt > 1;
+        let may_exist = row.look_first || may_be_sent;
         writes.push(match &row.write.op {
             WriteOp::Create { fields } if may_exist => {
                 found(opened, stream, row, fields.clone()).await?
