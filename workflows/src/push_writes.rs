@@ -320,7 +320,8 @@ fn outcome(row: Result<Receipt, ConnectorError>) -> Outcome {
 }
 
 /// Sends the rows; the answer has one entry per row, in order. Where they `may_be_sent` already, what
-/// is to be created is looked for first.
+/// is to be created is looked for first. Until such a row is stored it stays unknown whether it is
+/// there; where the system cannot be searched, the row is left to a person.
 ///
 /// # Errors
 /// The system decided nothing about any row, as far as is known.
@@ -330,24 +331,52 @@ pub async fn send(
     outgoing: &[Outgoing],
     may_be_sent: bool,
 ) -> Result<Vec<Result<Receipt, ConnectorError>>, ConnectorError> {
+    let may_exist = |row: &Outgoing| {
+        let is_create = matches!(row.write.op, WriteOp::Create { .. });
+        is_create && (row.look_first || may_be_sent)
+    };
+    let unknown = |mut error: ConnectorError, is_unknown: bool| {
+        error.outcome_unknown |= is_unknown;
+        error
+    };
+    let is_any_unknown = outgoing.iter().any(may_exist);
     let mut writes = Vec::with_capacity(outgoing.len());
+    let mut answers = Vec::with_capacity(outgoing.len());
     for row in outgoing {
-        let may_exist = row.look_first || may_be_sent;
-        writes.push(match &row.write.op {
-            WriteOp::Create { fields } if may_exist => {
-                found(opened, stream, row, fields.clone()).await?
+        let write = if may_exist(row) {
+            found(opened, stream, row).await
+        } else {
+            Ok(row.write.clone())
+        };
+        match write {
+            Ok(write) => {
+                writes.push(write);
+                answers.push(None);
             }
-            _ => row.write.clone(),
-        });
+            Err(error) if error.kind == ErrorKind::Unsupported => answers.push(Some(Err(error))),
+            Err(error) => return Err(unknown(error, true)),
+        }
     }
-    let answers = opened.write(stream, &writes).await?;
-    if answers.len() != writes.len() {
+    let sent = if writes.is_empty() {
+        Vec::new()
+    } else {
+        let sent = opened.write(stream, &writes).await;
+        sent.map_err(|error| unknown(error, is_any_unknown))?
+    };
+    if sent.len() != writes.len() {
         return Err(
             ConnectorError::transient("system answered another number of rows")
                 .with_outcome_unknown(),
         );
     }
-    Ok(answers)
+    let mut sent = sent.into_iter();
+    let answers = answers.into_iter().zip(outgoing).map(|(answer, row)| {
+        let answer = answer.or_else(|| sent.next());
+        let unanswered = || Err(ConnectorError::transient("the row was not sent"));
+        let answer = answer.unwrap_or_else(unanswered);
+        answer.map_err(|error| unknown(error, may_exist(row)))
+    });
+    Ok(answers.collect())
 }
 
 /// The create, or an update of what an earlier attempt created.
@@ -355,13 +384,13 @@ async fn found(
     opened: &dyn Opened,
     stream: &StreamName,
     row: &Outgoing,
-    fields: connector_sdk::Fields,
 ) -> Result<Write, ConnectorError> {
     let mut write = row.write.clone();
-    if let Some(record) = opened.find(stream, &row.write.hub_id, &[]).await? {
+    let there = opened.find(stream, &row.write.hub_id, &[]).await?;
+    if let (Some(record), WriteOp::Create { fields }) = (there, &row.write.op) {
         write.op = WriteOp::Update {
             key: record.key,
-            fields,
+            fields: fields.clone(),
         };
     }
     Ok(write)

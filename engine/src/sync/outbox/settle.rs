@@ -197,7 +197,17 @@ async fn accept(
             });
         let read_back = receipt.stored.as_ref();
         if let Some(read_back) = read_back {
-            record.fields.extend(read_back.fields.clone());
+            // What else is read back was not merged: it must look new to the next read.
+            let written = match &outgoing.write.op {
+                WriteOp::Create { fields } | WriteOp::Update { fields, .. } => Some(fields),
+                WriteOp::Delete { .. } => None,
+            };
+            let is_written = |name: &String| written.is_some_and(|sent| sent.contains_key(name));
+            let stored = read_back.fields.iter();
+            let stored = stored.filter(|(name, _)| is_written(name));
+            record
+                .fields
+                .extend(stored.map(|(name, value)| (name.clone(), value.clone())));
             record.changed_at = read_back.changed_at.or(record.changed_at);
         }
         record.version = receipt.version.clone().or(record.version);
@@ -232,6 +242,13 @@ async fn accept(
             });
             effects.touch(entity.clone(), changed(&merged));
             base = merged.base;
+        }
+        if known.is_none() {
+            // While it was being made it had no link, so what changed here was not owed to it.
+            let behind = moved_on(stream, entity, &base);
+            if !behind.is_empty() {
+                effects.owe(stream, around.kind.name, entity.id, behind);
+            }
         }
         let snapshot = records::snapshot(&record.fields)?;
         rows.push(Row {
@@ -272,6 +289,20 @@ async fn accept(
     }
     echoes::note_stamp(tx, &stamps).await?;
     Ok(())
+}
+
+/// Fields that the stream writes and that the core holds differently than was agreed.
+fn moved_on(stream: &Stream, entity: &Entity, base: &Values) -> Vec<String> {
+    let groups = stream.rules.groups().iter();
+    groups
+        .filter(|group| group.direction.writes())
+        .flat_map(|group| &group.fields)
+        .filter(|rule| {
+            let agreed = base.get(&*rule.name).unwrap_or(&connector_sdk::Value::Null);
+            !same(&rule.field, &entity.value(&rule.name), agreed, rule.empty)
+        })
+        .map(|rule| rule.name.to_string())
+        .collect()
 }
 
 /// Moves the base to what was sent and accepted. Where the system shows another form of a value

@@ -229,6 +229,9 @@ impl<'a> World<'a> {
         let mut values = Vec::new();
         for (field, set) in fields {
             let field = field % FIELDS.len();
+            if values.iter().any(|(known, _)| *known == field) {
+                continue;
+            }
             let value = match field {
                 PARENT => {
                     let others = living.iter().filter(|other| other.id != entity.id);

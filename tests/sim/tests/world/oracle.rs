@@ -241,7 +241,7 @@ fn edits_are_findable(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
             let is_gone = state.records[&edit.key].is_gone();
             if !is_found(&token) && !is_superseded && !is_gone && !state.unseen.contains(&token) {
                 let field = FIELDS[edit.field].1;
-                wrong.push(format!("the edit of {place}/{} {field} to {token} is lost", edit.key));
+                wrong.push(format!("lost edit: {place}/{} {field} to {token}", edit.key));
             }
         }
     }
@@ -249,7 +249,7 @@ fn edits_are_findable(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
         let Some(token) = token(&edit.value) else { continue };
         let (name, field) = (world.name(edit.entity), FIELDS[edit.field].0);
         if !is_found(&token) {
-            wrong.push(format!("the edit of {name} {field} to {token} is lost"));
+            wrong.push(format!("lost edit: {name} {field} to {token}"));
         }
         let entity = &left.entities[&edit.entity];
         let is_last = self::token(&entity.value(field)).as_ref() == Some(&token);
@@ -265,7 +265,7 @@ fn edits_are_findable(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
         if entity.removed_at.is_some() && is_last && is_linked
             && !left.rows.iter().any(was_agreed) && !was_told
         {
-            wrong.push(format!("the edit of {name} {field} to {token} went with the entity"));
+            wrong.push(format!("removed edit: {name} {field} to {token}"));
         }
     }
 }
@@ -276,12 +276,12 @@ fn records_are_known(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
         for (key, known) in &peer.state().records {
             let row = left.rows.iter().find(|row| row.peer == place && row.key == *key);
             match (known.is_gone(), row) {
-                (false, None) => wrong.push(format!("{place}/{key} was never heard of")),
+                (false, None) => wrong.push(format!("unknown: {place}/{key}")),
                 (false, Some(row)) if row.is_removed => {
-                    wrong.push(format!("{place}/{key} is there and is held to be gone"));
+                    wrong.push(format!("known as gone: {place}/{key}"));
                 }
                 (true, Some(row)) if !row.is_removed => {
-                    wrong.push(format!("{place}/{key} is gone and is held to be there"));
+                    wrong.push(format!("gone unheard: {place}/{key}"));
                 }
                 _ => {}
             }
@@ -314,11 +314,11 @@ fn linked_records_agree(world: &World<'_>, left: &Left, wrong: &mut Vec<String>)
             }
             let who = format!("{} and {}/{}", world.name(row.entity), row.peer, row.key);
             if !agree {
-                wrong.push(format!("{who} do not agree on {name}: {here:?}, {there:?}"));
+                wrong.push(format!("disagreement: {who} on {name}: {here:?}, {there:?}"));
             } else if field != PARENT {
                 let base = row.base.get(name).cloned().unwrap_or_default();
                 if !left.is_same(field, &base, &there) {
-                    wrong.push(format!("{who} agree on {name}, their base does not: {base:?}"));
+                    wrong.push(format!("base behind: {who} agree on {name}, their base is {base:?}"));
                 }
             }
         }
@@ -351,7 +351,7 @@ fn bases_were_held(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
             let Some(token) = row.base.get(*name).and_then(token) else { continue };
             if !was_held(known, remote, &token) {
                 let (peer, key) = (row.peer, &row.key);
-                wrong.push(format!("the base of {peer}/{key} {name} was never there: {token}"));
+                wrong.push(format!("base never held: {peer}/{key} {name}: {token}"));
             }
         }
     }
@@ -368,11 +368,11 @@ fn values_have_origins(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) 
         for field in entity.values.keys() {
             let name = world.name(entity.id);
             match entity.provenance.of(field) {
-                None => wrong.push(format!("{name} {field} has no origin")),
+                None => wrong.push(format!("no origin: {name} {field}")),
                 Some(origin) => {
                     let by_rule = matches!(origin.by, By::Connection { .. });
                     if by_rule && origin.why.is_none() {
-                        wrong.push(format!("{name} {field} has no reason"));
+                        wrong.push(format!("no reason: {name} {field}"));
                     }
                 }
             }
@@ -396,7 +396,7 @@ fn writes_have_ended(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
         let is_create = left.row_of(write.peer, write.entity).is_none();
         if !(waits && (names_parent || is_create)) {
             let (name, peer) = (world.name(write.entity), write.peer);
-            wrong.push(format!("a write of {name} to {peer} is {} for ever", write.state));
+            wrong.push(format!("unended write: of {name} to {peer}, {}", write.state));
         }
     }
 }
@@ -415,7 +415,7 @@ fn conflicts_are_with_people(world: &World<'_>, left: &Left, wrong: &mut Vec<Str
         }
         if !is_empty && !remote.is_empty() && !remote.iter().any(|token| theirs.contains(token)) {
             let (name, group) = (world.name(conflict.entity), &conflict.group);
-            wrong.push(format!("{name} is in conflict on {group} with our own write: {remote:?}"));
+            wrong.push(format!("own conflict: {name} on {group} with our own write: {remote:?}"));
         }
     }
 }
@@ -446,7 +446,7 @@ async fn nothing_comes_back(world: &World<'_>, wrong: &mut Vec<String>) -> Resul
                 && replaced.contains(&place(new.clone()))
             {
                 let name = world.name(EntityId(entity));
-                wrong.push(format!("{name} {field} is {new} again"));
+                wrong.push(format!("came back: {name} {field} is {new} again"));
             }
             if let Some(old) = old.filter(|old| Some(old) != new.as_ref()) {
                 replaced.insert(place(old));

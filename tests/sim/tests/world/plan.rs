@@ -130,18 +130,21 @@ impl Plan {
 
 fn habits(rng: &mut Rng, place: usize) -> Habits {
     let skews = [0, 0, 0, 2_000, -2_000, 3_600_000, -3_600_000];
+    // In whom the hub cannot read what became of a write, no value may become another.
+    let reads_back = rng.percent(75);
+    let rewrites = |rng: &mut Rng, of_hundred| rng.percent(of_hundred) && reads_back;
     Habits {
         skew_ms: skews[rng.pick() % skews.len()],
         whole_seconds: rng.percent(30),
         late_ms: [0, 0, 500, 30_000][rng.pick() % 4],
         page: [0, 1, 2][rng.pick() % 3],
-        trims: rng.percent(30),
-        titles: rng.percent(20),
-        truncates: rng.percent(20),
+        trims: rewrites(rng, 30),
+        titles: rewrites(rng, 20),
+        truncates: rewrites(rng, 20),
         formats_phones: rng.percent(30),
         is_partial: rng.percent(25),
         doubles: rng.percent(25),
-        reads_back: rng.percent(75),
+        reads_back,
         automates: [0, 0, 1, 2][rng.pick() % 4],
         rules: match (place, rng.below(3)) {
             (_, 0) => Rules::Ask,

@@ -6,11 +6,12 @@
 use anyhow::Result;
 use chrono::TimeDelta;
 use connector_sdk::{Change, Cursor, ErrorKind, Opened, Page, Read, Value};
-use engine::ids::RunId;
+use engine::ids::{EntityId, RunId};
 use engine::store::plans::{self, Phase};
 use engine::sync::page::{self, Applied};
 use engine::sync::{SyncError, outbox};
 use engine::{StoreError, Tx};
+use sqlx::types::Uuid;
 
 use super::peer::FIELDS;
 use super::plan::Fault;
@@ -161,7 +162,9 @@ impl World<'_> {
         }
         tx.commit().await?;
         self.spoil().await?;
-        self.learn(peer).await?;
+        if applied.counts.created > 0 {
+            self.learn(peer).await?;
+        }
         self.note(format!("{peer}: applied {:?}", applied.counts));
         if more {
             return Ok(Went::On(At::Read { after: next, ahead }));
@@ -279,15 +282,15 @@ impl World<'_> {
 
     /// Entities that the page has made.
     async fn learn(&mut self, peer: usize) -> Result<()> {
-        let keys: Vec<String> = self.peers[peer].state().records.keys().cloned().collect();
-        let mut tx = self.begin().await?;
-        let connection = self.connections[peer];
-        let linked = engine::store::records::by_keys(&mut tx, connection, STREAM, &keys).await?;
-        tx.commit().await?;
-        let mut linked: Vec<_> = linked.into_values().collect();
-        linked.sort_by(|one, other| one.key.cmp(&other.key));
-        for linked in linked {
-            self.heard_of(linked.entity_id);
+        let made: Vec<Uuid> = sqlx::query_scalar(
+            "select entity_id from records where tenant_id = $1 and connection_id = $2 order by key",
+        )
+        .bind(self.tenant.0)
+        .bind(self.connections[peer].0)
+        .fetch_all(&self.server.pool)
+        .await?;
+        for entity in made {
+            self.heard_of(EntityId(entity));
         }
         Ok(())
     }

@@ -18,6 +18,11 @@ const MOST_STEPS: u32 = 2_000;
 /// Longer than anything waits for its next attempt, than lists lag, and than half of an echo's life.
 const ROUND: Duration = Duration::from_secs(31 * 60);
 
+/// What kind of thing is wrong.
+pub(crate) fn kind(wrong: &str) -> &str {
+    wrong.split(':').next().unwrap_or(wrong)
+}
+
 /// What became of a world.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -39,7 +44,7 @@ pub(crate) async fn simulate(server: &Server, plan: &Plan, planted: Option<Plant
     match World::of(server, plan, planted).await {
         Ok(mut world) => {
             if let Err(error) = world.play(&plan.events, plan.is_resolved, &mut outcome).await {
-                world.wrong.push(format!("an error: {error:#}"));
+                world.wrong.push(format!("error: {error:#}"));
             }
             world.sum_up(&mut outcome);
         }
@@ -74,7 +79,7 @@ impl World<'_> {
             outcome.unseen += state.unseen.len();
             outcome
                 .wrong
-                .extend(state.wrong.iter().map(|wrong| format!("system {place}: {wrong}")));
+                .extend(state.wrong.iter().map(|wrong| format!("second create: system {place}: {wrong}")));
         }
     }
 
@@ -134,7 +139,7 @@ impl World<'_> {
             }
             self.note(format!("round {round} is over and was not quiet"));
         }
-        self.wrong.push(format!("still writing after {ROUNDS} rounds"));
+        self.wrong.push(format!("unrest: still writing after {ROUNDS} rounds"));
         Ok(ROUNDS)
     }
 

@@ -2,7 +2,7 @@
 
 use super::plan::{Event, Fault, Habits, Plan};
 use super::planted::Planted;
-use super::rest::simulate;
+use super::rest::{kind, simulate};
 use super::server::Server;
 
 /// Plans tried at most.
@@ -10,8 +10,20 @@ const TRIES: usize = 250;
 
 /// A plan that fails too, with as few events, faults and oddities as could be found: halves of the
 /// events are left out, then quarters, down to single ones; then faults and habits, one by one.
-pub(crate) async fn shrink(server: &Server, plan: &Plan, planted: Option<Planted>) -> Plan {
-    let mut shrinker = Shrinker { server, planted, least: plan.clone(), tries: 0 };
+/// `wrong` is what is to go wrong still.
+pub(crate) async fn shrink(
+    server: &Server,
+    plan: &Plan,
+    wrong: &str,
+    planted: Option<Planted>,
+) -> Plan {
+    let mut shrinker = Shrinker {
+        server,
+        planted,
+        kind: kind(wrong),
+        least: plan.clone(),
+        tries: 0,
+    };
     shrinker.events().await;
     shrinker.faults().await;
     shrinker.habits().await;
@@ -22,18 +34,20 @@ pub(crate) async fn shrink(server: &Server, plan: &Plan, planted: Option<Planted
 struct Shrinker<'a> {
     server: &'a Server,
     planted: Option<Planted>,
+    kind: &'a str,
     least: Plan,
     tries: usize,
 }
 
 impl Shrinker<'_> {
-    /// Keeps a plan if something goes wrong in it too.
+    /// Keeps a plan if the same kind of thing goes wrong in it too.
     async fn keeps(&mut self, plan: Plan) -> bool {
         if self.tries >= TRIES || plan == self.least {
             return false;
         }
         self.tries += 1;
-        let fails = !simulate(self.server, &plan, self.planted).await.wrong.is_empty();
+        let outcome = simulate(self.server, &plan, self.planted).await;
+        let fails = outcome.wrong.iter().any(|wrong| kind(wrong) == self.kind);
         if fails {
             self.least = plan;
         }
