@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::context::{Neighbourhood, Stream, SyncError};
 use crate::entity::{Entity, Kind};
 use crate::ids::{ConnectionId, EntityId};
+use crate::mapping::Patch;
 use crate::merge::{Decision, Merged, Rules};
 use crate::provenance::{By, Origin, Why};
 use crate::store::changes::{self, Actor, Change, FieldChange};
@@ -279,15 +280,16 @@ pub(super) struct Beside {
 
 impl Beside {
     /// Takes over the conflicts and echoes of a merge. `open` are the groups of the entity that
-    /// have an open conflict: those no longer in conflict have come to agree.
+    /// have an open conflict and of which the record says something: those no longer in conflict
+    /// have come to agree.
     pub(super) fn note(
         &mut self,
         entity: &'static str,
         entity_id: EntityId,
-        record_key: &str,
+        patch: &Patch,
         merged: &Merged,
         echoes: &[crate::merge::Echo],
-        open: &[String],
+        open: &[&String],
     ) {
         let groups: BTreeSet<&str> = merged
             .conflicts
@@ -297,7 +299,7 @@ impl Beside {
         self.agreed.extend(
             open.iter()
                 .filter(|group| !groups.contains(group.as_str()))
-                .map(|group| (entity_id, group.clone())),
+                .map(|group| (entity_id, (*group).clone())),
         );
         for conflict in &merged.conflicts {
             let sides = conflict.fields.iter().map(|field| {
@@ -311,7 +313,7 @@ impl Beside {
             self.conflicts.push(Opened {
                 entity,
                 entity_id,
-                record_key: record_key.to_owned(),
+                record_key: patch.key.clone(),
                 group: conflict.group.to_string(),
                 kind: "edit",
                 fields: sides.collect(),

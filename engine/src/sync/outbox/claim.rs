@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::TimeDelta;
-use connector_sdk::{ErrorKind, Write, WriteOp};
+use connector_sdk::{ErrorKind, Value, Write, WriteOp};
 
 use super::{Batch, Outgoing};
 use crate::catalogue::{Empty, fingerprint, same};
@@ -48,8 +48,10 @@ pub async fn claim(
     let ids: Vec<EntityId> = claimed.iter().map(|write| write.entity_id).collect();
     let entities = around.kind.load(tx, &ids).await?;
     let entities: HashMap<_, _> = entities.into_iter().map(|row| (row.id, row)).collect();
+    let linked = records::by_entities(tx, connection, &stream.plan.stream, &ids).await?;
     let sides = Sides {
-        linked: records::by_entities(tx, connection, &stream.plan.stream, &ids).await?,
+        held: held(tx, &around, stream, &linked).await?,
+        linked,
         open: conflicts::open_groups(tx, connection, &stream.plan.stream, &ids).await?,
         keys: reference_keys(tx, stream, entities.values()).await?,
     };
@@ -64,8 +66,7 @@ pub async fn claim(
             &write,
         ) {
             Prepared::Send(outgoing) => {
-                let linked = sides.linked.get(&outgoing.entity_id);
-                let before = linked.map(|linked| held(linked, &outgoing.sent));
+                let before = sides.before(outgoing.entity_id, &outgoing.sent);
                 sent.push((outgoing.id, outgoing.sent.clone(), before));
                 batch.outgoing.push(*outgoing);
             }
@@ -90,6 +91,8 @@ pub async fn claim(
 /// What is known of the other side of the claimed entities.
 struct Sides {
     linked: HashMap<EntityId, Linked>,
+    /// The values that their records were last seen to hold; references are not among them.
+    held: HashMap<EntityId, Values>,
     open: HashMap<EntityId, Vec<String>>,
     /// Core field and entity it points at, to the key of that entity's record.
     keys: HashMap<(String, String), String>,
@@ -120,13 +123,49 @@ async fn reference_keys(
     Ok(keys)
 }
 
-/// What a record is known to hold for these fields.
-fn held(linked: &Linked, fields: &Values) -> Values {
-    let base = |field| linked.base.get(field).cloned().unwrap_or_default();
-    fields
-        .keys()
-        .map(|field| (field.clone(), base(field)))
-        .collect()
+impl Sides {
+    /// What a record is known to hold for these fields; `None` where it is yet to be made.
+    fn before(&self, entity: EntityId, fields: &Values) -> Option<Values> {
+        let linked = self.linked.get(&entity)?;
+        let held = |field| self.held(linked, field).cloned().unwrap_or_default();
+        let fields = fields.keys();
+        Some(fields.map(|field| (field.clone(), held(field))).collect())
+    }
+
+    /// What a record was last seen to hold, or else what was agreed.
+    fn held<'s>(&'s self, linked: &'s Linked, field: &str) -> Option<&'s Value> {
+        let seen = self.held.get(&linked.entity_id);
+        let seen = seen.and_then(|values| values.get(field));
+        seen.or_else(|| linked.base.get(field))
+    }
+}
+
+/// The values that records were last seen to hold. Not their bases: what the hub holds against a
+/// change over there was never agreed.
+async fn held(
+    tx: &mut Tx,
+    around: &Neighbourhood,
+    stream: &Stream,
+    linked: &HashMap<EntityId, Linked>,
+) -> Result<HashMap<EntityId, Values>, SyncError> {
+    let plan = &stream.plan;
+    let keys: HashMap<&str, EntityId> = linked
+        .values()
+        .map(|linked| (linked.key.as_str(), linked.entity_id))
+        .collect();
+    let places: Vec<String> = keys.keys().map(|key| (*key).to_owned()).collect();
+    let mut held = HashMap::with_capacity(keys.len());
+    for record in records::raw(tx, plan.connection, &plan.stream, &places).await? {
+        let patch = plan.mapping.inbound(&around.catalogue, &record);
+        let patch = patch.map_err(|source| SyncError::Map {
+            stream: plan.stream.clone(),
+            source,
+        })?;
+        if let Some(entity) = keys.get(record.key.as_str()) {
+            held.insert(*entity, patch.values);
+        }
+    }
+    Ok(held)
 }
 
 enum Prepared {
@@ -229,7 +268,7 @@ fn outgoing(write: &Claimed, parent: Option<String>, op: WriteOp, sent: Values) 
 }
 
 /// The fields worth sending: written by this stream, not under an open conflict, and different
-/// from what the system is known to hold. A create sends all that have a value.
+/// from what the system was last seen to hold. A create sends all that have a value.
 fn fields_to_send(
     stream: &Stream,
     sides: &Sides,
@@ -256,8 +295,8 @@ fn fields_to_send(
         let Some(rule) = stream.rules.field(field) else {
             return false;
         };
-        let agreed = linked.base.get(field);
-        agreed.is_none_or(|agreed| !same(&rule.field, &entity.value(field), agreed, rule.empty))
+        let held = sides.held(linked, field);
+        held.is_none_or(|held| !same(&rule.field, &entity.value(field), held, rule.empty))
     };
     let named = write
         .fields

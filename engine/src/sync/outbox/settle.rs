@@ -196,18 +196,16 @@ async fn accept(
                 fields: BTreeMap::new(),
             });
         let read_back = receipt.stored.as_ref();
+        if let WriteOp::Create { fields } | WriteOp::Update { fields, .. } = &outgoing.write.op {
+            // What else is read back is not merged here: it must look new to the next read.
+            for (name, sent) in fields {
+                let stored = read_back.and_then(|read_back| read_back.fields.get(name));
+                record
+                    .fields
+                    .insert(name.clone(), stored.unwrap_or(sent).clone());
+            }
+        }
         if let Some(read_back) = read_back {
-            // What else is read back was not merged: it must look new to the next read.
-            let written = match &outgoing.write.op {
-                WriteOp::Create { fields } | WriteOp::Update { fields, .. } => Some(fields),
-                WriteOp::Delete { .. } => None,
-            };
-            let is_written = |name: &String| written.is_some_and(|sent| sent.contains_key(name));
-            let stored = read_back.fields.iter();
-            let stored = stored.filter(|(name, _)| is_written(name));
-            record
-                .fields
-                .extend(stored.map(|(name, value)| (name.clone(), value.clone())));
             record.changed_at = read_back.changed_at.or(record.changed_at);
         }
         record.version = receipt.version.clone().or(record.version);

@@ -13,7 +13,9 @@ use super::batch::Batch;
 use crate::entity::{Entity, Stored};
 use crate::ids::{EntityId, RunId};
 use crate::mapping::Patch;
-use crate::merge::{self, DeleteInput, Deletion, MergeInput, Merged};
+use crate::merge::{
+    self, DeleteInput, Deletion, FieldRule, MergeInput, Merged, Rule, Rules,
+};
 use crate::provenance::By;
 use crate::store::changes::Change as Logged;
 use crate::store::conflicts::{self, Opened, Sides};
@@ -100,6 +102,10 @@ impl Pass {
             let is_record = !matches!(item, Item::Delete(_));
             if is_record && known.is_some_and(|known| known.kept_out) {
                 self.counts.excluded += 1;
+                continue;
+            }
+            if known.is_some_and(|known| item.is_behind(known)) {
+                self.counts.unchanged += 1;
                 continue;
             }
             let is_same = |snapshot: &Snapshot| {
@@ -290,11 +296,14 @@ impl Pass {
         };
         let log = Effects::change(&mut entity, &self.stream.rules, &merged, now, by);
         self.count(is_new, &merged);
-        let open = self.open.get(&entity.id).map_or(&[][..], Vec::as_slice);
+        let open = self.open.get(&entity.id).into_iter().flatten();
+        let open: Vec<&String> = open
+            .filter(|group| is_heard_of(&self.stream.rules, group, &record.patch, &merged))
+            .collect();
         let kind = self.around.kind.name;
         self.made
             .beside
-            .note(kind, entity.id, &record.patch.key, &merged, &echoes, open);
+            .note(kind, entity.id, &record.patch, &merged, &echoes, &open);
         let restored = entity.removed_at.is_some() && was_removed;
         if restored {
             entity.removed_at = None;
@@ -455,6 +464,23 @@ impl Pass {
             beside: made.beside,
         })
     }
+}
+
+/// Whether the record says what became of a group under conflict. One that is silent on it, or says
+/// what cannot be taken, has not come to agree.
+fn is_heard_of(rules: &Rules, group: &str, patch: &Patch, merged: &Merged) -> bool {
+    let Some(rule) = rules.group(group) else {
+        return true;
+    };
+    let is_said = |field: &FieldRule| patch.values.contains_key(&*field.name);
+    let is_undecided = merged.decisions.iter().any(|decision| {
+        decision.group.as_ref() == Some(&rule.name)
+            && matches!(
+                decision.rule,
+                Rule::Quarantined { .. } | Rule::Waiting { .. } | Rule::Incomplete
+            )
+    });
+    rule.fields.iter().any(is_said) && !is_undecided
 }
 
 fn row(record: Incoming, base: crate::mapping::Values) -> Row {

@@ -212,6 +212,10 @@ fn zz_one() {
         let seed = asked("SYNCLINE_SEED").unwrap_or(1);
         let outcome = simulate(&server, &Plan::of(seed), None).await;
         let wanted = std::env::var("KIND").unwrap();
+        if std::env::var("RAW").is_ok() {
+            eprintln!("{:#?} {}", outcome.wrong, outcome.trace[outcome.trace.len().saturating_sub(60)..].join("\n"));
+            return;
+        }
         let wrong: Vec<String> = outcome.wrong.into_iter().filter(|wrong| wrong.starts_with(&wanted)).collect();
         let told = report(&server, seed, &wrong, None).await;
         eprintln!("{told}");

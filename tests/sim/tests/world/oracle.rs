@@ -12,6 +12,7 @@ use engine::provenance::By;
 use engine::store::plans;
 use sqlx::types::{Json, Uuid};
 
+use super::plan::Rules;
 use super::peer::{FIELDS, HUB_ID, Known, PARENT, token};
 use super::World;
 
@@ -34,6 +35,8 @@ struct Row {
     entity: EntityId,
     base: Values,
     is_removed: bool,
+    /// It lives on inside another, and the hub does not follow it there.
+    is_merged: bool,
     is_waiting: bool,
 }
 
@@ -87,8 +90,9 @@ async fn left(world: &World<'_>) -> Result<Left> {
         let found = world.connections.iter().position(|known| known.0 == connection);
         found.unwrap_or(usize::MAX)
     };
-    let rows: Vec<(Uuid, String, Uuid, Json<Values>, bool, bool)> = sqlx::query_as(
+    let rows: Vec<(Uuid, String, Uuid, Json<Values>, bool, bool, bool)> = sqlx::query_as(
         "select connection_id, key, entity_id, base::jsonb, removed_at is not null,
+                coalesce(removal -> 'how' ->> 'kind' = 'merged_into', false),
                 unresolved is not null
          from records where tenant_id = $1 order by connection_id, key",
     )
@@ -97,12 +101,13 @@ async fn left(world: &World<'_>) -> Result<Left> {
     .await?;
     let rows: Vec<Row> = rows
         .into_iter()
-        .map(|(connection, key, entity, base, is_removed, is_waiting)| Row {
+        .map(|(connection, key, entity, base, is_removed, is_merged, is_waiting)| Row {
             peer: peer_of(connection),
             key,
             entity: EntityId(entity),
             base: base.0,
             is_removed,
+            is_merged,
             is_waiting,
         })
         .collect();
@@ -261,8 +266,9 @@ fn edits_are_findable(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
             collect(&conflict.fields, &mut tokens);
             conflict.entity == edit.entity && tokens.contains(&token)
         });
-        let is_linked = left.rows.iter().any(|row| row.entity == edit.entity);
-        if entity.removed_at.is_some() && is_last && is_linked
+        let mut rows = left.rows.iter().filter(|row| row.entity == edit.entity);
+        let was_deleted = rows.clone().next().is_some() && !rows.any(|row| row.is_merged);
+        if entity.removed_at.is_some() && is_last && was_deleted
             && !left.rows.iter().any(was_agreed) && !was_told
         {
             wrong.push(format!("removed edit: {name} {field} to {token}"));
@@ -309,7 +315,12 @@ fn linked_records_agree(world: &World<'_>, left: &Left, wrong: &mut Vec<String>)
             } else {
                 left.is_same(field, &here, &there)
             };
-            if left.is_excused(row, field) {
+            // Where a system owns what it has never filled, the hub's value is not put there.
+            let is_owned = state.habits.rules == Rules::OwnsIndustry
+                && name == "industry"
+                && there.is_null()
+                && row.base.get(name).is_none_or(Value::is_null);
+            if left.is_excused(row, field) || is_owned {
                 continue;
             }
             let who = format!("{} and {}/{}", world.name(row.entity), row.peer, row.key);
