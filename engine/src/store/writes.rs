@@ -66,7 +66,9 @@ pub struct Claimed {
     pub look_first: bool,
 }
 
-/// Adds intents. One that is still pending for the same entity and place takes the fields over.
+/// Adds intents. One that is still pending for the same entity and place takes the fields over, and
+/// was asked for anew only if it did not name them all: else a look at the record that asks for the
+/// same again would ask for another look, for ever.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -104,7 +106,11 @@ pub async fn enqueue(tx: &mut Tx, intents: &[Intent], cause: Cause) -> Result<()
             fields = array(
                 select distinct unnest(writes.fields || excluded.fields) order by 1
             ),
-            asked_at = excluded.asked_at,
+            asked_at = case
+                when writes.fields @> excluded.fields and writes.op = excluded.op
+                then writes.asked_at
+                else excluded.asked_at
+            end,
             cause_run_id = excluded.cause_run_id,
             cause_user_id = excluded.cause_user_id
         ",

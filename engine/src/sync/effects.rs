@@ -146,7 +146,7 @@ impl Effects {
     }
 
     pub(super) fn log(&mut self, change: Change) {
-        if !change.fields.is_empty() || change.kind != "merged" {
+        if !change.fields.is_empty() || !["merged", "kept"].contains(&change.kind) {
             self.changes.push(change);
         }
     }

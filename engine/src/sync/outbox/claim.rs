@@ -11,11 +11,13 @@ use crate::entity::{CoreTables, Entity};
 use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::Values;
 use crate::store::records::{self, Linked};
-use crate::store::writes::{self, Again, Claimed, Op, Seen};
+use crate::store::writes::{self, Again, Cause, Claimed, Intent, Op, Seen};
 use crate::store::{StoreError, Tx, conflicts, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::writes_field;
 
+/// Attempts, half a minute apart, for which a record that is to be made waits for what it points at.
+const PATIENCE: i32 = 10;
 /// How long an echo is waited for. Longer than any peer takes to show what it accepted.
 const ECHO_LIFE: TimeDelta = TimeDelta::hours(1);
 
@@ -57,6 +59,7 @@ pub async fn claim(
     };
     let mut batch = Batch::default();
     let (mut ended, mut again, mut sent) = (Vec::new(), Vec::new(), Vec::new());
+    let mut apart = Vec::new();
     for write in claimed {
         match prepare(
             &around,
@@ -65,7 +68,17 @@ pub async fn claim(
             entities.get(&write.entity_id),
             &write,
         ) {
-            Prepared::Send(outgoing) => {
+            Prepared::Send(outgoing, later) => {
+                if !later.is_empty() {
+                    apart.push(Intent {
+                        connection,
+                        stream: stream.plan.stream.clone(),
+                        entity: around.kind.name,
+                        entity_id: outgoing.entity_id,
+                        op: Op::Upsert,
+                        fields: later,
+                    });
+                }
                 let before = sides.before(outgoing.entity_id, &outgoing.sent);
                 sent.push((outgoing.id, outgoing.sent.clone(), before));
                 batch.outgoing.push(*outgoing);
@@ -83,6 +96,11 @@ pub async fn claim(
     batch.settled = ended.len() as u64;
     writes::finish(tx, &ended).await?;
     writes::requeue(tx, &again).await?;
+    let cause = Cause {
+        run: Some(run),
+        ..Cause::default()
+    };
+    writes::enqueue(tx, &apart, cause).await?;
     writes::note_sent(tx, &sent).await?;
     expect_echoes(tx, &around, connection, &batch.outgoing).await?;
     Ok(batch)
@@ -169,7 +187,8 @@ async fn held(
 }
 
 enum Prepared {
-    Send(Box<Outgoing>),
+    /// With the references that have to wait for what they point at.
+    Send(Box<Outgoing>, Vec<String>),
     /// Nothing to send; the write is settled.
     Nothing,
     /// The values cannot be written in the system's terms.
@@ -196,12 +215,12 @@ fn prepare(
         let op = WriteOp::Delete {
             key: linked.key.clone(),
         };
-        return Prepared::Send(outgoing(write, None, op, Values::new()));
+        return Prepared::Send(outgoing(write, None, op, Values::new()), Vec::new());
     }
     if entity.removed_at.is_some() {
         return Prepared::Nothing;
     }
-    let only = fields_to_send(stream, sides, entity, linked, write);
+    let mut only = fields_to_send(stream, sides, entity, linked, write);
     if only.is_empty() {
         return Prepared::Nothing;
     }
@@ -209,15 +228,27 @@ fn prepare(
         .iter()
         .map(|field| (field.clone(), entity.value(field)))
         .collect();
-    let sent = values.clone();
+    let mut sent = values.clone();
+    let mut later = Vec::new();
     for (field, _) in stream.plan.mapping.references() {
         let Some(id) = values.get(field).and_then(|value| value.as_str()) else {
             continue;
         };
-        let Some(key) = sides.keys.get(&(field.to_owned(), id.to_owned())) else {
-            return Prepared::Later;
-        };
-        values.insert(field.to_owned(), key.as_str().into());
+        match sides.keys.get(&(field.to_owned(), id.to_owned())) {
+            Some(key) => drop(values.insert(field.to_owned(), key.as_str().into())),
+            None => later.push(field.to_owned()),
+        }
+    }
+    // A record that is there is not held up by what one of its fields points at. One that is to be
+    // made waits for it, but not for ever: two that point at each other would both.
+    let waits = linked.is_none() && (write.attempt < PATIENCE || needs(stream, &later));
+    if only.len() == later.len() || waits && !later.is_empty() {
+        return Prepared::Later;
+    }
+    for field in &later {
+        only.remove(field);
+        values.remove(field);
+        sent.remove(field);
     }
     let fields = match stream
         .plan
@@ -248,7 +279,22 @@ fn prepare(
             WriteOp::Create { fields: all }
         }
     };
-    Prepared::Send(outgoing(write, parent, op, sent))
+    Prepared::Send(outgoing(write, parent, op, sent), later)
+}
+
+/// Whether the system makes no record without one of these fields.
+fn needs(stream: &Stream, fields: &[String]) -> bool {
+    let Some(described) = &stream.plan.description else {
+        return false;
+    };
+    let rows = stream.plan.mapping.rows.iter();
+    let mut remote = rows
+        .filter(|row| fields.contains(&row.core))
+        .flat_map(|row| &row.remote);
+    remote.any(|path| {
+        let mut known = described.fields.iter();
+        known.any(|field| field.name == path.name && field.required)
+    })
 }
 
 fn outgoing(write: &Claimed, parent: Option<String>, op: WriteOp, sent: Values) -> Box<Outgoing> {

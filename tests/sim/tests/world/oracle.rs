@@ -315,10 +315,14 @@ fn linked_records_agree(world: &World<'_>, left: &Left, wrong: &mut Vec<String>)
             } else {
                 left.is_same(field, &here, &there)
             };
-            // Where a system owns what it has never filled, the hub's value is not put there.
-            let is_owned = state.habits.rules == Rules::OwnsIndustry
-                && name == "industry"
-                && there.is_null()
+            // An owner who has never held a value erases none: it is not put there, nor taken away.
+            let owners = match state.habits.rules {
+                Rules::Ask => None,
+                Rules::OwnsIndustry => Some(&there),
+                Rules::HubOwns => Some(&here),
+            };
+            let is_owned = name == "industry"
+                && owners.is_some_and(Value::is_null)
                 && row.base.get(name).is_none_or(Value::is_null);
             if left.is_excused(row, field) || is_owned {
                 continue;
