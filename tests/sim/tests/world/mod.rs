@@ -128,7 +128,7 @@ impl<'a> World<'a> {
         self.pass(Duration::from_millis(7));
         match event {
             Event::EditThere { peer, record, field, set } => {
-                self.there(*peer, *record, |world, peer, key| {
+                self.touched(*peer, *record, |world, peer, key| {
                     let field = field % FIELDS.len();
                     let value = match field {
                         PARENT => world.another(peer, key, *record),
@@ -138,7 +138,7 @@ impl<'a> World<'a> {
                     world.peers[peer].state().edit(key, field, value);
                 });
             }
-            Event::Touch { peer, record } => self.there(*peer, *record, |world, peer, key| {
+            Event::Touch { peer, record } => self.touched(*peer, *record, |world, peer, key| {
                 world.note(format!("{peer}/{key} is stamped anew"));
                 world.peers[peer].state().touch(key);
             }),
@@ -155,7 +155,7 @@ impl<'a> World<'a> {
                 let key = self.peers[peer].state().create(values.clone());
                 self.note(format!("{peer}/{key} is made: {values:?}"));
             }
-            Event::DeleteThere { peer, record } => self.there(*peer, *record, |world, peer, key| {
+            Event::DeleteThere { peer, record } => self.touched(*peer, *record, |world, peer, key| {
                 world.note(format!("{peer}/{key} is deleted"));
                 world.peers[peer].state().remove(key, Removal::Deleted);
             }),
@@ -168,7 +168,7 @@ impl<'a> World<'a> {
                 }
             }
             Event::MergeThere { peer, loser, winner } => {
-                self.there(*peer, *loser, |world, peer, key| {
+                self.touched(*peer, *loser, |world, peer, key| {
                     let into = world.another(peer, key, *winner);
                     if let Some(into) = into.as_str() {
                         world.note(format!("{peer}/{key} is merged into {into}"));
@@ -192,7 +192,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    fn there(&mut self, peer: usize, record: usize, act: impl FnOnce(&mut Self, usize, &str)) {
+    fn touched(&mut self, peer: usize, record: usize, act: impl FnOnce(&mut Self, usize, &str)) {
         let peer = peer % self.peers.len();
         let living = self.peers[peer].state().living();
         if let Some(key) = living.get(record % living.len().max(1)) {

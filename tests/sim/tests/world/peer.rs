@@ -227,6 +227,8 @@ impl State {
             .collect();
         let known = self.records.entry(key.to_owned()).or_default();
         let before = known.versions.last();
+        // Whoever comes second to a record is stamped second, automations included.
+        let stamp = before.map_or(stamp, |before| before.stamp.max(stamp));
         let mut fields = before.map(|version| version.fields.clone()).unwrap_or_default();
         let mut changed = BTreeSet::new();
         for (name, value) in normal {
@@ -255,6 +257,11 @@ impl State {
             value,
             number: self.count,
         });
+    }
+
+    /// A field outside the mapping is set.
+    pub(crate) fn set(&mut self, key: &str, name: &str, value: Value) {
+        self.store(key, &[(name.to_owned(), value)].into(), None);
     }
 
     /// A person makes a record.
@@ -385,6 +392,9 @@ impl State {
 
     fn find(&mut self, hub_id: &str) -> Result<Option<Record>> {
         self.call()?;
+        if self.habits.is_unsearchable {
+            return Err(ConnectorError::unsupported("finding a record by the hub's id"));
+        }
         Ok(self.with_hub_id(hub_id).map(|(key, known)| record(key, known.newest())))
     }
 
@@ -428,7 +438,9 @@ impl State {
                 created = true;
                 let key = self.fresh_key();
                 let mut fields = fields.clone();
-                fields.insert(HUB_ID.to_owned(), write.hub_id.as_str().into());
+                if !self.habits.is_unsearchable {
+                    fields.insert(HUB_ID.to_owned(), write.hub_id.as_str().into());
+                }
                 let mut whole = all_null();
                 whole.extend(fields);
                 self.store(&key, &whole, None);

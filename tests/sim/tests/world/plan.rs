@@ -34,6 +34,8 @@ pub(crate) struct Habits {
     /// Lists bring records twice and in disorder.
     pub(crate) doubles: bool,
     pub(crate) reads_back: bool,
+    /// It has no room for the hub's id, so that nothing can be found by it.
+    pub(crate) is_unsearchable: bool,
     /// Writes of ours after which an automation sets another value, as our user.
     pub(crate) automates: u32,
     /// Owner and policies of its mapping.
@@ -145,6 +147,7 @@ fn habits(rng: &mut Rng, place: usize) -> Habits {
         is_partial: rng.percent(25),
         doubles: rng.percent(25),
         reads_back,
+        is_unsearchable: false,
         automates: [0, 0, 1, 2][rng.pick() % 4],
         rules: match (place, rng.below(3)) {
             (_, 0) => Rules::Ask,
