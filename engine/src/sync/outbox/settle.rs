@@ -200,7 +200,10 @@ async fn accept(
             record.changed_at = read_back.changed_at.or(record.changed_at);
         }
         record.version = receipt.version.clone().or(record.version);
-        if let Some(at) = record.changed_at {
+        // Where nothing was read back the write came after what was last seen.
+        let stamp = read_back.and_then(|read_back| read_back.changed_at);
+        let before = record.changed_at.map(|at| at + TimeDelta::microseconds(1));
+        if let Some(at) = stamp.or(before) {
             stamps.push((outgoing.id, at));
         }
         let mut base = known.map(|known| known.base.clone()).unwrap_or_default();

@@ -438,6 +438,16 @@ fn conflicts_are_with_people(world: &World<'_>, left: &Left, wrong: &mut Vec<Str
 /// A value that was replaced here does not come back by itself: where only one side moved, it did not
 /// move to what we wrote there earlier.
 async fn nothing_comes_back(world: &World<'_>, wrong: &mut Vec<String>) -> Result<()> {
+    // What somebody set there and somebody else here may go to and fro.
+    let here: BTreeSet<String> =
+        world.edits.iter().filter_map(|edit| token(&edit.value)).collect();
+    let twice: BTreeSet<String> = world
+        .peers
+        .iter()
+        .flat_map(|peer| peer.state().edits.clone())
+        .filter_map(|edit| token(&edit.value))
+        .filter(|token| here.contains(token))
+        .collect();
     let rows: Vec<(Uuid, Json<serde_json::Value>)> = sqlx::query_as(
         "select entity_id, fields from changes where tenant_id = $1 order by at, id",
     )
@@ -457,6 +467,7 @@ async fn nothing_comes_back(world: &World<'_>, wrong: &mut Vec<String>) -> Resul
             let by_itself = change["why"]["rule"] == "one_side_moved";
             if let Some(new) = new.clone()
                 && by_itself
+                && !twice.contains(&new)
                 && old.as_ref() != Some(&new)
                 && replaced.contains(&place(new.clone()))
             {

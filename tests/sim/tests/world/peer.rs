@@ -383,9 +383,9 @@ impl State {
         }
         let count = self.count;
         let one = |key: &String| {
-            let known = self.records.get_mut(key)?;
+            let known = self.records.get_mut(key).filter(|known| !known.is_gone())?;
             known.looked_at = count;
-            (!known.is_gone()).then(|| record(key, known.newest()))
+            Some(record(key, known.newest()))
         };
         Ok(keys.iter().map(one).collect())
     }
