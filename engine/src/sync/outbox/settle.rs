@@ -258,12 +258,13 @@ async fn accept(
                 record.fields.insert(name.clone(), seen.clone());
             }
         }
-        if known.is_none() {
-            // While it was being made it had no link, so what changed here was not owed to it.
-            let behind = moved_on(stream, entity, &base);
-            if !behind.is_empty() {
-                effects.owe(stream, around.kind.name, entity.id, behind);
-            }
+        // What changed here since it was claimed is owed, whoever changed it: to a record that was
+        // being made nothing is, for want of a link, nor to the one that a change came from.
+        let is_create = matches!(outgoing.write.op, WriteOp::Create { .. });
+        let mut behind = moved_on(stream, entity, &base);
+        behind.retain(|field| is_create || outgoing.sent.contains_key(field));
+        if !behind.is_empty() {
+            effects.owe(stream, around.kind.name, entity.id, behind);
         }
         let snapshot = records::snapshot(&record.fields)?;
         rows.push(Row {

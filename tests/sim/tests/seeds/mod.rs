@@ -213,7 +213,7 @@ fn zz_one() {
         let outcome = simulate(&server, &Plan::of(seed), None).await;
         let wanted = std::env::var("KIND").unwrap();
         if std::env::var("RAW").is_ok() {
-            eprintln!("{:#?} {}", outcome.wrong, outcome.trace[outcome.trace.len().saturating_sub(60)..].join("\n"));
+            eprintln!("{:#?} {}", outcome.wrong, outcome.trace[outcome.trace.len().saturating_sub(400)..].join("\n"));
             return;
         }
         let wrong: Vec<String> = outcome.wrong.into_iter().filter(|wrong| wrong.starts_with(&wanted)).collect();

@@ -132,13 +132,14 @@ impl Plan {
 
 fn habits(rng: &mut Rng, place: usize) -> Habits {
     let skews = [0, 0, 0, 2_000, -2_000, 3_600_000, -3_600_000];
-    // In whom the hub cannot read what became of a write, no value may become another.
+    // Where the hub cannot read what became of a write, it takes another form for somebody's change, and
+    // cannot always tell a list that lags from a change back.
     let reads_back = rng.percent(75);
     let rewrites = |rng: &mut Rng, of_hundred| rng.percent(of_hundred) && reads_back;
     Habits {
         skew_ms: skews[rng.pick() % skews.len()],
         whole_seconds: rng.percent(30),
-        late_ms: [0, 0, 500, 30_000][rng.pick() % 4],
+        late_ms: [0, 0, 500, 30_000][rng.pick() % 4] * u64::from(reads_back),
         page: [0, 1, 2][rng.pick() % 3],
         trims: rewrites(rng, 30),
         titles: rewrites(rng, 20),
