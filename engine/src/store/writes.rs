@@ -274,7 +274,8 @@ pub async fn adopt(
 }
 
 /// Records what is being sent, and what the system is known to hold in its place; that is `None` where
-/// the write is to make the record.
+/// the write is to make the record. Such a write carries more than was asked for: should it have to be
+/// repeated, and the record be there by then, all of it is still to be brought over.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -295,7 +296,13 @@ pub async fn note_sent(
     sqlx::query!(
         "
         update writes
-        set sent = row.sent::jsonb, before = row.before::jsonb
+        set sent = row.sent::jsonb,
+            before = row.before::jsonb,
+            fields = array(
+                select distinct unnest(
+                    writes.fields || array(select jsonb_object_keys(row.sent::jsonb))
+                ) order by 1
+            )
         from unnest($1::uuid[], $2::text[], $3::text[]) as row (id, sent, before)
         where writes.id = row.id
         ",

@@ -248,9 +248,11 @@ async fn accept(
             let is_agreed = outgoing.sent.keys().all(|field| {
                 let said = said.and_then(|said| said.get(field));
                 let rule = stream.rules.field(field);
-                said.zip(rule).zip(base.get(field)).is_none_or(
-                    |((said, rule), agreed)| same(&rule.field, said, agreed, rule.empty),
-                )
+                said.zip(rule)
+                    .zip(base.get(field))
+                    .is_none_or(|((said, rule), agreed)| {
+                        same(&rule.field, said, agreed, rule.empty)
+                    })
             });
             for (name, sent) in fields {
                 let stored = read_back.and_then(|read_back| read_back.fields.get(name));

@@ -13,9 +13,7 @@ use super::batch::Batch;
 use crate::entity::{Entity, Stored};
 use crate::ids::{EntityId, RunId};
 use crate::mapping::Patch;
-use crate::merge::{
-    self, DeleteInput, Deletion, FieldRule, MergeInput, Merged, Rule, Rules,
-};
+use crate::merge::{self, DeleteInput, Deletion, FieldRule, MergeInput, Merged, Rule, Rules};
 use crate::provenance::By;
 use crate::store::changes::Change as Logged;
 use crate::store::conflicts::{self, Opened, Sides};

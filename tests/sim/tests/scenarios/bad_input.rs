@@ -4,17 +4,20 @@ use anyhow::Result;
 use connector_sdk::Value;
 
 use super::{DESCRIPTION, PHONE, plain};
+use crate::world::World;
 use crate::world::peer::{EMPLOYEES, HUB_ID, NAME, PARENT};
 use crate::world::plan::Set;
 use crate::world::server::Server;
-use crate::world::World;
 
 #[tokio::test]
 async fn a_field_of_ten_megabytes_or_with_a_nul_stands_still_alone() -> Result<()> {
     let server = Server::new().await?;
     for hostile in ["x".repeat(10_000_000), "a\u{0}b".to_owned()] {
         let mut world = World::with(&server, &[plain(), plain()], None).await?;
-        let values = [(DESCRIPTION, Value::from("before")), (PHONE, "5550001".into())];
+        let values = [
+            (DESCRIPTION, Value::from("before")),
+            (PHONE, "5550001".into()),
+        ];
         let (key, account) = world.read_one(0, &values).await?;
         world.sets_there(0, &key, DESCRIPTION, hostile);
         world.sets_there(0, &key, PHONE, "5550002");

@@ -4,9 +4,9 @@ use anyhow::Result;
 use connector_sdk::Value;
 
 use super::{DESCRIPTION, INDUSTRY, PHONE, plain};
+use crate::world::World;
 use crate::world::plan::{Fault, Habits, Rules};
 use crate::world::server::Server;
-use crate::world::World;
 
 // 2
 #[tokio::test]
@@ -15,7 +15,9 @@ async fn edits_of_two_fields_in_the_same_second_both_survive_everywhere() -> Res
     let mut world = World::with(&server, &[plain()], None).await?;
     let (key, account) = world.read_one(0, &[]).await?;
     world.sets_there(0, &key, PHONE, "5550001");
-    world.sets(account.id, DESCRIPTION, "from the portal").await?;
+    world
+        .sets(account.id, DESCRIPTION, "from the portal")
+        .await?;
     world.read_all(0).await?;
     assert_eq!(world.here(account.id, PHONE).await?, "5550001".into());
     assert_eq!(world.there(0, &key, DESCRIPTION), "from the portal".into());
@@ -75,7 +77,10 @@ async fn edits_of_one_field_that_nobody_owns_wait_for_a_person_while_others_flow
 #[tokio::test]
 async fn a_payload_that_is_silent_on_a_conflict_does_not_close_it() -> Result<()> {
     let server = Server::new().await?;
-    let partial = Habits { is_partial: true, ..plain() };
+    let partial = Habits {
+        is_partial: true,
+        ..plain()
+    };
     let mut world = World::with(&server, &[partial], None).await?;
     let (key, account) = world.read_one(0, &[(INDUSTRY, "before".into())]).await?;
     world.sets(account.id, INDUSTRY, "ours").await?;
@@ -97,7 +102,10 @@ async fn a_payload_that_is_silent_on_a_conflict_does_not_close_it() -> Result<()
 #[tokio::test]
 async fn a_value_of_the_hubs_that_was_changed_over_there_is_put_back() -> Result<()> {
     let server = Server::new().await?;
-    let owned = Habits { rules: Rules::HubOwns, ..plain() };
+    let owned = Habits {
+        rules: Rules::HubOwns,
+        ..plain()
+    };
     let mut world = World::with(&server, &[owned], None).await?;
     let (key, account) = world.read_one(0, &[(INDUSTRY, "ours".into())]).await?;
     world.sets_there(0, &key, INDUSTRY, "theirs");
@@ -155,11 +163,21 @@ async fn a_page_that_has_lain_about_takes_back_nothing_that_was_written_meanwhil
 #[tokio::test]
 async fn what_an_automation_sets_as_our_user_right_after_our_write_is_a_change() -> Result<()> {
     let server = Server::new().await?;
-    let automated = Habits { automates: 1, ..plain() };
+    let automated = Habits {
+        automates: 1,
+        ..plain()
+    };
     let mut world = World::with(&server, &[automated, plain()], None).await?;
-    let account = world.create_here(&[(0, crate::world::plan::Set::Fresh)]).await?;
+    let account = world
+        .create_here(&[(0, crate::world::plan::Set::Fresh)])
+        .await?;
     world.drain().await?;
-    let edit = world.peers[0].state().edits.first().cloned().expect("the automation ran");
+    let edit = world.peers[0]
+        .state()
+        .edits
+        .first()
+        .cloned()
+        .expect("the automation ran");
     world.read_all(0).await?;
     assert_eq!(world.here(account, edit.field).await?, edit.value);
     world.rests().await
@@ -188,7 +206,10 @@ async fn without_an_actor_nothing_loops_and_no_change_of_a_person_is_dropped() -
 #[tokio::test]
 async fn missing_leaves_a_value_and_null_or_empty_clears_it() -> Result<()> {
     let server = Server::new().await?;
-    let partial = Habits { is_partial: true, ..plain() };
+    let partial = Habits {
+        is_partial: true,
+        ..plain()
+    };
     for cleared in [Value::Null, "".into()] {
         let mut world = World::with(&server, std::slice::from_ref(&partial), None).await?;
         let values = [(PHONE, Value::from("5550001")), (INDUSTRY, "Rail".into())];
@@ -197,7 +218,11 @@ async fn missing_leaves_a_value_and_null_or_empty_clears_it() -> Result<()> {
         world.sets_there(0, &key, INDUSTRY, "Air");
         world.read_all(0).await?;
         assert_eq!(world.here(account.id, INDUSTRY).await?, "Air".into());
-        assert_eq!(world.here(account.id, PHONE).await?, "5550001".into(), "not said");
+        assert_eq!(
+            world.here(account.id, PHONE).await?,
+            "5550001".into(),
+            "not said"
+        );
         world.sets_there(0, &key, PHONE, cleared);
         world.read_all(0).await?;
         assert!(world.here(account.id, PHONE).await?.is_null());
@@ -210,11 +235,16 @@ async fn missing_leaves_a_value_and_null_or_empty_clears_it() -> Result<()> {
 #[tokio::test]
 async fn a_change_that_is_first_seen_in_a_read_back_is_merged_by_the_next_read() -> Result<()> {
     let server = Server::new().await?;
-    let automated = Habits { automates: 3, ..plain() };
+    let automated = Habits {
+        automates: 3,
+        ..plain()
+    };
     let mut world = World::with(&server, &[automated], None).await?;
     let (_, account) = world.read_one(0, &[]).await?;
     for number in 1..4 {
-        world.sets(account.id, PHONE, format!("555000{number}")).await?;
+        world
+            .sets(account.id, PHONE, format!("555000{number}"))
+            .await?;
         world.drain().await?;
         world.one_step(Fault::None).await?;
         world.drain().await?;

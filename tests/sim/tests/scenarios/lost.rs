@@ -4,17 +4,22 @@ use anyhow::Result;
 use connector_sdk::Removal;
 
 use super::{DESCRIPTION, PHONE, plain};
+use crate::world::World;
 use crate::world::oracle::carriers;
 use crate::world::peer::NAME;
 use crate::world::plan::{Event, Fault, Habits, Set};
 use crate::world::server::Server;
-use crate::world::World;
 
 // 1
 #[tokio::test]
-async fn records_with_one_stamp_all_arrive_once_though_a_crash_cuts_the_second_page() -> Result<()> {
+async fn records_with_one_stamp_all_arrive_once_though_a_crash_cuts_the_second_page() -> Result<()>
+{
     let server = Server::new().await?;
-    let tied = Habits { whole_seconds: true, page: 2_000, ..plain() };
+    let tied = Habits {
+        whole_seconds: true,
+        page: 2_000,
+        ..plain()
+    };
     let mut world = World::with(&server, &[tied], None).await?;
     for number in 0..2_300 {
         let name = format!("Account {number}");
@@ -27,7 +32,10 @@ async fn records_with_one_stamp_all_arrive_once_though_a_crash_cuts_the_second_p
     world.drain().await?;
     let accounts = "select count(*) from accounts where tenant_id = $1";
     let linked = "select count(distinct key) from records where tenant_id = $1";
-    assert_eq!((world.count(accounts).await?, world.count(linked).await?), (2_300, 2_300));
+    assert_eq!(
+        (world.count(accounts).await?, world.count(linked).await?),
+        (2_300, 2_300)
+    );
     world.pull(0, false);
     world.drain().await?;
     assert_eq!(world.count(accounts).await?, 2_300);
@@ -36,7 +44,8 @@ async fn records_with_one_stamp_all_arrive_once_though_a_crash_cuts_the_second_p
 
 // 9
 #[tokio::test]
-async fn a_record_deleted_there_and_edited_here_is_asked_about_and_restored_as_itself() -> Result<()> {
+async fn a_record_deleted_there_and_edited_here_is_asked_about_and_restored_as_itself() -> Result<()>
+{
     let server = Server::new().await?;
     let mut world = World::with(&server, &[plain()], None).await?;
     let (key, account) = world.read_one(0, &[(PHONE, "5550001".into())]).await?;
@@ -48,14 +57,23 @@ async fn a_record_deleted_there_and_edited_here_is_asked_about_and_restored_as_i
     let open = "select count(*) from conflicts
                 where tenant_id = $1 and kind = 'delete' and state = 'open'";
     assert_eq!(world.count(open).await?, 1);
-    world.happen(&Event::Answer { conflict: 0, how: 0 }).await?;
+    world
+        .happen(&Event::Answer {
+            conflict: 0,
+            how: 0,
+        })
+        .await?;
     world.drain().await?;
     assert_eq!(world.peers[0].state().living().len(), 1);
     let again = world.peers[0].state().living()[0].clone();
     assert_eq!(world.there(0, &again, PHONE), "5550002".into());
     assert_eq!(world.linked(0, &again).await?.id, account.id);
     let links = "select count(*) from records where tenant_id = $1";
-    assert_eq!(world.count(links).await?, 2, "the old link is history of the same entity");
+    assert_eq!(
+        world.count(links).await?,
+        2,
+        "the old link is history of the same entity"
+    );
     world.rests().await
 }
 
@@ -65,7 +83,9 @@ async fn a_create_whose_answer_was_lost_is_found_again_and_not_repeated() -> Res
     let server = Server::new().await?;
     for refused in [Fault::None, Fault::Locked, Fault::Limited, Fault::TimesOut] {
         let mut world = World::with(&server, &[plain()], None).await?;
-        let account = world.create_here(&[(NAME, Set::Fresh), (PHONE, Set::Fresh)]).await?;
+        let account = world
+            .create_here(&[(NAME, Set::Fresh), (PHONE, Set::Fresh)])
+            .await?;
         // Look, apply, claim; then it is made, and the process dies.
         world.steps(3).await?;
         world.one_step(Fault::DiesAfterCall).await?;
@@ -73,7 +93,11 @@ async fn a_create_whose_answer_was_lost_is_found_again_and_not_repeated() -> Res
         world.one_step(refused).await?;
         world.drain().await?;
         world.rests().await?;
-        assert_eq!(world.peers[0].state().living().len(), 1, "after {refused:?}");
+        assert_eq!(
+            world.peers[0].state().living().len(),
+            1,
+            "after {refused:?}"
+        );
         assert_eq!(carriers(&world, 0, account), 1);
     }
     Ok(())
@@ -83,7 +107,10 @@ async fn a_create_whose_answer_was_lost_is_found_again_and_not_repeated() -> Res
 #[tokio::test]
 async fn a_create_that_cannot_be_found_again_is_left_to_a_person_and_not_repeated() -> Result<()> {
     let server = Server::new().await?;
-    let keyless = Habits { is_unsearchable: true, ..plain() };
+    let keyless = Habits {
+        is_unsearchable: true,
+        ..plain()
+    };
     let mut world = World::with(&server, &[keyless], None).await?;
     world.create_here(&[(NAME, Set::Fresh)]).await?;
     let other = world.create_here(&[(NAME, Set::Fresh)]).await?;
@@ -118,9 +145,15 @@ async fn an_edit_while_its_record_is_being_made_reaches_it() -> Result<()> {
 #[tokio::test]
 async fn a_push_of_a_record_that_waits_for_its_parent_comes_to_an_end() -> Result<()> {
     let server = Server::new().await?;
-    let owned = Habits { rules: crate::world::plan::Rules::HubOwns, ..plain() };
+    let owned = Habits {
+        rules: crate::world::plan::Rules::HubOwns,
+        ..plain()
+    };
     let mut world = World::with(&server, &[owned], None).await?;
-    let parent = [(crate::world::peer::PARENT, "gone".into()), (super::INDUSTRY, "Rail".into())];
+    let parent = [
+        (crate::world::peer::PARENT, "gone".into()),
+        (super::INDUSTRY, "Rail".into()),
+    ];
     let (key, _) = world.read_one(0, &parent).await?;
     world.sets_there(0, &key, super::INDUSTRY, "Air");
     world.read_all(0).await?;

@@ -35,7 +35,11 @@ pub(crate) fn plain() -> Habits {
 
 impl World<'_> {
     /// A record that a person made in a system, and its entity once the hub has read it.
-    async fn read_one(&mut self, peer: usize, values: &[(usize, Value)]) -> Result<(String, Entity)> {
+    async fn read_one(
+        &mut self,
+        peer: usize,
+        values: &[(usize, Value)],
+    ) -> Result<(String, Entity)> {
         let mut all = vec![(NAME, Value::from("One"))];
         all.extend(values.iter().cloned());
         let key = self.peers[peer].state().create(all);
@@ -55,13 +59,20 @@ impl World<'_> {
         let mut tx = self.begin().await?;
         let (connection, keys) = (self.connections[peer], [key.to_owned()]);
         let linked = engine::store::records::by_keys(&mut tx, connection, STREAM, &keys).await?;
-        let linked = linked.get(key).with_context(|| format!("{key} is not linked"))?;
+        let linked = linked
+            .get(key)
+            .with_context(|| format!("{key} is not linked"))?;
         self.entity(linked.entity_id).await
     }
 
     async fn entity(&self, id: EntityId) -> Result<Entity> {
         let mut tx = self.begin().await?;
-        let found = self.server.tables.kind("account")?.load(&mut tx, &[id]).await?;
+        let found = self
+            .server
+            .tables
+            .kind("account")?
+            .load(&mut tx, &[id])
+            .await?;
         found.into_iter().next().context("there is no such entity")
     }
 
@@ -70,7 +81,8 @@ impl World<'_> {
         self.pass(Duration::from_millis(5));
         let entity = self.entity(id).await?;
         let tx = self.begin().await?;
-        self.set_here(tx, &entity, vec![(field, value.into())]).await
+        self.set_here(tx, &entity, vec![(field, value.into())])
+            .await
     }
 
     /// A person in a system sets a field.
@@ -114,7 +126,12 @@ impl World<'_> {
     async fn rests(&mut self) -> Result<()> {
         self.come_to_rest(false).await?;
         oracle::look(self).await?;
-        assert_eq!(self.wrong, Vec::<String>::new(), "{}", self.trace.join("\n"));
+        assert_eq!(
+            self.wrong,
+            Vec::<String>::new(),
+            "{}",
+            self.trace.join("\n")
+        );
         Ok(())
     }
 }

@@ -34,8 +34,8 @@ async fn undo(world: &mut World<'_>, undoing: &Undoing) -> Result<Counts> {
 
 // 21, but for mails: nothing sends any yet.
 #[tokio::test]
-async fn an_undo_restores_skips_what_was_mended_retries_what_is_refused_and_ends_there() -> Result<()>
-{
+async fn an_undo_restores_skips_what_was_mended_retries_what_is_refused_and_ends_there()
+-> Result<()> {
     let server = Server::new().await?;
     let mut world = World::with(&server, &[plain(), plain()], None).await?;
     let mut keys = Vec::new();

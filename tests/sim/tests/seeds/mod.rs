@@ -27,7 +27,9 @@ fn asked(variable: &str) -> Option<u64> {
 }
 
 fn alone<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     runtime.unwrap().block_on(work)
 }
 
@@ -147,10 +149,18 @@ fn a_failing_seed_is_told_with_the_least_of_its_events_and_how_to_see_it_again()
         assert!(!outcome.wrong.is_empty());
         let least = shrink(&server, &whole, &outcome.wrong[0], planted).await;
         assert!(least.events.len() < whole.events.len() / 4, "{least:#?}");
-        assert!(least.events.iter().all(|event| whole.events.contains(event)));
+        assert!(
+            least
+                .events
+                .iter()
+                .all(|event| whole.events.contains(event))
+        );
         let told = report(&server, 1, &outcome.wrong, planted).await;
         let command = "cargo x simulate sync --from 1 --seeds 1 --trace";
-        assert!(told.contains(command) && told.contains("no origin"), "{told}");
+        assert!(
+            told.contains(command) && told.contains("no origin"),
+            "{told}"
+        );
     });
 }
 
@@ -185,39 +195,4 @@ async fn first_failing(server: &Server, fault: Planted) -> Option<(u64, String)>
         }
     }
     None
-}
-
-#[test]
-fn zz_survey() {
-    alone(async {
-        let server = Server::new().await.unwrap();
-        let from = asked("SYNCLINE_SEED").unwrap_or(1);
-        let seeds = asked("SYNCLINE_SEEDS").unwrap_or(100);
-        let mut kinds = std::collections::BTreeMap::<String, Vec<u64>>::new();
-        for seed in from..from + seeds {
-            let outcome = simulate(&server, &Plan::of(seed), None).await;
-            let mut seen = std::collections::BTreeSet::new();
-            for wrong in &outcome.wrong {
-                let kind = crate::world::rest::kind(wrong).to_owned();
-                if seen.insert(kind.clone()) { kinds.entry(kind).or_default().push(seed); }
-            }
-        }
-        for (kind, seeds) in kinds { eprintln!("{kind}: {} {:?}", seeds.len(), &seeds[..seeds.len().min(8)]); }
-    });
-}
-#[test]
-fn zz_one() {
-    alone(async {
-        let server = Server::new().await.unwrap();
-        let seed = asked("SYNCLINE_SEED").unwrap_or(1);
-        let outcome = simulate(&server, &Plan::of(seed), None).await;
-        let wanted = std::env::var("KIND").unwrap();
-        if std::env::var("RAW").is_ok() {
-            eprintln!("{:#?} {}", outcome.wrong, outcome.trace[outcome.trace.len().saturating_sub(400)..].join("\n"));
-            return;
-        }
-        let wrong: Vec<String> = outcome.wrong.into_iter().filter(|wrong| wrong.starts_with(&wanted)).collect();
-        let told = report(&server, seed, &wrong, None).await;
-        eprintln!("{told}");
-    });
 }

@@ -108,7 +108,8 @@ impl<'a> World<'a> {
 
     pub(crate) fn note(&mut self, line: String) {
         let since = self.now() - server::start();
-        self.trace.push(format!("{:>9} ms  {line}", since.num_milliseconds()));
+        self.trace
+            .push(format!("{:>9} ms  {line}", since.num_milliseconds()));
     }
 
     pub(crate) async fn begin(&self) -> Result<Tx> {
@@ -127,14 +128,22 @@ impl<'a> World<'a> {
     pub(crate) async fn happen(&mut self, event: &Event) -> Result<()> {
         self.pass(Duration::from_millis(7));
         match event {
-            Event::EditThere { peer, record, field, set } => {
+            Event::EditThere {
+                peer,
+                record,
+                field,
+                set,
+            } => {
                 self.touched(*peer, *record, |world, peer, key| {
                     let field = field % FIELDS.len();
                     let value = match field {
                         PARENT => world.another(peer, key, *record),
                         _ => world.tokens.value(field, *set),
                     };
-                    world.note(format!("{peer}/{key}: {} becomes {value:?}", FIELDS[field].1));
+                    world.note(format!(
+                        "{peer}/{key}: {} becomes {value:?}",
+                        FIELDS[field].1
+                    ));
                     world.peers[peer].state().edit(key, field, value);
                 });
             }
@@ -155,10 +164,12 @@ impl<'a> World<'a> {
                 let key = self.peers[peer].state().create(values.clone());
                 self.note(format!("{peer}/{key} is made: {values:?}"));
             }
-            Event::DeleteThere { peer, record } => self.touched(*peer, *record, |world, peer, key| {
-                world.note(format!("{peer}/{key} is deleted"));
-                world.peers[peer].state().remove(key, Removal::Deleted);
-            }),
+            Event::DeleteThere { peer, record } => {
+                self.touched(*peer, *record, |world, peer, key| {
+                    world.note(format!("{peer}/{key} is deleted"));
+                    world.peers[peer].state().remove(key, Removal::Deleted);
+                })
+            }
             Event::Undelete { peer, record } => {
                 let peer = peer % self.peers.len();
                 let gone = self.peers[peer].state().deleted();
@@ -167,12 +178,18 @@ impl<'a> World<'a> {
                     self.peers[peer].state().touch(key);
                 }
             }
-            Event::MergeThere { peer, loser, winner } => {
+            Event::MergeThere {
+                peer,
+                loser,
+                winner,
+            } => {
                 self.touched(*peer, *loser, |world, peer, key| {
                     let into = world.another(peer, key, *winner);
                     if let Some(into) = into.as_str() {
                         world.note(format!("{peer}/{key} is merged into {into}"));
-                        let how = Removal::MergedInto { key: into.to_owned() };
+                        let how = Removal::MergedInto {
+                            key: into.to_owned(),
+                        };
                         world.peers[peer].state().remove(key, how);
                     }
                 });
@@ -235,7 +252,9 @@ impl<'a> World<'a> {
             let value = match field {
                 PARENT => {
                     let others = living.iter().filter(|other| other.id != entity.id);
-                    others.last().map_or(Value::Null, |other| other.id.0.to_string().into())
+                    others
+                        .last()
+                        .map_or(Value::Null, |other| other.id.0.to_string().into())
                 }
                 _ => self.tokens.value(field, *set),
             };
@@ -263,11 +282,12 @@ impl<'a> World<'a> {
     }
 
     fn acknowledge(&mut self, entity: EntityId, fields: Vec<(usize, Value)>) {
-        self.edits.extend(
-            fields
-                .into_iter()
-                .map(|(field, value)| Edit { entity, field, value }),
-        );
+        self.edits
+            .extend(fields.into_iter().map(|(field, value)| Edit {
+                entity,
+                field,
+                value,
+            }));
     }
 
     pub(crate) async fn create_here(&mut self, fields: &[(usize, Set)]) -> Result<EntityId> {
@@ -304,7 +324,10 @@ impl<'a> World<'a> {
         let edited = answered.context("an answer was not taken")?;
         outbox::start_pushes(&mut tx, &edited.owed, "edit").await?;
         tx.commit().await?;
-        self.note(format!("{}: conflict is answered: {answer:?}", self.name(edited.entity.id)));
+        self.note(format!(
+            "{}: conflict is answered: {answer:?}",
+            self.name(edited.entity.id)
+        ));
         Ok(())
     }
 
@@ -314,7 +337,10 @@ impl<'a> World<'a> {
         if self.flights.iter().any(is_pulled) {
             return;
         }
-        self.note(format!("{peer}: a read begins{}", if full { ", of everything" } else { "" }));
+        self.note(format!(
+            "{peer}: a read begins{}",
+            if full { ", of everything" } else { "" }
+        ));
         self.flights.push(Flight {
             run: RunId::fresh(),
             peer,
@@ -340,7 +366,13 @@ impl<'a> World<'a> {
     }
 
     pub(crate) async fn advance(&mut self, flight: Flight, fault: Fault) -> Result<()> {
-        let Flight { run, peer, at, tries, .. } = flight;
+        let Flight {
+            run,
+            peer,
+            at,
+            tries,
+            ..
+        } = flight;
         self.peers[peer].state().fault = fault;
         let went = match at {
             At::Pull(at) => match self.pull_step(run, peer, at, fault).await? {
@@ -378,7 +410,11 @@ impl<'a> World<'a> {
     /// Takes runs that are due, as a claim does: those of one key one after the other.
     pub(crate) async fn begin_due(&mut self) -> Result<()> {
         for (run, connection, due_at) in self.server.queued(self.tenant).await? {
-            let Some(peer) = self.connections.iter().position(|known| known.0 == connection) else {
+            let Some(peer) = self
+                .connections
+                .iter()
+                .position(|known| known.0 == connection)
+            else {
                 continue;
             };
             let is_pushed =

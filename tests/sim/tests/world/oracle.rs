@@ -12,9 +12,9 @@ use engine::provenance::By;
 use engine::store::plans;
 use sqlx::types::{Json, Uuid};
 
-use super::plan::Rules;
-use super::peer::{FIELDS, HUB_ID, Known, PARENT, token};
 use super::World;
+use super::peer::{FIELDS, HUB_ID, Known, PARENT, token};
+use super::plan::Rules;
 
 /// Open conflicts: id, version, kind.
 pub(crate) async fn open_conflicts(world: &World<'_>) -> Result<Vec<(ConflictId, i64, String)>> {
@@ -24,7 +24,9 @@ pub(crate) async fn open_conflicts(world: &World<'_>) -> Result<Vec<(ConflictId,
     .bind(world.tenant.0)
     .fetch_all(&world.server.pool)
     .await?;
-    let open = rows.into_iter().map(|(id, version, kind)| (ConflictId(id), version, kind));
+    let open = rows
+        .into_iter()
+        .map(|(id, version, kind)| (ConflictId(id), version, kind));
     Ok(open.collect())
 }
 
@@ -87,7 +89,10 @@ async fn left(world: &World<'_>) -> Result<Left> {
     let pool = &world.server.pool;
     let tenant = world.tenant.0;
     let peer_of = |connection: Uuid| {
-        let found = world.connections.iter().position(|known| known.0 == connection);
+        let found = world
+            .connections
+            .iter()
+            .position(|known| known.0 == connection);
         found.unwrap_or(usize::MAX)
     };
     let rows: Vec<(Uuid, String, Uuid, Json<Values>, bool, bool, bool)> = sqlx::query_as(
@@ -101,15 +106,17 @@ async fn left(world: &World<'_>) -> Result<Left> {
     .await?;
     let rows: Vec<Row> = rows
         .into_iter()
-        .map(|(connection, key, entity, base, is_removed, is_merged, is_waiting)| Row {
-            peer: peer_of(connection),
-            key,
-            entity: EntityId(entity),
-            base: base.0,
-            is_removed,
-            is_merged,
-            is_waiting,
-        })
+        .map(
+            |(connection, key, entity, base, is_removed, is_merged, is_waiting)| Row {
+                peer: peer_of(connection),
+                key,
+                entity: EntityId(entity),
+                base: base.0,
+                is_removed,
+                is_merged,
+                is_waiting,
+            },
+        )
         .collect();
     let conflicts: Vec<(Uuid, Uuid, String, String, String, Json<serde_json::Value>)> =
         sqlx::query_as(
@@ -121,14 +128,16 @@ async fn left(world: &World<'_>) -> Result<Left> {
         .await?;
     let conflicts: Vec<Conflict> = conflicts
         .into_iter()
-        .map(|(entity, connection, group, kind, state, fields)| Conflict {
-            entity: EntityId(entity),
-            peer: peer_of(connection),
-            group,
-            kind,
-            is_open: state == "open",
-            fields: fields.0,
-        })
+        .map(
+            |(entity, connection, group, kind, state, fields)| Conflict {
+                entity: EntityId(entity),
+                peer: peer_of(connection),
+                group,
+                kind,
+                is_open: state == "open",
+                fields: fields.0,
+            },
+        )
         .collect();
     let writes: Vec<(Uuid, Uuid, String, Vec<String>)> = sqlx::query_as(
         "select connection_id, entity_id, state, fields from writes where tenant_id = $1 order by id",
@@ -148,8 +157,11 @@ async fn left(world: &World<'_>) -> Result<Left> {
     for told in &told {
         collect(&told.0, &mut tokens);
     }
-    let ids: BTreeSet<EntityId> =
-        rows.iter().map(|row| row.entity).chain(world.entities.iter().copied()).collect();
+    let ids: BTreeSet<EntityId> = rows
+        .iter()
+        .map(|row| row.entity)
+        .chain(world.entities.iter().copied())
+        .collect();
     let ids: Vec<EntityId> = ids.into_iter().collect();
     let kind = world.server.tables.kind("account")?;
     let mut tx = world.begin().await?;
@@ -159,7 +171,10 @@ async fn left(world: &World<'_>) -> Result<Left> {
     Ok(Left {
         catalogue,
         rows,
-        entities: entities.into_iter().map(|entity| (entity.id, entity)).collect(),
+        entities: entities
+            .into_iter()
+            .map(|entity| (entity.id, entity))
+            .collect(),
         conflicts,
         writes: writes
             .into_iter()
@@ -189,18 +204,26 @@ fn collect(json: &serde_json::Value, tokens: &mut BTreeSet<String>) {
 
 impl Left {
     fn is_same(&self, field: usize, one: &Value, other: &Value) -> bool {
-        let rule = self.catalogue.field(FIELDS[field].0).expect("fields are the catalogue's");
+        let rule = self
+            .catalogue
+            .field(FIELDS[field].0)
+            .expect("fields are the catalogue's");
         same(rule, one, other, Empty::Null)
     }
 
     fn group(&self, field: usize) -> &str {
         let name = FIELDS[field].0;
-        let rule = self.catalogue.field(name).expect("fields are the catalogue's");
+        let rule = self
+            .catalogue
+            .field(name)
+            .expect("fields are the catalogue's");
         rule.group.as_deref().unwrap_or(name)
     }
 
     fn row_of(&self, peer: usize, entity: EntityId) -> Option<&Row> {
-        self.rows.iter().find(|row| row.peer == peer && row.entity == entity && !row.is_removed)
+        self.rows
+            .iter()
+            .find(|row| row.peer == peer && row.entity == entity && !row.is_removed)
     }
 
     /// Whether somebody has been told that a field of a record is not in step.
@@ -232,26 +255,36 @@ fn edits_are_findable(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
         .collect();
     for peer in &world.peers {
         let state = peer.state();
-        let values = state.records.values().flat_map(|known| known.fields().values());
+        let values = state
+            .records
+            .values()
+            .flat_map(|known| known.fields().values());
         current.extend(values.filter_map(token));
     }
     let is_found = |token: &String| current.contains(token) || left.told.contains(token);
     for (place, peer) in world.peers.iter().enumerate() {
         let state = peer.state();
         for edit in &state.edits {
-            let Some(token) = token(&edit.value) else { continue };
+            let Some(token) = token(&edit.value) else {
+                continue;
+            };
             let is_superseded = state.edits.iter().any(|later| {
                 later.number > edit.number && later.key == edit.key && later.field == edit.field
             });
             let is_gone = state.records[&edit.key].is_gone();
             if !is_found(&token) && !is_superseded && !is_gone && !state.unseen.contains(&token) {
                 let field = FIELDS[edit.field].1;
-                wrong.push(format!("lost edit: {place}/{} {field} to {token}", edit.key));
+                wrong.push(format!(
+                    "lost edit: {place}/{} {field} to {token}",
+                    edit.key
+                ));
             }
         }
     }
     for edit in &world.edits {
-        let Some(token) = token(&edit.value) else { continue };
+        let Some(token) = token(&edit.value) else {
+            continue;
+        };
         let (name, field) = (world.name(edit.entity), FIELDS[edit.field].0);
         if !is_found(&token) {
             wrong.push(format!("lost edit: {name} {field} to {token}"));
@@ -259,7 +292,8 @@ fn edits_are_findable(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
         let entity = &left.entities[&edit.entity];
         let is_last = self::token(&entity.value(field)).as_ref() == Some(&token);
         let was_agreed = |row: &Row| {
-            row.entity == edit.entity && row.base.get(field).and_then(self::token) == Some(token.clone())
+            row.entity == edit.entity
+                && row.base.get(field).and_then(self::token) == Some(token.clone())
         };
         let was_told = left.conflicts.iter().any(|conflict| {
             let mut tokens = BTreeSet::new();
@@ -268,8 +302,11 @@ fn edits_are_findable(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
         });
         let mut rows = left.rows.iter().filter(|row| row.entity == edit.entity);
         let was_deleted = rows.clone().next().is_some() && !rows.any(|row| row.is_merged);
-        if entity.removed_at.is_some() && is_last && was_deleted
-            && !left.rows.iter().any(was_agreed) && !was_told
+        if entity.removed_at.is_some()
+            && is_last
+            && was_deleted
+            && !left.rows.iter().any(was_agreed)
+            && !was_told
         {
             wrong.push(format!("removed edit: {name} {field} to {token}"));
         }
@@ -280,7 +317,10 @@ fn edits_are_findable(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
 fn records_are_known(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
     for (place, peer) in world.peers.iter().enumerate() {
         for (key, known) in &peer.state().records {
-            let row = left.rows.iter().find(|row| row.peer == place && row.key == *key);
+            let row = left
+                .rows
+                .iter()
+                .find(|row| row.peer == place && row.key == *key);
             match (known.is_gone(), row) {
                 (false, None) => wrong.push(format!("unknown: {place}/{key}")),
                 (false, Some(row)) if row.is_removed => {
@@ -311,7 +351,8 @@ fn linked_records_agree(world: &World<'_>, left: &Left, wrong: &mut Vec<String>)
             let there = known.fields().get(remote).cloned().unwrap_or_default();
             let here = entity.value(name);
             let agree = if field == PARENT {
-                parents_agree(left, row, &here, &there)
+                let target = there.as_str().and_then(|key| state.records.get(key));
+                target.is_some_and(Known::is_gone) || parents_agree(left, row, &here, &there)
             } else {
                 left.is_same(field, &here, &there)
             };
@@ -329,11 +370,15 @@ fn linked_records_agree(world: &World<'_>, left: &Left, wrong: &mut Vec<String>)
             }
             let who = format!("{} and {}/{}", world.name(row.entity), row.peer, row.key);
             if !agree {
-                wrong.push(format!("disagreement: {who} on {name}: {here:?}, {there:?}"));
+                wrong.push(format!(
+                    "disagreement: {who} on {name}: {here:?}, {there:?}"
+                ));
             } else if field != PARENT {
                 let base = row.base.get(name).cloned().unwrap_or_default();
                 if !left.is_same(field, &base, &there) {
-                    wrong.push(format!("base behind: {who} agree on {name}, their base is {base:?}"));
+                    wrong.push(format!(
+                        "base behind: {who} agree on {name}, their base is {base:?}"
+                    ));
                 }
             }
         }
@@ -361,9 +406,13 @@ fn parents_agree(left: &Left, row: &Row, here: &Value, there: &Value) -> bool {
 fn bases_were_held(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
     for row in &left.rows {
         let state = world.peers[row.peer].state();
-        let Some(known) = state.records.get(&row.key) else { continue };
+        let Some(known) = state.records.get(&row.key) else {
+            continue;
+        };
         for (name, remote) in &FIELDS[..PARENT] {
-            let Some(token) = row.base.get(*name).and_then(token) else { continue };
+            let Some(token) = row.base.get(*name).and_then(token) else {
+                continue;
+            };
             if !was_held(known, remote, &token) {
                 let (peer, key) = (row.peer, &row.key);
                 wrong.push(format!("base never held: {peer}/{key} {name}: {token}"));
@@ -374,7 +423,10 @@ fn bases_were_held(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
 
 fn was_held(known: &Known, remote: &str, wanted: &str) -> bool {
     let ever = known.ever.get(remote);
-    ever.is_some_and(|ever| ever.iter().any(|value| token(value).as_deref() == Some(wanted)))
+    ever.is_some_and(|ever| {
+        ever.iter()
+            .any(|value| token(value).as_deref() == Some(wanted))
+    })
 }
 
 /// Every value of the core names who set it, and by which rule.
@@ -404,33 +456,51 @@ fn writes_have_ended(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
         let entity = &left.entities[&write.entity];
         let parent = entity.value(FIELDS[PARENT].0);
         let parent = parent.as_str().and_then(|text| Uuid::try_parse(text).ok());
-        let waits = parent.is_some_and(|parent| {
-            left.row_of(write.peer, EntityId(parent)).is_none()
-        });
+        let waits =
+            parent.is_some_and(|parent| left.row_of(write.peer, EntityId(parent)).is_none());
         let names_parent = write.fields.iter().any(|field| field == FIELDS[PARENT].0);
         let is_create = left.row_of(write.peer, write.entity).is_none();
         if !(waits && (names_parent || is_create)) {
             let (name, peer) = (world.name(write.entity), write.peer);
-            wrong.push(format!("unended write: of {name} to {peer}, {}", write.state));
+            wrong.push(format!(
+                "unended write: of {name} to {peer}, {}",
+                write.state
+            ));
         }
     }
 }
 
 /// A conflict is with somebody's value over there, never with what we wrote ourselves.
 fn conflicts_are_with_people(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
-    for conflict in left.conflicts.iter().filter(|conflict| conflict.kind == "edit") {
-        let Some(state) = world.peers.get(conflict.peer).map(|peer| peer.state()) else { continue };
-        let theirs: BTreeSet<String> =
-            state.edits.iter().filter_map(|edit| token(&edit.value)).collect();
+    for conflict in left
+        .conflicts
+        .iter()
+        .filter(|conflict| conflict.kind == "edit")
+    {
+        let Some(state) = world.peers.get(conflict.peer).map(|peer| peer.state()) else {
+            continue;
+        };
+        let theirs: BTreeSet<String> = state
+            .edits
+            .iter()
+            .filter_map(|edit| token(&edit.value))
+            .collect();
         let mut remote = BTreeSet::new();
         let mut is_empty = false;
-        for sides in conflict.fields.as_object().into_iter().flat_map(|fields| fields.values()) {
+        for sides in conflict
+            .fields
+            .as_object()
+            .into_iter()
+            .flat_map(|fields| fields.values())
+        {
             collect(&sides["remote"], &mut remote);
             is_empty |= sides["remote"].is_null();
         }
         if !is_empty && !remote.is_empty() && !remote.iter().any(|token| theirs.contains(token)) {
             let (name, group) = (world.name(conflict.entity), &conflict.group);
-            wrong.push(format!("own conflict: {name} on {group} with our own write: {remote:?}"));
+            wrong.push(format!(
+                "own conflict: {name} on {group} with our own write: {remote:?}"
+            ));
         }
     }
 }
@@ -439,8 +509,11 @@ fn conflicts_are_with_people(world: &World<'_>, left: &Left, wrong: &mut Vec<Str
 /// move to what we wrote there earlier.
 async fn nothing_comes_back(world: &World<'_>, wrong: &mut Vec<String>) -> Result<()> {
     // What somebody set there and somebody else here may go to and fro.
-    let here: BTreeSet<String> =
-        world.edits.iter().filter_map(|edit| token(&edit.value)).collect();
+    let here: BTreeSet<String> = world
+        .edits
+        .iter()
+        .filter_map(|edit| token(&edit.value))
+        .collect();
     let twice: BTreeSet<String> = world
         .peers
         .iter()
@@ -457,7 +530,9 @@ async fn nothing_comes_back(world: &World<'_>, wrong: &mut Vec<String>) -> Resul
     let mut replaced: BTreeSet<(Uuid, String, String)> = BTreeSet::new();
     for (entity, fields) in rows {
         for change in fields.0.as_array().into_iter().flatten() {
-            let Some(field) = change["field"].as_str() else { continue };
+            let Some(field) = change["field"].as_str() else {
+                continue;
+            };
             let token_of = |side: &str| {
                 let value = serde_json::from_value::<Value>(change[side].clone());
                 value.ok().as_ref().and_then(token)
@@ -486,8 +561,7 @@ async fn nothing_comes_back(world: &World<'_>, wrong: &mut Vec<String>) -> Resul
 pub(crate) fn carriers(world: &World<'_>, peer: usize, entity: EntityId) -> usize {
     let hub_id = entity.0.to_string();
     let state = world.peers[peer].state();
-    let carries = |known: &&Known| {
-        known.fields().get(HUB_ID).and_then(Value::as_str) == Some(&hub_id)
-    };
+    let carries =
+        |known: &&Known| known.fields().get(HUB_ID).and_then(Value::as_str) == Some(&hub_id);
     state.records.values().filter(carries).count()
 }

@@ -229,10 +229,16 @@ impl State {
         let before = known.versions.last();
         // Whoever comes second to a record is stamped second, automations included.
         let stamp = before.map_or(stamp, |before| before.stamp.max(stamp));
-        let mut fields = before.map(|version| version.fields.clone()).unwrap_or_default();
+        let mut fields = before
+            .map(|version| version.fields.clone())
+            .unwrap_or_default();
         let mut changed = BTreeSet::new();
         for (name, value) in normal {
-            known.ever.entry(name.clone()).or_default().insert(value.clone());
+            known
+                .ever
+                .entry(name.clone())
+                .or_default()
+                .insert(value.clone());
             if fields.insert(name.clone(), value.clone()) != Some(value) {
                 changed.insert(name);
             }
@@ -289,8 +295,10 @@ impl State {
 
     fn call(&mut self) -> Result<()> {
         match self.fault {
-            Fault::Limited => Err(ConnectorError::new(ErrorKind::RateLimited, "over the limits")
-                .with_retry_after(std::time::Duration::from_secs(2))),
+            Fault::Limited => Err(
+                ConnectorError::new(ErrorKind::RateLimited, "over the limits")
+                    .with_retry_after(std::time::Duration::from_secs(2)),
+            ),
             Fault::Unreachable => Err(ConnectorError::transient("cannot be reached")),
             _ => Ok(()),
         }
@@ -312,7 +320,11 @@ impl State {
             .records
             .iter()
             .filter_map(|(key, known)| {
-                let shown = known.versions.iter().rev().find(|version| version.visible_at <= now)?;
+                let shown = known
+                    .versions
+                    .iter()
+                    .rev()
+                    .find(|version| version.visible_at <= now)?;
                 Some((shown.stamp.timestamp_millis(), key, shown, known))
             })
             .filter(|(at, key, ..)| {
@@ -344,14 +356,15 @@ impl State {
                 None => {
                     let mut record = record(key, version);
                     if self.habits.is_partial && !is_full && place.start > 0 {
-                        let since = known.versions.iter().filter(|version| {
-                            version.stamp.timestamp_millis() >= place.start
-                        });
+                        let since = known
+                            .versions
+                            .iter()
+                            .filter(|version| version.stamp.timestamp_millis() >= place.start);
                         let said: BTreeSet<&String> =
                             since.flat_map(|version| &version.changed).collect();
-                        record
-                            .fields
-                            .retain(|name, _| name == "Id" || name == HUB_ID || said.contains(name));
+                        record.fields.retain(|name, _| {
+                            name == "Id" || name == HUB_ID || said.contains(name)
+                        });
                     }
                     Change::Upsert(record)
                 }
@@ -365,7 +378,11 @@ impl State {
         if !more {
             let late = i64::try_from(self.habits.late_ms).unwrap_or_default();
             let start = place.start.max(place.newest - late - OVERLAP_MS);
-            place = Place { start, at: start, ..Place::default() };
+            place = Place {
+                start,
+                at: start,
+                ..Place::default()
+            };
         }
         Ok(Page {
             changes,
@@ -393,9 +410,13 @@ impl State {
     fn find(&mut self, hub_id: &str) -> Result<Option<Record>> {
         self.call()?;
         if self.habits.is_unsearchable {
-            return Err(ConnectorError::unsupported("finding a record by the hub's id"));
+            return Err(ConnectorError::unsupported(
+                "finding a record by the hub's id",
+            ));
         }
-        Ok(self.with_hub_id(hub_id).map(|(key, known)| record(key, known.newest())))
+        Ok(self
+            .with_hub_id(hub_id)
+            .map(|(key, known)| record(key, known.newest())))
     }
 
     fn with_hub_id(&self, hub_id: &str) -> Option<(&String, &Known)> {
@@ -433,7 +454,8 @@ impl State {
         let key = match &write.op {
             WriteOp::Create { fields } => {
                 if let Some((key, _)) = self.with_hub_id(&write.hub_id) {
-                    self.wrong.push(format!("{} was created again beside {key}", write.hub_id));
+                    self.wrong
+                        .push(format!("{} was created again beside {key}", write.hub_id));
                 }
                 created = true;
                 let key = self.fresh_key();
@@ -538,7 +560,13 @@ impl Place {
     }
 
     fn cursor(&self) -> Cursor {
-        let Self { start, at, key, until, newest } = self;
+        let Self {
+            start,
+            at,
+            key,
+            until,
+            newest,
+        } = self;
         Cursor(format!("{start}/{at}/{key}/{until}/{newest}"))
     }
 }

@@ -65,23 +65,58 @@ pub(crate) enum Set {
 /// Positions are taken modulo what there is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
-    EditThere { peer: usize, record: usize, field: Field, set: Set },
+    EditThere {
+        peer: usize,
+        record: usize,
+        field: Field,
+        set: Set,
+    },
     /// A record is stamped anew without a change.
-    Touch { peer: usize, record: usize },
-    CreateThere { peer: usize, parent: Option<usize> },
-    DeleteThere { peer: usize, record: usize },
-    Undelete { peer: usize, record: usize },
+    Touch {
+        peer: usize,
+        record: usize,
+    },
+    CreateThere {
+        peer: usize,
+        parent: Option<usize>,
+    },
+    DeleteThere {
+        peer: usize,
+        record: usize,
+    },
+    Undelete {
+        peer: usize,
+        record: usize,
+    },
     /// A record is merged into another.
-    MergeThere { peer: usize, loser: usize, winner: usize },
-    EditHere { entity: usize, fields: Vec<(Field, Set)> },
+    MergeThere {
+        peer: usize,
+        loser: usize,
+        winner: usize,
+    },
+    EditHere {
+        entity: usize,
+        fields: Vec<(Field, Set)>,
+    },
     CreateHere,
     /// A person answers an open conflict; how, by number.
-    Answer { conflict: usize, how: usize },
+    Answer {
+        conflict: usize,
+        how: usize,
+    },
     /// A read of a system begins; `full` is a read of everything.
-    Pull { peer: usize, full: bool },
+    Pull {
+        peer: usize,
+        full: bool,
+    },
     /// One of the runs under way goes a step further.
-    Step { pick: usize, fault: Fault },
-    Pass { ms: u64 },
+    Step {
+        pick: usize,
+        fault: Fault,
+    },
+    Pass {
+        ms: u64,
+    },
 }
 
 /// What goes wrong in a step.
@@ -209,7 +244,9 @@ fn event(rng: &mut Rng, peers: usize, is_nasty: bool) -> Event {
         },
         22..36 => Event::EditHere {
             entity: one,
-            fields: (0..1 + rng.below(2)).map(|_| (rng.pick(), set(rng))).collect(),
+            fields: (0..1 + rng.below(2))
+                .map(|_| (rng.pick(), set(rng)))
+                .collect(),
         },
         36..38 => Event::CreateHere,
         38..41 => Event::Answer {

@@ -26,9 +26,16 @@ pub(crate) enum At {
     /// Before `FindPlace`.
     Find { full: bool },
     /// Before `ApplyPage` reads.
-    Read { after: Place, ahead: Option<Box<Ahead>> },
+    Read {
+        after: Place,
+        ahead: Option<Box<Ahead>>,
+    },
     /// Before `ApplyPage` applies what it read.
-    Apply { after: Place, page: Box<Page>, ahead: Option<Box<Ahead>> },
+    Apply {
+        after: Place,
+        page: Box<Page>,
+        ahead: Option<Box<Ahead>>,
+    },
     /// Before `ApplyWaiting`.
     Waiting { from: String },
 }
@@ -66,7 +73,8 @@ impl World<'_> {
             }
             At::Apply { after, page, ahead } => {
                 let dies = fault == Fault::DiesAfterCall;
-                self.apply_page(run, peer, (after, *page, ahead), dies).await
+                self.apply_page(run, peer, (after, *page, ahead), dies)
+                    .await
             }
             At::Waiting { from } => self.apply_waiting(run, peer, from).await,
         }
@@ -78,9 +86,15 @@ impl World<'_> {
         tx.commit().await?;
         let plan = plan.ok_or_else(|| anyhow::anyhow!("the stream has no plan"))?;
         let after = if full || plan.cursor.is_none() {
-            Place { cursor: None, phase: Phase::Full }
+            Place {
+                cursor: None,
+                phase: Phase::Full,
+            }
         } else {
-            Place { cursor: plan.cursor, phase: plan.phase }
+            Place {
+                cursor: plan.cursor,
+                phase: plan.phase,
+            }
         };
         Ok(Went::On(At::Read { after, ahead: None }))
     }
@@ -118,7 +132,10 @@ impl World<'_> {
             }
         };
         let keys: Vec<&str> = page.changes.iter().map(Change::key).collect();
-        self.note(format!("{peer}: reads {keys:?}{}", if page.more { " …" } else { "" }));
+        self.note(format!(
+            "{peer}: reads {keys:?}{}",
+            if page.more { " …" } else { "" }
+        ));
         let mut ahead = None;
         if page.more && fault == Fault::ReadsAhead {
             let next = self.ask(peer, Some(page.cursor.clone())).await;
@@ -146,12 +163,21 @@ impl World<'_> {
         (after, page, ahead): (Place, Page, Option<Box<Ahead>>),
         dies: bool,
     ) -> Result<Went<At>> {
-        let phase = if page.more { after.phase } else { Phase::Incremental };
-        let next = Place { cursor: Some(page.cursor.clone()), phase };
+        let phase = if page.more {
+            after.phase
+        } else {
+            Phase::Incremental
+        };
+        let next = Place {
+            cursor: Some(page.cursor.clone()),
+            phase,
+        };
         let more = page.more;
         let mut tx = self.begin().await?;
         let cursor = Some((page.cursor, phase));
-        let applied = self.apply(&mut tx, run, peer, page.changes, cursor, "pull").await?;
+        let applied = self
+            .apply(&mut tx, run, peer, page.changes, cursor, "pull")
+            .await?;
         let Some(applied) = applied else {
             return Ok(Went::Again(At::Read { after, ahead: None }));
         };
@@ -172,7 +198,9 @@ impl World<'_> {
         if applied.is_settled {
             return Ok(Went::Over);
         }
-        Ok(Went::On(At::Waiting { from: String::new() }))
+        Ok(Went::On(At::Waiting {
+            from: String::new(),
+        }))
     }
 
     /// `page::apply` and the pushes it asks for; `None` when it is to be tried again.
@@ -218,7 +246,9 @@ impl World<'_> {
                 || self.is(Planted::RemovalsMissed) && is_removal)
         });
         for change in &mut changes {
-            let Change::Upsert(record) = change else { continue };
+            let Change::Upsert(record) = change else {
+                continue;
+            };
             if self.is(Planted::MissingIsNull) {
                 for (_, name) in &FIELDS[1..] {
                     let name = (*name).to_owned();
@@ -243,7 +273,10 @@ impl World<'_> {
         }
         outbox::start_pushes(&mut tx, &waited.applied.owed, "pull").await?;
         tx.commit().await?;
-        self.note(format!("{peer}: looked at those that wait: {:?}", waited.applied.counts));
+        self.note(format!(
+            "{peer}: looked at those that wait: {:?}",
+            waited.applied.counts
+        ));
         Ok(match waited.next {
             Some(from) => Went::On(At::Waiting { from }),
             None => Went::Over,

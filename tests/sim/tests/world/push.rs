@@ -19,11 +19,17 @@ pub(crate) enum At {
     /// Before `ReadFirst` looks.
     Look,
     /// Before `ReadFirst` applies what it saw, which is in memory only.
-    Looked { seen: Vec<Seen>, records: Vec<Record> },
+    Looked {
+        seen: Vec<Seen>,
+        records: Vec<Record>,
+    },
     /// Before `ClaimWrites`.
     Claim { seen: Vec<Seen> },
     /// Before `SendWrites`.
-    Send { outgoing: Vec<Outgoing>, may_be_sent: bool },
+    Send {
+        outgoing: Vec<Outgoing>,
+        may_be_sent: bool,
+    },
     /// Before `SettleWrites`.
     Settle { outgoing: Vec<Outgoing>, sent: Sent },
 }
@@ -56,7 +62,9 @@ impl World<'_> {
                 let mut tx = self.begin().await?;
                 let changes: Vec<Change> = records.into_iter().map(Change::Upsert).collect();
                 if !changes.is_empty() {
-                    let applied = self.apply(&mut tx, run, peer, changes, None, "push").await?;
+                    let applied = self
+                        .apply(&mut tx, run, peer, changes, None, "push")
+                        .await?;
                     if applied.is_none() {
                         return Ok(Went::Again(At::Look));
                     }
@@ -70,9 +78,10 @@ impl World<'_> {
                 Ok(Went::On(At::Claim { seen }))
             }
             At::Claim { seen } => self.claim(run, peer, seen, fault).await,
-            At::Send { outgoing, may_be_sent } => {
-                self.send(peer, outgoing, may_be_sent, fault).await
-            }
+            At::Send {
+                outgoing,
+                may_be_sent,
+            } => self.send(peer, outgoing, may_be_sent, fault).await,
             At::Settle { outgoing, sent } => self.settle(run, peer, outgoing, sent, fault).await,
         }
     }
@@ -101,7 +110,10 @@ impl World<'_> {
                 }
             }
         }
-        self.note(format!("{peer}: {} writes are due, looks at {keys:?}", seen.len()));
+        self.note(format!(
+            "{peer}: {} writes are due, looks at {keys:?}",
+            seen.len()
+        ));
         Ok(Went::On(At::Looked { seen, records }))
     }
 
@@ -145,7 +157,11 @@ impl World<'_> {
             self.server.spoil(self.tenant, statement).await?;
         }
         if batch.outgoing.is_empty() {
-            return Ok(if batch.settled == 0 { Went::Over } else { Went::On(At::Look) });
+            return Ok(if batch.settled == 0 {
+                Went::Over
+            } else {
+                Went::On(At::Look)
+            });
         }
         Ok(Went::On(At::Send {
             outgoing: batch.outgoing,
@@ -162,7 +178,10 @@ impl World<'_> {
     ) -> Result<Went<At>> {
         if fault == Fault::Dies {
             self.note(format!("{peer}: dies before it sends"));
-            return Ok(Went::On(At::Send { outgoing, may_be_sent: true }));
+            return Ok(Went::On(At::Send {
+                outgoing,
+                may_be_sent: true,
+            }));
         }
         let blindly = self.is(Planted::CreatesBlindly);
         if blindly {
@@ -178,8 +197,13 @@ impl World<'_> {
         }
         match fault {
             Fault::DiesAfterCall => {
-                self.note(format!("{peer}: dies before it knows what became of its writes"));
-                return Ok(Went::On(At::Send { outgoing, may_be_sent: true }));
+                self.note(format!(
+                    "{peer}: dies before it knows what became of its writes"
+                ));
+                return Ok(Went::On(At::Send {
+                    outgoing,
+                    may_be_sent: true,
+                }));
             }
             Fault::Cancelled => {
                 self.note(format!("{peer}: the push is cancelled while it sends"));
@@ -190,8 +214,13 @@ impl World<'_> {
         let sent = match sent {
             Ok(rows) => Sent::Rows(rows.into_iter().map(outcome).collect()),
             Err(error) if self.is(Planted::OldValuesSent) => {
-                self.note(format!("{peer}: could not send, and will send the same: {error}"));
-                return Ok(Went::Again(At::Send { outgoing, may_be_sent: true }));
+                self.note(format!(
+                    "{peer}: could not send, and will send the same: {error}"
+                ));
+                return Ok(Went::Again(At::Send {
+                    outgoing,
+                    may_be_sent: true,
+                }));
             }
             Err(error) => Sent::Failed((&error).into()),
         };
@@ -241,7 +270,11 @@ impl World<'_> {
             "{peer}: settled: {} written, {} failed, {} later, {} in another form",
             settled.written, settled.failed, settled.retried, settled.normalised
         ));
-        Ok(if failed { Went::Over } else { Went::On(At::Look) })
+        Ok(if failed {
+            Went::Over
+        } else {
+            Went::On(At::Look)
+        })
     }
 
     /// The answer as a core with a planted fault takes it.
@@ -270,4 +303,3 @@ fn outcome(row: connector_sdk::Result<Receipt>) -> Outcome {
         Err(error) => Outcome::Refused((&error).into()),
     }
 }
-

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::World;
 use super::oracle;
 use super::plan::{Event, Fault, Plan};
 use super::planted::Planted;
 use super::server::Server;
-use super::World;
 
 /// After edits have stopped, writing stops within two rounds per hop; from one system to another it
 /// is two hops.
@@ -43,7 +43,10 @@ pub(crate) async fn simulate(server: &Server, plan: &Plan, planted: Option<Plant
     let mut outcome = Outcome::default();
     match World::of(server, plan, planted).await {
         Ok(mut world) => {
-            if let Err(error) = world.play(&plan.events, plan.is_resolved, &mut outcome).await {
+            if let Err(error) = world
+                .play(&plan.events, plan.is_resolved, &mut outcome)
+                .await
+            {
                 world.wrong.push(format!("error: {error:#}"));
             }
             world.sum_up(&mut outcome);
@@ -77,9 +80,12 @@ impl World<'_> {
             outcome.written += state.written;
             outcome.edits += state.edits.len();
             outcome.unseen += state.unseen.len();
-            outcome
-                .wrong
-                .extend(state.wrong.iter().map(|wrong| format!("second create: system {place}: {wrong}")));
+            outcome.wrong.extend(
+                state
+                    .wrong
+                    .iter()
+                    .map(|wrong| format!("second create: system {place}: {wrong}")),
+            );
         }
     }
 
@@ -92,7 +98,10 @@ impl World<'_> {
                 return Ok(());
             }
             let now = self.now();
-            let Some(place) = self.flights.iter().position(|flight| flight.not_before <= now)
+            let Some(place) = self
+                .flights
+                .iter()
+                .position(|flight| flight.not_before <= now)
             else {
                 self.pass(Duration::from_secs(1));
                 continue;
@@ -126,7 +135,11 @@ impl World<'_> {
                     break;
                 }
                 for place in 0..open {
-                    self.happen(&Event::Answer { conflict: 0, how: place }).await?;
+                    self.happen(&Event::Answer {
+                        conflict: 0,
+                        how: place,
+                    })
+                    .await?;
                 }
                 self.round().await?;
             }
@@ -139,7 +152,8 @@ impl World<'_> {
             }
             self.note(format!("round {round} is over and was not quiet"));
         }
-        self.wrong.push(format!("unrest: still writing after {ROUNDS} rounds"));
+        self.wrong
+            .push(format!("unrest: still writing after {ROUNDS} rounds"));
         Ok(ROUNDS)
     }
 
@@ -149,7 +163,10 @@ impl World<'_> {
         let versions = sqlx::query_scalar(
             "select coalesce(sum(version), 0)::bigint from accounts where tenant_id = $1",
         );
-        let versions = versions.bind(self.tenant.0).fetch_one(&self.server.pool).await?;
+        let versions = versions
+            .bind(self.tenant.0)
+            .fetch_one(&self.server.pool)
+            .await?;
         Ok((written, versions))
     }
 }

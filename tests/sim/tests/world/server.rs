@@ -66,7 +66,10 @@ impl Server {
 
     /// For faults on purpose: a statement with the tenant as its only parameter.
     pub(crate) async fn spoil(&self, tenant: TenantId, statement: &'static str) -> Result<()> {
-        sqlx::query(statement).bind(tenant.0).execute(&self.pool).await?;
+        sqlx::query(statement)
+            .bind(tenant.0)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 }

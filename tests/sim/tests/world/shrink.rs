@@ -83,7 +83,11 @@ impl Shrinker<'_> {
     async fn habits(&mut self) {
         for place in 0..self.least.peers.len() {
             let rules = self.least.peers[place].rules;
-            let plainest = Habits { rules, reads_back: true, ..Habits::default() };
+            let plainest = Habits {
+                rules,
+                reads_back: true,
+                ..Habits::default()
+            };
             if self.with(place, plainest).await {
                 continue;
             }
