@@ -18,7 +18,6 @@ use engine::ids::EntityId;
 
 use crate::world::peer::{FIELDS, NAME};
 use crate::world::plan::{Event, Fault, Habits};
-use crate::world::server::Server;
 use crate::world::{STREAM, World, oracle};
 
 pub(crate) const PHONE: usize = 1;

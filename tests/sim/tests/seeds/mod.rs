@@ -1,7 +1,7 @@
 //! Seeds, replays, planted faults.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::world::plan::Plan;
@@ -30,7 +30,7 @@ fn alone<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    runtime.unwrap().block_on(work)
+    runtime.expect("a runtime can be made").block_on(work)
 }
 
 /// What a number of worlds came to.
@@ -53,22 +53,26 @@ fn try_seeds(seeds: std::ops::Range<u64>) -> Tried {
         for _ in 0..workers {
             scope.spawn(|| {
                 alone(async {
-                    let server = Server::new().await.unwrap();
+                    let server = Server::new().await.expect("there is a server");
                     loop {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
-                        let has_failed = || tried.lock().unwrap().failing.is_some();
+                        let has_failed = || locked(&tried).failing.is_some();
                         if seed >= seeds.end || has_failed() {
                             return;
                         }
                         let outcome = simulate(&server, &Plan::of(seed), None).await;
-                        let mut tried = tried.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut tried = locked(&tried);
                         tried.add(seed, outcome);
                     }
                 });
             });
         }
     });
-    tried.into_inner().unwrap()
+    std::mem::take(&mut *locked(&tried))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Tried {

@@ -30,6 +30,9 @@ pub(crate) async fn open_conflicts(world: &World<'_>) -> Result<Vec<(ConflictId,
     Ok(open.collect())
 }
 
+/// Connection, key, entity, base; whether it is removed, merged, waiting.
+type Stored = (Uuid, String, Uuid, Json<Values>, bool, bool, bool);
+
 /// A record as the hub knows it.
 struct Row {
     peer: usize,
@@ -95,7 +98,7 @@ async fn left(world: &World<'_>) -> Result<Left> {
             .position(|known| known.0 == connection);
         found.unwrap_or(usize::MAX)
     };
-    let rows: Vec<(Uuid, String, Uuid, Json<Values>, bool, bool, bool)> = sqlx::query_as(
+    let rows: Vec<Stored> = sqlx::query_as(
         "select connection_id, key, entity_id, base::jsonb, removed_at is not null,
                 coalesce(removal -> 'how' ->> 'kind' = 'merged_into', false),
                 unresolved is not null
@@ -346,8 +349,7 @@ fn linked_records_agree(world: &World<'_>, left: &Left, wrong: &mut Vec<String>)
         let Some(known) = state.records.get(&row.key).filter(|known| !known.is_gone()) else {
             continue;
         };
-        for field in 0..FIELDS.len() {
-            let (name, remote) = FIELDS[field];
+        for (field, (name, remote)) in FIELDS.into_iter().enumerate() {
             let there = known.fields().get(remote).cloned().unwrap_or_default();
             let here = entity.value(name);
             let agree = if field == PARENT {

@@ -51,7 +51,7 @@ impl Tokens {
             "employees" => i64::try_from(number * 7_919 % 50 * 1_000 + number)
                 .unwrap_or_default()
                 .into(),
-            _ if number % 3 == 0 => format!(" t{number}x set by  somebody ").into(),
+            _ if number.is_multiple_of(3) => format!(" t{number}x set by  somebody ").into(),
             _ => format!("t{number}x set by somebody").into(),
         }
     }
@@ -549,7 +549,10 @@ impl Place {
         let [start, at, key, until, newest] = parts.as_slice() else {
             return Err(bad());
         };
-        let number = |text: &str| text.parse::<i64>().map_err(|_| bad());
+        let number = |text: &str| {
+            text.parse::<i64>()
+                .map_err(|error| bad().with_source(error))
+        };
         Ok(Self {
             start: number(start)?,
             at: number(at)?,

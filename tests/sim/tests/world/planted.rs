@@ -26,8 +26,6 @@ pub(crate) enum Planted {
     NotAdopted,
     /// A batch that could not be sent is kept and sent later as it is.
     OldValuesSent,
-    /// What a page owes to systems is not sent.
-    PushNotStarted,
     /// Conflicts are closed by the side that came last.
     ConflictsOverwritten,
     /// The value that lost is not kept.
@@ -43,7 +41,7 @@ pub(crate) enum Planted {
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::EchoForgotten,
         Self::EchoByTime,
         Self::BaseMovesOnSending,
@@ -55,7 +53,6 @@ impl Planted {
         Self::RefusedIsStored,
         Self::NotAdopted,
         Self::OldValuesSent,
-        Self::PushNotStarted,
         Self::ConflictsOverwritten,
         Self::LossForgotten,
         Self::RemovalBeatsEdit,

@@ -229,9 +229,7 @@ impl World<'_> {
         if trigger == "push" {
             applied.owed.remove(&(connection, STREAM.to_owned()));
         }
-        if !self.is(Planted::PushNotStarted) {
-            outbox::start_pushes(tx, &applied.owed, trigger).await?;
-        }
+        outbox::start_pushes(tx, &applied.owed, trigger).await?;
         Ok(Some(applied))
     }
 
