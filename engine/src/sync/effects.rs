@@ -10,7 +10,7 @@ use super::context::{Neighbourhood, Stream, SyncError};
 use crate::entity::{Entity, Kind};
 use crate::ids::{ConnectionId, EntityId};
 use crate::mapping::Patch;
-use crate::merge::{Decision, Merged, Rules};
+use crate::merge::{Decision, FieldRule, Merged, Rule, Rules};
 use crate::provenance::{By, Origin, Why};
 use crate::store::changes::{self, Actor, Change, FieldChange};
 use crate::store::conflicts::{self, Opened, Sides};
@@ -348,4 +348,21 @@ pub(super) fn changed(merged: &Merged) -> BTreeSet<String> {
         .iter()
         .map(|change| name(&change.field))
         .collect()
+}
+
+/// Whether the record says what became of a group under conflict. One that is silent on it, or says
+/// what cannot be taken, has not come to agree.
+pub(super) fn is_heard_of(rules: &Rules, group: &str, patch: &Patch, merged: &Merged) -> bool {
+    let Some(rule) = rules.group(group) else {
+        return true;
+    };
+    let is_said = |field: &FieldRule| patch.values.contains_key(&*field.name);
+    let is_undecided = merged.decisions.iter().any(|decision| {
+        decision.group.as_ref() == Some(&rule.name)
+            && matches!(
+                decision.rule,
+                Rule::Quarantined { .. } | Rule::Waiting { .. } | Rule::Incomplete
+            )
+    });
+    rule.fields.iter().any(is_said) && !is_undecided
 }

@@ -13,14 +13,14 @@ use super::batch::Batch;
 use crate::entity::{Entity, Stored};
 use crate::ids::{EntityId, RunId};
 use crate::mapping::Patch;
-use crate::merge::{self, DeleteInput, Deletion, FieldRule, MergeInput, Merged, Rule, Rules};
+use crate::merge::{self, DeleteInput, Deletion, MergeInput, Merged};
 use crate::provenance::By;
 use crate::store::changes::Change as Logged;
 use crate::store::conflicts::{self, Opened, Sides};
 use crate::store::records::{self, Linked, Place, Row, Snapshot, Unresolved};
 use crate::store::{StoreError, Tx, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError, merge_context};
-use crate::sync::effects::{Beside, Effects, changed};
+use crate::sync::effects::{Beside, Effects, changed, is_heard_of};
 
 /// Records merged while those before them are stored.
 const BATCH: usize = 500;
@@ -462,23 +462,6 @@ impl Pass {
             beside: made.beside,
         })
     }
-}
-
-/// Whether the record says what became of a group under conflict. One that is silent on it, or says
-/// what cannot be taken, has not come to agree.
-fn is_heard_of(rules: &Rules, group: &str, patch: &Patch, merged: &Merged) -> bool {
-    let Some(rule) = rules.group(group) else {
-        return true;
-    };
-    let is_said = |field: &FieldRule| patch.values.contains_key(&*field.name);
-    let is_undecided = merged.decisions.iter().any(|decision| {
-        decision.group.as_ref() == Some(&rule.name)
-            && matches!(
-                decision.rule,
-                Rule::Quarantined { .. } | Rule::Waiting { .. } | Rule::Incomplete
-            )
-    });
-    rule.fields.iter().any(is_said) && !is_undecided
 }
 
 fn row(record: Incoming, base: crate::mapping::Values) -> Row {

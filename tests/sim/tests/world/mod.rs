@@ -168,7 +168,7 @@ impl<'a> World<'a> {
                 self.touched(*peer, *record, |world, peer, key| {
                     world.note(format!("{peer}/{key} is deleted"));
                     world.peers[peer].state().remove(key, Removal::Deleted);
-                })
+                });
             }
             Event::Undelete { peer, record } => {
                 let peer = peer % self.peers.len();
@@ -251,9 +251,9 @@ impl<'a> World<'a> {
             }
             let value = match field {
                 PARENT => {
-                    let others = living.iter().filter(|other| other.id != entity.id);
+                    let mut others = living.iter().filter(|other| other.id != entity.id);
                     others
-                        .last()
+                        .next_back()
                         .map_or(Value::Null, |other| other.id.0.to_string().into())
                 }
                 _ => self.tokens.value(field, *set),

@@ -1,4 +1,5 @@
 //! What must hold when a world has come to rest.
+// long: what must hold is one list, and all of it reads the same rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 

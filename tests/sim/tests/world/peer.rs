@@ -1,4 +1,5 @@
 //! A system as a small state machine with nasty habits; the hub sees it as any other.
+// long: one state machine, of which every habit touches the same state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
