@@ -5,7 +5,8 @@
 //! journal sends the same rows again; updates are the same values, and creates are looked for by
 //! the hub's id first, so nothing is doubled.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use connector_sdk::{
     Change, ConnectorError, ErrorKind, Opened, Receipt, Record, StreamName, Write, WriteOp,
@@ -57,10 +58,12 @@ impl Workflow for PushWrites {
                 number,
             };
             let seen = cx.tx(ReadFirst::new(place())).await?;
+            let is_fresh = Arc::new(AtomicBool::new(false));
             let batch = cx
                 .tx(ClaimWrites {
                     place: place(),
                     seen,
+                    is_fresh: Arc::clone(&is_fresh),
                 })
                 .await?;
             if batch.outgoing.is_empty() {
@@ -74,6 +77,7 @@ impl Workflow for PushWrites {
                 .step(SendWrites {
                     place: place(),
                     outgoing: outgoing.clone(),
+                    is_fresh,
                 })
                 .await?;
             let failed = match &sent {
@@ -229,6 +233,8 @@ impl TxStep for ReadFirst {
 struct ClaimWrites {
     place: BatchPlace,
     seen: Vec<Seen>,
+    /// Set when the batch is claimed now, and not read from the journal.
+    is_fresh: Arc<AtomicBool>,
 }
 
 impl TxStep for ClaimWrites {
@@ -252,6 +258,7 @@ impl TxStep for ClaimWrites {
         )
         .await
         .map_err(sync_error)?;
+        self.is_fresh.store(true, Ordering::Relaxed);
         if batch.outgoing.is_empty() && batch.settled == 0 {
             outbox::start_push_when_due(tx, *connection, stream).await?;
         }
@@ -262,6 +269,9 @@ impl TxStep for ClaimWrites {
 struct SendWrites {
     place: BatchPlace,
     outgoing: Vec<Outgoing>,
+    /// Whether no process can have sent the batch before: this one has just claimed it. A process that
+    /// was killed while it sent has left no attempt behind.
+    is_fresh: Arc<AtomicBool>,
 }
 
 /// What the system said.
@@ -288,7 +298,8 @@ impl Step for SendWrites {
         let connection = self.place.input.connection;
         let opened = hub.open(cx.tenant(), connection).await?;
         let stream = StreamName(self.place.input.stream.clone());
-        let sent = send(&*opened, &stream, &self.outgoing, cx.attempt()).await;
+        let may_be_sent = cx.attempt() > 1 || !self.is_fresh.load(Ordering::Relaxed);
+        let sent = send(&*opened, &stream, &self.outgoing, may_be_sent).await;
         hub.peers
             .note(cx.tenant(), connection, sent.as_ref().err(), opened.usage())
             .await?;
@@ -308,31 +319,64 @@ fn outcome(row: Result<Receipt, ConnectorError>) -> Outcome {
     }
 }
 
-/// Sends the rows; the answer has one entry per row, in order.
-async fn send(
+/// Sends the rows; the answer has one entry per row, in order. Where they `may_be_sent` already, what
+/// is to be created is looked for first. Until such a row is stored it stays unknown whether it is
+/// there; where the system cannot be searched, the row is left to a person.
+///
+/// # Errors
+/// The system decided nothing about any row, as far as is known.
+pub async fn send(
     opened: &dyn Opened,
     stream: &StreamName,
     outgoing: &[Outgoing],
-    attempt: u32,
+    may_be_sent: bool,
 ) -> Result<Vec<Result<Receipt, ConnectorError>>, ConnectorError> {
+    let may_exist = |row: &Outgoing| {
+        let is_create = matches!(row.write.op, WriteOp::Create { .. });
+        is_create && (row.look_first || may_be_sent)
+    };
+    let unknown = |mut error: ConnectorError, is_unknown: bool| {
+        error.outcome_unknown |= is_unknown;
+        error
+    };
+    let is_any_unknown = outgoing.iter().any(may_exist);
     let mut writes = Vec::with_capacity(outgoing.len());
+    let mut answers = Vec::with_capacity(outgoing.len());
     for row in outgoing {
-        let may_exist = row.look_first || attempt > 1;
-        writes.push(match &row.write.op {
-            WriteOp::Create { fields } if may_exist => {
-                found(opened, stream, row, fields.clone()).await?
+        let write = if may_exist(row) {
+            found(opened, stream, row).await
+        } else {
+            Ok(row.write.clone())
+        };
+        match write {
+            Ok(write) => {
+                writes.push(write);
+                answers.push(None);
             }
-            _ => row.write.clone(),
-        });
+            Err(error) if error.kind == ErrorKind::Unsupported => answers.push(Some(Err(error))),
+            Err(error) => return Err(unknown(error, true)),
+        }
     }
-    let answers = opened.write(stream, &writes).await?;
-    if answers.len() != writes.len() {
+    let sent = if writes.is_empty() {
+        Vec::new()
+    } else {
+        let sent = opened.write(stream, &writes).await;
+        sent.map_err(|error| unknown(error, is_any_unknown))?
+    };
+    if sent.len() != writes.len() {
         return Err(
             ConnectorError::transient("system answered another number of rows")
                 .with_outcome_unknown(),
         );
     }
-    Ok(answers)
+    let mut sent = sent.into_iter();
+    let answers = answers.into_iter().zip(outgoing).map(|(answer, row)| {
+        let answer = answer.or_else(|| sent.next());
+        let unanswered = || Err(ConnectorError::transient("the row was not sent"));
+        let answer = answer.unwrap_or_else(unanswered);
+        answer.map_err(|error| unknown(error, may_exist(row)))
+    });
+    Ok(answers.collect())
 }
 
 /// The create, or an update of what an earlier attempt created.
@@ -340,13 +384,13 @@ async fn found(
     opened: &dyn Opened,
     stream: &StreamName,
     row: &Outgoing,
-    fields: connector_sdk::Fields,
 ) -> Result<Write, ConnectorError> {
     let mut write = row.write.clone();
-    if let Some(record) = opened.find(stream, &row.write.hub_id, &[]).await? {
+    let there = opened.find(stream, &row.write.hub_id, &[]).await?;
+    if let (Some(record), WriteOp::Create { fields }) = (there, &row.write.op) {
         write.op = WriteOp::Update {
             key: record.key,
-            fields,
+            fields: fields.clone(),
         };
     }
     Ok(write)

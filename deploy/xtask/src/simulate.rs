@@ -8,6 +8,7 @@ use crate::run;
 #[derive(clap::Args)]
 pub(crate) struct Simulate {
     /// What is simulated.
+    #[arg(default_value = "sync")]
     what: What,
     /// How many seeds are tried.
     #[arg(long, default_value_t = 300)]
@@ -26,16 +27,24 @@ pub(crate) struct Simulate {
 /// Each is a test in the crate that it simulates.
 #[derive(Clone, Copy, ValueEnum)]
 enum What {
+    /// The sync core with two or three systems, on a real Postgres.
+    Sync,
     /// The runtime of the engine, several processes of it, on a model of the database.
     Engine,
 }
 
 impl What {
-    /// The package, and the test that tries seeds.
-    fn test(self) -> (&'static str, &'static str) {
+    /// The package, where in it, and the test that tries seeds.
+    fn test(self) -> (&'static str, &'static [&'static str], &'static str) {
         match self {
+            Self::Sync => (
+                "sim",
+                &["--test", "main"],
+                "seeds::whatever_breaks_no_edit_is_lost_and_all_sides_come_to_agree",
+            ),
             Self::Engine => (
                 "engine",
+                &["--lib"],
                 "simulation::tests::whatever_breaks_every_run_ends_once_and_no_journaled_step_runs_again",
             ),
         }
@@ -43,9 +52,10 @@ impl What {
 }
 
 pub(crate) fn run(simulate: &Simulate) -> Result<()> {
-    let (package, test) = simulate.what.test();
+    let (package, target, test) = simulate.what.test();
     let mut tests = run::cargo();
-    tests.args(["test", "--quiet", "--package", package, "--lib"]);
+    tests.args(["test", "--quiet", "--package", package]);
+    tests.args(target);
     if simulate.release {
         tests.arg("--release");
     }

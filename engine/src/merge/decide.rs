@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use connector_sdk::Value;
 
-use super::echo::hear_echo;
+use super::echo::{hear_echo, precedes_write};
 use super::sides::{NULL, Sides, union};
 use super::{
     Conflict, ConflictField, Context, Decision, FieldChange, FieldRule, GroupRule, MergeInput,
@@ -144,12 +144,15 @@ impl<'a> Case<'a> {
                 base: input.base.and_then(|base| base.get(&*rule.name)),
                 said: input.patch.values.get(&*rule.name),
             };
-            if let Some(said) = sides.said
-                && hear_echo(rule, said, input, merged)
-            {
+            let Some(said) = sides.said else {
+                return sides;
+            };
+            if hear_echo(rule, said, input, merged) {
                 echoed = true;
                 sides.base = Some(said);
                 merged.base.insert(rule.name.to_string(), said.clone());
+            } else if precedes_write(rule, input) {
+                sides.said = None;
             }
             sides
         };

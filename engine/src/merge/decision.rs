@@ -78,6 +78,9 @@ pub enum Rule {
     Ask,
     /// What came is our own write.
     Echo,
+    /// The system stored another value than it was given, and the hub's has changed since it was
+    /// sent.
+    MovedOn,
     /// A field of the group could not be mapped; the group stands still.
     Quarantined {
         field: Arc<str>,
@@ -164,6 +167,10 @@ impl Decision {
             ),
             Rule::Ask => format!("{hub} and {peer} both changed {subject}; a person decides."),
             Rule::Echo => format!("What {peer} says of {subject} is what {hub} wrote there."),
+            Rule::MovedOn => format!(
+                "{peer} stored {subject} otherwise than {hub} wrote it, and {hub} had changed it again \
+                 by then."
+            ),
             Rule::Quarantined { field } => {
                 format!("{peer}'s value of {field} could not be mapped; {subject} stands still.")
             }

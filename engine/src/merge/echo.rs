@@ -57,3 +57,16 @@ pub(super) fn hear_echo(
     }
     heard
 }
+
+/// Whether the record was as it says before one of our own writes of the field, which has not come
+/// back yet: then what it says of the field is what the write replaced. A page may have been read
+/// before the write, and a list may lag behind it.
+pub(super) fn precedes_write(rule: &FieldRule, input: &MergeInput<'_>) -> bool {
+    let Some(changed) = input.patch.changed_at else {
+        return false;
+    };
+    let mut ours = input.context.echoes.iter();
+    ours.any(|echo| {
+        *echo.field == *rule.name && echo.written_at.is_some_and(|written| changed < written)
+    })
+}

@@ -75,7 +75,8 @@ pub struct Echo {
     /// [`crate::catalogue::fingerprint`] of the core value that was written.
     pub value: Fingerprint,
     /// The record's stamp right after the write, by the peer's clock, where the receipt told it.
-    /// Once the record is seen with a later stamp and another value, the write will not come back.
+    /// Once the record is seen with a later stamp and another value, the write will not come back;
+    /// seen with an earlier one, it does not show the write yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written_at: Option<DateTime<Utc>>,
 }

@@ -66,7 +66,9 @@ pub struct Claimed {
     pub look_first: bool,
 }
 
-/// Adds intents. One that is still pending for the same entity and place takes the fields over.
+/// Adds intents. One that is still pending for the same entity and place takes the fields over, and
+/// was asked for anew only if it did not name them all: else a look at the record that asks for the
+/// same again would ask for another look, for ever.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -104,7 +106,11 @@ pub async fn enqueue(tx: &mut Tx, intents: &[Intent], cause: Cause) -> Result<()
             fields = array(
                 select distinct unnest(writes.fields || excluded.fields) order by 1
             ),
-            asked_at = excluded.asked_at,
+            asked_at = case
+                when writes.fields @> excluded.fields and writes.op = excluded.op
+                then writes.asked_at
+                else excluded.asked_at
+            end,
             cause_run_id = excluded.cause_run_id,
             cause_user_id = excluded.cause_user_id
         ",
@@ -268,7 +274,8 @@ pub async fn adopt(
 }
 
 /// Records what is being sent, and what the system is known to hold in its place; that is `None` where
-/// the write is to make the record.
+/// the write is to make the record. Such a write carries more than was asked for: should it have to be
+/// repeated, and the record be there by then, all of it is still to be brought over.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -289,7 +296,13 @@ pub async fn note_sent(
     sqlx::query!(
         "
         update writes
-        set sent = row.sent::jsonb, before = row.before::jsonb
+        set sent = row.sent::jsonb,
+            before = row.before::jsonb,
+            fields = array(
+                select distinct unnest(
+                    writes.fields || array(select jsonb_object_keys(row.sent::jsonb))
+                ) order by 1
+            )
         from unnest($1::uuid[], $2::text[], $3::text[]) as row (id, sent, before)
         where writes.id = row.id
         ",

@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use super::context::{Neighbourhood, Stream, SyncError};
 use crate::entity::{Entity, Kind};
 use crate::ids::{ConnectionId, EntityId};
-use crate::merge::{Decision, Merged, Rules};
+use crate::mapping::Patch;
+use crate::merge::{Decision, FieldRule, Merged, Rule, Rules};
 use crate::provenance::{By, Origin, Why};
 use crate::store::changes::{self, Actor, Change, FieldChange};
 use crate::store::conflicts::{self, Opened, Sides};
@@ -145,7 +146,7 @@ impl Effects {
     }
 
     pub(super) fn log(&mut self, change: Change) {
-        if !change.fields.is_empty() || change.kind != "merged" {
+        if !change.fields.is_empty() || !["merged", "kept"].contains(&change.kind) {
             self.changes.push(change);
         }
     }
@@ -279,15 +280,16 @@ pub(super) struct Beside {
 
 impl Beside {
     /// Takes over the conflicts and echoes of a merge. `open` are the groups of the entity that
-    /// have an open conflict: those no longer in conflict have come to agree.
+    /// have an open conflict and of which the record says something: those no longer in conflict
+    /// have come to agree.
     pub(super) fn note(
         &mut self,
         entity: &'static str,
         entity_id: EntityId,
-        record_key: &str,
+        patch: &Patch,
         merged: &Merged,
         echoes: &[crate::merge::Echo],
-        open: &[String],
+        open: &[&String],
     ) {
         let groups: BTreeSet<&str> = merged
             .conflicts
@@ -297,7 +299,7 @@ impl Beside {
         self.agreed.extend(
             open.iter()
                 .filter(|group| !groups.contains(group.as_str()))
-                .map(|group| (entity_id, group.clone())),
+                .map(|group| (entity_id, (*group).clone())),
         );
         for conflict in &merged.conflicts {
             let sides = conflict.fields.iter().map(|field| {
@@ -311,7 +313,7 @@ impl Beside {
             self.conflicts.push(Opened {
                 entity,
                 entity_id,
-                record_key: record_key.to_owned(),
+                record_key: patch.key.clone(),
                 group: conflict.group.to_string(),
                 kind: "edit",
                 fields: sides.collect(),
@@ -346,4 +348,21 @@ pub(super) fn changed(merged: &Merged) -> BTreeSet<String> {
         .iter()
         .map(|change| name(&change.field))
         .collect()
+}
+
+/// Whether the record says what became of a group under conflict. One that is silent on it, or says
+/// what cannot be taken, has not come to agree.
+pub(super) fn is_heard_of(rules: &Rules, group: &str, patch: &Patch, merged: &Merged) -> bool {
+    let Some(rule) = rules.group(group) else {
+        return true;
+    };
+    let is_said = |field: &FieldRule| patch.values.contains_key(&*field.name);
+    let is_undecided = merged.decisions.iter().any(|decision| {
+        decision.group.as_ref() == Some(&rule.name)
+            && matches!(
+                decision.rule,
+                Rule::Quarantined { .. } | Rule::Waiting { .. } | Rule::Incomplete
+            )
+    });
+    rule.fields.iter().any(is_said) && !is_undecided
 }

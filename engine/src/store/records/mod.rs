@@ -8,6 +8,7 @@ mod save;
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::{DateTime, Utc};
 use connector_sdk::{Fields, Record};
 use sqlx::types::{Json, Uuid};
 
@@ -27,6 +28,8 @@ pub struct Linked {
     pub base: Values,
     pub content_hash: Vec<u8>,
     pub remote_version: Option<String>,
+    /// When the system says that what was last seen was changed.
+    pub remote_changed_at: Option<DateTime<Utc>>,
     pub mapping_version: i32,
     pub unresolved: Option<Unresolved>,
     pub removed: bool,
@@ -55,13 +58,13 @@ pub async fn by_keys(
     let rows = sqlx::query!(
         r#"
         select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
-               r.remote_version, r.mapping_version, r.unresolved as "unresolved: Json<Unresolved>",
-               r.removed_at is not null as "removed!",
+               r.remote_version, r.remote_changed_at, r.mapping_version,
+               r.unresolved as "unresolved: Json<Unresolved>", r.removed_at is not null as "removed!",
                coalesce(r.removal ? 'undone', false) as "kept_out!"
         from unnest($3::text[]) as wanted (key)
         cross join lateral (
-            select key, entity_id, base, content_hash, remote_version, mapping_version, unresolved,
-                   removed_at, removal
+            select key, entity_id, base, content_hash, remote_version, remote_changed_at,
+                   mapping_version, unresolved, removed_at, removal
             from records
             where connection_id = $1 and stream = $2 and key = wanted.key
             for update
@@ -81,6 +84,7 @@ pub async fn by_keys(
             base: row.base.0,
             content_hash: row.content_hash,
             remote_version: row.remote_version,
+            remote_changed_at: row.remote_changed_at,
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
             removed: row.removed,
@@ -105,7 +109,8 @@ pub async fn by_entities(
     let rows = sqlx::query!(
         r#"
         select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
-               r.remote_version, r.mapping_version, r.unresolved as "unresolved: Json<Unresolved>"
+               r.remote_version, r.remote_changed_at, r.mapping_version,
+               r.unresolved as "unresolved: Json<Unresolved>"
         from (
             select place.key, place.entity_id
             from unnest($1::uuid[]) as wanted (entity_id)
@@ -119,7 +124,8 @@ pub async fn by_entities(
             order by place.key
         ) found
         cross join lateral (
-            select key, entity_id, base, content_hash, remote_version, mapping_version, unresolved
+            select key, entity_id, base, content_hash, remote_version, remote_changed_at,
+                   mapping_version, unresolved
             from records
             where connection_id = $2 and stream = $3 and key = found.key
               and entity_id = found.entity_id and removed_at is null
@@ -140,6 +146,7 @@ pub async fn by_entities(
             base: row.base.0,
             content_hash: row.content_hash,
             remote_version: row.remote_version,
+            remote_changed_at: row.remote_changed_at,
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
             removed: false,

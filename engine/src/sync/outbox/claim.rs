@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::TimeDelta;
-use connector_sdk::{ErrorKind, Write, WriteOp};
+use connector_sdk::{ErrorKind, Value, Write, WriteOp};
 
 use super::{Batch, Outgoing};
 use crate::catalogue::{Empty, fingerprint, same};
@@ -11,11 +11,13 @@ use crate::entity::{CoreTables, Entity};
 use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::Values;
 use crate::store::records::{self, Linked};
-use crate::store::writes::{self, Again, Claimed, Op, Seen};
+use crate::store::writes::{self, Again, Cause, Claimed, Intent, Op, Seen};
 use crate::store::{StoreError, Tx, conflicts, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::writes_field;
 
+/// Attempts, half a minute apart, for which a record that is to be made waits for what it points at.
+const PATIENCE: i32 = 10;
 /// How long an echo is waited for. Longer than any peer takes to show what it accepted.
 const ECHO_LIFE: TimeDelta = TimeDelta::hours(1);
 
@@ -48,13 +50,16 @@ pub async fn claim(
     let ids: Vec<EntityId> = claimed.iter().map(|write| write.entity_id).collect();
     let entities = around.kind.load(tx, &ids).await?;
     let entities: HashMap<_, _> = entities.into_iter().map(|row| (row.id, row)).collect();
+    let linked = records::by_entities(tx, connection, &stream.plan.stream, &ids).await?;
     let sides = Sides {
-        linked: records::by_entities(tx, connection, &stream.plan.stream, &ids).await?,
+        held: held(tx, &around, stream, &linked).await?,
+        linked,
         open: conflicts::open_groups(tx, connection, &stream.plan.stream, &ids).await?,
         keys: reference_keys(tx, stream, entities.values()).await?,
     };
     let mut batch = Batch::default();
     let (mut ended, mut again, mut sent) = (Vec::new(), Vec::new(), Vec::new());
+    let mut apart = Vec::new();
     for write in claimed {
         match prepare(
             &around,
@@ -63,9 +68,18 @@ pub async fn claim(
             entities.get(&write.entity_id),
             &write,
         ) {
-            Prepared::Send(outgoing) => {
-                let linked = sides.linked.get(&outgoing.entity_id);
-                let before = linked.map(|linked| held(linked, &outgoing.sent));
+            Prepared::Send(outgoing, later) => {
+                if !later.is_empty() {
+                    apart.push(Intent {
+                        connection,
+                        stream: stream.plan.stream.clone(),
+                        entity: around.kind.name,
+                        entity_id: outgoing.entity_id,
+                        op: Op::Upsert,
+                        fields: later,
+                    });
+                }
+                let before = sides.before(outgoing.entity_id, &outgoing.sent);
                 sent.push((outgoing.id, outgoing.sent.clone(), before));
                 batch.outgoing.push(*outgoing);
             }
@@ -82,6 +96,11 @@ pub async fn claim(
     batch.settled = ended.len() as u64;
     writes::finish(tx, &ended).await?;
     writes::requeue(tx, &again).await?;
+    let cause = Cause {
+        run: Some(run),
+        ..Cause::default()
+    };
+    writes::enqueue(tx, &apart, cause).await?;
     writes::note_sent(tx, &sent).await?;
     expect_echoes(tx, &around, connection, &batch.outgoing).await?;
     Ok(batch)
@@ -90,6 +109,8 @@ pub async fn claim(
 /// What is known of the other side of the claimed entities.
 struct Sides {
     linked: HashMap<EntityId, Linked>,
+    /// The values that their records were last seen to hold; references are not among them.
+    held: HashMap<EntityId, Values>,
     open: HashMap<EntityId, Vec<String>>,
     /// Core field and entity it points at, to the key of that entity's record.
     keys: HashMap<(String, String), String>,
@@ -120,17 +141,54 @@ async fn reference_keys(
     Ok(keys)
 }
 
-/// What a record is known to hold for these fields.
-fn held(linked: &Linked, fields: &Values) -> Values {
-    let base = |field| linked.base.get(field).cloned().unwrap_or_default();
-    fields
-        .keys()
-        .map(|field| (field.clone(), base(field)))
-        .collect()
+impl Sides {
+    /// What a record is known to hold for these fields; `None` where it is yet to be made.
+    fn before(&self, entity: EntityId, fields: &Values) -> Option<Values> {
+        let linked = self.linked.get(&entity)?;
+        let held = |field| self.held(linked, field).cloned().unwrap_or_default();
+        let fields = fields.keys();
+        Some(fields.map(|field| (field.clone(), held(field))).collect())
+    }
+
+    /// What a record was last seen to hold, or else what was agreed.
+    fn held<'s>(&'s self, linked: &'s Linked, field: &str) -> Option<&'s Value> {
+        let seen = self.held.get(&linked.entity_id);
+        let seen = seen.and_then(|values| values.get(field));
+        seen.or_else(|| linked.base.get(field))
+    }
+}
+
+/// The values that records were last seen to hold. Not their bases: what the hub holds against a
+/// change over there was never agreed.
+async fn held(
+    tx: &mut Tx,
+    around: &Neighbourhood,
+    stream: &Stream,
+    linked: &HashMap<EntityId, Linked>,
+) -> Result<HashMap<EntityId, Values>, SyncError> {
+    let plan = &stream.plan;
+    let keys: HashMap<&str, EntityId> = linked
+        .values()
+        .map(|linked| (linked.key.as_str(), linked.entity_id))
+        .collect();
+    let places: Vec<String> = keys.keys().map(|key| (*key).to_owned()).collect();
+    let mut held = HashMap::with_capacity(keys.len());
+    for record in records::raw(tx, plan.connection, &plan.stream, &places).await? {
+        let patch = plan.mapping.inbound(&around.catalogue, &record);
+        let patch = patch.map_err(|source| SyncError::Map {
+            stream: plan.stream.clone(),
+            source,
+        })?;
+        if let Some(entity) = keys.get(record.key.as_str()) {
+            held.insert(*entity, patch.values);
+        }
+    }
+    Ok(held)
 }
 
 enum Prepared {
-    Send(Box<Outgoing>),
+    /// With the references that have to wait for what they point at.
+    Send(Box<Outgoing>, Vec<String>),
     /// Nothing to send; the write is settled.
     Nothing,
     /// The values cannot be written in the system's terms.
@@ -157,12 +215,12 @@ fn prepare(
         let op = WriteOp::Delete {
             key: linked.key.clone(),
         };
-        return Prepared::Send(outgoing(write, None, op, Values::new()));
+        return Prepared::Send(outgoing(write, None, op, Values::new()), Vec::new());
     }
     if entity.removed_at.is_some() {
         return Prepared::Nothing;
     }
-    let only = fields_to_send(stream, sides, entity, linked, write);
+    let mut only = fields_to_send(stream, sides, entity, linked, write);
     if only.is_empty() {
         return Prepared::Nothing;
     }
@@ -170,15 +228,27 @@ fn prepare(
         .iter()
         .map(|field| (field.clone(), entity.value(field)))
         .collect();
-    let sent = values.clone();
+    let mut sent = values.clone();
+    let mut later = Vec::new();
     for (field, _) in stream.plan.mapping.references() {
         let Some(id) = values.get(field).and_then(|value| value.as_str()) else {
             continue;
         };
-        let Some(key) = sides.keys.get(&(field.to_owned(), id.to_owned())) else {
-            return Prepared::Later;
-        };
-        values.insert(field.to_owned(), key.as_str().into());
+        match sides.keys.get(&(field.to_owned(), id.to_owned())) {
+            Some(key) => drop(values.insert(field.to_owned(), key.as_str().into())),
+            None => later.push(field.to_owned()),
+        }
+    }
+    // A record that is there is not held up by what one of its fields points at. One that is to be
+    // made waits for it, but not for ever: two that point at each other would both.
+    let waits = linked.is_none() && (write.attempt < PATIENCE || needs(stream, &later));
+    if only.len() == later.len() || waits && !later.is_empty() {
+        return Prepared::Later;
+    }
+    for field in &later {
+        only.remove(field);
+        values.remove(field);
+        sent.remove(field);
     }
     let fields = match stream
         .plan
@@ -209,7 +279,22 @@ fn prepare(
             WriteOp::Create { fields: all }
         }
     };
-    Prepared::Send(outgoing(write, parent, op, sent))
+    Prepared::Send(outgoing(write, parent, op, sent), later)
+}
+
+/// Whether the system makes no record without one of these fields.
+fn needs(stream: &Stream, fields: &[String]) -> bool {
+    let Some(described) = &stream.plan.description else {
+        return false;
+    };
+    let rows = stream.plan.mapping.rows.iter();
+    let mut remote = rows
+        .filter(|row| fields.contains(&row.core))
+        .flat_map(|row| &row.remote);
+    remote.any(|path| {
+        let mut known = described.fields.iter();
+        known.any(|field| field.name == path.name && field.required)
+    })
 }
 
 fn outgoing(write: &Claimed, parent: Option<String>, op: WriteOp, sent: Values) -> Box<Outgoing> {
@@ -229,7 +314,7 @@ fn outgoing(write: &Claimed, parent: Option<String>, op: WriteOp, sent: Values) 
 }
 
 /// The fields worth sending: written by this stream, not under an open conflict, and different
-/// from what the system is known to hold. A create sends all that have a value.
+/// from what the system was last seen to hold. A create sends all that have a value.
 fn fields_to_send(
     stream: &Stream,
     sides: &Sides,
@@ -256,8 +341,8 @@ fn fields_to_send(
         let Some(rule) = stream.rules.field(field) else {
             return false;
         };
-        let agreed = linked.base.get(field);
-        agreed.is_none_or(|agreed| !same(&rule.field, &entity.value(field), agreed, rule.empty))
+        let held = sides.held(linked, field);
+        held.is_none_or(|held| !same(&rule.field, &entity.value(field), held, rule.empty))
     };
     let named = write
         .fields

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use connector_sdk::{ErrorKind, Receipt, WriteOp};
+use connector_sdk::{ErrorKind, Receipt, Value, WriteOp};
 use serde::{Deserialize, Serialize};
 
 use super::{Outcome, Outgoing, Refusal};
@@ -12,9 +12,9 @@ use crate::catalogue::same;
 use crate::entity::{CoreTables, Entity, Stored};
 use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::{Patch, Values};
-use crate::merge::{self, Context, MergeInput};
-use crate::provenance::By;
-use crate::store::changes::{Actor, Change};
+use crate::merge::{self, Context, MergeInput, Rule, Winner};
+use crate::provenance::{By, Why};
+use crate::store::changes::{Actor, Change, FieldChange};
 use crate::store::records::{self, Place, Row};
 use crate::store::writes::{self, Again};
 use crate::store::{Tx, echoes};
@@ -197,11 +197,13 @@ async fn accept(
             });
         let read_back = receipt.stored.as_ref();
         if let Some(read_back) = read_back {
-            record.fields.extend(read_back.fields.clone());
             record.changed_at = read_back.changed_at.or(record.changed_at);
         }
         record.version = receipt.version.clone().or(record.version);
-        if let Some(at) = record.changed_at {
+        // Where nothing was read back the write came after what was last seen.
+        let stamp = read_back.and_then(|read_back| read_back.changed_at);
+        let before = record.changed_at.map(|at| at + TimeDelta::microseconds(1));
+        if let Some(at) = stamp.or(before) {
             stamps.push((outgoing.id, at));
         }
         let mut base = known.map(|known| known.base.clone()).unwrap_or_default();
@@ -212,7 +214,13 @@ async fn accept(
                 stream: plan.stream.clone(),
                 source,
             })?;
-        let merged = agree(stream, entity, &mut base, &outgoing.sent, patch.as_ref());
+        let (merged, lost) = agree(stream, entity, &mut base, &outgoing.sent, patch.as_ref());
+        effects.log(Change {
+            entity: around.kind.name,
+            entity_id: entity.id,
+            kind: "kept",
+            fields: lost,
+        });
         if let Some(merged) = merged {
             settled.normalised += merged.changes.len() as u64;
             let by = By::Connection {
@@ -232,6 +240,33 @@ async fn accept(
             });
             effects.touch(entity.clone(), changed(&merged));
             base = merged.base;
+        }
+        if let WriteOp::Create { fields } | WriteOp::Update { fields, .. } = &outgoing.write.op {
+            // What was not merged here must look new to the next read: what was not written, and
+            // what could not be agreed on.
+            let said = patch.as_ref().map(|patch| &patch.values);
+            let is_agreed = outgoing.sent.keys().all(|field| {
+                let said = said.and_then(|said| said.get(field));
+                let rule = stream.rules.field(field);
+                said.zip(rule)
+                    .zip(base.get(field))
+                    .is_none_or(|((said, rule), agreed)| {
+                        same(&rule.field, said, agreed, rule.empty)
+                    })
+            });
+            for (name, sent) in fields {
+                let stored = read_back.and_then(|read_back| read_back.fields.get(name));
+                let seen = stored.filter(|_| is_agreed).unwrap_or(sent);
+                record.fields.insert(name.clone(), seen.clone());
+            }
+        }
+        // What changed here since it was claimed is owed, whoever changed it: to a record that was
+        // being made nothing is, for want of a link, nor to the one that a change came from.
+        let is_create = matches!(outgoing.write.op, WriteOp::Create { .. });
+        let mut behind = moved_on(stream, entity, &base);
+        behind.retain(|field| is_create || outgoing.sent.contains_key(field));
+        if !behind.is_empty() {
+            effects.owe(stream, around.kind.name, entity.id, behind);
         }
         let snapshot = records::snapshot(&record.fields)?;
         rows.push(Row {
@@ -274,31 +309,62 @@ async fn accept(
     Ok(())
 }
 
+/// Fields that the stream writes and that the core holds differently than was agreed.
+fn moved_on(stream: &Stream, entity: &Entity, base: &Values) -> Vec<String> {
+    let groups = stream.rules.groups().iter();
+    groups
+        .filter(|group| group.direction.writes())
+        .flat_map(|group| &group.fields)
+        .filter(|rule| {
+            let agreed = base.get(&*rule.name).unwrap_or(&Value::Null);
+            !same(&rule.field, &entity.value(&rule.name), agreed, rule.empty)
+        })
+        .map(|rule| rule.name.to_string())
+        .collect()
+}
+
 /// Moves the base to what was sent and accepted. Where the system shows another form of a value
 /// and the core has not moved on since, the system's form is merged in, so that both sides agree;
-/// where the core has moved on, the system's form is the base that the next write starts from.
+/// where the core has moved on, the system's form is the base that the next write starts from, and is
+/// kept in mind: it may be somebody's value.
 fn agree(
     stream: &Stream,
     entity: &Entity,
     base: &mut Values,
     sent: &Values,
     read_back: Option<&Patch>,
-) -> Option<merge::Merged> {
+) -> (Option<merge::Merged>, Vec<FieldChange>) {
     base.extend(sent.clone());
-    let mut patch = read_back?.clone();
+    let Some(mut patch) = read_back.cloned() else {
+        return (None, Vec::new());
+    };
     patch.values.retain(|field, _| sent.contains_key(field));
     patch.references.clear();
     patch.failed.clear();
-    let moved_on = |field: &str| {
-        stream.rules.field(field).is_none_or(|rule| {
-            let was = sent.get(field).unwrap_or(&connector_sdk::Value::Null);
-            !same(&rule.field, &entity.value(field), was, rule.empty)
-        })
+    let is_same = |field: &str, one: &Value, other: &Value| {
+        let rule = stream.rules.field(field);
+        rule.is_some_and(|rule| same(&rule.field, one, other, rule.empty))
     };
+    let was_sent = |field: &str| sent.get(field).unwrap_or(&Value::Null);
     let (later, now): (Values, Values) = patch
         .values
         .into_iter()
-        .partition(|(field, _)| moved_on(field));
+        .partition(|(field, _)| !is_same(field, &entity.value(field), was_sent(field)));
+    let lost = later
+        .iter()
+        .filter(|(field, stored)| !is_same(field, stored, was_sent(field)))
+        .map(|(field, stored)| FieldChange {
+            field: field.clone(),
+            old: Value::Null,
+            new: Value::Null,
+            why: Some(Why {
+                rule: Rule::MovedOn,
+                winner: Winner::Core,
+            }),
+            lost: Some(stored.clone()),
+            kept: None,
+        })
+        .collect();
     base.extend(later);
     patch.values = now;
     let merged = merge::merge(&MergeInput {
@@ -308,5 +374,5 @@ fn agree(
         patch: &patch,
         context: &Context::default(),
     });
-    (!merged.changes.is_empty()).then_some(merged)
+    ((!merged.changes.is_empty()).then_some(merged), lost)
 }

@@ -9,7 +9,7 @@ use crate::entity::CoreTables;
 use crate::ids::EntityId;
 use crate::mapping::{Mapping, Patch};
 use crate::store::plans::{self, Plan};
-use crate::store::records::{self, Snapshot};
+use crate::store::records::{self, Linked, Snapshot};
 use crate::store::{StoreError, Tx};
 
 /// The changes of a page, mapped or not yet.
@@ -67,6 +67,18 @@ impl Item {
             Self::Mapped(mapped) => &mapped.patch.key,
             Self::Delete(tombstone) => &tombstone.key,
         }
+    }
+
+    /// Whether it was read before what was last seen of the record, and so is older: a page may lie
+    /// about while a push looks at its records, and a list may lag behind.
+    pub(super) fn is_behind(&self, known: &Linked) -> bool {
+        let changed_at = match self {
+            Self::Record(record) => record.changed_at,
+            Self::Mapped(mapped) => mapped.patch.changed_at,
+            Self::Delete(_) => None,
+        };
+        let stamps = changed_at.zip(known.remote_changed_at);
+        !known.removed && stamps.is_some_and(|(this, seen)| this < seen)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::store::conflicts::{self, Opened, Sides};
 use crate::store::records::{self, Linked, Place, Row, Snapshot, Unresolved};
 use crate::store::{StoreError, Tx, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError, merge_context};
-use crate::sync::effects::{Beside, Effects, changed};
+use crate::sync::effects::{Beside, Effects, changed, is_heard_of};
 
 /// Records merged while those before them are stored.
 const BATCH: usize = 500;
@@ -100,6 +100,10 @@ impl Pass {
             let is_record = !matches!(item, Item::Delete(_));
             if is_record && known.is_some_and(|known| known.kept_out) {
                 self.counts.excluded += 1;
+                continue;
+            }
+            if known.is_some_and(|known| item.is_behind(known)) {
+                self.counts.unchanged += 1;
                 continue;
             }
             let is_same = |snapshot: &Snapshot| {
@@ -290,11 +294,14 @@ impl Pass {
         };
         let log = Effects::change(&mut entity, &self.stream.rules, &merged, now, by);
         self.count(is_new, &merged);
-        let open = self.open.get(&entity.id).map_or(&[][..], Vec::as_slice);
+        let open = self.open.get(&entity.id).into_iter().flatten();
+        let open: Vec<&String> = open
+            .filter(|group| is_heard_of(&self.stream.rules, group, &record.patch, &merged))
+            .collect();
         let kind = self.around.kind.name;
         self.made
             .beside
-            .note(kind, entity.id, &record.patch.key, &merged, &echoes, open);
+            .note(kind, entity.id, &record.patch, &merged, &echoes, &open);
         let restored = entity.removed_at.is_some() && was_removed;
         if restored {
             entity.removed_at = None;

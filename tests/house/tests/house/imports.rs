@@ -35,7 +35,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
 ];
 
 /// May import everything, and are imported by tests only.
-pub(crate) const TESTS: [&str; 6] = ["testkit", "testdb", "house", "e2e", "crash", "bench"];
+pub(crate) const TESTS: [&str; 7] = ["testkit", "testdb", "house", "e2e", "sim", "crash", "bench"];
 
 pub(crate) fn packages() -> Vec<Package> {
     let mut command = MetadataCommand::new();

@@ -1,0 +1,570 @@
+//! What must hold when a world has come to rest.
+// long: what must hold is one list, and all of it reads the same rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use connector_sdk::Value;
+use engine::catalogue::{Catalogue, Empty, same};
+use engine::entity::Entity;
+use engine::ids::{ConflictId, EntityId};
+use engine::mapping::Values;
+use engine::provenance::By;
+use engine::store::plans;
+use sqlx::types::{Json, Uuid};
+
+use super::World;
+use super::peer::{FIELDS, HUB_ID, Known, PARENT, token};
+use super::plan::Rules;
+
+/// Open conflicts: id, version, kind.
+pub(crate) async fn open_conflicts(world: &World<'_>) -> Result<Vec<(ConflictId, i64, String)>> {
+    let rows: Vec<(Uuid, i64, String)> = sqlx::query_as(
+        "select id, version, kind from conflicts where tenant_id = $1 and state = 'open' order by id",
+    )
+    .bind(world.tenant.0)
+    .fetch_all(&world.server.pool)
+    .await?;
+    let open = rows
+        .into_iter()
+        .map(|(id, version, kind)| (ConflictId(id), version, kind));
+    Ok(open.collect())
+}
+
+/// Connection, key, entity, base; whether it is removed, merged, waiting.
+type Stored = (Uuid, String, Uuid, Json<Values>, bool, bool, bool);
+
+/// A record as the hub knows it.
+struct Row {
+    peer: usize,
+    key: String,
+    entity: EntityId,
+    base: Values,
+    is_removed: bool,
+    /// It lives on inside another, and the hub does not follow it there.
+    is_merged: bool,
+    is_waiting: bool,
+}
+
+struct Conflict {
+    entity: EntityId,
+    peer: usize,
+    group: String,
+    kind: String,
+    is_open: bool,
+    fields: serde_json::Value,
+}
+
+struct Write {
+    peer: usize,
+    entity: EntityId,
+    state: String,
+    fields: Vec<String>,
+}
+
+/// Everything that is left.
+struct Left {
+    catalogue: Catalogue,
+    rows: Vec<Row>,
+    entities: BTreeMap<EntityId, Entity>,
+    conflicts: Vec<Conflict>,
+    writes: Vec<Write>,
+    /// Values that history, conflicts or writes tell of.
+    told: BTreeSet<String>,
+}
+
+/// Says what is wrong; returns how many conflicts there were.
+pub(crate) async fn look(world: &mut World<'_>) -> Result<usize> {
+    let left = left(world).await?;
+    let mut wrong = Vec::new();
+    edits_are_findable(world, &left, &mut wrong);
+    records_are_known(world, &left, &mut wrong);
+    linked_records_agree(world, &left, &mut wrong);
+    bases_were_held(world, &left, &mut wrong);
+    values_have_origins(world, &left, &mut wrong);
+    writes_have_ended(world, &left, &mut wrong);
+    conflicts_are_with_people(world, &left, &mut wrong);
+    nothing_comes_back(world, &mut wrong).await?;
+    world.wrong.extend(wrong);
+    Ok(left.conflicts.len())
+}
+
+async fn left(world: &World<'_>) -> Result<Left> {
+    let pool = &world.server.pool;
+    let tenant = world.tenant.0;
+    let peer_of = |connection: Uuid| {
+        let found = world
+            .connections
+            .iter()
+            .position(|known| known.0 == connection);
+        found.unwrap_or(usize::MAX)
+    };
+    let rows: Vec<Stored> = sqlx::query_as(
+        "select connection_id, key, entity_id, base::jsonb, removed_at is not null,
+                coalesce(removal -> 'how' ->> 'kind' = 'merged_into', false),
+                unresolved is not null
+         from records where tenant_id = $1 order by connection_id, key",
+    )
+    .bind(tenant)
+    .fetch_all(pool)
+    .await?;
+    let rows: Vec<Row> = rows
+        .into_iter()
+        .map(
+            |(connection, key, entity, base, is_removed, is_merged, is_waiting)| Row {
+                peer: peer_of(connection),
+                key,
+                entity: EntityId(entity),
+                base: base.0,
+                is_removed,
+                is_merged,
+                is_waiting,
+            },
+        )
+        .collect();
+    let conflicts: Vec<(Uuid, Uuid, String, String, String, Json<serde_json::Value>)> =
+        sqlx::query_as(
+            "select entity_id, connection_id, field_group, kind, state, fields
+             from conflicts where tenant_id = $1 order by id",
+        )
+        .bind(tenant)
+        .fetch_all(pool)
+        .await?;
+    let conflicts: Vec<Conflict> = conflicts
+        .into_iter()
+        .map(
+            |(entity, connection, group, kind, state, fields)| Conflict {
+                entity: EntityId(entity),
+                peer: peer_of(connection),
+                group,
+                kind,
+                is_open: state == "open",
+                fields: fields.0,
+            },
+        )
+        .collect();
+    let writes: Vec<(Uuid, Uuid, String, Vec<String>)> = sqlx::query_as(
+        "select connection_id, entity_id, state, fields from writes where tenant_id = $1 order by id",
+    )
+    .bind(tenant)
+    .fetch_all(pool)
+    .await?;
+    let told: Vec<Json<serde_json::Value>> = sqlx::query_scalar(
+        "select fields from changes where tenant_id = $1
+         union all select fields from conflicts where tenant_id = $1
+         union all select sent from writes where tenant_id = $1 and sent is not null",
+    )
+    .bind(tenant)
+    .fetch_all(pool)
+    .await?;
+    let mut tokens = BTreeSet::new();
+    for told in &told {
+        collect(&told.0, &mut tokens);
+    }
+    let ids: BTreeSet<EntityId> = rows
+        .iter()
+        .map(|row| row.entity)
+        .chain(world.entities.iter().copied())
+        .collect();
+    let ids: Vec<EntityId> = ids.into_iter().collect();
+    let kind = world.server.tables.kind("account")?;
+    let mut tx = world.begin().await?;
+    let entities = kind.load(&mut tx, &ids).await?;
+    let catalogue = plans::catalogue(&mut tx, &kind).await?;
+    tx.commit().await?;
+    Ok(Left {
+        catalogue,
+        rows,
+        entities: entities
+            .into_iter()
+            .map(|entity| (entity.id, entity))
+            .collect(),
+        conflicts,
+        writes: writes
+            .into_iter()
+            .map(|(connection, entity, state, fields)| Write {
+                peer: peer_of(connection),
+                entity: EntityId(entity),
+                state,
+                fields,
+            })
+            .collect(),
+        told: tokens,
+    })
+}
+
+/// The tokens of all values in a document.
+fn collect(json: &serde_json::Value, tokens: &mut BTreeSet<String>) {
+    match json {
+        serde_json::Value::Array(values) => values.iter().for_each(|one| collect(one, tokens)),
+        serde_json::Value::Object(values) => values.values().for_each(|one| collect(one, tokens)),
+        serde_json::Value::String(_) | serde_json::Value::Number(_) => {
+            let value = serde_json::from_value::<Value>(json.clone()).unwrap_or_default();
+            tokens.extend(token(&value));
+        }
+        serde_json::Value::Null | serde_json::Value::Bool(_) => {}
+    }
+}
+
+impl Left {
+    fn is_same(&self, field: usize, one: &Value, other: &Value) -> bool {
+        let rule = self
+            .catalogue
+            .field(FIELDS[field].0)
+            .expect("fields are the catalogue's");
+        same(rule, one, other, Empty::Null)
+    }
+
+    fn group(&self, field: usize) -> &str {
+        let name = FIELDS[field].0;
+        let rule = self
+            .catalogue
+            .field(name)
+            .expect("fields are the catalogue's");
+        rule.group.as_deref().unwrap_or(name)
+    }
+
+    fn row_of(&self, peer: usize, entity: EntityId) -> Option<&Row> {
+        self.rows
+            .iter()
+            .find(|row| row.peer == peer && row.entity == entity && !row.is_removed)
+    }
+
+    /// Whether somebody has been told that a field of a record is not in step.
+    fn is_excused(&self, row: &Row, field: usize) -> bool {
+        let name = FIELDS[field].0;
+        let in_conflict = self.conflicts.iter().any(|conflict| {
+            conflict.is_open
+                && conflict.entity == row.entity
+                && conflict.peer == row.peer
+                && (conflict.kind == "delete" || conflict.group == self.group(field))
+        });
+        let has_failed = self.writes.iter().any(|write| {
+            write.state == "failed"
+                && write.entity == row.entity
+                && write.peer == row.peer
+                && write.fields.iter().any(|field| field == name)
+        });
+        in_conflict || has_failed
+    }
+}
+
+/// Every acknowledged edit is current, superseded by a later one, or told of somewhere.
+fn edits_are_findable(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
+    let mut current: BTreeSet<String> = left
+        .entities
+        .values()
+        .flat_map(|entity| entity.values.values())
+        .filter_map(token)
+        .collect();
+    for peer in &world.peers {
+        let state = peer.state();
+        let values = state
+            .records
+            .values()
+            .flat_map(|known| known.fields().values());
+        current.extend(values.filter_map(token));
+    }
+    let is_found = |token: &String| current.contains(token) || left.told.contains(token);
+    for (place, peer) in world.peers.iter().enumerate() {
+        let state = peer.state();
+        for edit in &state.edits {
+            let Some(token) = token(&edit.value) else {
+                continue;
+            };
+            let is_superseded = state.edits.iter().any(|later| {
+                later.number > edit.number && later.key == edit.key && later.field == edit.field
+            });
+            let is_gone = state.records[&edit.key].is_gone();
+            if !is_found(&token) && !is_superseded && !is_gone && !state.unseen.contains(&token) {
+                let field = FIELDS[edit.field].1;
+                wrong.push(format!(
+                    "lost edit: {place}/{} {field} to {token}",
+                    edit.key
+                ));
+            }
+        }
+    }
+    for edit in &world.edits {
+        let Some(token) = token(&edit.value) else {
+            continue;
+        };
+        let (name, field) = (world.name(edit.entity), FIELDS[edit.field].0);
+        if !is_found(&token) {
+            wrong.push(format!("lost edit: {name} {field} to {token}"));
+        }
+        let entity = &left.entities[&edit.entity];
+        let is_last = self::token(&entity.value(field)).as_ref() == Some(&token);
+        let was_agreed = |row: &Row| {
+            row.entity == edit.entity
+                && row.base.get(field).and_then(self::token) == Some(token.clone())
+        };
+        let was_told = left.conflicts.iter().any(|conflict| {
+            let mut tokens = BTreeSet::new();
+            collect(&conflict.fields, &mut tokens);
+            conflict.entity == edit.entity && tokens.contains(&token)
+        });
+        let mut rows = left.rows.iter().filter(|row| row.entity == edit.entity);
+        let was_deleted = rows.clone().next().is_some() && !rows.any(|row| row.is_merged);
+        if entity.removed_at.is_some()
+            && is_last
+            && was_deleted
+            && !left.rows.iter().any(was_agreed)
+            && !was_told
+        {
+            wrong.push(format!("removed edit: {name} {field} to {token}"));
+        }
+    }
+}
+
+/// What is there is linked, and what is gone is not.
+fn records_are_known(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
+    for (place, peer) in world.peers.iter().enumerate() {
+        for (key, known) in &peer.state().records {
+            let row = left
+                .rows
+                .iter()
+                .find(|row| row.peer == place && row.key == *key);
+            match (known.is_gone(), row) {
+                (false, None) => wrong.push(format!("unknown: {place}/{key}")),
+                (false, Some(row)) if row.is_removed => {
+                    wrong.push(format!("known as gone: {place}/{key}"));
+                }
+                (true, Some(row)) if !row.is_removed => {
+                    wrong.push(format!("gone unheard: {place}/{key}"));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Linked records agree under policy.
+fn linked_records_agree(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
+    for row in left.rows.iter().filter(|row| !row.is_removed) {
+        let entity = &left.entities[&row.entity];
+        if entity.removed_at.is_some() {
+            continue;
+        }
+        let state = world.peers[row.peer].state();
+        let Some(known) = state.records.get(&row.key).filter(|known| !known.is_gone()) else {
+            continue;
+        };
+        for (field, (name, remote)) in FIELDS.into_iter().enumerate() {
+            let there = known.fields().get(remote).cloned().unwrap_or_default();
+            let here = entity.value(name);
+            let agree = if field == PARENT {
+                let target = there.as_str().and_then(|key| state.records.get(key));
+                target.is_some_and(Known::is_gone) || parents_agree(left, row, &here, &there)
+            } else {
+                left.is_same(field, &here, &there)
+            };
+            // An owner who has never held a value erases none: it is not put there, nor taken away.
+            let owners = match state.habits.rules {
+                Rules::Ask => None,
+                Rules::OwnsIndustry => Some(&there),
+                Rules::HubOwns => Some(&here),
+            };
+            let is_owned = name == "industry"
+                && owners.is_some_and(Value::is_null)
+                && row.base.get(name).is_none_or(Value::is_null);
+            if left.is_excused(row, field) || is_owned {
+                continue;
+            }
+            let who = format!("{} and {}/{}", world.name(row.entity), row.peer, row.key);
+            if !agree {
+                wrong.push(format!(
+                    "disagreement: {who} on {name}: {here:?}, {there:?}"
+                ));
+            } else if field != PARENT {
+                let base = row.base.get(name).cloned().unwrap_or_default();
+                if !left.is_same(field, &base, &there) {
+                    wrong.push(format!(
+                        "base behind: {who} agree on {name}, their base is {base:?}"
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// Whether a reference points at the same on both sides, or one side cannot point there.
+fn parents_agree(left: &Left, row: &Row, here: &Value, there: &Value) -> bool {
+    let parent = here
+        .as_str()
+        .and_then(|text| Uuid::try_parse(text).ok())
+        .map(EntityId);
+    match (parent, there.as_str()) {
+        (None, None) => true,
+        (Some(parent), Some(key)) => {
+            let target = left.row_of(row.peer, parent);
+            target.is_none_or(|target| target.key == key) || row.is_waiting
+        }
+        (Some(parent), None) => left.row_of(row.peer, parent).is_none(),
+        (None, Some(_)) => row.is_waiting,
+    }
+}
+
+/// The base moves only on agreement: each of its values was held over there.
+fn bases_were_held(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
+    for row in &left.rows {
+        let state = world.peers[row.peer].state();
+        let Some(known) = state.records.get(&row.key) else {
+            continue;
+        };
+        for (name, remote) in &FIELDS[..PARENT] {
+            let Some(token) = row.base.get(*name).and_then(token) else {
+                continue;
+            };
+            if !was_held(known, remote, &token) {
+                let (peer, key) = (row.peer, &row.key);
+                wrong.push(format!("base never held: {peer}/{key} {name}: {token}"));
+            }
+        }
+    }
+}
+
+fn was_held(known: &Known, remote: &str, wanted: &str) -> bool {
+    let ever = known.ever.get(remote);
+    ever.is_some_and(|ever| {
+        ever.iter()
+            .any(|value| token(value).as_deref() == Some(wanted))
+    })
+}
+
+/// Every value of the core names who set it, and by which rule.
+fn values_have_origins(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
+    for entity in left.entities.values() {
+        for field in entity.values.keys() {
+            let name = world.name(entity.id);
+            match entity.provenance.of(field) {
+                None => wrong.push(format!("no origin: {name} {field}")),
+                Some(origin) => {
+                    let by_rule = matches!(origin.by, By::Connection { .. });
+                    if by_rule && origin.why.is_none() {
+                        wrong.push(format!("no reason: {name} {field}"));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Nothing is left to send, but what points at a record that is not over there.
+fn writes_have_ended(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
+    for write in &left.writes {
+        if !["pending", "sending"].contains(&write.state.as_str()) {
+            continue;
+        }
+        let entity = &left.entities[&write.entity];
+        let parent = entity.value(FIELDS[PARENT].0);
+        let parent = parent.as_str().and_then(|text| Uuid::try_parse(text).ok());
+        let waits =
+            parent.is_some_and(|parent| left.row_of(write.peer, EntityId(parent)).is_none());
+        let names_parent = write.fields.iter().any(|field| field == FIELDS[PARENT].0);
+        let is_create = left.row_of(write.peer, write.entity).is_none();
+        if !(waits && (names_parent || is_create)) {
+            let (name, peer) = (world.name(write.entity), write.peer);
+            wrong.push(format!(
+                "unended write: of {name} to {peer}, {}",
+                write.state
+            ));
+        }
+    }
+}
+
+/// A conflict is with somebody's value over there, never with what we wrote ourselves.
+fn conflicts_are_with_people(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
+    for conflict in left
+        .conflicts
+        .iter()
+        .filter(|conflict| conflict.kind == "edit")
+    {
+        let Some(state) = world.peers.get(conflict.peer).map(|peer| peer.state()) else {
+            continue;
+        };
+        let theirs: BTreeSet<String> = state
+            .edits
+            .iter()
+            .filter_map(|edit| token(&edit.value))
+            .collect();
+        let mut remote = BTreeSet::new();
+        let mut is_empty = false;
+        for sides in conflict
+            .fields
+            .as_object()
+            .into_iter()
+            .flat_map(|fields| fields.values())
+        {
+            collect(&sides["remote"], &mut remote);
+            is_empty |= sides["remote"].is_null();
+        }
+        if !is_empty && !remote.is_empty() && !remote.iter().any(|token| theirs.contains(token)) {
+            let (name, group) = (world.name(conflict.entity), &conflict.group);
+            wrong.push(format!(
+                "own conflict: {name} on {group} with our own write: {remote:?}"
+            ));
+        }
+    }
+}
+
+/// A value that was replaced here does not come back by itself: where only one side moved, it did not
+/// move to what we wrote there earlier.
+async fn nothing_comes_back(world: &World<'_>, wrong: &mut Vec<String>) -> Result<()> {
+    // What somebody set there and somebody else here may go to and fro.
+    let here: BTreeSet<String> = world
+        .edits
+        .iter()
+        .filter_map(|edit| token(&edit.value))
+        .collect();
+    let twice: BTreeSet<String> = world
+        .peers
+        .iter()
+        .flat_map(|peer| peer.state().edits.clone())
+        .filter_map(|edit| token(&edit.value))
+        .filter(|token| here.contains(token))
+        .collect();
+    let rows: Vec<(Uuid, Json<serde_json::Value>)> = sqlx::query_as(
+        "select entity_id, fields from changes where tenant_id = $1 order by at, id",
+    )
+    .bind(world.tenant.0)
+    .fetch_all(&world.server.pool)
+    .await?;
+    let mut replaced: BTreeSet<(Uuid, String, String)> = BTreeSet::new();
+    for (entity, fields) in rows {
+        for change in fields.0.as_array().into_iter().flatten() {
+            let Some(field) = change["field"].as_str() else {
+                continue;
+            };
+            let token_of = |side: &str| {
+                let value = serde_json::from_value::<Value>(change[side].clone());
+                value.ok().as_ref().and_then(token)
+            };
+            let (old, new) = (token_of("old"), token_of("new"));
+            let place = |token: String| (entity, field.to_owned(), token);
+            let by_itself = change["why"]["rule"] == "one_side_moved";
+            if let Some(new) = new.clone()
+                && by_itself
+                && !twice.contains(&new)
+                && old.as_ref() != Some(&new)
+                && replaced.contains(&place(new.clone()))
+            {
+                let name = world.name(EntityId(entity));
+                wrong.push(format!("came back: {name} {field} is {new} again"));
+            }
+            if let Some(old) = old.filter(|old| Some(old) != new.as_ref()) {
+                replaced.insert(place(old));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Records of a system by the hub's id they carry.
+pub(crate) fn carriers(world: &World<'_>, peer: usize, entity: EntityId) -> usize {
+    let hub_id = entity.0.to_string();
+    let state = world.peers[peer].state();
+    let carries =
+        |known: &&Known| known.fields().get(HUB_ID).and_then(Value::as_str) == Some(&hub_id);
+    state.records.values().filter(carries).count()
+}

@@ -1,0 +1,63 @@
+//! Faults on purpose, planted around the core's own functions: each does to their work what a bug in
+//! them would do. The simulation is worth as much as it finds of them.
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planted {
+    /// What was sent is not kept in mind: its echo looks like somebody's change.
+    EchoForgotten,
+    /// Any change within ten seconds of our write is taken for its echo.
+    EchoByTime,
+    /// What is sent counts as agreed before the system has answered.
+    BaseMovesOnSending,
+    /// A create that may have happened is not looked for.
+    CreatesBlindly,
+    /// What a write is about is not looked at before.
+    LooksNot,
+    /// The cursor moves when a page is read, not when it is applied.
+    CursorRunsAhead,
+    /// The reader goes on behind a stamp and not behind a stamp and key.
+    TiesSkipped,
+    /// What a payload does not say is taken for null.
+    MissingIsNull,
+    /// Refused rows count as written.
+    RefusedIsStored,
+    /// Writes of a run that died are nobody's.
+    NotAdopted,
+    /// A batch that could not be sent is kept and sent later as it is.
+    OldValuesSent,
+    /// Conflicts are closed by the side that came last.
+    ConflictsOverwritten,
+    /// The value that lost is not kept.
+    LossForgotten,
+    /// A removal beats an edit.
+    RemovalBeatsEdit,
+    /// Removals are not heard of.
+    RemovalsMissed,
+    /// Values do not say where they come from.
+    OriginForgotten,
+    /// A page that was read before a write is applied after it.
+    OldPagesApplied,
+}
+
+impl Planted {
+    pub(crate) const ALL: [Self; 17] = [
+        Self::EchoForgotten,
+        Self::EchoByTime,
+        Self::BaseMovesOnSending,
+        Self::CreatesBlindly,
+        Self::LooksNot,
+        Self::CursorRunsAhead,
+        Self::TiesSkipped,
+        Self::MissingIsNull,
+        Self::RefusedIsStored,
+        Self::NotAdopted,
+        Self::OldValuesSent,
+        Self::ConflictsOverwritten,
+        Self::LossForgotten,
+        Self::RemovalBeatsEdit,
+        Self::RemovalsMissed,
+        Self::OriginForgotten,
+        Self::OldPagesApplied,
+    ];
+}

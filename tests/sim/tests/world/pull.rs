@@ -1,0 +1,328 @@
+//! The steps of `workflows::pull_stream`, in its order.
+//!
+//! Between two steps a run is what its journal holds. A page that is read and not applied is in memory
+//! only, like the one after it that may have been read ahead.
+
+use anyhow::Result;
+use chrono::TimeDelta;
+use connector_sdk::{Change, Cursor, ErrorKind, Opened, Page, Read, Value};
+use engine::ids::{EntityId, RunId};
+use engine::store::plans::{self, Phase};
+use engine::sync::page::{self, Applied};
+use engine::sync::{SyncError, outbox};
+use engine::{StoreError, Tx};
+use sqlx::types::Uuid;
+
+use super::peer::FIELDS;
+use super::plan::Fault;
+use super::planted::Planted;
+use super::{STREAM, Went, World};
+
+/// Records that wait for a reference, looked at in one step.
+const WAITING: usize = 2;
+
+/// Where a read stands.
+pub(crate) enum At {
+    /// Before `FindPlace`.
+    Find { full: bool },
+    /// Before `ApplyPage` reads.
+    Read {
+        after: Place,
+        ahead: Option<Box<Ahead>>,
+    },
+    /// Before `ApplyPage` applies what it read.
+    Apply {
+        after: Place,
+        page: Box<Page>,
+        ahead: Option<Box<Ahead>>,
+    },
+    /// Before `ApplyWaiting`.
+    Waiting { from: String },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    cursor: Option<Cursor>,
+    phase: Phase,
+}
+
+/// A page that was read while the one before it was applied.
+pub(crate) struct Ahead {
+    after: Cursor,
+    page: Page,
+}
+
+impl World<'_> {
+    pub(crate) async fn pull_step(
+        &mut self,
+        run: RunId,
+        peer: usize,
+        at: At,
+        fault: Fault,
+    ) -> Result<Went<At>> {
+        if fault == Fault::Cancelled {
+            self.note(format!("{peer}: the read is cancelled"));
+            return Ok(Went::Over);
+        }
+        match at {
+            At::Find { full } => self.find_place(peer, full).await,
+            At::Read { after, ahead } => self.read_page(peer, after, ahead, fault).await,
+            At::Apply { after, .. } if fault == Fault::Dies => {
+                self.note(format!("{peer}: dies with a page in hand"));
+                Ok(Went::On(At::Read { after, ahead: None }))
+            }
+            At::Apply { after, page, ahead } => {
+                let dies = fault == Fault::DiesAfterCall;
+                self.apply_page(run, peer, (after, *page, ahead), dies)
+                    .await
+            }
+            At::Waiting { from } => self.apply_waiting(run, peer, from).await,
+        }
+    }
+
+    async fn find_place(&mut self, peer: usize, full: bool) -> Result<Went<At>> {
+        let mut tx = self.begin().await?;
+        let plan = plans::of_stream(&mut tx, self.connections[peer], STREAM).await?;
+        tx.commit().await?;
+        let plan = plan.ok_or_else(|| anyhow::anyhow!("the stream has no plan"))?;
+        let after = if full || plan.cursor.is_none() {
+            Place {
+                cursor: None,
+                phase: Phase::Full,
+            }
+        } else {
+            Place {
+                cursor: plan.cursor,
+                phase: plan.phase,
+            }
+        };
+        Ok(Went::On(At::Read { after, ahead: None }))
+    }
+
+    async fn ask(&self, peer: usize, after: Option<Cursor>) -> connector_sdk::Result<Page> {
+        let read = Read {
+            stream: STREAM.into(),
+            fields: FIELDS.iter().map(|(_, name)| (*name).to_owned()).collect(),
+            after,
+            limit: 4_000,
+        };
+        self.peers[peer].read(&read).await
+    }
+
+    async fn read_page(
+        &mut self,
+        peer: usize,
+        after: Place,
+        ahead: Option<Box<Ahead>>,
+        fault: Fault,
+    ) -> Result<Went<At>> {
+        let ready = ahead.filter(|ahead| after.cursor.as_ref() == Some(&ahead.after));
+        let page = match ready {
+            Some(ahead) => Ok(ahead.page),
+            None => self.ask(peer, after.cursor.clone()).await,
+        };
+        let page = match page {
+            Ok(page) => page,
+            Err(error) if error.kind == ErrorKind::Gone => {
+                anyhow::bail!("a cursor was not understood: {error}")
+            }
+            Err(error) => {
+                self.note(format!("{peer}: the read fails: {error}"));
+                return Ok(Went::Again(At::Read { after, ahead: None }));
+            }
+        };
+        let keys: Vec<&str> = page.changes.iter().map(Change::key).collect();
+        self.note(format!(
+            "{peer}: reads {keys:?}{}",
+            if page.more { " …" } else { "" }
+        ));
+        let mut ahead = None;
+        if page.more && fault == Fault::ReadsAhead {
+            let next = self.ask(peer, Some(page.cursor.clone())).await;
+            let after = page.cursor.clone();
+            ahead = next.ok().map(|page| Box::new(Ahead { after, page }));
+        }
+        if self.is(Planted::CursorRunsAhead) {
+            let mut tx = self.begin().await?;
+            let (connection, cursor) = (self.connections[peer], Some(&page.cursor));
+            let run = RunId::fresh();
+            plans::advance(&mut tx, connection, STREAM, cursor, Phase::Incremental, run).await?;
+            tx.commit().await?;
+            if fault == Fault::Dies {
+                return Ok(Went::Over);
+            }
+        }
+        let page = Box::new(page);
+        Ok(Went::On(At::Apply { after, page, ahead }))
+    }
+
+    async fn apply_page(
+        &mut self,
+        run: RunId,
+        peer: usize,
+        (after, page, ahead): (Place, Page, Option<Box<Ahead>>),
+        dies: bool,
+    ) -> Result<Went<At>> {
+        let phase = if page.more {
+            after.phase
+        } else {
+            Phase::Incremental
+        };
+        let next = Place {
+            cursor: Some(page.cursor.clone()),
+            phase,
+        };
+        let more = page.more;
+        let mut tx = self.begin().await?;
+        let cursor = Some((page.cursor, phase));
+        let applied = self
+            .apply(&mut tx, run, peer, page.changes, cursor, "pull")
+            .await?;
+        let Some(applied) = applied else {
+            return Ok(Went::Again(At::Read { after, ahead: None }));
+        };
+        if dies {
+            drop(tx);
+            self.note(format!("{peer}: dies before the page is committed"));
+            return Ok(Went::On(At::Read { after, ahead: None }));
+        }
+        tx.commit().await?;
+        self.spoil().await?;
+        if applied.counts.created > 0 {
+            self.learn(peer).await?;
+        }
+        self.note(format!("{peer}: applied {:?}", applied.counts));
+        if more {
+            return Ok(Went::On(At::Read { after: next, ahead }));
+        }
+        if applied.is_settled {
+            return Ok(Went::Over);
+        }
+        Ok(Went::On(At::Waiting {
+            from: String::new(),
+        }))
+    }
+
+    /// `page::apply` and the pushes it asks for; `None` when it is to be tried again.
+    pub(crate) async fn apply(
+        &mut self,
+        tx: &mut Tx,
+        run: RunId,
+        peer: usize,
+        changes: Vec<Change>,
+        cursor: Option<(Cursor, Phase)>,
+        trigger: &str,
+    ) -> Result<Option<Applied>> {
+        let connection = self.connections[peer];
+        let page = page::Page {
+            connection,
+            stream: STREAM.to_owned(),
+            run,
+            changes: self.spoilt(peer, changes).into(),
+            cursor,
+        };
+        let mut applied = match page::apply(tx, &self.server.tables, page).await {
+            Ok(applied) => applied,
+            Err(SyncError::Store(StoreError::Stale(_))) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if trigger == "push" {
+            applied.owed.remove(&(connection, STREAM.to_owned()));
+        }
+        outbox::start_pushes(tx, &applied.owed, trigger).await?;
+        Ok(Some(applied))
+    }
+
+    /// The changes as a core with a planted fault takes them.
+    fn spoilt(&self, peer: usize, mut changes: Vec<Change>) -> Vec<Change> {
+        let soon = self.now() - TimeDelta::seconds(10);
+        changes.retain(|change| {
+            let written = self.written_at.get(&(peer, change.key().to_owned()));
+            let is_echo = written.is_some_and(|written| *written > soon);
+            let is_removal = matches!(change, Change::Delete(_));
+            !(self.is(Planted::EchoByTime) && is_echo
+                || self.is(Planted::RemovalsMissed) && is_removal)
+        });
+        for change in &mut changes {
+            let Change::Upsert(record) = change else {
+                continue;
+            };
+            if self.is(Planted::MissingIsNull) {
+                for (_, name) in &FIELDS[1..] {
+                    let name = (*name).to_owned();
+                    record.fields.entry(name).or_insert(Value::Null);
+                }
+            }
+            if self.is(Planted::OldPagesApplied) {
+                record.changed_at = None;
+            }
+        }
+        changes
+    }
+
+    async fn apply_waiting(&mut self, run: RunId, peer: usize, from: String) -> Result<Went<At>> {
+        let mut tx = self.begin().await?;
+        let connection = self.connections[peer];
+        let tables = &self.server.tables;
+        let waited =
+            page::apply_waiting(&mut tx, tables, connection, STREAM, run, &from, WAITING).await?;
+        if waited.next.is_none() {
+            outbox::start_push_when_due(&mut tx, connection, STREAM).await?;
+        }
+        outbox::start_pushes(&mut tx, &waited.applied.owed, "pull").await?;
+        tx.commit().await?;
+        self.note(format!(
+            "{peer}: looked at those that wait: {:?}",
+            waited.applied.counts
+        ));
+        Ok(match waited.next {
+            Some(from) => Went::On(At::Waiting { from }),
+            None => Went::Over,
+        })
+    }
+
+    /// What a core with a planted fault does to a page it has applied.
+    async fn spoil(&self) -> Result<()> {
+        let statement = match self.planted {
+            Some(Planted::ConflictsOverwritten) => {
+                "update conflicts set state = 'resolved', fields = '{}'
+                 where tenant_id = $1 and state = 'open'"
+            }
+            Some(Planted::LossForgotten) => {
+                "update changes
+                 set fields = (select jsonb_agg(field - 'lost' - 'old')
+                               from jsonb_array_elements(fields) as field)
+                 where tenant_id = $1 and jsonb_array_length(fields) > 0"
+            }
+            Some(Planted::RemovalBeatsEdit) => {
+                "with beaten as (
+                     update conflicts set state = 'resolved', fields = '{}'
+                     where tenant_id = $1 and kind = 'delete' and state = 'open'
+                     returning entity_id
+                 )
+                 update accounts set removed_at = now()
+                 where tenant_id = $1 and id in (select entity_id from beaten)"
+            }
+            Some(Planted::OriginForgotten) => {
+                "update accounts set provenance = '{}' where tenant_id = $1"
+            }
+            _ => return Ok(()),
+        };
+        self.server.spoil(self.tenant, statement).await
+    }
+
+    /// Entities that the page has made.
+    async fn learn(&mut self, peer: usize) -> Result<()> {
+        let made: Vec<Uuid> = sqlx::query_scalar(
+            "select entity_id from records where tenant_id = $1 and connection_id = $2 order by key",
+        )
+        .bind(self.tenant.0)
+        .bind(self.connections[peer].0)
+        .fetch_all(&self.server.pool)
+        .await?;
+        for entity in made {
+            self.heard_of(EntityId(entity));
+        }
+        Ok(())
+    }
+}
