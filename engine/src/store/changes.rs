@@ -5,7 +5,7 @@ use sqlx::types::Uuid;
 
 use super::{StoreError, Tx};
 use crate::ids::{ChangeId, ConnectionId, EntityId, RunId, UserId};
-use crate::provenance::Why;
+use crate::provenance::{Origin, Why};
 
 /// Who or what changed an entity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,9 @@ pub struct FieldChange {
     /// Why an undo left the field as it is; then `new` is the value it did not get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Kept>,
+    /// Where `old` had come from: what the past is told with. `None` where it came from nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Origin>,
 }
 
 /// Why something is not undone.

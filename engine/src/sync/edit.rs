@@ -107,6 +107,7 @@ async fn set(
         if same(field, &old, &new, Empty::Null) && old.is_null() == new.is_null() && old == new {
             continue;
         }
+        let was = entity.provenance.of(&field.name).cloned();
         entity.provenance.set(&field.name, &origin);
         if new.is_null() {
             entity.values.remove(&field.name);
@@ -122,6 +123,7 @@ async fn set(
             why: None,
             lost: None,
             kept: None,
+            was,
         });
     }
     let is_new = entity.version == 0;
@@ -324,6 +326,7 @@ async fn decide_fields(
     let (mut log, mut moved) = (Vec::new(), BTreeSet::new());
     for change in resolved.changes {
         let field = change.field.to_string();
+        let was = entity.provenance.of(&field).cloned();
         entity.provenance.set(&field, &origin);
         if change.new.is_null() {
             entity.values.remove(&field);
@@ -340,6 +343,7 @@ async fn decide_fields(
             why,
             lost,
             kept: None,
+            was,
         });
     }
     let stream = around.stream(open.connection, &open.stream)?;

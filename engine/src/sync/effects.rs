@@ -83,6 +83,7 @@ impl Effects {
                 origins.push((place, Origin { at, by, why }));
                 origins.len() - 1
             });
+            let was = entity.provenance.of(&change.field).cloned();
             entity.provenance.set(&change.field, &origins[origin].1);
             if change.new.is_null() {
                 entity.values.remove(&*change.field);
@@ -99,6 +100,7 @@ impl Effects {
                     why: origins[origin].1.why.clone(),
                     lost: decision.and_then(|decision| decision.lost.get(&change.field).cloned()),
                     kept: None,
+                    was,
                 });
             }
         }
@@ -122,6 +124,7 @@ impl Effects {
                         }),
                         lost: Some(lost.clone()),
                         kept: None,
+                        was: None,
                     });
                 }
             }

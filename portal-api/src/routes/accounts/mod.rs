@@ -1,6 +1,8 @@
 //! Accounts.
 
+mod as_of;
 mod create;
+mod diff;
 mod get;
 mod list;
 mod provenance;
@@ -26,6 +28,8 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(get::get, update::update))
         .routes(routes!(provenance::provenance))
         .routes(routes!(timeline::timeline))
+        .routes(routes!(as_of::as_of))
+        .routes(routes!(diff::diff))
 }
 
 /// One account with all its fields.

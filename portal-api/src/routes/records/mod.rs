@@ -1,5 +1,6 @@
 //! What accounts and contacts have in common: links, where values come from, what happened.
 
+pub(crate) mod past;
 pub(crate) mod provenance;
 pub(crate) mod timeline;
 

@@ -2,6 +2,7 @@
 
 mod edits;
 mod pages;
+mod past;
 mod together;
 mod undo;
 mod world;
