@@ -24,6 +24,7 @@ pub mod custom_fields;
 pub(crate) mod days;
 pub mod echoes;
 mod error;
+pub mod failures;
 pub mod history;
 mod inner;
 pub(crate) mod journal;

@@ -10,6 +10,7 @@ pub mod connections;
 pub mod contacts;
 pub mod custom_fields;
 pub mod entities;
+pub mod failures;
 pub mod mappings;
 pub mod overview;
 pub mod past;

@@ -5,6 +5,7 @@ mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
+mod failure_classes;
 mod fields;
 mod lanes;
 mod live;
@@ -41,6 +42,7 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(accounts::router())
         .merge(contacts::router())
         .merge(conflicts::router())
+        .merge(failure_classes::router())
         .merge(live::router())
         .merge(machine::document());
     OpenApiRouter::with_openapi(crate::spec::Base::openapi())

@@ -11,6 +11,7 @@ mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
+mod failure_classes;
 mod fields;
 mod lanes;
 mod live;

@@ -42,6 +42,7 @@ fn concrete(path: &str) -> String {
         "runs" => "run",
         "accounts" => "acc",
         "contacts" => "ctc",
+        "failure-classes" => "fcl",
         _ => "cfl",
     };
     path.replace("{id}", &format!("{prefix}_{}", fresh().simple()))

@@ -15,6 +15,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         "name": "Nightly", "connection_id": connected.id, "stream": "Account", "cron": "0 3 * * *",
     });
     let schedule = world.admin.post("/schedules", &schedule).await.expect(201)["id"].clone();
+    let class = crate::failure_classes::failed_write(&world, &connected).await;
     let conflict = crate::conflicts::opened(&world, &connected).await;
     let ids = [
         ("connections", connected.id.clone()),
@@ -33,6 +34,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
             one(world.admin.get("/contacts").await.expect(200)),
         ),
         ("conflicts", conflict),
+        ("failure-classes", class["id"].as_str().unwrap().to_owned()),
     ];
     let document = portal_api::document();
     let mut asked = 0;
@@ -88,6 +90,8 @@ fn body(operation: &str) -> Option<Json> {
         "restart_run" | "fork_run" => json!({"from": "start"}),
         "undo_run" => json!({"restored": 1, "fields": 1, "removed": 0, "revived": 0}),
         "signal_run" => json!({"name": "go", "body": null}),
+        "update_failure_class" => json!({"muted": true}),
+        "retry_failure_class" => json!({"count": 1}),
         "resolve_conflict" => json!({"choice": "core"}),
         _ => return None,
     })
@@ -106,6 +110,7 @@ async fn another_tenants_lists_are_empty() {
         "accounts",
         "contacts",
         "conflicts",
+        "failure-classes",
     ] {
         let page = other.get(&format!("/{list}")).await.expect(200);
         assert_eq!(page["items"], json!([]), "{list}");
