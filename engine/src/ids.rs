@@ -101,6 +101,8 @@ ids! {
     ChangeId = "chg";
     /// Made of the cause itself: the same cause has the same id for ever.
     FailureClassId = "fcl";
+    ApprovalId = "apr";
+    WithheldId = "whd";
     AccountId = "acc";
     ContactId = "ctc";
     /// An entity whatever its kind; at the edge it has its kind's prefix.

@@ -209,6 +209,7 @@ fn work(store: &Store, peers: &Peers, tables: &CoreTables, workers: usize) -> En
         .register::<workflows::PullStream>()
         .register::<workflows::PushWrites>()
         .register::<workflows::RetryFailures>()
+        .register::<workflows::ApplyWithheld>()
         .register::<workflows::UndoRun>()
         .register::<engine::runtime::BulkRuns>()
         .concurrency(workers)

@@ -15,8 +15,10 @@ macro_rules! modelled {
 }
 
 pub(crate) mod activations;
+pub mod approvals;
 pub mod attempts;
 pub(crate) mod budgets;
+pub mod caps;
 pub mod changes;
 pub mod conflicts;
 pub mod connections;
@@ -44,6 +46,7 @@ pub mod streams;
 pub mod tenants;
 pub(crate) mod time_used;
 pub mod undo;
+pub mod withheld;
 pub mod writes;
 
 pub use error::StoreError;

@@ -4,6 +4,7 @@
 //! `store.rs`. HTTP is not here, nor is any system's name.
 
 pub mod accounts;
+pub mod approvals;
 mod columns;
 pub mod conflicts;
 pub mod connections;

@@ -1,6 +1,7 @@
 //! One folder per noun, one file per operation.
 
 mod accounts;
+mod approvals;
 mod budgets;
 mod conflicts;
 mod connections;
@@ -43,6 +44,7 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(contacts::router())
         .merge(conflicts::router())
         .merge(failure_classes::router())
+        .merge(approvals::router())
         .merge(live::router())
         .merge(machine::document());
     OpenApiRouter::with_openapi(crate::spec::Base::openapi())

@@ -199,6 +199,7 @@ impl World {
             .register::<workflows::PullStream>()
             .register::<workflows::PushWrites>()
             .register::<workflows::RetryFailures>()
+            .register::<workflows::ApplyWithheld>()
             .register::<workflows::UndoRun>()
             .register::<engine::runtime::BulkRuns>()
             .grace(Duration::from_secs(5))

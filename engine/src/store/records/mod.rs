@@ -185,6 +185,25 @@ pub async fn targets(
         .collect())
 }
 
+/// How many records of a stream are there.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count(tx: &mut Tx, connection: ConnectionId, stream: &str) -> Result<u64, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"
+        select count(*) as "count!"
+        from records
+        where connection_id = $1 and stream = $2 and removed_at is null
+        "#,
+        connection.0,
+        stream,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
 /// Records of a stream that wait for the target of a reference, by key, from `after` on.
 ///
 /// # Errors

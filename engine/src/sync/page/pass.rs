@@ -10,14 +10,17 @@ use tokio::sync::mpsc;
 use super::Counts;
 use super::ahead::{Item, Mapped, named};
 use super::batch::Batch;
+use super::guard::Room;
 use crate::entity::{Entity, Stored};
 use crate::ids::{EntityId, RunId};
 use crate::mapping::Patch;
 use crate::merge::{self, DeleteInput, Deletion, MergeInput, Merged};
 use crate::provenance::By;
-use crate::store::changes::Change as Logged;
+use crate::store::approvals::Kind;
+use crate::store::changes::{Change as Logged, FieldChange};
 use crate::store::conflicts::{self, Opened, Sides};
 use crate::store::records::{self, Linked, Place, Row, Snapshot, Unresolved};
+use crate::store::withheld::Withheld;
 use crate::store::{StoreError, Tx, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError, merge_context};
 use crate::sync::effects::{Beside, Effects, changed};
@@ -45,6 +48,23 @@ impl Incoming {
         let linked = self.linked.as_ref().filter(|linked| linked.removed)?;
         Some(linked.entity_id)
     }
+
+    /// The record as a change that is withheld.
+    pub(super) fn withheld(
+        &self,
+        kind: Kind,
+        entity: &'static str,
+        fields: Option<Vec<FieldChange>>,
+    ) -> Withheld {
+        Withheld {
+            key: self.patch.key.clone(),
+            kind,
+            entity,
+            entity_id: (kind != Kind::Create).then_some(self.entity_id),
+            fields,
+            change: self.snapshot.raw.clone(),
+        }
+    }
 }
 
 /// One page being worked on.
@@ -59,6 +79,8 @@ pub(super) struct Pass {
     open: HashMap<EntityId, Vec<String>>,
     made: Made,
     pub(super) counts: Counts,
+    /// How many values may be written over.
+    pub(super) room: Room,
 }
 
 /// What merging made that has to be stored.
@@ -68,6 +90,7 @@ struct Made {
     /// Of records that have a row.
     known_rows: Vec<Row>,
     removed: Vec<(String, serde_json::Value)>,
+    withheld: Vec<Withheld>,
     effects: Effects,
     beside: Beside,
 }
@@ -83,8 +106,23 @@ impl Pass {
             open: HashMap::new(),
             made: Made::default(),
             counts: Counts::default(),
+            room: Room::default(),
             around,
         }
+    }
+
+    /// Whether an entity would be made of a record, once the entities are loaded.
+    pub(super) fn is_new(&self, record: &Incoming) -> bool {
+        !self.entities.contains_key(&record.entity_id)
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        self.around.kind.name
+    }
+
+    /// How many fields a record can change.
+    pub(super) fn fields(&self) -> usize {
+        self.stream.plan.mapping.rows.len()
     }
 
     /// Maps what changed, where that was not done ahead; drops what comes again unchanged.
@@ -280,6 +318,10 @@ impl Pass {
             context: &context,
         });
         let is_new = core.is_none();
+        if !is_new && !self.room.takes(&merged) {
+            self.withhold(&record, &merged);
+            return;
+        }
         let was_removed = record.linked.as_ref().is_some_and(|linked| linked.removed);
         let mut entity = core.unwrap_or_else(|| Entity::new(record.entity_id, now));
         let by = By::Connection {
@@ -328,12 +370,24 @@ impl Pass {
         rows.push(row(record, merged.base));
     }
 
-    fn log(
-        &mut self,
-        entity: &Entity,
-        kind: &'static str,
-        fields: Vec<crate::store::changes::FieldChange>,
-    ) {
+    /// Withholds a record that would write over more than the run may.
+    fn withhold(&mut self, record: &Incoming, merged: &Merged) {
+        let field = |change: &merge::FieldChange| FieldChange {
+            field: change.field.to_string(),
+            old: change.old.clone(),
+            new: change.new.clone(),
+            why: None,
+            lost: None,
+            kept: None,
+            was: None,
+        };
+        let fields = merged.changes.iter().map(field).collect();
+        let withheld = record.withheld(Kind::Overwrite, self.kind(), Some(fields));
+        self.made.withheld.push(withheld);
+        self.counts.withheld += 1;
+    }
+
+    fn log(&mut self, entity: &Entity, kind: &'static str, fields: Vec<FieldChange>) {
         self.made.effects.log(Logged {
             entity: self.around.kind.name,
             entity_id: entity.id,
@@ -412,21 +466,21 @@ impl Pass {
         gone: Vec<(Tombstone, Linked)>,
         now: DateTime<Utc>,
         to: &mpsc::Sender<Result<Batch, StoreError>>,
-    ) -> Counts {
+    ) -> (Counts, Room) {
         for record in incoming {
             self.merge(record, now);
             if self.made.rows.len() + self.made.known_rows.len() >= BATCH
                 && to.blocking_send(self.batch(now)).is_err()
             {
                 // Nobody stores batches any more.
-                return self.counts;
+                return (self.counts, self.room);
             }
         }
         for (tombstone, linked) in gone {
             self.remove(&tombstone, &linked, now);
         }
         to.blocking_send(self.batch(now)).ok();
-        self.counts
+        (self.counts, self.room)
     }
 
     fn batch(&mut self, now: DateTime<Utc>) -> Result<Batch, StoreError> {
@@ -451,6 +505,7 @@ impl Pass {
         Ok(Batch {
             rows,
             removed: made.removed,
+            withheld: made.withheld,
             effects: made.effects.ready(&self.around.kind, now)?,
             beside: made.beside,
         })

@@ -1,5 +1,6 @@
 //! Connections: a tenant's links to systems, and the streams set up on them.
 
+mod caps;
 mod check;
 mod create;
 mod delete;
@@ -30,6 +31,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(discover::discover))
         .routes(routes!(list_streams::list_streams))
         .routes(routes!(put_stream::put_stream))
+        .routes(routes!(caps::get, caps::put))
         .routes(routes!(pull_stream::pull_stream))
 }
 

@@ -155,3 +155,78 @@ create table failure_classes (
 );
 create index failure_classes_list on failure_classes (tenant_id, state, last_seen_at desc, id desc);
 call protect_tenant_table('failure_classes');
+
+-- How much a run may do to the records of a stream before it asks. A stream without a row has the
+-- hub's defaults.
+create table stream_caps (
+    tenant_id         uuid not null default current_tenant(),
+    connection_id     uuid not null,
+    stream            text not null,
+    -- More than so many and more than such a part of the stream's records, in percent.
+    deletes_count     bigint not null check (deletes_count >= 0),
+    deletes_share     integer not null check (deletes_share between 0 and 100),
+    overwrites_count  bigint not null check (overwrites_count >= 0),
+    overwrites_share  integer not null check (overwrites_share between 0 and 100),
+    creates_count     bigint not null check (creates_count >= 0),
+    creates_share     integer not null check (creates_share between 0 and 100),
+    version           bigint not null default 1,
+    primary key (tenant_id, connection_id, stream),
+    foreign key (tenant_id, connection_id) references connections (tenant_id, id) on delete cascade
+);
+call protect_tenant_table('stream_caps');
+
+-- What runs ask a person for, because it is beyond a cap. One open question per stream and kind.
+create table approvals (
+    tenant_id     uuid not null default current_tenant(),
+    id            uuid not null,
+    connection_id uuid not null,
+    stream        text not null,
+    kind          text not null check (kind in ('delete', 'overwrite', 'create')),
+    -- approved: a run applies what was approved · settled: it has
+    state         text not null check (state in ('open', 'approved', 'declined', 'settled')),
+    -- The run that asked first.
+    run_id        uuid,
+    asked_at      timestamptz not null,
+    -- The most changes that were agreed to.
+    ceiling       bigint,
+    decided_at    timestamptz,
+    decided_by    uuid,
+    note          text,
+    -- The run that applies them.
+    apply_run_id  uuid,
+    primary key (tenant_id, id),
+    foreign key (tenant_id, connection_id) references connections (tenant_id, id) on delete cascade
+);
+create unique index approvals_open on approvals (tenant_id, connection_id, stream, kind)
+    where state = 'open';
+create index approvals_list on approvals (tenant_id, state, asked_at desc, id desc);
+call protect_tenant_table('approvals');
+
+-- Changes of records that were read and not applied. The cursor is past them: this is where they are.
+create table withheld (
+    tenant_id     uuid not null default current_tenant(),
+    id            uuid not null,
+    approval_id   uuid not null,
+    connection_id uuid not null,
+    stream        text not null,
+    key           text not null,
+    kind          text not null check (kind in ('delete', 'overwrite', 'create')),
+    entity        text not null,
+    -- None for a record of which no entity was made.
+    entity_id     uuid,
+    -- Of an overwrite: [{field, old, new}]
+    fields        jsonb,
+    -- The tombstone, or the record's fields as they came.
+    change        json not null,
+    run_id        uuid not null,
+    at            timestamptz not null,
+    -- recovered: the system shows something else by now · gone: the record is not there any more
+    state         text not null check (state in ('open', 'applied', 'recovered', 'gone', 'declined')),
+    ended_at      timestamptz,
+    primary key (tenant_id, id),
+    foreign key (tenant_id, connection_id) references connections (tenant_id, id) on delete cascade
+);
+create unique index withheld_open on withheld (tenant_id, connection_id, stream, key)
+    where state = 'open';
+create index withheld_approval on withheld (tenant_id, approval_id, id);
+call protect_tenant_table('withheld');
