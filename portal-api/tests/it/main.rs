@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod approvals;
 mod bodies;
 mod budgets;
 mod conflicts;

@@ -43,6 +43,7 @@ fn concrete(path: &str) -> String {
         "accounts" => "acc",
         "contacts" => "ctc",
         "failure-classes" => "fcl",
+        "approvals" => "apr",
         _ => "cfl",
     };
     path.replace("{id}", &format!("{prefix}_{}", fresh().simple()))

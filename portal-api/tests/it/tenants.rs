@@ -17,6 +17,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
     let schedule = world.admin.post("/schedules", &schedule).await.expect(201)["id"].clone();
     let class = crate::failure_classes::failed_write(&world, &connected).await;
     let conflict = crate::conflicts::opened(&world, &connected).await;
+    let approval = crate::approvals::asked(&world, &connected).await;
     let ids = [
         ("connections", connected.id.clone()),
         (
@@ -35,6 +36,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         ),
         ("conflicts", conflict),
         ("failure-classes", class["id"].as_str().unwrap().to_owned()),
+        ("approvals", approval["id"].as_str().unwrap().to_owned()),
     ];
     let document = portal_api::document();
     let mut asked = 0;
@@ -81,6 +83,12 @@ fn body(operation: &str) -> Option<Json> {
     Some(match operation {
         "update_connection" => json!({"name": "Mine"}),
         "put_connection_stream" => json!({"enabled": false, "entity": "account"}),
+        "put_stream_caps" => {
+            let cap = json!({"count": 1, "share": 1});
+            json!({"deletes": cap, "overwrites": cap, "creates": cap})
+        }
+        "approve_approval" => json!({"count": 1}),
+        "decline_approval" => json!({}),
         "pull_stream" => json!({}),
         "put_mapping" => json!({"text": "", "publish": false}),
         "update_schedule" => json!({"paused": true}),
@@ -111,6 +119,7 @@ async fn another_tenants_lists_are_empty() {
         "contacts",
         "conflicts",
         "failure-classes",
+        "approvals",
     ] {
         let page = other.get(&format!("/{list}")).await.expect(200);
         assert_eq!(page["items"], json!([]), "{list}");
