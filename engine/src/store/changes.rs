@@ -20,8 +20,8 @@ pub struct Actor {
 pub struct Change {
     pub entity: &'static str,
     pub entity_id: EntityId,
-    /// `merged`, `edited`, `resolved`, `normalised`, `removed`, `restored`, `kept`, `undone`,
-    /// `undo_kept`.
+    /// `merged`, `edited`, `resolved`, `normalised`, `removed`, `unlinked`, `restored`, `kept`,
+    /// `undone`, `undo_kept`.
     pub kind: &'static str,
     pub fields: Vec<FieldChange>,
 }

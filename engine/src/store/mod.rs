@@ -38,6 +38,7 @@ pub mod mappings;
 pub mod plans;
 pub mod processes;
 pub mod records;
+pub mod removals;
 pub mod runs;
 pub mod schedules;
 pub mod signals;

@@ -20,6 +20,9 @@ use crate::store::{Statement, StoreError, Tx, echoes, records};
 /// its run's progress.
 const MOST_NEWS: usize = 50;
 
+/// The group of a conflict that is about the record as a whole.
+pub(super) const RECORD: &str = "record";
+
 /// Changes to entities and what they owe to systems.
 #[derive(Default)]
 pub(super) struct Effects {
@@ -168,6 +171,23 @@ impl Effects {
             entity_id,
             op: Op::Upsert,
             fields: fields.into_iter().collect(),
+        });
+    }
+
+    /// Owes a system the deletion of an entity's record.
+    pub(super) fn owe_deletion(
+        &mut self,
+        stream: &Stream,
+        entity: &'static str,
+        entity_id: EntityId,
+    ) {
+        self.intents.push(Intent {
+            connection: stream.plan.connection,
+            stream: stream.plan.stream.clone(),
+            entity,
+            entity_id,
+            op: Op::Delete,
+            fields: Vec::new(),
         });
     }
 

@@ -1,5 +1,5 @@
 //! What the pure middle decided, made durable: pages that come in ([`page`]), edits and answers of
-//! people ([`edit`]), writes that go out ([`outbox`]), runs that are taken back ([`undo`]), failures
+//! people ([`edit`], [`remove`]), writes that go out ([`outbox`]), runs that are taken back ([`undo`]), failures
 //! that are tried again ([`again`]), what was withheld and is approved ([`approve`]).
 //!
 //! Each function works in the caller's transaction, in a handful of set-based statements however
@@ -12,6 +12,7 @@ pub mod edit;
 mod effects;
 pub mod outbox;
 pub mod page;
+pub mod remove;
 pub mod undo;
 
 pub use context::SyncError;

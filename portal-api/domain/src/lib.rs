@@ -17,6 +17,7 @@ pub mod overview;
 pub mod past;
 pub mod provenance;
 pub mod pulls;
+pub mod removals;
 pub mod runs;
 pub mod schedules;
 pub mod sessions;

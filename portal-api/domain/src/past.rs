@@ -26,6 +26,8 @@ const MOST_CAUSES: usize = 50;
 /// An entity as it was.
 #[derive(Clone, Debug)]
 pub struct AsOf {
+    /// Of the entity as it is now.
+    pub version: i64,
     pub at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
     /// When it had been removed, if it had.
@@ -47,6 +49,8 @@ pub struct FieldAsOf {
 /// An entity as it was, in the core's own terms.
 #[derive(Clone, Debug)]
 pub struct Was {
+    /// Of the entity as it is now.
+    pub version: i64,
     pub created_at: DateTime<Utc>,
     /// When it had been removed, if it had.
     pub removed_at: Option<DateTime<Utc>>,
@@ -103,6 +107,7 @@ pub async fn as_of(
     at: DateTime<Utc>,
 ) -> Result<AsOf, StoreError> {
     let Was {
+        version,
         created_at,
         removed_at,
         past,
@@ -117,6 +122,7 @@ pub async fn as_of(
         origin: told.tell(past.origins.get(&field.name), field),
     };
     Ok(AsOf {
+        version,
         at,
         created_at,
         removed_at,
@@ -138,6 +144,7 @@ pub async fn was(
     let mut walk = Walk::begin(tx, tables, kind, id, at).await?;
     let end = walk.back_to(tx, at, |_, _| {}).await?;
     Ok(Was {
+        version: walk.entity.version,
         created_at: walk.entity.created_at,
         removed_at: history::removed_before(tx, id, end).await?,
         past: walk.past,

@@ -20,6 +20,7 @@ mod machine;
 mod mappings;
 mod openapi;
 mod past;
+mod removals;
 mod runs;
 mod schedules;
 mod session;

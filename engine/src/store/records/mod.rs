@@ -57,7 +57,7 @@ pub async fn by_keys(
         select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
                r.remote_version, r.mapping_version, r.unresolved as "unresolved: Json<Unresolved>",
                r.removed_at is not null as "removed!",
-               coalesce(r.removal ? 'undone', false) as "kept_out!"
+               coalesce(r.removal ?| array['undone', 'removed_here'], false) as "kept_out!"
         from unnest($3::text[]) as wanted (key)
         cross join lateral (
             select key, entity_id, base, content_hash, remote_version, mapping_version, unresolved,

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod batch;
+mod gone;
 mod guard;
 mod pass;
 

@@ -14,11 +14,11 @@ use super::guard::Room;
 use crate::entity::{Entity, Stored};
 use crate::ids::{EntityId, RunId};
 use crate::mapping::Patch;
-use crate::merge::{self, DeleteInput, Deletion, MergeInput, Merged};
+use crate::merge::{self, MergeInput, Merged};
 use crate::provenance::By;
 use crate::store::approvals::Kind;
 use crate::store::changes::{Change as Logged, FieldChange};
-use crate::store::conflicts::{self, Opened, Sides};
+use crate::store::conflicts;
 use crate::store::records::{self, Linked, Place, Row, Snapshot, Unresolved};
 use crate::store::withheld::Withheld;
 use crate::store::{StoreError, Tx, echoes};
@@ -30,15 +30,15 @@ const BATCH: usize = 500;
 
 /// A record on its way through.
 pub(super) struct Incoming {
-    patch: Patch,
-    snapshot: Snapshot,
+    pub(super) patch: Patch,
+    pub(super) snapshot: Snapshot,
     /// Whether its key has a row.
     stored: Stored,
-    linked: Option<Linked>,
+    pub(super) linked: Option<Linked>,
     /// The entity that the record itself names as its own, by the hub's id.
     named: Option<EntityId>,
     /// The entity it is merged into; one that is not loaded is made.
-    entity_id: EntityId,
+    pub(super) entity_id: EntityId,
     unresolved: Option<Unresolved>,
 }
 
@@ -69,15 +69,15 @@ impl Incoming {
 
 /// One page being worked on.
 pub(super) struct Pass {
-    around: Arc<Neighbourhood>,
-    stream: Arc<Stream>,
+    pub(super) around: Arc<Neighbourhood>,
+    pub(super) stream: Arc<Stream>,
     run: RunId,
     /// Whether other streams hold entities of this kind.
     has_others: bool,
-    entities: HashMap<EntityId, Entity>,
+    pub(super) entities: HashMap<EntityId, Entity>,
     echoes: HashMap<EntityId, Vec<merge::Echo>>,
     open: HashMap<EntityId, Vec<String>>,
-    made: Made,
+    pub(super) made: Made,
     pub(super) counts: Counts,
     /// How many values may be written over.
     pub(super) room: Room,
@@ -85,14 +85,14 @@ pub(super) struct Pass {
 
 /// What merging made that has to be stored.
 #[derive(Default)]
-struct Made {
+pub(super) struct Made {
     rows: Vec<Row>,
     /// Of records that have a row.
     known_rows: Vec<Row>,
-    removed: Vec<(String, serde_json::Value)>,
-    withheld: Vec<Withheld>,
-    effects: Effects,
-    beside: Beside,
+    pub(super) removed: Vec<(String, serde_json::Value)>,
+    pub(super) withheld: Vec<Withheld>,
+    pub(super) effects: Effects,
+    pub(super) beside: Beside,
 }
 
 impl Pass {
@@ -323,6 +323,13 @@ impl Pass {
             return;
         }
         let was_removed = record.linked.as_ref().is_some_and(|linked| linked.removed);
+        let is_removed_here = core
+            .as_ref()
+            .is_some_and(|core| core.removed_at.is_some() && !was_removed);
+        if is_removed_here && !merged.changes.is_empty() {
+            self.edited_but_removed(&record, &merged);
+            return;
+        }
         let mut entity = core.unwrap_or_else(|| Entity::new(record.entity_id, now));
         let by = By::Connection {
             connection: self.stream.plan.connection,
@@ -370,24 +377,7 @@ impl Pass {
         rows.push(row(record, merged.base));
     }
 
-    /// Withholds a record that would write over more than the run may.
-    fn withhold(&mut self, record: &Incoming, merged: &Merged) {
-        let field = |change: &merge::FieldChange| FieldChange {
-            field: change.field.to_string(),
-            old: change.old.clone(),
-            new: change.new.clone(),
-            why: None,
-            lost: None,
-            kept: None,
-            was: None,
-        };
-        let fields = merged.changes.iter().map(field).collect();
-        let withheld = record.withheld(Kind::Overwrite, self.kind(), Some(fields));
-        self.made.withheld.push(withheld);
-        self.counts.withheld += 1;
-    }
-
-    fn log(&mut self, entity: &Entity, kind: &'static str, fields: Vec<FieldChange>) {
+    pub(super) fn log(&mut self, entity: &Entity, kind: &'static str, fields: Vec<FieldChange>) {
         self.made.effects.log(Logged {
             entity: self.around.kind.name,
             entity_id: entity.id,
@@ -404,58 +394,6 @@ impl Pass {
             self.counts.unchanged += 1;
         } else {
             self.counts.updated += 1;
-        }
-    }
-
-    /// Applies the removal of a record.
-    fn remove(&mut self, tombstone: &Tombstone, linked: &Linked, now: DateTime<Utc>) {
-        let entity = self.entities.get(&linked.entity_id).cloned();
-        let deletion = merge::merge_delete(&DeleteInput {
-            rules: &self.stream.rules,
-            base: Some(&linked.base),
-            core: entity
-                .as_ref()
-                .filter(|entity| entity.removed_at.is_none())
-                .map(|entity| &entity.values),
-            removal: &tombstone.removal,
-        });
-        let removal = serde_json::json!({ "at": tombstone.removed_at, "how": tombstone.removal });
-        self.made.removed.push((tombstone.key.clone(), removal));
-        self.counts.deleted += 1;
-        let Some(mut entity) = entity else { return };
-        match deletion {
-            Deletion::Tombstone { .. } => {
-                entity.removed_at = Some(now);
-                self.log(&entity, "removed", Vec::new());
-                self.made.effects.touch(entity, BTreeSet::new());
-            }
-            Deletion::Conflict { edited, .. } => {
-                self.counts.conflicts += 1;
-                let sides = edited.into_iter().map(|field| {
-                    let sides = Sides {
-                        base: field.base,
-                        core: field.core,
-                        remote: field.remote,
-                    };
-                    (field.field.to_string(), sides)
-                });
-                self.made.beside.conflicts.push(Opened {
-                    entity: self.around.kind.name,
-                    entity_id: entity.id,
-                    record_key: tombstone.key.clone(),
-                    group: "record".to_owned(),
-                    kind: "delete",
-                    fields: sides.collect(),
-                });
-            }
-            // The winner of a remote merge is a record of its own and comes by itself; what the
-            // loser's entity held stays readable, its link ends.
-            Deletion::Relink { .. } => {
-                entity.removed_at = Some(now);
-                self.log(&entity, "removed", Vec::new());
-                self.made.effects.touch(entity, BTreeSet::new());
-            }
-            Deletion::Unlink { .. } | Deletion::Nothing => {}
         }
     }
 

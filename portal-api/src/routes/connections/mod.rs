@@ -113,6 +113,9 @@ pub(crate) struct ConnectionStream {
     stream: String,
     entity: String,
     enabled: bool,
+    /// What becomes of a record over there whose entity is removed here.
+    #[schema(value_type = OnRemoveName)]
+    on_remove: engine::store::streams::OnRemove,
     #[schema(value_type = Option<String>)]
     mapping_id: Option<MappingId>,
     /// The published version.
@@ -126,6 +129,14 @@ pub(crate) struct ConnectionStream {
     excluded: i64,
     sentence: String,
     version: i64,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the names of policies")]
+pub(crate) enum OnRemoveName {
+    Keep,
+    Delete,
 }
 
 #[derive(ToSchema)]
@@ -144,6 +155,7 @@ impl From<StreamRow> for ConnectionStream {
             stream: row.stream,
             entity: row.entity,
             enabled: row.enabled,
+            on_remove: row.on_remove,
             mapping_id: row.mapping_id,
             mapping_version: row.mapping_version,
             phase: row.phase,

@@ -2,6 +2,7 @@
 
 pub(crate) mod past;
 pub(crate) mod provenance;
+pub(crate) mod removal;
 pub(crate) mod timeline;
 
 use chrono::{DateTime, Utc};

@@ -36,6 +36,8 @@ pub(crate) struct Moments {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RecordAsOf {
     id: String,
+    /// Of the record as it is now: what restoring it needs.
+    version: i64,
     at: DateTime<Utc>,
     created_at: DateTime<Utc>,
     /// Whether it had been removed by then; its values are those it had last.
@@ -114,6 +116,7 @@ pub(crate) async fn as_of(
     let seen = past::as_of(&mut tx, &caller.portal().tables, kind, id, moment.at).await?;
     Ok(Json(RecordAsOf {
         id: domain::entities::show_id(kind, id),
+        version: seen.version,
         at: seen.at,
         created_at: seen.created_at,
         removed: seen.removed_at.is_some(),

@@ -40,6 +40,7 @@ pub(crate) enum TimelineKind {
     ConflictOpened,
     ConflictResolved,
     Removed,
+    Unlinked,
     Restored,
     Undone,
     UndoKept,

@@ -4,6 +4,7 @@ mod caps;
 mod edits;
 mod pages;
 mod past;
+mod remove;
 mod together;
 mod undo;
 mod world;

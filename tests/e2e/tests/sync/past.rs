@@ -7,13 +7,15 @@ use domain::past;
 use engine::entity::Entity;
 use engine::ids::{EntityId, RunId};
 use engine::provenance::Origin;
+use engine::sync::remove::{self, Removing};
 use engine::sync::undo::{self, Place, Undoing};
 
 use super::world::{World, deleted, record, stored, stored_as};
 
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 20;
 const STEPS: usize = 25;
 const KEYS: [&str; 2] = ["1", "2"];
+const HOW: [Removing; 2] = [Removing::Archive, Removing::Unlink];
 
 /// Random numbers that a seed decides (xorshift64*).
 struct Dice(u64);
@@ -23,8 +25,8 @@ impl Dice {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        let high = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
-        usize::try_from(high).unwrap() % sides
+        let high = (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize;
+        high % sides
     }
 
     fn pick<T: Copy>(&mut self, of: &[T]) -> T {
@@ -63,7 +65,7 @@ async fn step(world: &World, dice: &mut Dice, undoable: &mut Vec<Undoing>) -> Re
     let key = dice.pick(&KEYS);
     let from = now();
     let run = RunId::fresh();
-    match dice.roll(10) {
+    match dice.roll(12) {
         0..=2 => {
             let fields = [
                 ("Name", dice.pick(&["One", "Two"]).into()),
@@ -107,6 +109,21 @@ async fn step(world: &World, dice: &mut Dice, undoable: &mut Vec<Undoing>) -> Re
             });
             let outcomes = outcomes.collect();
             world.settle(outcomes).await?;
+            return Ok(());
+        }
+        8 | 9 => {
+            let Ok(account) = world.account(key).await else {
+                return Ok(());
+            };
+            let what = ("account", account.id);
+            let (tables, version, user) = (&world.tables, account.version, world.user);
+            let mut tx = world.begin().await?;
+            let done = match account.removed_at {
+                Some(_) => remove::restore(&mut tx, tables, what, version, user).await,
+                None => remove::remove(&mut tx, tables, what, version, dice.pick(&HOW), user).await,
+            };
+            done?;
+            tx.commit().await?;
             return Ok(());
         }
         _ => {
@@ -155,7 +172,10 @@ async fn whatever_happened_every_past_moment_is_told_as_it_was() -> Result<()> {
             let seen = everything(&world).await?.into_iter();
             recorded.extend(seen.map(|entity| Recorded { at, entity }));
         }
-        assert!(recorded.len() > STEPS, "seed {seed}: too little happened");
+        assert!(
+            recorded.len() > STEPS / 2,
+            "seed {seed}: too little happened"
+        );
         for Recorded { at, entity } in recorded {
             let mut tx = world.begin().await?;
             let was = past::was(&mut tx, &world.tables, "account", entity.id, at).await?;
