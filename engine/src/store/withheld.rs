@@ -69,6 +69,14 @@ pub async fn open_of(
             where connection_id = $1 and stream = $2 and key = wanted.key and state = 'open'
             offset 0
         ) w
+        -- Mostly nothing is: then no key is looked up.
+        where (
+            select exists (
+                select
+                from withheld
+                where connection_id = $1 and stream = $2 and state = 'open'
+            )
+        )
         ",
         connection.0,
         stream,
