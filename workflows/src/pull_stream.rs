@@ -245,15 +245,8 @@ impl TxStep for ApplyPage {
                 cursor: None,
                 phase: Phase::Full,
             };
-            plans::advance(
-                tx,
-                self.connection,
-                &self.stream,
-                None,
-                Phase::Full,
-                cx.run_id(),
-            )
-            .await?;
+            let (connection, stream) = (self.connection, &self.stream);
+            plans::advance(tx, connection, stream, None, Phase::Full, cx.run_id()).await?;
             return Ok(PageDone {
                 applied: Applied {
                     ledger: self.ledger,
