@@ -66,6 +66,8 @@ create table streams (
     stream        text not null,
     entity        text not null,
     enabled       boolean not null default true,
+    -- What becomes of a record over there whose entity is removed here.
+    on_remove     text not null default 'keep' check (on_remove in ('keep', 'delete')),
     -- Where the next read goes on; null reads in full.
     cursor        text,
     phase         text not null default 'never' check (phase in ('never', 'full', 'incremental')),

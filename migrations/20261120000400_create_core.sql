@@ -95,7 +95,7 @@ create table records (
     -- References of the record whose target is not linked yet: {field: {stream, key}}
     unresolved        jsonb,
     mapping_version   integer not null,
-    -- Fields that could not be taken over: [{field, remote, class, message}]
+    -- Fields that could not be taken over: [{core, remote, cause, reason}]
     problems          jsonb,
     link_method       text not null,
     linked_at         timestamptz not null,

@@ -99,6 +99,10 @@ ids! {
     ConflictId = "cfl";
     WriteId = "wrt";
     ChangeId = "chg";
+    /// Made of the cause itself: the same cause has the same id for ever.
+    FailureClassId = "fcl";
+    ApprovalId = "apr";
+    WithheldId = "whd";
     AccountId = "acc";
     ContactId = "ctc";
     /// An entity whatever its kind; at the edge it has its kind's prefix.

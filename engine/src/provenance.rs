@@ -71,6 +71,11 @@ impl Provenance {
         &self.origins
     }
 
+    /// Names of the fields that have an origin.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.fields.keys().map(String::as_str)
+    }
+
     /// When the field last changed, by the clock of whoever changed it, for policies that ask
     /// which is newer.
     pub fn changed_at(&self, field: &str) -> Option<DateTime<Utc>> {

@@ -1,17 +1,23 @@
 //! What the hub does durably, one workflow and its steps per file.
 //!
+//! - [`apply_withheld`]: applies what was beyond a cap and is approved.
 //! - [`pull_stream`]: reads a stream page by page into the core.
 //! - [`push_writes`]: sends what is owed to a stream and settles it by the answers.
+//! - [`retry_failures`]: tries again what failed for one cause.
 //! - [`undo_run`]: takes back what a run did.
 //!
 //! Workflows know neither HTTP nor SQL: they connect the engine's parts with the connectors.
 
+pub mod apply_withheld;
 mod hub;
 pub mod pull_stream;
 pub mod push_writes;
+pub mod retry_failures;
 pub mod undo_run;
 
+pub use apply_withheld::ApplyWithheld;
 pub use hub::Hub;
 pub use pull_stream::PullStream;
 pub use push_writes::PushWrites;
+pub use retry_failures::RetryFailures;
 pub use undo_run::UndoRun;

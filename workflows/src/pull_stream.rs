@@ -18,7 +18,7 @@ use engine::runtime::{
     Class, Counts, Progress, Run, RunError, StepCx, StepError, TxStep, Workflow,
 };
 use engine::store::plans::{self, Phase, Plan};
-use engine::sync::page::{self, Applied, Changes, MappedWith};
+use engine::sync::page::{self, Applied, Changes, Ledger, MappedWith};
 use engine::sync::{self, outbox};
 use engine::trace;
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,7 @@ impl Workflow for PullStream {
             };
         }
         let mut restarts = 0;
+        let mut ledger = Ledger::default();
         let mut place = Some(WaitingPlace::default());
         for number in 0.. {
             let step = ApplyPage {
@@ -68,10 +69,12 @@ impl Workflow for PullStream {
                 stream: input.stream.clone(),
                 number,
                 after: after.clone(),
+                ledger,
                 reader: reader.clone(),
                 page: Mutex::new(None),
             };
             let done = cx.tx(step).await?;
+            ledger = done.applied.ledger;
             total.add(&done.applied.counts);
             cx.counts(counts(&done.applied.counts));
             cx.progress(Progress {
@@ -123,6 +126,7 @@ fn counts(page: &page::Counts) -> Counts {
         conflicts: page.conflicts,
         failed: page.failed,
         excluded: page.excluded,
+        withheld: page.withheld,
         ..Counts::default()
     }
 }
@@ -183,6 +187,8 @@ struct ApplyPage {
     stream: String,
     number: u64,
     after: Place,
+    /// What the run did so far.
+    ledger: Ledger,
     reader: Arc<Reader>,
     /// Read by `prepare`, applied by `run`.
     page: Mutex<Option<Result<Ready, ConnectorError>>>,
@@ -239,17 +245,13 @@ impl TxStep for ApplyPage {
                 cursor: None,
                 phase: Phase::Full,
             };
-            plans::advance(
-                tx,
-                self.connection,
-                &self.stream,
-                None,
-                Phase::Full,
-                cx.run_id(),
-            )
-            .await?;
+            let (connection, stream) = (self.connection, &self.stream);
+            plans::advance(tx, connection, stream, None, Phase::Full, cx.run_id()).await?;
             return Ok(PageDone {
-                applied: Applied::default(),
+                applied: Applied {
+                    ledger: self.ledger,
+                    ..Applied::default()
+                },
                 next,
                 more: true,
                 expected: None,
@@ -268,7 +270,7 @@ impl TxStep for ApplyPage {
             phase,
         };
         let (more, expected, wait) = (page.more, page.expected, page.wait);
-        let applied = page::apply(
+        let applied = page::apply_within(
             tx,
             &hub.tables,
             page::Page {
@@ -278,6 +280,7 @@ impl TxStep for ApplyPage {
                 changes,
                 cursor: Some((page.cursor, phase)),
             },
+            self.ledger,
         )
         .await
         .map_err(sync_error)?;

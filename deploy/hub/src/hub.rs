@@ -208,6 +208,8 @@ fn work(store: &Store, peers: &Peers, tables: &CoreTables, workers: usize) -> En
         .service(Arc::new(service))
         .register::<workflows::PullStream>()
         .register::<workflows::PushWrites>()
+        .register::<workflows::RetryFailures>()
+        .register::<workflows::ApplyWithheld>()
         .register::<workflows::UndoRun>()
         .register::<engine::runtime::BulkRuns>()
         .concurrency(workers)

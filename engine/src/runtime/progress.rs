@@ -24,6 +24,8 @@ pub struct Counts {
     pub failed: u64,
     pub written: u64,
     pub excluded: u64,
+    /// Changes beyond a cap.
+    pub withheld: u64,
 }
 
 impl Counts {
@@ -37,5 +39,6 @@ impl Counts {
         self.failed += more.failed;
         self.written += more.written;
         self.excluded += more.excluded;
+        self.withheld += more.withheld;
     }
 }

@@ -5,7 +5,7 @@ use sqlx::types::Uuid;
 
 use super::{StoreError, Tx};
 use crate::ids::{ChangeId, ConnectionId, EntityId, RunId, UserId};
-use crate::provenance::Why;
+use crate::provenance::{Origin, Why};
 
 /// Who or what changed an entity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct Actor {
 pub struct Change {
     pub entity: &'static str,
     pub entity_id: EntityId,
-    /// `merged`, `edited`, `resolved`, `normalised`, `removed`, `restored`, `kept`, `undone`,
-    /// `undo_kept`.
+    /// `merged`, `edited`, `resolved`, `normalised`, `removed`, `unlinked`, `restored`, `kept`,
+    /// `undone`, `undo_kept`.
     pub kind: &'static str,
     pub fields: Vec<FieldChange>,
 }
@@ -40,6 +40,9 @@ pub struct FieldChange {
     /// Why an undo left the field as it is; then `new` is the value it did not get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Kept>,
+    /// Where `old` had come from: what the past is told with. `None` where it came from nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Origin>,
 }
 
 /// Why something is not undone.

@@ -15,8 +15,10 @@ macro_rules! modelled {
 }
 
 pub(crate) mod activations;
+pub mod approvals;
 pub mod attempts;
 pub(crate) mod budgets;
+pub mod caps;
 pub mod changes;
 pub mod conflicts;
 pub mod connections;
@@ -24,6 +26,8 @@ pub mod custom_fields;
 pub(crate) mod days;
 pub mod echoes;
 mod error;
+pub mod failures;
+pub mod history;
 mod inner;
 pub(crate) mod journal;
 pub mod keyset;
@@ -34,6 +38,7 @@ pub mod mappings;
 pub mod plans;
 pub mod processes;
 pub mod records;
+pub mod removals;
 pub mod runs;
 pub mod schedules;
 pub mod signals;
@@ -42,6 +47,7 @@ pub mod streams;
 pub mod tenants;
 pub(crate) mod time_used;
 pub mod undo;
+pub mod withheld;
 pub mod writes;
 
 pub use error::StoreError;

@@ -18,12 +18,23 @@ pub enum StreamPhase {
     Incremental,
 }
 
+/// What becomes of a record over there whose entity is removed here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum OnRemove {
+    /// It stays, and its link ends.
+    Keep,
+    Delete,
+}
+
 /// A stream that is set up on a connection.
 #[derive(Clone, Debug)]
 pub struct StreamRow {
     pub stream: String,
     pub entity: String,
     pub enabled: bool,
+    pub on_remove: OnRemove,
     pub mapping_id: Option<MappingId>,
     /// The published version.
     pub mapping_version: Option<i32>,
@@ -44,7 +55,7 @@ pub async fn list(tx: &mut Tx, connection: ConnectionId) -> Result<Vec<StreamRow
     let rows = sqlx::query_as!(
         StreamRow,
         r#"
-        select s.stream, s.entity, s.enabled, m.id as "mapping_id?: MappingId",
+        select s.stream, s.entity, s.enabled, s.on_remove as "on_remove: OnRemove", m.id as "mapping_id?: MappingId",
                m.published_version as "mapping_version?", s.phase as "phase: StreamPhase",
                s.last_read_at,
                (select count(*) from records r
@@ -116,6 +127,26 @@ pub async fn insert(
     Ok(())
 }
 
+/// The streams of which a record is deleted when its entity is removed here.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn deleting(tx: &mut Tx) -> Result<Vec<(ConnectionId, String)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select connection_id as "connection: ConnectionId", stream
+        from streams
+        where on_remove = 'delete' and enabled
+        "#,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.connection, row.stream))
+        .collect())
+}
+
 /// Changes the version of a stream that the caller read. Another entity starts over: nothing of
 /// the old one's place in the stream holds for it.
 ///
@@ -126,12 +157,13 @@ pub async fn update(
     connection: ConnectionId,
     stream: &str,
     entity: &str,
-    enabled: bool,
+    (enabled, on_remove): (bool, Option<OnRemove>),
     version: i64,
 ) -> Result<(), StoreError> {
     let updated = sqlx::query!(
         "update streams
          set enabled = $4, version = version + 1,
+             on_remove = coalesce($6, on_remove),
              cursor = case when entity = $3 then cursor end,
              phase = case when entity = $3 then phase else 'never' end,
              entity = $3
@@ -141,6 +173,7 @@ pub async fn update(
         entity,
         enabled,
         version,
+        on_remove as Option<OnRemove>,
     )
     .execute(tx.conn())
     .await?;

@@ -1,7 +1,7 @@
 //! What people change: edits of entities, answers to conflicts. Both are ordinary changes of the
 //! hub's side: they carry their origin, and every linked system is owed the new values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use connector_sdk::Value;
@@ -107,6 +107,7 @@ async fn set(
         if same(field, &old, &new, Empty::Null) && old.is_null() == new.is_null() && old == new {
             continue;
         }
+        let was = entity.provenance.of(&field.name).cloned();
         entity.provenance.set(&field.name, &origin);
         if new.is_null() {
             entity.values.remove(&field.name);
@@ -122,6 +123,7 @@ async fn set(
             why: None,
             lost: None,
             kept: None,
+            was,
         });
     }
     let is_new = entity.version == 0;
@@ -254,7 +256,7 @@ pub async fn resolve(
         .pop()
         .ok_or_else(|| StoreError::NotFound(format!("{} {}", open.entity, open.entity_id)))?;
     let edited = if open.kind == "delete" {
-        decide_removal(tx, &around, entity, answer, &open, user).await?
+        super::remove::decide(tx, &around, entity, answer, &open, user).await?
     } else {
         let conflict = as_conflict(&open, &entity);
         let choice = match answer {
@@ -324,6 +326,7 @@ async fn decide_fields(
     let (mut log, mut moved) = (Vec::new(), BTreeSet::new());
     for change in resolved.changes {
         let field = change.field.to_string();
+        let was = entity.provenance.of(&field).cloned();
         entity.provenance.set(&field, &origin);
         if change.new.is_null() {
             entity.values.remove(&field);
@@ -340,6 +343,7 @@ async fn decide_fields(
             why,
             lost,
             kept: None,
+            was,
         });
     }
     let stream = around.stream(open.connection, &open.stream)?;
@@ -375,55 +379,6 @@ async fn decide_fields(
         entity.version += 1;
         entity.updated_at = tx.now();
     }
-    Ok(Edited {
-        entity,
-        owed: stored.owed,
-    })
-}
-
-/// Lets the entity go, or brings the record back with all the hub holds.
-async fn decide_removal(
-    tx: &mut Tx,
-    around: &Neighbourhood,
-    mut entity: Entity,
-    answer: &Answer,
-    open: &conflicts::Open,
-    user: UserId,
-) -> Result<Edited, SyncError> {
-    let stream = around.stream(open.connection, &open.stream)?;
-    let mut effects = Effects::default();
-    let kind = match answer {
-        Answer::Remote => {
-            entity.removed_at = Some(tx.now());
-            effects.touch(entity.clone(), BTreeSet::new());
-            entity.version += 1;
-            "removed"
-        }
-        Answer::Core => {
-            let fields: BTreeMap<_, _> = entity.values.iter().collect();
-            let names = fields.into_keys().cloned();
-            effects.owe(stream, around.kind.name, entity.id, names);
-            "restored"
-        }
-        Answer::Base | Answer::Values(_) => {
-            return Err(SyncError::Invalid(vec![Invalid {
-                field: "choice".to_owned(),
-                reason: "a removal is decided by core or remote".to_owned(),
-            }]));
-        }
-    };
-    effects.log(Change {
-        entity: around.kind.name,
-        entity_id: entity.id,
-        kind,
-        fields: Vec::new(),
-    });
-    let actor = Actor {
-        user: Some(user),
-        ..Actor::default()
-    };
-    let source = Some((open.connection, open.stream.as_str()));
-    let stored = effects.store(tx, around, source, actor).await?;
     Ok(Edited {
         entity,
         owed: stored.owed,

@@ -21,6 +21,9 @@ use crate::store::{Statement, StoreError, Tx, echoes, records};
 /// its run's progress.
 const MOST_NEWS: usize = 50;
 
+/// The group of a conflict that is about the record as a whole.
+pub(super) const RECORD: &str = "record";
+
 /// Changes to entities and what they owe to systems.
 #[derive(Default)]
 pub(super) struct Effects {
@@ -84,6 +87,7 @@ impl Effects {
                 origins.push((place, Origin { at, by, why }));
                 origins.len() - 1
             });
+            let was = entity.provenance.of(&change.field).cloned();
             entity.provenance.set(&change.field, &origins[origin].1);
             if change.new.is_null() {
                 entity.values.remove(&*change.field);
@@ -100,6 +104,7 @@ impl Effects {
                     why: origins[origin].1.why.clone(),
                     lost: decision.and_then(|decision| decision.lost.get(&change.field).cloned()),
                     kept: None,
+                    was,
                 });
             }
         }
@@ -123,6 +128,7 @@ impl Effects {
                         }),
                         lost: Some(lost.clone()),
                         kept: None,
+                        was: None,
                     });
                 }
             }
@@ -166,6 +172,23 @@ impl Effects {
             entity_id,
             op: Op::Upsert,
             fields: fields.into_iter().collect(),
+        });
+    }
+
+    /// Owes a system the deletion of an entity's record.
+    pub(super) fn owe_deletion(
+        &mut self,
+        stream: &Stream,
+        entity: &'static str,
+        entity_id: EntityId,
+    ) {
+        self.intents.push(Intent {
+            connection: stream.plan.connection,
+            stream: stream.plan.stream.clone(),
+            entity,
+            entity_id,
+            op: Op::Delete,
+            fields: Vec::new(),
         });
     }
 

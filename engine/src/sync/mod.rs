@@ -1,14 +1,18 @@
 //! What the pure middle decided, made durable: pages that come in ([`page`]), edits and answers of
-//! people ([`edit`]), writes that go out ([`outbox`]), runs that are taken back ([`undo`]).
+//! people ([`edit`], [`remove`]), writes that go out ([`outbox`]), runs that are taken back ([`undo`]), failures
+//! that are tried again ([`again`]), what was withheld and is approved ([`approve`]).
 //!
 //! Each function works in the caller's transaction, in a handful of set-based statements however
 //! many records it is given, and neither begins nor commits. No network here.
 
+pub mod again;
+pub mod approve;
 mod context;
 pub mod edit;
 mod effects;
 pub mod outbox;
 pub mod page;
+pub mod remove;
 pub mod undo;
 
 pub use context::SyncError;

@@ -4,16 +4,20 @@
 //! `store.rs`. HTTP is not here, nor is any system's name.
 
 pub mod accounts;
+pub mod approvals;
 mod columns;
 pub mod conflicts;
 pub mod connections;
 pub mod contacts;
 pub mod custom_fields;
 pub mod entities;
+pub mod failures;
 pub mod mappings;
 pub mod overview;
+pub mod past;
 pub mod provenance;
 pub mod pulls;
+pub mod removals;
 pub mod runs;
 pub mod schedules;
 pub mod sessions;

@@ -254,7 +254,7 @@ async fn people(
     users::names(tx, &ids).await
 }
 
-fn tell(
+pub(crate) fn tell(
     origin: &Origin,
     field: &Field,
     links: &[LinkRow],

@@ -5,7 +5,7 @@ use engine::ids::ConnectionId;
 use engine::runtime::cron::Timing;
 use engine::sdk;
 use engine::store::schedules::{self, Pause, PausedBy, Schedule, ScheduleError};
-use engine::store::streams::{self, StreamRow};
+use engine::store::streams::{self, OnRemove, StreamRow};
 use engine::{StoreError, Tx};
 
 use crate::mappings::{self, Shipped};
@@ -74,10 +74,18 @@ pub async fn change(
     connection: ConnectionId,
     stream: &str,
     entity: &str,
-    enabled: bool,
+    (enabled, on_remove): (bool, Option<OnRemove>),
     version: i64,
 ) -> Result<StreamRow, StoreError> {
-    streams::update(tx, connection, stream, entity, enabled, version).await?;
+    streams::update(
+        tx,
+        connection,
+        stream,
+        entity,
+        (enabled, on_remove),
+        version,
+    )
+    .await?;
     follow(tx, connection, stream).await?;
     streams::get(tx, connection, stream).await
 }

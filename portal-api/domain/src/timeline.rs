@@ -29,6 +29,7 @@ pub enum Kind {
     ConflictOpened,
     ConflictResolved,
     Removed,
+    Unlinked,
     Restored,
     Undone,
     UndoKept,
@@ -225,6 +226,7 @@ fn tell(row: Row, names: &Names, catalogue: &Catalogue) -> Happened {
             format!("Undoing a run left {what} as it is: {}", reasons(&row)),
         ),
         "removed" => (Kind::Removed, format!("Removed by {who}")),
+        "unlinked" => (Kind::Unlinked, format!("Unlinked by {who}")),
         "restored" => (Kind::Restored, format!("Restored by {who}")),
         "written" => (Kind::Written, format!("{what} written to {peer}")),
         "write_failed" => (

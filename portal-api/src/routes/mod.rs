@@ -1,10 +1,12 @@
 //! One folder per noun, one file per operation.
 
 mod accounts;
+mod approvals;
 mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
+mod failure_classes;
 mod fields;
 mod lanes;
 mod live;
@@ -41,6 +43,8 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(accounts::router())
         .merge(contacts::router())
         .merge(conflicts::router())
+        .merge(failure_classes::router())
+        .merge(approvals::router())
         .merge(live::router())
         .merge(machine::document());
     OpenApiRouter::with_openapi(crate::spec::Base::openapi())

@@ -6,17 +6,21 @@
 )]
 
 mod accounts;
+mod approvals;
 mod bodies;
 mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
+mod failure_classes;
 mod fields;
 mod lanes;
 mod live;
 mod machine;
 mod mappings;
 mod openapi;
+mod past;
+mod removals;
 mod runs;
 mod schedules;
 mod session;

@@ -42,6 +42,8 @@ fn concrete(path: &str) -> String {
         "runs" => "run",
         "accounts" => "acc",
         "contacts" => "ctc",
+        "failure-classes" => "fcl",
+        "approvals" => "apr",
         _ => "cfl",
     };
     path.replace("{id}", &format!("{prefix}_{}", fresh().simple()))

@@ -15,7 +15,9 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         "name": "Nightly", "connection_id": connected.id, "stream": "Account", "cron": "0 3 * * *",
     });
     let schedule = world.admin.post("/schedules", &schedule).await.expect(201)["id"].clone();
+    let class = crate::failure_classes::failed_write(&world, &connected).await;
     let conflict = crate::conflicts::opened(&world, &connected).await;
+    let approval = crate::approvals::asked(&world, &connected).await;
     let ids = [
         ("connections", connected.id.clone()),
         (
@@ -33,6 +35,8 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
             one(world.admin.get("/contacts").await.expect(200)),
         ),
         ("conflicts", conflict),
+        ("failure-classes", class["id"].as_str().unwrap().to_owned()),
+        ("approvals", approval["id"].as_str().unwrap().to_owned()),
     ];
     let document = portal_api::document();
     let mut asked = 0;
@@ -51,7 +55,9 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
             .replace("{stream}", "Account")
             .replace("{version}", "1");
         for (method, operation) in item.as_object().unwrap() {
-            let body = body(operation["operationId"].as_str().unwrap());
+            let operation = operation["operationId"].as_str().unwrap();
+            let body = body(operation);
+            let path = format!("{path}{}", query(operation));
             let method: Method = method.to_uppercase().parse().unwrap();
             let answer = other
                 .send(method, &path, Some("\"1\""), body.as_ref())
@@ -63,11 +69,26 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
     assert!(asked > 25, "{asked}");
 }
 
+/// A query that would be taken, where the operation needs one.
+fn query(operation: &str) -> &'static str {
+    match operation {
+        "get_account_as_of" | "get_contact_as_of" => "?at=2026-01-01T00:00:00Z",
+        "diff_account" | "diff_contact" => "?from=2026-01-01T00:00:00Z",
+        _ => "",
+    }
+}
+
 /// A body that would be taken, where the operation takes one.
 fn body(operation: &str) -> Option<Json> {
     Some(match operation {
         "update_connection" => json!({"name": "Mine"}),
         "put_connection_stream" => json!({"enabled": false, "entity": "account"}),
+        "put_stream_caps" => {
+            let cap = json!({"count": 1, "share": 1});
+            json!({"deletes": cap, "overwrites": cap, "creates": cap})
+        }
+        "approve_approval" => json!({"count": 1}),
+        "decline_approval" => json!({}),
         "pull_stream" => json!({}),
         "put_mapping" => json!({"text": "", "publish": false}),
         "update_schedule" => json!({"paused": true}),
@@ -77,6 +98,8 @@ fn body(operation: &str) -> Option<Json> {
         "restart_run" | "fork_run" => json!({"from": "start"}),
         "undo_run" => json!({"restored": 1, "fields": 1, "removed": 0, "revived": 0}),
         "signal_run" => json!({"name": "go", "body": null}),
+        "update_failure_class" => json!({"muted": true}),
+        "retry_failure_class" => json!({"count": 1}),
         "resolve_conflict" => json!({"choice": "core"}),
         _ => return None,
     })
@@ -95,6 +118,8 @@ async fn another_tenants_lists_are_empty() {
         "accounts",
         "contacts",
         "conflicts",
+        "failure-classes",
+        "approvals",
     ] {
         let page = other.get(&format!("/{list}")).await.expect(200);
         assert_eq!(page["items"], json!([]), "{list}");

@@ -198,6 +198,8 @@ impl World {
             .service(Arc::new(hub))
             .register::<workflows::PullStream>()
             .register::<workflows::PushWrites>()
+            .register::<workflows::RetryFailures>()
+            .register::<workflows::ApplyWithheld>()
             .register::<workflows::UndoRun>()
             .register::<engine::runtime::BulkRuns>()
             .grace(Duration::from_secs(5))

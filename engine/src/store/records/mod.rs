@@ -60,7 +60,7 @@ pub async fn by_keys(
         select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
                r.remote_version, r.remote_changed_at, r.mapping_version,
                r.unresolved as "unresolved: Json<Unresolved>", r.removed_at is not null as "removed!",
-               coalesce(r.removal ? 'undone', false) as "kept_out!"
+               coalesce(r.removal ?| array['undone', 'removed_here'], false) as "kept_out!"
         from unnest($3::text[]) as wanted (key)
         cross join lateral (
             select key, entity_id, base, content_hash, remote_version, remote_changed_at,
@@ -190,6 +190,25 @@ pub async fn targets(
         .into_iter()
         .map(|row| (row.key, EntityId(row.entity_id)))
         .collect())
+}
+
+/// How many records of a stream are there.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count(tx: &mut Tx, connection: ConnectionId, stream: &str) -> Result<u64, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"
+        select count(*) as "count!"
+        from records
+        where connection_id = $1 and stream = $2 and removed_at is null
+        "#,
+        connection.0,
+        stream,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// Records of a stream that wait for the target of a reference, by key, from `after` on.

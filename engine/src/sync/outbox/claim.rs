@@ -14,7 +14,7 @@ use crate::store::records::{self, Linked};
 use crate::store::writes::{self, Again, Cause, Claimed, Intent, Op, Seen};
 use crate::store::{StoreError, Tx, conflicts, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
-use crate::sync::effects::writes_field;
+use crate::sync::effects::{RECORD, writes_field};
 
 /// Attempts, half a minute apart, for which a record that is to be made waits for what it points at.
 const PATIENCE: i32 = 10;
@@ -212,6 +212,11 @@ fn prepare(
         let Some(linked) = linked else {
             return Prepared::Nothing;
         };
+        // It was edited over there meanwhile: a person decides, and owes it again or does not.
+        let open = sides.open.get(&write.entity_id);
+        if open.is_some_and(|groups| groups.iter().any(|group| group == RECORD)) {
+            return Prepared::Nothing;
+        }
         let op = WriteOp::Delete {
             key: linked.key.clone(),
         };

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::ids::{ConnectionId, RunId};
 use crate::store::changes::Actor;
+use crate::store::withheld::{self, Withheld};
 use crate::store::{Statement, StoreError, Tx, records};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::{Beside, Ready};
@@ -12,6 +13,7 @@ use crate::sync::effects::{Beside, Ready};
 pub(super) struct Batch {
     pub(super) rows: Vec<Statement>,
     pub(super) removed: Vec<(String, serde_json::Value)>,
+    pub(super) withheld: Vec<Withheld>,
     pub(super) effects: Ready,
     pub(super) beside: Beside,
 }
@@ -43,6 +45,7 @@ impl Batch {
                 }
             })?;
         }
+        withheld::withhold(tx, connection, name, run, &self.withheld).await?;
         let run = Some(run);
         if !self.removed.is_empty() {
             records::remove(tx, connection, name, run, &self.removed).await?;

@@ -3,6 +3,8 @@
 
 mod ahead;
 mod batch;
+mod gone;
+mod guard;
 mod pass;
 
 use std::collections::{BTreeSet, HashMap};
@@ -15,6 +17,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use self::ahead::Item;
 pub use self::ahead::{Changes, MappedWith};
+use self::guard::Guard;
+pub use self::guard::Ledger;
 use self::pass::Pass;
 use super::context::{Neighbourhood, SyncError};
 use crate::entity::CoreTables;
@@ -47,6 +51,9 @@ pub struct Counts {
     pub failed: u64,
     /// Records that are to stay out.
     pub excluded: u64,
+    /// Changes beyond a cap: a person is asked.
+    #[serde(default)]
+    pub withheld: u64,
 }
 
 impl Counts {
@@ -59,6 +66,7 @@ impl Counts {
         self.conflicts += other.conflicts;
         self.failed += other.failed;
         self.excluded += other.excluded;
+        self.withheld += other.withheld;
     }
 }
 
@@ -72,15 +80,44 @@ pub struct Applied {
     /// being sent.
     #[serde(default)]
     pub is_settled: bool,
+    /// Where the page was applied within caps: what the run did by then.
+    #[serde(default)]
+    pub ledger: Ledger,
 }
 
-/// Applies a page. Repeating it changes nothing.
+/// Applies a page, whatever it does. Repeating it changes nothing.
 ///
 /// # Errors
 /// [`SyncError`].
-pub async fn apply(tx: &mut Tx, tables: &CoreTables, mut page: Page) -> Result<Applied, SyncError> {
+pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Applied, SyncError> {
+    apply_page(tx, tables, page, None).await
+}
+
+/// As [`apply`], but what the run would do beyond the stream's caps is withheld and asked for.
+///
+/// # Errors
+/// [`SyncError`].
+pub async fn apply_within(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    page: Page,
+    ledger: Ledger,
+) -> Result<Applied, SyncError> {
+    apply_page(tx, tables, page, Some(ledger)).await
+}
+
+async fn apply_page(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    mut page: Page,
+    ledger: Option<Ledger>,
+) -> Result<Applied, SyncError> {
     if page.changes.len() == 0 {
-        return advance(tx, &page, Applied::default()).await;
+        let applied = Applied {
+            ledger: ledger.unwrap_or_default(),
+            ..Applied::default()
+        };
+        return advance(tx, &page, applied).await;
     }
     let plan = plans::of_stream(tx, page.connection, &page.stream).await?;
     let Some(entity) = plan.map(|plan| plan.entity) else {
@@ -95,7 +132,7 @@ pub async fn apply(tx: &mut Tx, tables: &CoreTables, mut page: Page) -> Result<A
     pass.counts.read = page.changes.len() as u64;
     let changes = std::mem::replace(&mut page.changes, Vec::new().into());
     let changes = changes.for_these(&stream.plan.mapping, &around.catalogue)?;
-    let (records, tombstones) = newest(changes);
+    let (mut records, mut tombstones) = newest(changes);
     let keys: Vec<String> = records
         .iter()
         .map(|item| item.key().to_owned())
@@ -106,8 +143,17 @@ pub async fn apply(tx: &mut Tx, tables: &CoreTables, mut page: Page) -> Result<A
     } else {
         records::by_keys(tx, page.connection, &page.stream, &keys).await?
     };
+    let mut guard = match ledger {
+        None => None,
+        Some(ledger) => {
+            let guard = Guard::new(tx, &stream, ledger, page.run, &keys).await?;
+            let left_out = guard.leave_out(tx, &mut records, &mut tombstones).await?;
+            pass.counts.withheld += left_out;
+            Some(guard)
+        }
+    };
     let mut incoming = pass.map(records, &linked)?;
-    let gone: Vec<(Tombstone, Linked)> = tombstones
+    let mut gone: Vec<(Tombstone, Linked)> = tombstones
         .into_iter()
         .filter_map(|tombstone| {
             linked
@@ -117,6 +163,11 @@ pub async fn apply(tx: &mut Tx, tables: &CoreTables, mut page: Page) -> Result<A
         .filter(|(_, linked)| !linked.removed)
         .collect();
     pass.load(tx, &mut incoming, &gone).await?;
+    if let Some(guard) = &mut guard {
+        let (withheld, room) = guard.withhold(tx, &pass, &mut incoming, &mut gone).await?;
+        pass.counts.withheld += withheld;
+        pass.room = room;
+    }
     pass.resolve_references(tx, &mut incoming).await?;
 
     // While one batch is stored the next is merged.
@@ -127,11 +178,12 @@ pub async fn apply(tx: &mut Tx, tables: &CoreTables, mut page: Page) -> Result<A
     while let Some(batch) = batches.recv().await {
         owed.extend(batch?.store(tx, &around, &stream, page.run).await?);
     }
-    let counts = joined(merging).await;
+    let (counts, room) = joined(merging).await;
     let applied = Applied {
         counts,
         owed,
         is_settled: false,
+        ledger: guard.map(|guard| guard.ledger(room)).unwrap_or_default(),
     };
     advance(tx, &page, applied).await
 }

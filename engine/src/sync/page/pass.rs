@@ -10,14 +10,17 @@ use tokio::sync::mpsc;
 use super::Counts;
 use super::ahead::{Item, Mapped, named};
 use super::batch::Batch;
+use super::guard::Room;
 use crate::entity::{Entity, Stored};
 use crate::ids::{EntityId, RunId};
 use crate::mapping::Patch;
-use crate::merge::{self, DeleteInput, Deletion, MergeInput, Merged};
+use crate::merge::{self, MergeInput, Merged};
 use crate::provenance::By;
-use crate::store::changes::Change as Logged;
-use crate::store::conflicts::{self, Opened, Sides};
+use crate::store::approvals::Kind;
+use crate::store::changes::{Change as Logged, FieldChange};
+use crate::store::conflicts;
 use crate::store::records::{self, Linked, Place, Row, Snapshot, Unresolved};
+use crate::store::withheld::Withheld;
 use crate::store::{StoreError, Tx, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError, merge_context};
 use crate::sync::effects::{Beside, Effects, changed, is_heard_of};
@@ -27,15 +30,15 @@ const BATCH: usize = 500;
 
 /// A record on its way through.
 pub(super) struct Incoming {
-    patch: Patch,
-    snapshot: Snapshot,
+    pub(super) patch: Patch,
+    pub(super) snapshot: Snapshot,
     /// Whether its key has a row.
     stored: Stored,
-    linked: Option<Linked>,
+    pub(super) linked: Option<Linked>,
     /// The entity that the record itself names as its own, by the hub's id.
     named: Option<EntityId>,
     /// The entity it is merged into; one that is not loaded is made.
-    entity_id: EntityId,
+    pub(super) entity_id: EntityId,
     unresolved: Option<Unresolved>,
 }
 
@@ -45,31 +48,51 @@ impl Incoming {
         let linked = self.linked.as_ref().filter(|linked| linked.removed)?;
         Some(linked.entity_id)
     }
+
+    /// The record as a change that is withheld.
+    pub(super) fn withheld(
+        &self,
+        kind: Kind,
+        entity: &'static str,
+        fields: Option<Vec<FieldChange>>,
+    ) -> Withheld {
+        Withheld {
+            key: self.patch.key.clone(),
+            kind,
+            entity,
+            entity_id: (kind != Kind::Create).then_some(self.entity_id),
+            fields,
+            change: self.snapshot.raw.clone(),
+        }
+    }
 }
 
 /// One page being worked on.
 pub(super) struct Pass {
-    around: Arc<Neighbourhood>,
-    stream: Arc<Stream>,
+    pub(super) around: Arc<Neighbourhood>,
+    pub(super) stream: Arc<Stream>,
     run: RunId,
     /// Whether other streams hold entities of this kind.
     has_others: bool,
-    entities: HashMap<EntityId, Entity>,
+    pub(super) entities: HashMap<EntityId, Entity>,
     echoes: HashMap<EntityId, Vec<merge::Echo>>,
     open: HashMap<EntityId, Vec<String>>,
-    made: Made,
+    pub(super) made: Made,
     pub(super) counts: Counts,
+    /// How many values may be written over.
+    pub(super) room: Room,
 }
 
 /// What merging made that has to be stored.
 #[derive(Default)]
-struct Made {
+pub(super) struct Made {
     rows: Vec<Row>,
     /// Of records that have a row.
     known_rows: Vec<Row>,
-    removed: Vec<(String, serde_json::Value)>,
-    effects: Effects,
-    beside: Beside,
+    pub(super) removed: Vec<(String, serde_json::Value)>,
+    pub(super) withheld: Vec<Withheld>,
+    pub(super) effects: Effects,
+    pub(super) beside: Beside,
 }
 
 impl Pass {
@@ -83,8 +106,23 @@ impl Pass {
             open: HashMap::new(),
             made: Made::default(),
             counts: Counts::default(),
+            room: Room::default(),
             around,
         }
+    }
+
+    /// Whether an entity would be made of a record, once the entities are loaded.
+    pub(super) fn is_new(&self, record: &Incoming) -> bool {
+        !self.entities.contains_key(&record.entity_id)
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        self.around.kind.name
+    }
+
+    /// How many fields a record can change.
+    pub(super) fn fields(&self) -> usize {
+        self.stream.plan.mapping.rows.len()
     }
 
     /// Maps what changed, where that was not done ahead; drops what comes again unchanged.
@@ -284,7 +322,18 @@ impl Pass {
             context: &context,
         });
         let is_new = core.is_none();
+        if !is_new && !self.room.takes(&merged) {
+            self.withhold(&record, &merged);
+            return;
+        }
         let was_removed = record.linked.as_ref().is_some_and(|linked| linked.removed);
+        let is_removed_here = core
+            .as_ref()
+            .is_some_and(|core| core.removed_at.is_some() && !was_removed);
+        if is_removed_here && !merged.changes.is_empty() {
+            self.edited_but_removed(&record, &merged);
+            return;
+        }
         let mut entity = core.unwrap_or_else(|| Entity::new(record.entity_id, now));
         let by = By::Connection {
             connection: self.stream.plan.connection,
@@ -335,12 +384,7 @@ impl Pass {
         rows.push(row(record, merged.base));
     }
 
-    fn log(
-        &mut self,
-        entity: &Entity,
-        kind: &'static str,
-        fields: Vec<crate::store::changes::FieldChange>,
-    ) {
+    pub(super) fn log(&mut self, entity: &Entity, kind: &'static str, fields: Vec<FieldChange>) {
         self.made.effects.log(Logged {
             entity: self.around.kind.name,
             entity_id: entity.id,
@@ -360,58 +404,6 @@ impl Pass {
         }
     }
 
-    /// Applies the removal of a record.
-    fn remove(&mut self, tombstone: &Tombstone, linked: &Linked, now: DateTime<Utc>) {
-        let entity = self.entities.get(&linked.entity_id).cloned();
-        let deletion = merge::merge_delete(&DeleteInput {
-            rules: &self.stream.rules,
-            base: Some(&linked.base),
-            core: entity
-                .as_ref()
-                .filter(|entity| entity.removed_at.is_none())
-                .map(|entity| &entity.values),
-            removal: &tombstone.removal,
-        });
-        let removal = serde_json::json!({ "at": tombstone.removed_at, "how": tombstone.removal });
-        self.made.removed.push((tombstone.key.clone(), removal));
-        self.counts.deleted += 1;
-        let Some(mut entity) = entity else { return };
-        match deletion {
-            Deletion::Tombstone { .. } => {
-                entity.removed_at = Some(now);
-                self.log(&entity, "removed", Vec::new());
-                self.made.effects.touch(entity, BTreeSet::new());
-            }
-            Deletion::Conflict { edited, .. } => {
-                self.counts.conflicts += 1;
-                let sides = edited.into_iter().map(|field| {
-                    let sides = Sides {
-                        base: field.base,
-                        core: field.core,
-                        remote: field.remote,
-                    };
-                    (field.field.to_string(), sides)
-                });
-                self.made.beside.conflicts.push(Opened {
-                    entity: self.around.kind.name,
-                    entity_id: entity.id,
-                    record_key: tombstone.key.clone(),
-                    group: "record".to_owned(),
-                    kind: "delete",
-                    fields: sides.collect(),
-                });
-            }
-            // The winner of a remote merge is a record of its own and comes by itself; what the
-            // loser's entity held stays readable, its link ends.
-            Deletion::Relink { .. } => {
-                entity.removed_at = Some(now);
-                self.log(&entity, "removed", Vec::new());
-                self.made.effects.touch(entity, BTreeSet::new());
-            }
-            Deletion::Unlink { .. } | Deletion::Nothing => {}
-        }
-    }
-
     /// Merges everything, [`BATCH`] records at a time, and hands over what is to be stored.
     pub(super) fn merge_all(
         mut self,
@@ -419,21 +411,21 @@ impl Pass {
         gone: Vec<(Tombstone, Linked)>,
         now: DateTime<Utc>,
         to: &mpsc::Sender<Result<Batch, StoreError>>,
-    ) -> Counts {
+    ) -> (Counts, Room) {
         for record in incoming {
             self.merge(record, now);
             if self.made.rows.len() + self.made.known_rows.len() >= BATCH
                 && to.blocking_send(self.batch(now)).is_err()
             {
                 // Nobody stores batches any more.
-                return self.counts;
+                return (self.counts, self.room);
             }
         }
         for (tombstone, linked) in gone {
             self.remove(&tombstone, &linked, now);
         }
         to.blocking_send(self.batch(now)).ok();
-        self.counts
+        (self.counts, self.room)
     }
 
     fn batch(&mut self, now: DateTime<Utc>) -> Result<Batch, StoreError> {
@@ -458,6 +450,7 @@ impl Pass {
         Ok(Batch {
             rows,
             removed: made.removed,
+            withheld: made.withheld,
             effects: made.effects.ready(&self.around.kind, now)?,
             beside: made.beside,
         })

@@ -118,6 +118,7 @@ fn put_back(
             why: None,
             lost: None,
             kept: field.kept,
+            was: entity.provenance.of(&field.field).cloned(),
         };
         match field.kept {
             None => {
@@ -145,6 +146,7 @@ fn put_back(
             why: None,
             lost: None,
             kept: Some(why),
+            was: None,
         });
     }
     let moved = back.iter().map(|change| change.field.clone()).collect();

@@ -33,7 +33,13 @@ export interface paths {
         get: operations["get_account"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Removes an account
+         * @description Archived it goes here, and over there where the stream deletes what is removed here; elsewhere its
+         *     links end, and reading the records again makes nothing of them. Unlinked it stays here and only its
+         *     links end. Both can be taken back.
+         */
+        delete: operations["delete_account"];
         options?: never;
         head?: never;
         /**
@@ -41,6 +47,46 @@ export interface paths {
          * @description Every system with a record of it is owed the new values.
          */
         patch: operations["update_account"];
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/as-of": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An account as it was at a moment
+         * @description Not found for a moment before it was made; a removed one says so.
+         */
+        get: operations["get_account_as_of"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What became of an account between two moments
+         * @description The fields that differ, each with the changes that made it so.
+         */
+        get: operations["diff_account"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/accounts/{id}/provenance": {
@@ -60,6 +106,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{id}/removal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says what removing an account would do now */
+        get: operations["plan_account_removal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Brings an account back that was removed or unlinked
+         * @description With the links it had. A record that is gone over there is made again, where its stream makes records.
+         */
+        post: operations["restore_account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts/{id}/timeline": {
         parameters: {
             query?: never;
@@ -69,6 +152,98 @@ export interface paths {
         };
         /** What happened to an account, newest first */
         get: operations["list_account_timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what runs ask for, newest first */
+        get: operations["list_approvals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One approval, counted now */
+        get: operations["get_approval"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Agrees to changes that were withheld
+         * @description A run reads each record again and applies what its system shows by then: a record that is there again
+         *     is not removed. An approval is decided once.
+         */
+        post: operations["approve_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}/decline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Declines changes that were withheld
+         * @description They are dropped and stay readable; the hub's values stay as they are.
+         */
+        post: operations["decline_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The changes that an approval is about, oldest first */
+        get: operations["list_approval_records"];
         put?: never;
         post?: never;
         delete?: never;
@@ -314,6 +489,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connections/{id}/streams/{stream}/caps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much one run may do to a stream before it asks */
+        get: operations["get_stream_caps"];
+        /** Sets how much one run may do to a stream before it asks */
+        put: operations["put_stream_caps"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connections/{id}/streams/{stream}/pull": {
         parameters: {
             query?: never;
@@ -360,7 +553,13 @@ export interface paths {
         get: operations["get_contact"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Removes a contact
+         * @description Archived it goes here, and over there where the stream deletes what is removed here; elsewhere its
+         *     links end, and reading the records again makes nothing of them. Unlinked it stays here and only its
+         *     links end. Both can be taken back.
+         */
+        delete: operations["delete_contact"];
         options?: never;
         head?: never;
         /**
@@ -368,6 +567,46 @@ export interface paths {
          * @description Every system with a record of it is owed the new values.
          */
         patch: operations["update_contact"];
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}/as-of": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A contact as it was at a moment
+         * @description Not found for a moment before it was made; a removed one says so.
+         */
+        get: operations["get_contact_as_of"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What became of a contact between two moments
+         * @description The fields that differ, each with the changes that made it so.
+         */
+        get: operations["diff_contact"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/contacts/{id}/provenance": {
@@ -381,6 +620,43 @@ export interface paths {
         get: operations["get_contact_provenance"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}/removal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says what removing a contact would do now */
+        get: operations["plan_contact_removal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Brings a contact back that was removed or unlinked
+         * @description With the links it had. A record that is gone over there is made again, where its stream makes records.
+         */
+        post: operations["restore_contact"];
         delete?: never;
         options?: never;
         head?: never;
@@ -419,6 +695,86 @@ export interface paths {
         get: operations["events"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failure-classes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists failures by their cause, those that failed last first
+         * @description Counted now, of the records, writes and runs themselves.
+         */
+        get: operations["list_failure_classes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failure-classes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What fails for one cause, counted now */
+        get: operations["get_failure_class"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Hides a class, or shows it again
+         * @description What fails goes on failing: a class closes when its records succeed, not by hand.
+         */
+        patch: operations["update_failure_class"];
+        trace?: never;
+    };
+    "/api/v1/failure-classes/{id}/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What fails now for one cause, the newest first */
+        get: operations["list_failure_class_records"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failure-classes/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says what trying a class again would do now */
+        get: operations["plan_failure_retry"];
+        put?: never;
+        /**
+         * Tries a class again
+         * @description As a run. It is given the number of the plan: if there are more or less by now, it is refused. What
+         *     fails later is not tried with it.
+         */
+        post: operations["retry_failure_class"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1154,6 +1510,65 @@ export interface components {
             version: number;
             website: string | null;
         };
+        /** @description Changes beyond a cap that wait for a person. */
+        Approval: {
+            /**
+             * Format: int64
+             * @description Changes that were applied.
+             */
+            applied: number;
+            /** @description The run that applies them. */
+            apply_run_id: string | null;
+            /** Format: date-time */
+            asked_at: string;
+            /**
+             * Format: int64
+             * @description The most changes that were agreed to.
+             */
+            ceiling: number | null;
+            connection_id: string;
+            connection_name: string;
+            /**
+             * Format: int64
+             * @description Changes that are withheld for it now.
+             */
+            count: number;
+            /** Format: date-time */
+            decided_at: string | null;
+            /** @description Name of the person. */
+            decided_by: string | null;
+            id: string;
+            kind: components["schemas"]["ApprovalKind"];
+            note: string | null;
+            /**
+             * Format: int64
+             * @description Changes that turned out to be none: the system shows something else by now.
+             */
+            recovered: number;
+            /** @description The run that asked first. */
+            run_id: string | null;
+            sentence: string;
+            /** @description open; approved while a run applies them; settled; declined */
+            state: components["schemas"]["ApprovalState"];
+            stream: string;
+            system: string;
+        };
+        /** @enum {string} */
+        ApprovalKind: "delete" | "overwrite" | "create";
+        /** @description How many changes are agreed to. */
+        ApprovalOrder: {
+            /**
+             * Format: int64
+             * @description The most changes that are applied, as shown; more than that are asked for again.
+             */
+            count: number;
+        };
+        /** @description Why it is declined. */
+        ApprovalRefusal: {
+            note?: string | null;
+        };
+        /** @enum {string} */
+        ApprovalState: "open" | "approved" | "declined" | "settled";
         /** @description A bucket of calls that an account at another system allows. */
         Budget: {
             /**
@@ -1409,6 +1824,8 @@ export interface components {
              * @description The published version.
              */
             mapping_version: number | null;
+            /** @description What becomes of a record over there whose entity is removed here. */
+            on_remove: components["schemas"]["OnRemoveName"];
             phase: components["schemas"]["StreamPhaseName"];
             /**
              * Format: int64
@@ -1507,8 +1924,59 @@ export interface components {
             label: string;
             name: string;
         };
+        /** @description One failure. */
+        Failure: {
+            /** Format: date-time */
+            at: string;
+            /** @description `account` or `contact`; null for a run */
+            entity: string | null;
+            /** @description With the prefix of its kind. */
+            entity_id: string | null;
+            /** @description The record's key, where a field of it fails. */
+            key: string | null;
+            message: string;
+            /** Format: date-time */
+            next_try_at: string | null;
+            run_id: string | null;
+            write_id: string | null;
+        };
         /** @enum {string} */
         FailureClass: "transient" | "rate_limited" | "auth" | "config" | "rejected" | "conflict" | "bug" | "cancelled" | "deadline";
+        /** @description Whether a class is hidden, and why. */
+        FailureClassChange: {
+            muted: boolean;
+            note?: string | null;
+        };
+        /** @enum {string} */
+        FailureClassState: "open" | "closed";
+        /** @description What is to be done about it. */
+        FailureRemedy: {
+            sentence: string;
+            who: components["schemas"]["FailureWho"];
+        };
+        /** @description The number that was shown to whoever asks for it. */
+        FailureRetryOrder: {
+            /** Format: int64 */
+            count: number;
+        };
+        /** @description What trying again would do now. */
+        FailureRetryPlan: {
+            /**
+             * Format: int64
+             * @description Records it is done to; of runs, flows. Give it as `count` to do it.
+             */
+            count: number;
+            /**
+             * Format: date-time
+             * @description When the first of them is tried by itself.
+             */
+            next_try_at: string | null;
+            sentence: string;
+        };
+        /** @enum {string} */
+        FailureSource: "field" | "write" | "run";
+        /** @enum {string} */
+        FailureWho: "nobody" | "tenant" | "person" | "us";
         /** @description A field of an entity. */
         Field: {
             choices: string[];
@@ -1855,6 +2323,8 @@ export interface components {
             /** @description `pull_stream` unless said otherwise. */
             workflow?: string | null;
         };
+        /** @enum {string} */
+        OnRemoveName: "keep" | "delete";
         /** @description Who set a value, when, and by which rule. */
         Origin: {
             /** Format: date-time */
@@ -1932,6 +2402,58 @@ export interface components {
                 /** Format: int64 */
                 version: number;
                 website: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Approval: {
+            items: {
+                /**
+                 * Format: int64
+                 * @description Changes that were applied.
+                 */
+                applied: number;
+                /** @description The run that applies them. */
+                apply_run_id: string | null;
+                /** Format: date-time */
+                asked_at: string;
+                /**
+                 * Format: int64
+                 * @description The most changes that were agreed to.
+                 */
+                ceiling: number | null;
+                connection_id: string;
+                connection_name: string;
+                /**
+                 * Format: int64
+                 * @description Changes that are withheld for it now.
+                 */
+                count: number;
+                /** Format: date-time */
+                decided_at: string | null;
+                /** @description Name of the person. */
+                decided_by: string | null;
+                id: string;
+                kind: components["schemas"]["ApprovalKind"];
+                note: string | null;
+                /**
+                 * Format: int64
+                 * @description Changes that turned out to be none: the system shows something else by now.
+                 */
+                recovered: number;
+                /** @description The run that asked first. */
+                run_id: string | null;
+                sentence: string;
+                /** @description open; approved while a run applies them; settled; declined */
+                state: components["schemas"]["ApprovalState"];
+                stream: string;
+                system: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -2064,6 +2586,95 @@ export interface components {
                 title: string | null;
                 /** Format: date-time */
                 updated_at: string;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Failure: {
+            items: {
+                /** Format: date-time */
+                at: string;
+                /** @description `account` or `contact`; null for a run */
+                entity: string | null;
+                /** @description With the prefix of its kind. */
+                entity_id: string | null;
+                /** @description The record's key, where a field of it fails. */
+                key: string | null;
+                message: string;
+                /** Format: date-time */
+                next_try_at: string | null;
+                run_id: string | null;
+                write_id: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_FailureClass: {
+            items: {
+                /** @description The core field, the fields the system complained of, or the workflow. */
+                about: string | null;
+                /** Format: date-time */
+                closed_at: string | null;
+                /** @description The system's own code. */
+                code: string | null;
+                connection_id: string;
+                connection_name: string;
+                /**
+                 * Format: int64
+                 * @description How often they fail: a record with two failed writes counts twice.
+                 */
+                failures: number;
+                /** Format: date-time */
+                first_seen_at: string;
+                id: string;
+                /**
+                 * @description Of a field: transform, lookup, type, size. Of writes and runs: who must act, as the system's
+                 *     answer says it.
+                 */
+                kind: string | null;
+                /** Format: date-time */
+                last_seen_at: string;
+                /** @description Without what differs from record to record. */
+                message: string;
+                /** @description Hidden from lists that do not ask for hidden ones. */
+                muted: boolean;
+                /** Format: date-time */
+                muted_at: string | null;
+                /** @description Name of the person. */
+                muted_by: string | null;
+                /**
+                 * Format: date-time
+                 * @description When the next of them is tried by itself.
+                 */
+                next_try_at: string | null;
+                note: string | null;
+                /**
+                 * Format: int64
+                 * @description How many records fail now; of runs, how many flows.
+                 */
+                records: number;
+                remedy: components["schemas"]["FailureRemedy"];
+                /** @description The newest three. */
+                samples: components["schemas"]["Failure"][];
+                source: components["schemas"]["FailureSource"];
+                /** @description `closed` once nothing of it fails any more; it opens again when something does. */
+                state: components["schemas"]["FailureClassState"];
+                stream: string;
+                system: string;
                 /** Format: int64 */
                 version: number;
             }[];
@@ -2292,6 +2903,37 @@ export interface components {
              */
             total: number | null;
         };
+        /** @description One page of a list. */
+        Page_WithheldChange: {
+            items: {
+                /** Format: date-time */
+                at: string;
+                /** @description What it would have set, where it writes over values. */
+                changes: components["schemas"]["TimelineChange"][];
+                /** Format: date-time */
+                ended_at: string | null;
+                /** @description `account` or `contact` */
+                entity: string;
+                /** @description With the prefix of its kind; null for a record of which none was made. */
+                entity_id: string | null;
+                id: string;
+                /** @description The record's key in its system. */
+                key: string;
+                run_id: string;
+                /**
+                 * @description open, applied, declined; recovered where the system shows something else by now; gone where the
+                 *     record is not there any more
+                 */
+                state: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
         PauseLane: {
             /** @description For whoever wonders why nothing goes. */
             reason?: string;
@@ -2388,11 +3030,94 @@ export interface components {
             name: string;
             ok: boolean;
         };
+        /** @description A record as it was at a moment. */
+        RecordAsOf: {
+            /** Format: date-time */
+            at: string;
+            /** Format: date-time */
+            created_at: string;
+            fields: components["schemas"]["RecordFieldAsOf"][];
+            id: string;
+            /** @description Whether it had been removed by then; its values are those it had last. */
+            removed: boolean;
+            /** Format: date-time */
+            removed_at: string | null;
+            /**
+             * Format: int64
+             * @description Of the record as it is now: what restoring it needs.
+             */
+            version: number;
+        };
+        /** @description One change of a field. */
+        RecordCause: {
+            /** Format: date-time */
+            at: string;
+            id: string;
+            /** @description merged, edited, resolved, normalised, undone */
+            kind: string;
+            new: unknown;
+            old: unknown;
+            origin: components["schemas"]["Origin"] | null;
+        };
         RecordCounts: {
             /** Format: int64 */
             accounts: number;
             /** Format: int64 */
             contacts: number;
+        };
+        /** @description What became of a record between two moments. */
+        RecordDiff: {
+            /** @description The fields that differ. */
+            fields: components["schemas"]["RecordFieldDiff"][];
+            /** Format: date-time */
+            from: string;
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it had been removed as of `from`, if it had.
+             */
+            removed_from: string | null;
+            /** Format: date-time */
+            removed_to: string | null;
+            /** Format: date-time */
+            to: string;
+        };
+        RecordFieldAsOf: {
+            label: string;
+            name: string;
+            origin: components["schemas"]["Origin"] | null;
+            type: components["schemas"]["FieldType"];
+            value: unknown;
+        };
+        RecordFieldDiff: {
+            /** @description The newest of those, newest first. */
+            causes: components["schemas"]["RecordCause"][];
+            /**
+             * Format: int64
+             * @description How often it was set in between.
+             */
+            changes: number;
+            from: unknown;
+            label: string;
+            name: string;
+            to: unknown;
+            type: components["schemas"]["FieldType"];
+        };
+        /** @description What a removal would do now. */
+        RemovalPlan: {
+            id: string;
+            records: components["schemas"]["RemovalRecord"][];
+            /** Format: int64 */
+            version: number;
+        };
+        /** @description What a removal would do to one record. */
+        RemovalRecord: {
+            connection_id: string;
+            connection_name: string;
+            /** @description Whether it is deleted over there; else it stays and its link ends. */
+            deleted: boolean;
+            key: string;
+            stream: string;
         };
         /** @description What was decided. */
         Resolution: {
@@ -2477,6 +3202,11 @@ export interface components {
             unchanged: number;
             /** Format: int64 */
             updated: number;
+            /**
+             * Format: int64
+             * @description Changes beyond a cap, which wait for an approval.
+             */
+            withheld: number;
             /** Format: int64 */
             written: number;
         };
@@ -2723,12 +3453,32 @@ export interface components {
         StepKindName: "step" | "tx" | "sleep" | "signal" | "child" | "start";
         /** @enum {string} */
         StepStateName: "done" | "failed" | "running" | "waiting";
+        /** @description A cap is passed by what is more than the count and more than the share. */
+        StreamCap: {
+            /** Format: int64 */
+            count: number;
+            /**
+             * Format: int32
+             * @description Of the stream's records, in percent.
+             */
+            share: number;
+        };
+        /** @description How much one run may do to a stream before it asks. */
+        StreamCaps: {
+            /** @description Records of which entities are made, once the stream was read to its end. */
+            creates: components["schemas"]["StreamCap"];
+            /** @description Records that are removed. */
+            deletes: components["schemas"]["StreamCap"];
+            /** @description Values that are written over others in the core. */
+            overwrites: components["schemas"]["StreamCap"];
+        };
         /** @enum {string} */
         StreamPhaseName: "never" | "full" | "incremental";
         StreamSetup: {
             enabled: boolean;
             /** @description Which kind of entity its records are: `account` or `contact`. */
             entity: string;
+            on_remove?: components["schemas"]["OnRemoveName"] | null;
         };
         /** @description A system that can be connected. */
         System: {
@@ -2761,7 +3511,7 @@ export interface components {
             who: string;
         };
         /** @enum {string} */
-        TimelineKind: "created" | "merged" | "edited" | "written" | "write_failed" | "conflict_opened" | "conflict_resolved" | "removed" | "restored" | "undone" | "undo_kept" | "linked";
+        TimelineKind: "created" | "merged" | "edited" | "written" | "write_failed" | "conflict_opened" | "conflict_resolved" | "removed" | "unlinked" | "restored" | "undone" | "undo_kept" | "linked";
         /** @description How much undoing a run does. */
         UndoCounts: {
             /**
@@ -2838,6 +3588,28 @@ export interface components {
          * @enum {string}
          */
         Who: "wait" | "tenant" | "person" | "us";
+        /** @description One change that was read and not applied. */
+        WithheldChange: {
+            /** Format: date-time */
+            at: string;
+            /** @description What it would have set, where it writes over values. */
+            changes: components["schemas"]["TimelineChange"][];
+            /** Format: date-time */
+            ended_at: string | null;
+            /** @description `account` or `contact` */
+            entity: string;
+            /** @description With the prefix of its kind; null for a record of which none was made. */
+            entity_id: string | null;
+            id: string;
+            /** @description The record's key in its system. */
+            key: string;
+            run_id: string;
+            /**
+             * @description open, applied, declined; recovered where the system shows something else by now; gone where the
+             *     record is not there any more
+             */
+            state: string;
+        };
         WriteCounts: {
             /** Format: int64 */
             failed: number;
@@ -2962,6 +3734,40 @@ export interface operations {
             };
         };
     };
+    delete_account: {
+        parameters: {
+            query?: {
+                /** @description `archive` if it is left out. */
+                kind?: "unlink" | "archive";
+            };
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     update_account: {
         parameters: {
             query?: never;
@@ -2986,6 +3792,75 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_account_as_of: {
+        parameters: {
+            query: {
+                /** @description Not later than now. */
+                at: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it was then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordAsOf"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diff_account: {
+        parameters: {
+            query: {
+                from: string;
+                /** @description Not before `from` and not later than now; now if it is left out. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The differences */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordDiff"];
                 };
             };
             /** @description A problem */
@@ -3030,6 +3905,73 @@ export interface operations {
             };
         };
     };
+    plan_account_removal: {
+        parameters: {
+            query?: {
+                /** @description `archive` if it is left out. */
+                kind?: "unlink" | "archive";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovalPlan"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_account: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_account_timeline: {
         parameters: {
             query?: {
@@ -3051,6 +3993,174 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_TimelineEntry"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_approvals: {
+        parameters: {
+            query?: {
+                state?: "open" | "decided";
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Approval"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The approval */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalOrder"];
+            };
+        };
+        responses: {
+            /** @description Started */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decline_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalRefusal"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_approval_records: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_WithheldChange"];
                 };
             };
             /** @description A problem */
@@ -3647,6 +4757,76 @@ export interface operations {
             };
         };
     };
+    get_stream_caps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caps */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamCaps"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_stream_caps: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamCaps"];
+            };
+        };
+        responses: {
+            /** @description As they are now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamCaps"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pull_stream: {
         parameters: {
             query?: never;
@@ -3787,6 +4967,40 @@ export interface operations {
             };
         };
     };
+    delete_contact: {
+        parameters: {
+            query?: {
+                /** @description `archive` if it is left out. */
+                kind?: "unlink" | "archive";
+            };
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     update_contact: {
         parameters: {
             query?: never;
@@ -3824,6 +5038,75 @@ export interface operations {
             };
         };
     };
+    get_contact_as_of: {
+        parameters: {
+            query: {
+                /** @description Not later than now. */
+                at: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it was then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordAsOf"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diff_contact: {
+        parameters: {
+            query: {
+                from: string;
+                /** @description Not before `from` and not later than now; now if it is left out. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The differences */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordDiff"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_contact_provenance: {
         parameters: {
             query?: never;
@@ -3842,6 +5125,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Provenance"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_contact_removal: {
+        parameters: {
+            query?: {
+                /** @description `archive` if it is left out. */
+                kind?: "unlink" | "archive";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovalPlan"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_contact: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
                 };
             };
             /** @description A problem */
@@ -3905,6 +5255,210 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Changed"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_failure_classes: {
+        parameters: {
+            query?: {
+                state?: "open" | "closed";
+                /** @description Only hidden ones, or only those that are not; both if it is left out. */
+                muted?: boolean;
+                connection_id?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FailureClass"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_failure_class: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The class */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailureClass"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_failure_class: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FailureClassChange"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailureClass"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_failure_class_records: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Failure"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_failure_retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailureRetryPlan"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_failure_class: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FailureRetryOrder"];
+            };
+        };
+        responses: {
+            /** @description Started */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
                 };
             };
             /** @description A problem */

@@ -1,5 +1,6 @@
 //! Connections: a tenant's links to systems, and the streams set up on them.
 
+mod caps;
 mod check;
 mod create;
 mod delete;
@@ -30,6 +31,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(discover::discover))
         .routes(routes!(list_streams::list_streams))
         .routes(routes!(put_stream::put_stream))
+        .routes(routes!(caps::get, caps::put))
         .routes(routes!(pull_stream::pull_stream))
 }
 
@@ -111,6 +113,9 @@ pub(crate) struct ConnectionStream {
     stream: String,
     entity: String,
     enabled: bool,
+    /// What becomes of a record over there whose entity is removed here.
+    #[schema(value_type = OnRemoveName)]
+    on_remove: engine::store::streams::OnRemove,
     #[schema(value_type = Option<String>)]
     mapping_id: Option<MappingId>,
     /// The published version.
@@ -124,6 +129,14 @@ pub(crate) struct ConnectionStream {
     excluded: i64,
     sentence: String,
     version: i64,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the names of policies")]
+pub(crate) enum OnRemoveName {
+    Keep,
+    Delete,
 }
 
 #[derive(ToSchema)]
@@ -142,6 +155,7 @@ impl From<StreamRow> for ConnectionStream {
             stream: row.stream,
             entity: row.entity,
             enabled: row.enabled,
+            on_remove: row.on_remove,
             mapping_id: row.mapping_id,
             mapping_version: row.mapping_version,
             phase: row.phase,

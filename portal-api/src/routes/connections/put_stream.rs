@@ -1,12 +1,12 @@
 use axum::response::{IntoResponse, Response};
 use domain::streams::{EVERY_FIVE_MINUTES, Setup};
 use engine::ids::ConnectionId;
-use engine::store::streams;
+use engine::store::streams::{self, OnRemove};
 use engine::{StoreError, Tx};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::ConnectionStream;
+use super::{ConnectionStream, OnRemoveName};
 use crate::caller::Admin;
 use crate::error::{ApiError, Slug};
 use crate::etag::{Created, MaybeIfMatch, Tagged};
@@ -19,6 +19,10 @@ pub(crate) struct StreamSetup {
     enabled: bool,
     /// Which kind of entity its records are: `account` or `contact`.
     entity: String,
+    /// What becomes of a record over there whose entity is removed here: `keep`, which a new stream
+    /// does, or `delete`. Left out, it stays as it is.
+    #[schema(value_type = Option<OnRemoveName>)]
+    on_remove: Option<OnRemove>,
 }
 
 /// Sets up a stream, or changes how it is set up
@@ -77,8 +81,8 @@ async fn change(
     body: &StreamSetup,
     version: i64,
 ) -> Result<Response, ApiError> {
-    let (entity, enabled) = (&body.entity, body.enabled);
-    match domain::streams::change(&mut tx, id, stream, entity, enabled, version).await {
+    let (entity, how) = (&body.entity, (body.enabled, body.on_remove));
+    match domain::streams::change(&mut tx, id, stream, entity, how, version).await {
         Err(StoreError::Stale(_)) => {
             let row = streams::get(&mut tx, id, stream).await?;
             Err(ApiError::stale(&ConnectionStream::from(row)))
@@ -114,9 +118,13 @@ async fn create(
         enabled: body.enabled,
         how_often: EVERY_FIVE_MINUTES,
     };
-    let row = domain::streams::set_up(&mut tx, &caller.portal().shipped, setup)
+    let mut row = domain::streams::set_up(&mut tx, &caller.portal().shipped, setup)
         .await
         .map_err(refuse)?;
+    if body.on_remove.is_some() {
+        let how = (body.enabled, body.on_remove);
+        row = domain::streams::change(&mut tx, id, stream, &body.entity, how, row.version).await?;
+    }
     tx.commit().await?;
     Ok(Created(row.version, ConnectionStream::from(row)).into_response())
 }

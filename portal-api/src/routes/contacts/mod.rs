@@ -1,9 +1,13 @@
 //! Contacts.
 
+mod as_of;
 mod create;
+mod diff;
 mod get;
 mod list;
 mod provenance;
+mod remove;
+mod restore;
 mod timeline;
 mod update;
 
@@ -23,9 +27,13 @@ use crate::routes::records::Link;
 pub(super) fn router() -> OpenApiRouter<Portal> {
     OpenApiRouter::new()
         .routes(routes!(list::list, create::create))
-        .routes(routes!(get::get, update::update))
+        .routes(routes!(get::get, update::update, remove::remove))
         .routes(routes!(provenance::provenance))
         .routes(routes!(timeline::timeline))
+        .routes(routes!(as_of::as_of))
+        .routes(routes!(diff::diff))
+        .routes(routes!(remove::plan))
+        .routes(routes!(restore::restore))
 }
 
 /// One contact with all its fields.

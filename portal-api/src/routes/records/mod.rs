@@ -1,6 +1,8 @@
 //! What accounts and contacts have in common: links, where values come from, what happened.
 
+pub(crate) mod past;
 pub(crate) mod provenance;
+pub(crate) mod removal;
 pub(crate) mod timeline;
 
 use chrono::{DateTime, Utc};

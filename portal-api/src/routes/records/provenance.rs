@@ -2,7 +2,7 @@
 
 use axum::Json;
 use chrono::{DateTime, Utc};
-use domain::provenance::{self, OriginKind, ProvenanceField, SideView, WriteState};
+use domain::provenance::{self, OriginKind, OriginView, ProvenanceField, SideView, WriteState};
 use engine::catalogue::FieldKind;
 use engine::ids::{ConflictId, ConnectionId, EntityId, RunId};
 use serde::Serialize;
@@ -137,19 +137,25 @@ impl From<ProvenanceField> for Field {
             kind: field.kind,
             group: field.group,
             value: field.value,
-            origin: field.origin.map(|origin| Origin {
-                kind: origin.kind,
-                connection_id: origin.connection_id,
-                user: origin.user,
-                run_id: origin.run_id,
-                mapping_version: origin.mapping_version,
-                at: origin.at,
-                rule: origin.rule,
-                sentence: origin.sentence,
-            }),
+            origin: field.origin.map(Origin::from),
             sides: field.sides.into_iter().map(Side::from).collect(),
             conflict_id: field.conflict_id,
             agrees: field.agrees,
+        }
+    }
+}
+
+impl From<OriginView> for Origin {
+    fn from(origin: OriginView) -> Self {
+        Self {
+            kind: origin.kind,
+            connection_id: origin.connection_id,
+            user: origin.user,
+            run_id: origin.run_id,
+            mapping_version: origin.mapping_version,
+            at: origin.at,
+            rule: origin.rule,
+            sentence: origin.sentence,
         }
     }
 }

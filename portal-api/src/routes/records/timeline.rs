@@ -2,7 +2,7 @@
 
 use axum::Json;
 use chrono::{DateTime, Utc};
-use domain::timeline::{self, Happened};
+use domain::timeline::{self, FieldChange, Happened};
 use engine::ids::{ConnectionId, EntityId, RunId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -40,6 +40,7 @@ pub(crate) enum TimelineKind {
     ConflictOpened,
     ConflictResolved,
     Removed,
+    Unlinked,
     Restored,
     Undone,
     UndoKept,
@@ -72,12 +73,7 @@ pub(crate) async fn answer(
 
 impl From<Happened> for TimelineEntry {
     fn from(happened: Happened) -> Self {
-        let changes = happened.changes.into_iter().map(|change| TimelineChange {
-            field: change.field,
-            label: change.label,
-            old: change.old,
-            new: change.new,
-        });
+        let changes = happened.changes.into_iter().map(TimelineChange::from);
         Self {
             id: happened.id,
             at: happened.at,
@@ -87,6 +83,17 @@ impl From<Happened> for TimelineEntry {
             connection_id: happened.connection_id,
             run_id: happened.run_id,
             changes: changes.collect(),
+        }
+    }
+}
+
+impl From<FieldChange> for TimelineChange {
+    fn from(change: FieldChange) -> Self {
+        Self {
+            field: change.field,
+            label: change.label,
+            old: change.old,
+            new: change.new,
         }
     }
 }

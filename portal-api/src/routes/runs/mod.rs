@@ -160,6 +160,8 @@ pub(crate) struct Counts {
     written: u64,
     /// Records that are to stay out.
     excluded: u64,
+    /// Changes beyond a cap, which wait for an approval.
+    withheld: u64,
 }
 
 impl Failure {
@@ -252,6 +254,7 @@ impl RunRow {
                 failed: counts.failed,
                 written: counts.written,
                 excluded: counts.excluded,
+                withheld: counts.withheld,
             }),
             id: row.id,
             workflow: row.workflow,

@@ -1,0 +1,186 @@
+//! Trying again what failed for one cause: records are mapped anew from their snapshots, writes become
+//! due, a run goes on from the step that failed.
+//!
+//! Whether that helps the rows say: a class of failures closes when none of its things fails any more.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use connector_sdk::Change;
+use serde::{Deserialize, Serialize};
+use sqlx::types::Uuid;
+
+use super::context::SyncError;
+use super::page::{self, Page};
+use crate::entity::CoreTables;
+use crate::ids::{ConnectionId, FailureClassId, RunId, UserId};
+use crate::store::failures::{self, ClassRow, Source, Thing};
+use crate::store::runs::{self, Dedupe, DedupeMode, DedupeUntil, NewRun, StartOptions};
+use crate::store::{StoreError, Tx, records};
+
+/// The workflow that tries a class again. Its code lives with the other workflows.
+pub const RETRY_WORKFLOW: &str = "retry_failures";
+
+/// Input of [`RETRY_WORKFLOW`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryInput {
+    pub class: FailureClassId,
+    pub connection: ConnectionId,
+    pub stream: String,
+    pub source: Source,
+    /// What failed later is not meant.
+    pub until: DateTime<Utc>,
+    /// The most things that were agreed to.
+    pub most: u64,
+    /// On whose behalf.
+    pub user: UserId,
+}
+
+impl RetryInput {
+    /// A class is tried again by one at a time.
+    pub fn key(&self) -> String {
+        format!("retry/{}", self.class)
+    }
+}
+
+/// Part of a class, tried again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Retried {
+    /// Things that were tried again.
+    pub done: u64,
+    /// What applying the records did.
+    pub counts: page::Counts,
+    /// Where to go on; `None` when all was done.
+    pub next: Option<String>,
+    /// Streams that now have writes pending: somebody should push them.
+    pub owed: BTreeSet<(ConnectionId, String)>,
+}
+
+/// Tries at most `limit` things again, from `after` on.
+///
+/// # Errors
+/// [`SyncError`].
+pub async fn apply(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    input: &RetryInput,
+    run: RunId,
+    after: &str,
+    limit: u64,
+) -> Result<Retried, SyncError> {
+    let place = (input.connection, input.stream.as_str());
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let things = failures::part(tx, input.class, place, input.until, after, most).await?;
+    let is_full = things.len() as u64 == limit;
+    let mut retried = Retried {
+        done: things.len() as u64,
+        next: things
+            .last()
+            .filter(|_| is_full)
+            .map(|last| last.thing.clone()),
+        ..Retried::default()
+    };
+    match input.source {
+        Source::Field => {
+            let applied = map_again(tx, tables, place, run, things).await?;
+            retried.counts = applied.counts;
+            retried.owed = applied.owed;
+        }
+        Source::Write => {
+            let writes: Vec<Uuid> = things
+                .into_iter()
+                .flat_map(|thing| thing.references)
+                .collect();
+            failures::write_again(tx, place, &writes).await?;
+            retried
+                .owed
+                .insert((input.connection, input.stream.clone()));
+        }
+        // A flow is as its newest run.
+        Source::Run => {
+            for thing in things {
+                if let Some(newest) = thing.references.first() {
+                    go_on(tx, RunId(*newest)).await?;
+                }
+            }
+        }
+    }
+    Ok(retried)
+}
+
+/// Applies records as if they had come again, with the mapping and the fields of now.
+async fn map_again(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    (connection, stream): (ConnectionId, &str),
+    run: RunId,
+    things: Vec<Thing>,
+) -> Result<page::Applied, SyncError> {
+    let keys: Vec<String> = things.into_iter().map(|thing| thing.thing).collect();
+    if keys.is_empty() {
+        return Ok(page::Applied::default());
+    }
+    // Locked before they are read: a page that brings something newer ends first.
+    records::by_keys(tx, connection, stream, &keys).await?;
+    failures::remap(tx, connection, stream, &keys).await?;
+    let records = records::raw(tx, connection, stream, &keys).await?;
+    let changes: Vec<Change> = records.into_iter().map(Change::Upsert).collect();
+    let page = Page {
+        connection,
+        stream: stream.to_owned(),
+        run,
+        changes: changes.into(),
+        cursor: None,
+    };
+    page::apply(tx, tables, page).await
+}
+
+async fn go_on(tx: &mut Tx, run: RunId) -> Result<(), StoreError> {
+    match runs::retry(tx, run).await {
+        // Somebody was quicker, or its day was dropped: it fails no more.
+        Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => Ok(()),
+        done => done,
+    }
+}
+
+/// Starts trying a class again, unless that is under way; returns the run that does it.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn start(
+    tx: &mut Tx,
+    class: &ClassRow,
+    most: u64,
+    user: UserId,
+) -> Result<RunId, StoreError> {
+    let input = RetryInput {
+        class: class.id,
+        connection: class.connection,
+        stream: class.stream.clone(),
+        source: class.source,
+        until: tx.now(),
+        most,
+        user,
+    };
+    let new = NewRun {
+        workflow: RETRY_WORKFLOW.to_owned(),
+        version: 1,
+        input: serde_json::to_vec(&input).map_err(StoreError::Encode)?,
+        parent_id: None,
+        trace: connector_sdk::trace::current(),
+        options: StartOptions {
+            key: Some(input.key()),
+            priority: 10,
+            dedupe: Some(Dedupe {
+                key: input.key(),
+                until: DedupeUntil::Ended,
+                mode: DedupeMode::Existing,
+            }),
+            trigger: "retry".to_owned(),
+            connection_id: Some(input.connection),
+            stream: None,
+            ..StartOptions::default()
+        },
+    };
+    Ok(runs::start(tx, new).await?.id())
+}

@@ -1,0 +1,23 @@
+use axum::Json;
+use engine::ids::ContactId;
+
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::extract::{Path, Query};
+use crate::routes::records::past::{self, Moment, RecordAsOf};
+
+/// A contact as it was at a moment
+///
+/// Not found for a moment before it was made; a removed one says so.
+#[utoipa::path(
+    get, path = "/contacts/{id}/as-of", operation_id = "get_contact_as_of",
+    tag = "contacts", params(("id" = String, Path), Moment),
+    responses((status = 200, description = "As it was then", body = RecordAsOf)),
+)]
+pub(super) async fn as_of(
+    caller: Caller,
+    Path(id): Path<ContactId>,
+    Query(moment): Query<Moment>,
+) -> Result<Json<RecordAsOf>, ApiError> {
+    past::as_of(&caller, "contact", id.into(), &moment).await
+}
