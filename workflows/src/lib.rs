@@ -1,17 +1,23 @@
 //! What the hub does durably, one workflow and its steps per file.
 //!
+//! - [`preview_mapping`]: says what a version of a mapping would do.
 //! - [`pull_stream`]: reads a stream page by page into the core.
 //! - [`push_writes`]: sends what is owed to a stream and settles it by the answers.
+//! - [`remap_stream`]: applies a published version to the stored snapshots.
 //! - [`undo_run`]: takes back what a run did.
 //!
 //! Workflows know neither HTTP nor SQL: they connect the engine's parts with the connectors.
 
 mod hub;
+pub mod preview_mapping;
 pub mod pull_stream;
 pub mod push_writes;
+pub mod remap_stream;
 pub mod undo_run;
 
 pub use hub::Hub;
+pub use preview_mapping::PreviewMapping;
 pub use pull_stream::PullStream;
 pub use push_writes::PushWrites;
+pub use remap_stream::RemapStream;
 pub use undo_run::UndoRun;

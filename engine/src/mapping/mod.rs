@@ -13,6 +13,7 @@
 mod apply;
 mod check;
 mod date_format;
+mod fixture;
 mod inverse;
 mod parse;
 mod patch;
@@ -34,6 +35,7 @@ use crate::catalogue::Catalogue;
 pub use apply::MapError;
 pub use check::{MappingProblem, ProblemKind, Severity};
 pub use date_format::DateFormat;
+pub use fixture::{Difference, Expected, Said};
 pub use patch::{FailReason, FieldFailure, Patch, Reference, Values};
 pub use pipe::{Pipe, calls};
 pub use place::{MappingError, MappingErrors, Place};

@@ -15,6 +15,7 @@ macro_rules! modelled {
 }
 
 pub(crate) mod activations;
+pub mod approvals;
 pub mod attempts;
 pub(crate) mod budgets;
 pub mod changes;
@@ -24,19 +25,24 @@ pub mod custom_fields;
 pub(crate) mod days;
 pub mod echoes;
 mod error;
+pub mod fixtures;
 mod inner;
 pub(crate) mod journal;
 pub mod keyset;
 pub mod lanes;
 mod limits;
 pub mod links;
+pub mod mapping_rules;
 pub mod mappings;
 pub mod plans;
+pub mod previews;
 pub mod processes;
+pub mod publications;
 pub mod records;
 pub mod runs;
 pub mod schedules;
 pub mod signals;
+pub mod snapshots;
 pub mod steps;
 pub mod streams;
 pub mod tenants;

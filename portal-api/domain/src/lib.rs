@@ -12,6 +12,7 @@ pub mod custom_fields;
 pub mod entities;
 pub mod mappings;
 pub mod overview;
+pub mod previews;
 pub mod provenance;
 pub mod pulls;
 pub mod runs;

@@ -17,6 +17,7 @@ mod live;
 mod machine;
 mod mappings;
 mod openapi;
+mod previews;
 mod runs;
 mod schedules;
 mod session;

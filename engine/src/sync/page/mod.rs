@@ -4,6 +4,7 @@
 mod ahead;
 mod batch;
 mod pass;
+mod watch;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,8 +16,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use self::ahead::Item;
 pub use self::ahead::{Changes, MappedWith};
-use self::pass::Pass;
-use super::context::{Neighbourhood, SyncError};
+use self::pass::{Incoming, Pass};
+pub use self::watch::{Act, Outcome};
+pub(super) use self::watch::{Looked, Watch};
+use super::context::{Neighbourhood, Stream, SyncError};
 use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, RunId};
 use crate::store::Tx;
@@ -78,9 +81,19 @@ pub struct Applied {
 ///
 /// # Errors
 /// [`SyncError`].
-pub async fn apply(tx: &mut Tx, tables: &CoreTables, mut page: Page) -> Result<Applied, SyncError> {
+pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Applied, SyncError> {
+    Ok(apply_watched(tx, tables, page, None).await?.0)
+}
+
+/// [`apply`] that tells, where it is given a watch, what became of each record.
+pub(super) async fn apply_watched(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    mut page: Page,
+    watch: Option<Watch>,
+) -> Result<(Applied, Option<Watch>), SyncError> {
     if page.changes.len() == 0 {
-        return advance(tx, &page, Applied::default()).await;
+        return Ok((advance(tx, &page, Applied::default()).await?, watch));
     }
     let plan = plans::of_stream(tx, page.connection, &page.stream).await?;
     let Some(entity) = plan.map(|plan| plan.entity) else {
@@ -89,9 +102,80 @@ pub async fn apply(tx: &mut Tx, tables: &CoreTables, mut page: Page) -> Result<A
         });
     };
     let needed = Some((page.connection, page.stream.as_str()));
-    let around = Arc::new(Neighbourhood::of(tx, tables, &entity, needed).await?);
+    let around = Neighbourhood::of(tx, tables, &entity, needed).await?;
+    let ready = prepare(tx, around, &mut page, watch).await?;
+
+    // While one batch is stored the next is merged.
+    let now = tx.now();
+    let (made, mut batches) = mpsc::channel(1);
+    let Prepared {
+        around,
+        stream,
+        pass,
+        incoming,
+        gone,
+    } = ready;
+    let merging = spawn_blocking(move || pass.merge_all(incoming, gone, now, &made));
+    let mut owed = BTreeSet::new();
+    while let Some(batch) = batches.recv().await {
+        owed.extend(batch?.store(tx, &around, &stream, page.run).await?);
+    }
+    let (counts, watch) = joined(merging).await;
+    let applied = Applied {
+        counts,
+        owed,
+        is_settled: false,
+    };
+    Ok((advance(tx, &page, applied).await?, watch))
+}
+
+/// Works a page out as [`apply`] does and stores nothing. Rows are locked until the transaction
+/// ends.
+pub(super) async fn look(
+    tx: &mut Tx,
+    around: Neighbourhood,
+    mut page: Page,
+    watch: Watch,
+) -> Result<Looked, SyncError> {
+    let ready = prepare(tx, around, &mut page, Some(watch)).await?;
+    let now = tx.now();
+    let Prepared {
+        around,
+        pass,
+        incoming,
+        gone,
+        ..
+    } = ready;
+    let looking = spawn_blocking(move || pass.look_all(incoming, gone, now));
+    let (counts, watch, effects) = joined(looking).await;
+    let source = Some((page.connection, page.stream.as_str()));
+    let owed = effects.owed(tx, &around, source).await?;
+    Ok(Looked {
+        counts,
+        watch,
+        owed,
+    })
+}
+
+/// A page with everything that is needed to merge it.
+struct Prepared {
+    around: Arc<Neighbourhood>,
+    stream: Arc<Stream>,
+    pass: Pass,
+    incoming: Vec<Incoming>,
+    gone: Vec<(Tombstone, Linked)>,
+}
+
+/// Maps the records of a page and reads what they are merged with.
+async fn prepare(
+    tx: &mut Tx,
+    around: Neighbourhood,
+    page: &mut Page,
+    watch: Option<Watch>,
+) -> Result<Prepared, SyncError> {
+    let around = Arc::new(around);
     let stream = Arc::clone(around.stream(page.connection, &page.stream)?);
-    let mut pass = Pass::new(Arc::clone(&around), Arc::clone(&stream), page.run);
+    let mut pass = Pass::new(Arc::clone(&around), Arc::clone(&stream), page.run, watch);
     pass.counts.read = page.changes.len() as u64;
     let changes = std::mem::replace(&mut page.changes, Vec::new().into());
     let changes = changes.for_these(&stream.plan.mapping, &around.catalogue)?;
@@ -118,22 +202,13 @@ pub async fn apply(tx: &mut Tx, tables: &CoreTables, mut page: Page) -> Result<A
         .collect();
     pass.load(tx, &mut incoming, &gone).await?;
     pass.resolve_references(tx, &mut incoming).await?;
-
-    // While one batch is stored the next is merged.
-    let now = tx.now();
-    let (made, mut batches) = mpsc::channel(1);
-    let merging = spawn_blocking(move || pass.merge_all(incoming, gone, now, &made));
-    let mut owed = BTreeSet::new();
-    while let Some(batch) = batches.recv().await {
-        owed.extend(batch?.store(tx, &around, &stream, page.run).await?);
-    }
-    let counts = joined(merging).await;
-    let applied = Applied {
-        counts,
-        owed,
-        is_settled: false,
-    };
-    advance(tx, &page, applied).await
+    Ok(Prepared {
+        around,
+        stream,
+        pass,
+        incoming,
+        gone,
+    })
 }
 
 /// Moves the cursor over an applied page, where it comes with one.

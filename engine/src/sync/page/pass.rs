@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::Counts;
 use super::ahead::{Item, Mapped, named};
 use super::batch::Batch;
+use super::watch::Watch;
 use crate::entity::{Entity, Stored};
 use crate::ids::{EntityId, RunId};
 use crate::mapping::Patch;
@@ -59,6 +60,8 @@ pub(super) struct Pass {
     open: HashMap<EntityId, Vec<String>>,
     made: Made,
     pub(super) counts: Counts,
+    /// Told what becomes of each record, where somebody wants to know.
+    watch: Option<Watch>,
 }
 
 /// What merging made that has to be stored.
@@ -73,7 +76,12 @@ struct Made {
 }
 
 impl Pass {
-    pub(super) fn new(around: Arc<Neighbourhood>, stream: Arc<Stream>, run: RunId) -> Self {
+    pub(super) fn new(
+        around: Arc<Neighbourhood>,
+        stream: Arc<Stream>,
+        run: RunId,
+        watch: Option<Watch>,
+    ) -> Self {
         Self {
             stream,
             run,
@@ -83,6 +91,7 @@ impl Pass {
             open: HashMap::new(),
             made: Made::default(),
             counts: Counts::default(),
+            watch,
             around,
         }
     }
@@ -100,6 +109,9 @@ impl Pass {
             let is_record = !matches!(item, Item::Delete(_));
             if is_record && known.is_some_and(|known| known.kept_out) {
                 self.counts.excluded += 1;
+                if let Some(watch) = &mut self.watch {
+                    watch.excluded(item.key());
+                }
                 continue;
             }
             let is_same = |snapshot: &Snapshot| {
@@ -290,6 +302,11 @@ impl Pass {
         };
         let log = Effects::change(&mut entity, &self.stream.rules, &merged, now, by);
         self.count(is_new, &merged);
+        if let Some(watch) = &mut self.watch {
+            let fields = (&*self.stream, &self.around.catalogue);
+            let known = (!is_new).then_some(&entity);
+            watch.merged(fields, &record.patch, known, &entity.values, &merged);
+        }
         let open = self.open.get(&entity.id).map_or(&[][..], Vec::as_slice);
         let kind = self.around.kind.name;
         self.made
@@ -368,6 +385,9 @@ impl Pass {
         let removal = serde_json::json!({ "at": tombstone.removed_at, "how": tombstone.removal });
         self.made.removed.push((tombstone.key.clone(), removal));
         self.counts.deleted += 1;
+        if let Some(watch) = &mut self.watch {
+            watch.removed(&tombstone.key, entity.as_ref(), &deletion);
+        }
         let Some(mut entity) = entity else { return };
         match deletion {
             Deletion::Tombstone { .. } => {
@@ -412,21 +432,38 @@ impl Pass {
         gone: Vec<(Tombstone, Linked)>,
         now: DateTime<Utc>,
         to: &mpsc::Sender<Result<Batch, StoreError>>,
-    ) -> Counts {
+    ) -> (Counts, Option<Watch>) {
         for record in incoming {
             self.merge(record, now);
             if self.made.rows.len() + self.made.known_rows.len() >= BATCH
                 && to.blocking_send(self.batch(now)).is_err()
             {
                 // Nobody stores batches any more.
-                return self.counts;
+                return (self.counts, self.watch);
             }
         }
         for (tombstone, linked) in gone {
             self.remove(&tombstone, &linked, now);
         }
         to.blocking_send(self.batch(now)).ok();
-        self.counts
+        (self.counts, self.watch)
+    }
+
+    /// Merges everything and hands over what became of it; nothing is to be stored.
+    pub(super) fn look_all(
+        mut self,
+        incoming: Vec<Incoming>,
+        gone: Vec<(Tombstone, Linked)>,
+        now: DateTime<Utc>,
+    ) -> (Counts, Watch, Effects) {
+        for record in incoming {
+            self.merge(record, now);
+        }
+        for (tombstone, linked) in gone {
+            self.remove(&tombstone, &linked, now);
+        }
+        let watch = self.watch.unwrap_or_default();
+        (self.counts, watch, self.made.effects)
     }
 
     fn batch(&mut self, now: DateTime<Utc>) -> Result<Batch, StoreError> {

@@ -1,32 +1,49 @@
-//! Mappings: read, check, edit, publish.
+//! Mappings: read, check, edit, preview, have approved, publish, roll back.
 
+mod approvals;
 mod check;
 mod create;
+mod fixtures;
 mod get;
 mod list;
+mod previews;
+mod publish;
 mod put;
+mod rules;
 mod version;
 mod versions;
 
 use chrono::{DateTime, Utc};
-use domain::mappings::{self, Reviewed, ReviewedRow};
+use domain::mappings::{self, Refused, Reviewed, ReviewedRow};
 use engine::ids::{ConnectionId, MappingId};
 use engine::mapping::{Direction, Severity};
-use engine::store::mappings::MappingRow;
+use engine::store::mappings::{Author, MappingRow};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::error::{ApiError, FieldProblem};
+use crate::caller::SignedIn;
+use crate::error::{ApiError, FieldProblem, Slug};
 use crate::portal::Portal;
 
 pub(super) fn router() -> OpenApiRouter<Portal> {
     OpenApiRouter::new()
         .routes(routes!(list::list, create::create))
         .routes(routes!(check::check))
+        .routes(routes!(rules::get, rules::put))
         .routes(routes!(get::get, put::put))
         .routes(routes!(versions::versions))
         .routes(routes!(version::version))
+        .routes(routes!(publish::publish))
+        .routes(routes!(publish::roll_back))
+        .routes(routes!(publish::list))
+        .routes(routes!(previews::list, previews::start))
+        .routes(routes!(previews::get))
+        .routes(routes!(previews::rows))
+        .routes(routes!(fixtures::list, fixtures::pin))
+        .routes(routes!(fixtures::unpin))
+        .routes(routes!(approvals::list, approvals::ask))
+        .routes(routes!(approvals::decide))
 }
 
 /// A mapping with its newest text and what is to be said about it.
@@ -157,6 +174,14 @@ impl From<ReviewedRow> for Row {
     }
 }
 
+/// Who writes a version, when the caller does.
+fn author(caller: &SignedIn) -> Author<'_> {
+    Author {
+        name: &caller.session.user.name,
+        user: Some(caller.session.user.id),
+    }
+}
+
 /// What keeps a text from being stored, as a problem with lines and columns.
 fn refuse(problems: Vec<mappings::Problem>) -> ApiError {
     ApiError::invalid_all(
@@ -170,4 +195,29 @@ fn refuse(problems: Vec<mappings::Problem>) -> ApiError {
             })
             .collect(),
     )
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Store(error) => error.into(),
+            Refused::Text(problems) => refuse(problems),
+            Refused::Blocked(why) => Self::new(Slug::Conflict, why),
+            Refused::Fixtures(broken) => Self::invalid_all(
+                broken
+                    .into_iter()
+                    .flat_map(|broken| {
+                        let name = broken.name;
+                        broken.differences.into_iter().map(move |one| {
+                            let message = format!(
+                                "fixture {name:?}: {} was to be {}, and is {}",
+                                one.core, one.expected, one.found
+                            );
+                            FieldProblem::new("/text", message)
+                        })
+                    })
+                    .collect(),
+            ),
+        }
+    }
 }

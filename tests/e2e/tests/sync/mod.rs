@@ -2,6 +2,7 @@
 
 mod edits;
 mod pages;
+mod preview;
 mod together;
 mod undo;
 mod world;

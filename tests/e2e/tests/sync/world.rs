@@ -120,7 +120,8 @@ impl World {
             fields: fields(),
         };
         streams::insert(&mut tx, id, "account", true, &description).await?;
-        mappings::insert(&mut tx, id, "Account", "account", mapping, "a test", true).await?;
+        let author = mappings::Author::named("a test");
+        mappings::insert(&mut tx, id, "Account", "account", mapping, author, true).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -283,7 +284,7 @@ impl World {
     }
 }
 
-/// The remote fields that [`MAPPING`] names.
+/// The remote fields that [`MAPPING`] names, and some that it does not.
 fn fields() -> Vec<StreamField> {
     let field = |name: &str, kind| StreamField {
         name: name.to_owned(),
@@ -309,6 +310,8 @@ fn fields() -> Vec<StreamField> {
         field("BillingCity", FieldType::Text),
         field("BillingCountry", FieldType::Text),
         field("ParentId", FieldType::Reference),
+        field("Fax", FieldType::Phone),
+        field("Notes", FieldType::Text),
     ]
 }
 
