@@ -150,7 +150,8 @@ impl TxStep for LookLive {
             return Ok(());
         }
         let plan = draft(&mut tx, self.preview).await?;
-        let keys = snapshots::sample(&mut tx, plan.connection, &plan.stream, preview.sample).await?;
+        let keys =
+            snapshots::sample(&mut tx, plan.connection, &plan.stream, preview.sample).await?;
         tx.commit().await?;
         if keys.is_empty() {
             return Ok(());
@@ -162,7 +163,12 @@ impl TxStep for LookLive {
             .fetch(&stream, &keys, &plan.mapping.remote_fields())
             .await;
         hub.peers
-            .note(cx.tenant(), plan.connection, records.as_ref().err(), opened.usage())
+            .note(
+                cx.tenant(),
+                plan.connection,
+                records.as_ref().err(),
+                opened.usage(),
+            )
             .await?;
         let records = records.map_err(|error| error.to_string());
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Found { keys, records });

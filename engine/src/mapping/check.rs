@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use connector_sdk::{FieldType, Stream, StreamField};
 use serde::Serialize;
 
+use super::check_expressions::unknown_fields;
 use super::inverse::{invert, narrows};
 use super::place::{Place, closest};
 use super::row::{RemotePath, Row};
@@ -84,6 +85,9 @@ pub(super) fn check(
     }
     check.twice();
     check.groups();
+    if let Some(stream) = stream {
+        check.found.extend(unknown_fields(mapping, stream));
+    }
     if let Some(stream) = stream {
         check.required(stream);
     }
@@ -183,7 +187,9 @@ impl<'m> Check<'m> {
             let message = format!("{} has no field {}{hint}", self.mapping.entity, row.core);
             self.error(row, ProblemKind::UnknownCoreField, message);
         }
-        if let Some(stream) = self.stream.filter(|stream| row.applies_to(stream)) {
+        let stream = self.stream.filter(|stream| row.applies_to(stream));
+        // What is computed has a kind of its own.
+        if let Some(stream) = stream.filter(|_| row.value.is_none()) {
             for path in &row.remote {
                 self.remote(row, path, stream, field);
             }

@@ -28,7 +28,11 @@ impl From<Patch> for Expected {
         Self {
             values: patch.values,
             references: patch.references,
-            failed: patch.failed.into_iter().map(|failure| failure.core).collect(),
+            failed: patch
+                .failed
+                .into_iter()
+                .map(|failure| failure.core)
+                .collect(),
         }
     }
 }

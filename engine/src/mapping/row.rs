@@ -3,6 +3,7 @@
 use connector_sdk::{Stream, StreamName};
 use serde::{Deserialize, Serialize};
 
+use super::expression::Expression;
 use super::pipe::Pipe;
 use super::place::Place;
 use crate::catalogue::{Empty, Field};
@@ -15,6 +16,12 @@ pub struct Row {
     /// The record's field; several where `in` makes one value of them.
     pub remote: Vec<RemotePath>,
     pub direction: Direction,
+    /// Computes the value from the record, in place of `remote`; what `in` then takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Expression>,
+    /// The record says the field only where this holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<Expression>,
     /// Remote value → core value.
     #[serde(rename = "in")]
     pub inbound: Pipe,

@@ -104,11 +104,7 @@ pub async fn of_version(
 ///
 /// # Errors
 /// [`StoreError::NotFound`].
-pub async fn take(
-    tx: &mut Tx,
-    mapping: MappingId,
-    id: ApprovalId,
-) -> Result<Approval, StoreError> {
+pub async fn take(tx: &mut Tx, mapping: MappingId, id: ApprovalId) -> Result<Approval, StoreError> {
     let row = sqlx::query_as!(
         ApprovalRow,
         "select id, mapping_version, text_hash, note, asked_by, asked_at, state, answer,

@@ -30,14 +30,24 @@ async fn draft(client: &Client, path: &str, text: &str) -> Json {
 
 async fn publish(client: &Client, path: &str, version: &Json, preview: Option<&Json>) -> Answer {
     let body = json!({"version": version, "preview_id": preview});
-    with_etag(client, Method::POST, &format!("{path}/publish"), path, &body).await
+    with_etag(
+        client,
+        Method::POST,
+        &format!("{path}/publish"),
+        path,
+        &body,
+    )
+    .await
 }
 
 async fn preview(world: &World, path: &str, version: &Json, live: u8) -> Json {
     let order = json!({"version": version, "live": live});
     let started = world.admin.post(&format!("{path}/previews"), &order).await;
     let started = started.expect(202);
-    assert_eq!((&started["state"], &started["counts"]), (&json!("waiting"), &Json::Null));
+    assert_eq!(
+        (&started["state"], &started["counts"]),
+        (&json!("waiting"), &Json::Null)
+    );
     world.work_until_idle().await;
     let one = format!("{path}/previews/{}", started["id"].as_str().unwrap());
     let done = world.admin.get(&one).await.expect(200);
@@ -47,11 +57,10 @@ async fn preview(world: &World, path: &str, version: &Json, live: u8) -> Json {
 
 /// Names in capitals.
 fn shouting(text: &str) -> String {
-    text.replacen(
-        "core = \"name\"",
-        "core = \"name\"\nin = \"upper\"\nout = \"trim\"",
-        1,
-    )
+    let at = text.find("core = \"name\"").unwrap();
+    let (before, row) = text.split_at(at);
+    let row = row.replacen("in = \"trim\"", "in = \"trim | upper\"\nout = \"trim\"", 1);
+    format!("{before}{row}")
 }
 
 #[tokio::test]
@@ -63,39 +72,85 @@ async fn a_draft_is_previewed_published_by_it_applied_and_rolled_back() {
     assert_eq!(version, 2);
     let before = world.admin.get("/accounts").await.expect(200);
     let shown = preview(&world, &path, &version, 3).await;
-    assert_eq!(world.admin.get("/accounts").await.expect(200), before, "nothing is written");
+    assert_eq!(
+        world.admin.get("/accounts").await.expect(200),
+        before,
+        "nothing is written"
+    );
     let counts = &shown["counts"];
-    assert_eq!((&counts["read"], &counts["updates"]), (&json!(12), &json!(12)), "{shown}");
+    assert_eq!(
+        (&counts["read"], &counts["updates"]),
+        (&json!(12), &json!(12)),
+        "{shown}"
+    );
     assert_eq!(shown["fields"], json!({"name": 12}));
     assert_eq!(shown["live"]["found"], 3, "{shown}");
     assert_eq!(shown["reads_again"], false);
     let id = &shown["id"];
     let rows_path = format!("{path}/previews/{}/rows", id.as_str().unwrap());
-    let rows = world.admin.get(&format!("{rows_path}?limit=5&live=false")).await.expect(200);
+    let rows = world
+        .admin
+        .get(&format!("{rows_path}?limit=5&live=false"))
+        .await
+        .expect(200);
     assert_eq!(rows["items"].as_array().unwrap().len(), 5);
     let field = &rows["items"][0]["fields"][0];
-    let (was, is) = (field["before"].as_str().unwrap(), field["after"].as_str().unwrap());
+    let (was, is) = (
+        field["before"].as_str().unwrap(),
+        field["after"].as_str().unwrap(),
+    );
     assert_eq!(was.to_uppercase(), is);
     assert_ne!(was, is);
     let reason = field["reason"].as_str().unwrap();
-    assert!(reason.contains("Salesforce changed") && reason.contains("Name"), "{reason}");
+    assert!(
+        reason.contains("Salesforce changed") && reason.contains("Name"),
+        "{reason}"
+    );
     let next = rows["next"].as_str().unwrap();
-    let more = world.admin.get(&format!("{rows_path}?limit=200&live=false&cursor={next}")).await;
+    let more = world
+        .admin
+        .get(&format!("{rows_path}?limit=200&live=false&cursor={next}"))
+        .await;
     assert_eq!(more.expect(200)["items"].as_array().unwrap().len(), 7);
-    let conflicts = world.admin.get(&format!("{rows_path}?conflict=true")).await.expect(200);
+    let conflicts = world
+        .admin
+        .get(&format!("{rows_path}?conflict=true"))
+        .await
+        .expect(200);
     assert_eq!(conflicts["items"], json!([]));
 
-    let published = publish(&world.admin, &path, &version, Some(id)).await.expect(200);
-    assert_eq!((&published["version"], &published["draft"]), (&json!(2), &json!(false)));
-    publish(&world.admin, &path, &version, Some(id)).await.problem(409, "conflict");
+    let published = publish(&world.admin, &path, &version, Some(id))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&published["version"], &published["draft"]),
+        (&json!(2), &json!(false))
+    );
+    publish(&world.admin, &path, &version, Some(id))
+        .await
+        .problem(409, "conflict");
     world.work_until_idle().await;
-    let publications = world.admin.get(&format!("{path}/publications")).await.expect(200);
+    let publications = world
+        .admin
+        .get(&format!("{path}/publications"))
+        .await
+        .expect(200);
     let done = &publications["items"][0];
-    assert_eq!((&done["as_previewed"], &done["replaced"]), (&json!(true), &json!(1)), "{done}");
+    assert_eq!(
+        (&done["as_previewed"], &done["replaced"]),
+        (&json!(true), &json!(1)),
+        "{done}"
+    );
     assert_eq!(done["counts"], shown["counts"]);
-    let run = world.admin.get(&format!("/runs/{}", done["run_id"].as_str().unwrap())).await;
+    let run = world
+        .admin
+        .get(&format!("/runs/{}", done["run_id"].as_str().unwrap()))
+        .await;
     let run = run.expect(200);
-    assert_eq!((&run["state"], &run["counts"]["updated"]), (&json!("succeeded"), &json!(12)));
+    assert_eq!(
+        (&run["state"], &run["counts"]["updated"]),
+        (&json!("succeeded"), &json!(12))
+    );
     let accounts = world.admin.get("/accounts").await.expect(200);
     for account in accounts["items"].as_array().unwrap() {
         let name = account["name"].as_str().unwrap();
@@ -105,30 +160,56 @@ async fn a_draft_is_previewed_published_by_it_applied_and_rolled_back() {
     // The same preview is no ground for another publication, and the text that was there comes back.
     let back = json!({"version": 1});
     let roll_back = format!("{path}/roll-back");
-    let rolled = with_etag(&world.admin, Method::POST, &roll_back, &path, &back).await.expect(200);
-    assert_eq!((&rolled["version"], &rolled["text"]), (&json!(3), &json!(text)));
+    let rolled = with_etag(&world.admin, Method::POST, &roll_back, &path, &back)
+        .await
+        .expect(200);
+    assert_eq!(
+        (&rolled["version"], &rolled["text"]),
+        (&json!(3), &json!(text))
+    );
     world.work_until_idle().await;
-    let versions = world.admin.get(&format!("{path}/versions")).await.expect(200);
+    let versions = world
+        .admin
+        .get(&format!("{path}/versions"))
+        .await
+        .expect(200);
     let states: Vec<_> = versions["items"]
         .as_array()
         .unwrap()
         .iter()
         .map(|one| (one["state"].as_str().unwrap(), one["restores"].as_i64()))
         .collect();
-    assert_eq!(states, [("published", Some(1)), ("rolled_back", None), ("superseded", None)]);
+    assert_eq!(
+        states,
+        [
+            ("published", Some(1)),
+            ("rolled_back", None),
+            ("superseded", None)
+        ]
+    );
     let accounts = world.admin.get("/accounts").await.expect(200);
     let names = |page: &Json| -> Vec<Json> {
         let items = page["items"].as_array().unwrap().iter();
         items.map(|account| account["name"].clone()).collect()
     };
     assert_eq!(names(&accounts), names(&before), "as they were");
-    let pushed = connected.salesforce.sim.get("Account", before["items"][0]["links"][0]["key"].as_str().unwrap());
-    assert_eq!(pushed.unwrap()["Name"], before["items"][0]["name"], "over there nothing changed");
+    let pushed = connected.salesforce.sim.get(
+        "Account",
+        before["items"][0]["links"][0]["key"].as_str().unwrap(),
+    );
+    assert_eq!(
+        pushed.unwrap()["Name"],
+        before["items"][0]["name"],
+        "over there nothing changed"
+    );
     let twice = json!({"version": 3});
     with_etag(&world.admin, Method::POST, &roll_back, &path, &twice)
         .await
         .problem(409, "conflict");
-    let stale = world.admin.send(Method::POST, &roll_back, Some("\"1\""), Some(&back)).await;
+    let stale = world
+        .admin
+        .send(Method::POST, &roll_back, Some("\"1\""), Some(&back))
+        .await;
     stale.problem(412, "stale");
 }
 
@@ -139,32 +220,54 @@ async fn a_stale_preview_is_no_ground_to_publish() {
     let (path, text) = account_mapping(&world).await;
     let version = draft(&world.admin, &path, &shouting(&text)).await;
     let rules = json!({"needs_preview": true, "needs_approval": false, "stale_percent": 0});
-    let set = with_etag(&world.admin, Method::PUT, "/mappings/rules", "/mappings/rules", &rules);
+    let set = with_etag(
+        &world.admin,
+        Method::PUT,
+        "/mappings/rules",
+        "/mappings/rules",
+        &rules,
+    );
     set.await.expect(200);
-    let none = publish(&world.admin, &path, &version, None).await.problem(409, "conflict");
-    assert!(none["detail"].as_str().unwrap().contains("preview"), "{none}");
+    let none = publish(&world.admin, &path, &version, None)
+        .await
+        .problem(409, "conflict");
+    assert!(
+        none["detail"].as_str().unwrap().contains("preview"),
+        "{none}"
+    );
     let at_once = json!({"text": text, "publish": true});
     with_etag(&world.admin, Method::PUT, &path, &path, &at_once)
         .await
         .problem(409, "conflict");
 
     let order = json!({"version": version});
-    let early = world.admin.post(&format!("{path}/previews"), &order).await.expect(202);
+    let early = world
+        .admin
+        .post(&format!("{path}/previews"), &order)
+        .await
+        .expect(202);
     let problem = publish(&world.admin, &path, &version, Some(&early["id"])).await;
     let problem = problem.problem(409, "conflict");
-    assert!(problem["detail"].as_str().unwrap().contains("not complete"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("not complete"),
+        "{problem}"
+    );
 
     let shown = preview(&world, &path, &version, 0).await;
     let other = draft(&world.admin, &path, &format!("{text}\n# other\n")).await;
     let problem = publish(&world.admin, &path, &other, Some(&shown["id"])).await;
     let problem = problem.problem(409, "conflict");
-    assert!(problem["detail"].as_str().unwrap().contains("of version 2"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("of version 2"),
+        "{problem}"
+    );
 
     // One of twelve records moves.
     let account = world.admin.get("/accounts").await.expect(200)["items"][0].clone();
     let key = account["links"][0]["key"].as_str().unwrap();
     let sim = &connected.salesforce.sim;
-    sim.update("Account", key, json!({"Phone": "+1 555 0177"})).unwrap();
+    sim.update("Account", key, json!({"Phone": "+1 555 0177"}))
+        .unwrap();
     let pull = format!("/connections/{}/streams/Account/pull", connected.id);
     world.admin.post(&pull, &json!({})).await.expect(202);
     world.work_until_idle().await;
@@ -173,14 +276,29 @@ async fn a_stale_preview_is_no_ground_to_publish() {
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("1 of 12 records have moved"), "{detail}");
     let rules = json!({"needs_preview": true, "needs_approval": false, "stale_percent": 10});
-    let set = with_etag(&world.admin, Method::PUT, "/mappings/rules", "/mappings/rules", &rules);
+    let set = with_etag(
+        &world.admin,
+        Method::PUT,
+        "/mappings/rules",
+        "/mappings/rules",
+        &rules,
+    );
     set.await.expect(200);
-    publish(&world.admin, &path, &version, Some(&shown["id"])).await.expect(200);
+    publish(&world.admin, &path, &version, Some(&shown["id"]))
+        .await
+        .expect(200);
     let in_force = json!({"version": version});
-    let problem = world.admin.post(&format!("{path}/previews"), &in_force).await;
+    let problem = world
+        .admin
+        .post(&format!("{path}/previews"), &in_force)
+        .await;
     problem.problem(409, "conflict");
     let many = json!({"version": version, "live": 101});
-    world.admin.post(&format!("{path}/previews"), &many).await.invalid("/live");
+    world
+        .admin
+        .post(&format!("{path}/previews"), &many)
+        .await
+        .invalid("/live");
 }
 
 #[tokio::test]
@@ -191,17 +309,26 @@ async fn a_field_that_is_new_is_read_and_filled_after_publishing() {
     // Snapshots of a mapping without phones hold none.
     let at = text.find("core = \"phone\"").unwrap();
     let from = text[..at].rfind("[[field]]").unwrap();
-    let to = text[at..].find("[[field]]").map_or(text.len(), |end| at + end);
+    let to = text[at..]
+        .find("[[field]]")
+        .map_or(text.len(), |end| at + end);
     let without = format!("{}{}", &text[..from], &text[to..]);
     let version = draft(&world.admin, &path, &without).await;
-    publish(&world.admin, &path, &version, None).await.expect(200);
+    publish(&world.admin, &path, &version, None)
+        .await
+        .expect(200);
     world.work_until_idle().await;
     let account = world.admin.get("/accounts").await.expect(200)["items"][0].clone();
     let key = account["links"][0]["key"].as_str().unwrap();
     let sim = &connected.salesforce.sim;
-    sim.update("Account", key, json!({"Phone": "+1 555 0155"})).unwrap();
+    sim.update("Account", key, json!({"Phone": "+1 555 0155"}))
+        .unwrap();
     let pull = format!("/connections/{}/streams/Account/pull", connected.id);
-    world.admin.post(&pull, &json!({"full": true})).await.expect(202);
+    world
+        .admin
+        .post(&pull, &json!({"full": true}))
+        .await
+        .expect(202);
     world.work_until_idle().await;
     let one = format!("/accounts/{}", account["id"].as_str().unwrap());
     let phone = world.admin.get(&one).await.expect(200)["fields"]["phone"].clone();
@@ -210,7 +337,9 @@ async fn a_field_that_is_new_is_read_and_filled_after_publishing() {
     let version = draft(&world.admin, &path, &text).await;
     let shown = preview(&world, &path, &version, 0).await;
     assert_eq!(shown["reads_again"], true);
-    publish(&world.admin, &path, &version, Some(&shown["id"])).await.expect(200);
+    publish(&world.admin, &path, &version, Some(&shown["id"]))
+        .await
+        .expect(200);
     world.work_until_idle().await;
     let phone = world.admin.get(&one).await.expect(200)["fields"]["phone"].clone();
     assert_eq!(phone, "+1 555 0155", "read and filled");
@@ -226,12 +355,27 @@ async fn a_version_that_makes_something_else_of_a_pinned_record_is_not_put_in_fo
     let fixtures = format!("{path}/fixtures");
     let pin = json!({"name": "A usual one", "key": key});
     let pinned = world.admin.post(&fixtures, &pin).await.expect(201);
-    world.admin.post(&fixtures, &pin).await.problem(409, "conflict");
+    world
+        .admin
+        .post(&fixtures, &pin)
+        .await
+        .problem(409, "conflict");
     let nobody = json!({"name": "Nobody", "key": "no such"});
-    world.admin.post(&fixtures, &nobody).await.problem(404, "not-found");
-    world.admin.post(&fixtures, &json!({"name": " ", "key": key})).await.invalid("/name");
+    world
+        .admin
+        .post(&fixtures, &nobody)
+        .await
+        .problem(404, "not-found");
+    world
+        .admin
+        .post(&fixtures, &json!({"name": " ", "key": key}))
+        .await
+        .invalid("/name");
     let list = world.admin.get(&fixtures).await.expect(200);
-    assert_eq!((&list["items"][0]["green"], &list["total"]), (&json!(true), &json!(1)));
+    assert_eq!(
+        (&list["items"][0]["green"], &list["total"]),
+        (&json!(true), &json!(1))
+    );
 
     let version = draft(&world.admin, &path, &shouting(&text)).await;
     let list = world.admin.get(&fixtures).await.expect(200);
@@ -240,14 +384,19 @@ async fn a_version_that_makes_something_else_of_a_pinned_record_is_not_put_in_fo
     let refused = publish(&world.admin, &path, &version, None).await;
     let refused = refused.problem(422, "invalid-field");
     let message = refused["errors"][0]["message"].as_str().unwrap();
-    assert!(message.contains("A usual one") && message.contains("name"), "{message}");
+    assert!(
+        message.contains("A usual one") && message.contains("name"),
+        "{message}"
+    );
     let mapping = world.admin.get(&path).await.expect(200);
     assert_eq!(mapping["version"], 1, "nothing happened");
 
     let one = format!("{fixtures}/{}", pinned["id"].as_str().unwrap());
     let gone = world.admin.send(Method::DELETE, &one, None, None).await;
     assert_eq!(gone.status, 204);
-    publish(&world.admin, &path, &version, None).await.expect(200);
+    publish(&world.admin, &path, &version, None)
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
@@ -257,52 +406,136 @@ async fn a_second_person_approves_the_text_that_was_seen() {
     let (path, text) = account_mapping(&world).await;
     let rules = json!({"needs_preview": false, "needs_approval": true, "stale_percent": 5});
     let rules_path = "/mappings/rules";
-    with_etag(&world.admin, Method::PUT, rules_path, rules_path, &rules).await.expect(200);
+    with_etag(&world.admin, Method::PUT, rules_path, rules_path, &rules)
+        .await
+        .expect(200);
     let version = draft(&world.admin, &path, &shouting(&text)).await;
-    let problem = publish(&world.admin, &path, &version, None).await.problem(409, "conflict");
-    assert!(problem["detail"].as_str().unwrap().contains("approve version 2"), "{problem}");
+    let problem = publish(&world.admin, &path, &version, None)
+        .await
+        .problem(409, "conflict");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("approve version 2"),
+        "{problem}"
+    );
 
     let approvals = format!("{path}/approvals");
     let question = json!({"version": version, "note": "louder names"});
     let asked = world.admin.post(&approvals, &question).await.expect(201);
-    world.admin.post(&approvals, &question).await.problem(409, "conflict");
+    world
+        .admin
+        .post(&approvals, &question)
+        .await
+        .problem(409, "conflict");
     let one = format!("{approvals}/{}", asked["id"].as_str().unwrap());
     let answer = |approve: bool, hash: &Json| json!({"approve": approve, "text_hash": hash});
-    let own = world.admin.post(&one, &answer(true, &asked["text_hash"])).await;
+    let own = world
+        .admin
+        .post(&one, &answer(true, &asked["text_hash"]))
+        .await;
     let own = own.problem(409, "conflict");
-    assert!(own["detail"].as_str().unwrap().contains("second person"), "{own}");
-    let second = world.user(world.tenant, "second@one.example", Role::Admin).await;
-    let other = second.post(&one, &answer(true, &json!("00"))).await.problem(409, "conflict");
-    assert!(other["detail"].as_str().unwrap().contains("another"), "{other}");
-    let viewer = world.user(world.tenant, "viewer@one.example", Role::Viewer).await;
-    viewer.post(&one, &answer(true, &asked["text_hash"])).await.problem(403, "forbidden");
-    let waiting = publish(&world.admin, &path, &version, None).await.problem(409, "conflict");
-    assert!(waiting["detail"].as_str().unwrap().contains("nobody has answered"), "{waiting}");
+    assert!(
+        own["detail"].as_str().unwrap().contains("second person"),
+        "{own}"
+    );
+    let second = world
+        .user(world.tenant, "second@one.example", Role::Admin)
+        .await;
+    let other = second
+        .post(&one, &answer(true, &json!("00")))
+        .await
+        .problem(409, "conflict");
+    assert!(
+        other["detail"].as_str().unwrap().contains("another"),
+        "{other}"
+    );
+    let viewer = world
+        .user(world.tenant, "viewer@one.example", Role::Viewer)
+        .await;
+    viewer
+        .post(&one, &answer(true, &asked["text_hash"]))
+        .await
+        .problem(403, "forbidden");
+    let waiting = publish(&world.admin, &path, &version, None)
+        .await
+        .problem(409, "conflict");
+    assert!(
+        waiting["detail"]
+            .as_str()
+            .unwrap()
+            .contains("nobody has answered"),
+        "{waiting}"
+    );
 
     let seen = second.get(&format!("{path}/versions/2")).await.expect(200)["text_hash"].clone();
     let approved = second.post(&one, &answer(true, &seen)).await.expect(200);
-    assert_eq!((&approved["state"], &approved["decided_by"]), (&json!("approved"), &json!("second")));
-    let twice = second.post(&one, &answer(false, &seen)).await.problem(409, "conflict");
-    assert!(twice["detail"].as_str().unwrap().contains("approved already by second"), "{twice}");
-    publish(&world.admin, &path, &version, None).await.expect(200);
+    assert_eq!(
+        (&approved["state"], &approved["decided_by"]),
+        (&json!("approved"), &json!("second"))
+    );
+    let twice = second
+        .post(&one, &answer(false, &seen))
+        .await
+        .problem(409, "conflict");
+    assert!(
+        twice["detail"]
+            .as_str()
+            .unwrap()
+            .contains("approved already by second"),
+        "{twice}"
+    );
+    publish(&world.admin, &path, &version, None)
+        .await
+        .expect(200);
 
     // An answer that comes when the version is behind says so.
     let third = draft(&world.admin, &path, &format!("{text}\n# three\n")).await;
-    let late = world.admin.post(&approvals, &json!({"version": third})).await.expect(201);
+    let late = world
+        .admin
+        .post(&approvals, &json!({"version": third}))
+        .await
+        .expect(201);
     let fourth = draft(&world.admin, &path, &format!("{text}\n# four\n")).await;
-    let asked = world.admin.post(&approvals, &json!({"version": fourth})).await.expect(201);
+    let asked = world
+        .admin
+        .post(&approvals, &json!({"version": fourth}))
+        .await
+        .expect(201);
     let one = format!("{approvals}/{}", asked["id"].as_str().unwrap());
-    second.post(&one, &answer(true, &asked["text_hash"])).await.expect(200);
-    publish(&world.admin, &path, &fourth, None).await.expect(200);
+    second
+        .post(&one, &answer(true, &asked["text_hash"]))
+        .await
+        .expect(200);
+    publish(&world.admin, &path, &fourth, None)
+        .await
+        .expect(200);
     let one = format!("{approvals}/{}", late["id"].as_str().unwrap());
-    let late = second.post(&one, &answer(true, &late["text_hash"])).await.problem(409, "conflict");
-    assert!(late["detail"].as_str().unwrap().contains("too late"), "{late}");
-    let old = publish(&world.admin, &path, &third, None).await.problem(409, "conflict");
-    assert!(old["detail"].as_str().unwrap().contains("no draft any more"), "{old}");
+    let late = second
+        .post(&one, &answer(true, &late["text_hash"]))
+        .await
+        .problem(409, "conflict");
+    assert!(
+        late["detail"].as_str().unwrap().contains("too late"),
+        "{late}"
+    );
+    let old = publish(&world.admin, &path, &third, None)
+        .await
+        .problem(409, "conflict");
+    assert!(
+        old["detail"]
+            .as_str()
+            .unwrap()
+            .contains("no draft any more"),
+        "{old}"
+    );
     // A draft that was passed over was never in force.
     let back = json!({"version": third});
-    let back = with_etag(&world.admin, Method::POST, &format!("{path}/roll-back"), &path, &back);
-    back.await.problem(409, "conflict");
+    let roll_back = format!("{path}/roll-back");
+    with_etag(&world.admin, Method::POST, &roll_back, &path, &back)
+        .await
+        .problem(409, "conflict");
     let list = world.admin.get(&approvals).await.expect(200);
     assert_eq!(list["total"], 3);
 }

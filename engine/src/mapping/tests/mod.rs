@@ -1,6 +1,7 @@
 mod absences;
 mod checks;
 mod errors;
+mod expressions;
 mod laws;
 mod shipped;
 

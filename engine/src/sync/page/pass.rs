@@ -13,7 +13,7 @@ use super::batch::Batch;
 use super::watch::Watch;
 use crate::entity::{Entity, Stored};
 use crate::ids::{EntityId, RunId};
-use crate::mapping::Patch;
+use crate::mapping::{Patch, Taken};
 use crate::merge::{self, DeleteInput, Deletion, MergeInput, Merged};
 use crate::provenance::By;
 use crate::store::changes::Change as Logged;
@@ -102,7 +102,8 @@ impl Pass {
         records: Vec<Item>,
         linked: &HashMap<String, Linked>,
     ) -> Result<Vec<Incoming>, SyncError> {
-        let plan = &self.stream.plan;
+        let stream = Arc::clone(&self.stream);
+        let plan = &stream.plan;
         let mut incoming = Vec::with_capacity(records.len());
         for item in records {
             let known = linked.get(item.key());
@@ -110,7 +111,7 @@ impl Pass {
             if is_record && known.is_some_and(|known| known.kept_out) {
                 self.counts.excluded += 1;
                 if let Some(watch) = &mut self.watch {
-                    watch.excluded(item.key());
+                    watch.excluded(item.key(), None);
                 }
                 continue;
             }
@@ -153,6 +154,9 @@ impl Pass {
             if !mapped.patch.failed.is_empty() {
                 self.counts.failed += 1;
             }
+            if !self.is_taken(&mapped.patch, known.is_some()) {
+                continue;
+            }
             incoming.push(Incoming {
                 patch: mapped.patch,
                 snapshot: mapped.snapshot,
@@ -167,6 +171,24 @@ impl Pass {
             });
         }
         Ok(incoming)
+    }
+
+    /// Whether the mapping takes a record; counts and tells of one that it does not.
+    fn is_taken(&mut self, patch: &Patch, is_known: bool) -> bool {
+        let failure = match &patch.taken {
+            Taken::Yes => return true,
+            Taken::Unknown if is_known => return true,
+            Taken::No | Taken::Unknown => None,
+            Taken::Failed(failure) => {
+                self.counts.failed += u64::from(patch.failed.is_empty());
+                Some(failure)
+            }
+        };
+        self.counts.excluded += 1;
+        if let Some(watch) = &mut self.watch {
+            watch.excluded(&patch.key, failure);
+        }
+        false
     }
 
     /// Puts ids of linked entities in the place of the keys that references hold; the others wait.

@@ -116,8 +116,12 @@ pub(in crate::sync) struct Looked {
 }
 
 impl Watch {
-    pub(super) fn excluded(&mut self, key: &str) {
-        self.outcomes.push(Outcome::new(key, Act::Exclude));
+    /// `failure` says why that is not known.
+    pub(super) fn excluded(&mut self, key: &str, failure: Option<&FieldFailure>) {
+        self.outcomes.push(Outcome {
+            failed: failure.into_iter().cloned().collect(),
+            ..Outcome::new(key, Act::Exclude)
+        });
     }
 
     /// `known` is the entity where there was one, `values` what it is to hold.
@@ -170,9 +174,10 @@ fn not_kept(mapping: &Mapping, catalogue: &Catalogue, values: &Values) -> BTreeS
         let out = row.outbound.as_ref();
         !row.inbound.steps.is_empty() || out.is_some_and(|out| !out.steps.is_empty())
     };
-    let two_way = mapping.rows.iter().filter(|row| {
-        row.direction.reads() && row.direction.writes() && row.reference.is_none()
-    });
+    let two_way = mapping
+        .rows
+        .iter()
+        .filter(|row| row.direction.reads() && row.direction.writes() && row.reference.is_none());
     two_way
         .filter(has_steps)
         .filter(|row| {

@@ -100,11 +100,14 @@ async fn look_at(
     let page = page_of(draft.connection, &draft.stream, RunId::fresh(), changes);
     let around = Neighbourhood::with_draft(tx, tables, draft).await?;
     let looked = page::look(tx, around, page, Watch::default()).await?;
-    let owed = looked.owed.into_iter().map(|((connection, stream), writes)| Owed {
-        connection,
-        stream,
-        writes,
-    });
+    let owed = looked
+        .owed
+        .into_iter()
+        .map(|((connection, stream), writes)| Owed {
+            connection,
+            stream,
+            writes,
+        });
     Ok(Looked {
         part: Part {
             totals: Totals::of(&looked.counts, &looked.watch.outcomes, owed.collect()),

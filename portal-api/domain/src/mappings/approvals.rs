@@ -76,7 +76,10 @@ pub async fn decide_approval(
         return refuse("a second person has to answer: you wrote it or asked for it".to_owned());
     }
     if text_hash(&version.body) != seen {
-        let message = format!("the text is another than the one seen: read version {} again", asked.version);
+        let message = format!(
+            "the text is another than the one seen: read version {} again",
+            asked.version
+        );
         return refuse(message);
     }
     approvals::decide(tx, id, approve, answer, by).await?;

@@ -96,7 +96,8 @@ pub async fn check_fixtures(
         return Ok(Vec::new());
     }
     let (connection, stream) = (row.connection_id, row.stream.as_str());
-    let mapping = Mapping::parse(text).map_err(|errors| StoreError::Conflict(errors.to_string()))?;
+    let mapping =
+        Mapping::parse(text).map_err(|errors| StoreError::Conflict(errors.to_string()))?;
     let mapping = match streams::description(tx, connection, stream).await? {
         Some(description) => mapping.fitted(&description),
         None => mapping,

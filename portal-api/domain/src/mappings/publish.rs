@@ -136,10 +136,16 @@ pub async fn roll_back(
     let earlier = mappings::version(tx, mapping.id, to).await?;
     match earlier.state.as_str() {
         "superseded" | "rolled_back" => {}
-        state => return blocked(format!("version {to} is {state}: there is nothing to go back to")),
+        state => {
+            return blocked(format!(
+                "version {to} is {state}: there is nothing to go back to"
+            ));
+        }
     }
     if !was_in_force(tx, mapping, &earlier).await? {
-        return blocked(format!("version {to} was never in force: publish its text instead"));
+        return blocked(format!(
+            "version {to} was never in force: publish its text instead"
+        ));
     }
     fits(tx, tables, mapping, &earlier).await?;
     let author = Author {
@@ -252,7 +258,9 @@ async fn approved(
 ) -> Result<ApprovalId, Refused> {
     let number = version.version;
     let Some(approval) = approvals::of_version(tx, mapping.id, number).await? else {
-        return blocked(format!("a second person has to approve version {number}: ask for it"));
+        return blocked(format!(
+            "a second person has to approve version {number}: ask for it"
+        ));
     };
     match approval.state.as_str() {
         "approved" => {}
@@ -311,7 +319,12 @@ pub fn needs_reading(before: Option<&str>, text: &str) -> bool {
     match (before.and_then(parse), parse(text)) {
         (Some(before), Some(now)) => {
             let known = before.remote_fields();
-            now.remote_fields().iter().any(|field| !known.contains(field))
+            // Records that a condition kept out have no snapshot.
+            before.filter != now.filter
+                || now
+                    .remote_fields()
+                    .iter()
+                    .any(|field| !known.contains(field))
         }
         _ => false,
     }

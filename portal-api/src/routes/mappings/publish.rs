@@ -175,10 +175,7 @@ pub(super) async fn list(
         at: row.at,
         by: names.get(&row.by).cloned(),
         applied_at: row.applied_at,
-        as_previewed: row
-            .digest
-            .zip(row.previewed)
-            .map(|(did, said)| did == said),
+        as_previewed: row.digest.zip(row.previewed).map(|(did, said)| did == said),
         fields: row
             .totals
             .as_ref()
