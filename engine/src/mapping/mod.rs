@@ -14,6 +14,7 @@
 mod apply;
 mod check;
 mod check_expressions;
+mod check_tables;
 mod date_format;
 mod expression;
 mod fixture;
@@ -45,6 +46,7 @@ pub use pipe::{Pipe, calls};
 pub use place::{MappingError, MappingErrors, Place};
 pub use row::{
     DeletePolicy, Direction, FirstContact, Link, NullPolicy, Policy, RemotePath, Row, Side,
+    WritePolicy,
 };
 pub use transform::{Table, Transform, TransformError};
 

@@ -14,7 +14,7 @@ use super::toml_walk::{Section, Text, kind, offset_in};
 use super::transform::Table;
 use super::{
     DeletePolicy, Direction, Expression, FirstContact, Link, MAX_ROWS, Mapping, NullPolicy, Pipe,
-    Policy, Row, Side,
+    Policy, Row, Side, WritePolicy,
 };
 use crate::catalogue::Empty;
 
@@ -224,6 +224,7 @@ fn row(value: &Spanned<DeValue<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_
         "out",
         "owner",
         "policy",
+        "write",
         "null",
         "empty",
         "group",
@@ -274,6 +275,14 @@ fn row(value: &Spanned<DeValue<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_
         None => None,
     };
     let decided = decided(&section, mistakes);
+    let writes = [
+        ("always", WritePolicy::Always),
+        ("if_empty", WritePolicy::IfEmpty),
+    ];
+    let write = section.word("write", &writes, mistakes);
+    if let Some(value) = section.get("write").filter(|_| !direction.writes()) {
+        mistakes.add(value.span(), "`write` on a field that only comes in");
+    }
     Some(Row {
         core: core?.text.to_owned(),
         remote: match &value {
@@ -291,6 +300,7 @@ fn row(value: &Spanned<DeValue<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_
         outbound_written,
         owner: decided.owner,
         policy: decided.policy,
+        write: write.unwrap_or_default(),
         null: decided.null,
         empty: decided.empty,
         group: section
@@ -320,6 +330,7 @@ fn decided(section: &Section<'_, '_>, mistakes: &mut Mistakes<'_>) -> Decided {
     let policies = [
         ("newest", Policy::Newest),
         ("union", Policy::Union),
+        ("append", Policy::Append),
         ("max", Policy::Max),
         ("min", Policy::Min),
         ("ask", Policy::Ask),

@@ -35,6 +35,8 @@ pub struct Row {
     pub owner: Option<Side>,
     /// What decides when both sides moved.
     pub policy: Policy,
+    /// When the other system is given the hub's value.
+    pub write: WritePolicy,
     pub null: NullPolicy,
     pub empty: Empty,
     /// Rows of one group are decided together. Left out, the core field's own group counts.
@@ -122,11 +124,24 @@ pub enum Policy {
     Newest,
     /// What either side added is kept, what either side removed is gone.
     Union,
+    /// What either side wrote below the text is kept; nothing is taken out of it.
+    Append,
     Max,
     Min,
     /// A person; neither side is overwritten until then.
     #[default]
     Ask,
+}
+
+/// When the other system is given the hub's value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WritePolicy {
+    /// Whenever it does not hold it.
+    #[default]
+    Always,
+    /// Only where it holds nothing: what somebody entered over there is never written over.
+    IfEmpty,
 }
 
 /// Who wins a field on which nothing was agreed yet and both sides hold a value.

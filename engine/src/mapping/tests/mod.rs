@@ -4,6 +4,7 @@ mod errors;
 mod expressions;
 mod laws;
 mod shipped;
+mod tables;
 
 use connector_sdk::{FieldType, Fields, Record, Stream, StreamField, Value};
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::TimeDelta;
-use connector_sdk::{ErrorKind, Write, WriteOp};
+use connector_sdk::{ErrorKind, Value, Write, WriteOp};
 
 use super::{Batch, Outgoing};
 use crate::catalogue::{Empty, fingerprint, same};
 use crate::entity::{CoreTables, Entity};
 use crate::ids::{ConnectionId, EntityId, RunId};
-use crate::mapping::Values;
+use crate::mapping::{Values, WritePolicy};
+use crate::merge::FieldRule;
 use crate::store::records::{self, Linked};
 use crate::store::writes::{self, Again, Claimed, Op, Seen};
 use crate::store::{StoreError, Tx, conflicts, echoes};
@@ -252,6 +253,17 @@ fn fields_to_send(
             .filter(|field| writes_field(&stream.rules, field));
         return named.cloned().collect();
     };
+    // What somebody entered over there is not written over, where the mapping says so.
+    let may_write = |field: &str| {
+        let Some(group) = stream.rules.group_of(field) else {
+            return false;
+        };
+        let is_empty = |rule: &FieldRule| {
+            let agreed = linked.base.get(&*rule.name);
+            agreed.is_none_or(|agreed| same(&rule.field, agreed, &Value::Null, rule.empty))
+        };
+        group.write == WritePolicy::Always || group.fields.iter().all(is_empty)
+    };
     let differs = |field: &str| {
         let Some(rule) = stream.rules.field(field) else {
             return false;
@@ -259,10 +271,9 @@ fn fields_to_send(
         let agreed = linked.base.get(field);
         agreed.is_none_or(|agreed| !same(&rule.field, &entity.value(field), agreed, rule.empty))
     };
-    let named = write
-        .fields
-        .iter()
-        .filter(|field| writes_field(&stream.rules, field) && !is_open(field) && differs(field));
+    let named = write.fields.iter().filter(|field| {
+        writes_field(&stream.rules, field) && may_write(field) && !is_open(field) && differs(field)
+    });
     named.cloned().collect()
 }
 

@@ -105,6 +105,11 @@ pub struct ReviewedRow {
     pub remote: Vec<String>,
     pub direction: Direction,
     pub policy: String,
+    pub write: String,
+    /// Computes the value, as written.
+    pub value: Option<String>,
+    /// The record says the field only where this holds, as written.
+    pub when: Option<String>,
     pub group: Option<String>,
     pub null: String,
     pub inbound: Option<String>,
@@ -188,6 +193,9 @@ fn show(row: &Row, catalogue: &Catalogue) -> ReviewedRow {
             Some(side) => format!("owner {}", snake(side)),
             None => snake(&row.policy),
         },
+        write: snake(&row.write),
+        value: row.value.as_ref().map(ToString::to_string),
+        when: row.when.as_ref().map(ToString::to_string),
         group: row.group.clone(),
         null: match row.null {
             NullPolicy::Clear => "clear",

@@ -135,6 +135,12 @@ pub(crate) struct Row {
     direction: Direction,
     /// Who wins where both sides moved: `owner core`, `newest`, `ask`, …
     policy: String,
+    /// When the other system is given the hub's value: always, if_empty.
+    write: String,
+    /// Computes the value from the record in place of `remote`, as written.
+    value: Option<String>,
+    /// The record says the field only where this holds, as written.
+    when: Option<String>,
     group: Option<String>,
     /// What a null of the other system does: clear or ignore.
     null: String,
@@ -165,6 +171,9 @@ impl From<ReviewedRow> for Row {
             remote: row.remote,
             direction: row.direction,
             policy: row.policy,
+            write: row.write,
+            value: row.value,
+            when: row.when,
             group: row.group,
             null: row.null,
             inbound: row.inbound,

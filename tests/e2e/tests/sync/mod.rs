@@ -1,5 +1,6 @@
 //! Pages, edits and receipts against the core, without a network.
 
+mod conditions;
 mod edits;
 mod pages;
 mod preview;
