@@ -71,7 +71,7 @@ pub struct Mapping {
     pub create: bool,
     pub link: Link,
     /// Which records are taken; without it, all. The others stay out, and one that was taken before
-    /// stands still.
+    /// stands still: it is neither merged nor written.
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub filter: Option<Expression>,
     /// One per core field, in the order of the text.

@@ -49,8 +49,10 @@ pub async fn claim(
     let ids: Vec<EntityId> = claimed.iter().map(|write| write.entity_id).collect();
     let entities = around.kind.load(tx, &ids).await?;
     let entities: HashMap<_, _> = entities.into_iter().map(|row| (row.id, row)).collect();
+    let linked = records::by_entities(tx, connection, &stream.plan.stream, &ids).await?;
     let sides = Sides {
-        linked: records::by_entities(tx, connection, &stream.plan.stream, &ids).await?,
+        left: left(tx, stream, &linked).await?,
+        linked,
         open: conflicts::open_groups(tx, connection, &stream.plan.stream, &ids).await?,
         keys: reference_keys(tx, stream, entities.values()).await?,
     };
@@ -91,9 +93,37 @@ pub async fn claim(
 /// What is known of the other side of the claimed entities.
 struct Sides {
     linked: HashMap<EntityId, Linked>,
+    /// Whose record is outside of the mapping's condition.
+    left: BTreeSet<EntityId>,
     open: HashMap<EntityId, Vec<String>>,
     /// Core field and entity it points at, to the key of that entity's record.
     keys: HashMap<(String, String), String>,
+}
+
+/// Entities whose record, as last seen, the mapping does not take: nothing of it is merged, so
+/// nothing may be written over it.
+async fn left(
+    tx: &mut Tx,
+    stream: &Stream,
+    linked: &HashMap<EntityId, Linked>,
+) -> Result<BTreeSet<EntityId>, StoreError> {
+    let Some(filter) = &stream.plan.mapping.filter else {
+        return Ok(BTreeSet::new());
+    };
+    let keys: Vec<String> = linked.values().map(|linked| linked.key.clone()).collect();
+    let (connection, name) = (stream.plan.connection, &stream.plan.stream);
+    let seen = records::raw(tx, connection, name, &keys).await?;
+    let outside: BTreeSet<String> = seen
+        .into_iter()
+        .filter(|record| !matches!(filter.holds(&record.fields), Ok(Some(true) | None)))
+        .map(|record| record.key)
+        .collect();
+    let is_outside = |linked: &Linked| outside.contains(&linked.key);
+    Ok(linked
+        .iter()
+        .filter(|(_, linked)| is_outside(linked))
+        .map(|(id, _)| *id)
+        .collect())
 }
 
 /// Keys of the records that the entities' references stand for over there.
@@ -150,6 +180,9 @@ fn prepare(
     let Some(entity) = entity else {
         return Prepared::Nothing;
     };
+    if sides.left.contains(&write.entity_id) {
+        return Prepared::Nothing;
+    }
     let linked = sides.linked.get(&write.entity_id);
     if write.op == Op::Delete {
         let Some(linked) = linked else {

@@ -1,6 +1,7 @@
 //! One page on its way through: mapped, resolved, loaded, merged, stored.
 
 mod references;
+mod taken;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::batch::Batch;
 use super::watch::Watch;
 use crate::entity::{Entity, Stored};
 use crate::ids::{EntityId, RunId};
-use crate::mapping::{Patch, Taken};
+use crate::mapping::Patch;
 use crate::merge::{self, DeleteInput, Deletion, MergeInput, Merged};
 use crate::provenance::By;
 use crate::store::changes::Change as Logged;
@@ -31,6 +32,8 @@ const BATCH: usize = 500;
 /// A record on its way through.
 pub(super) struct Incoming {
     patch: Patch,
+    /// Outside of the mapping's condition by now: only its snapshot is kept up.
+    is_left: bool,
     snapshot: Snapshot,
     /// Whether its key has a row.
     stored: Stored,
@@ -153,14 +156,15 @@ impl Pass {
                 self.counts.unchanged += 1;
                 continue;
             };
-            if !mapped.patch.failed.is_empty() {
+            let Some((patch, is_left)) = self.taken(mapped.patch, known) else {
+                continue;
+            };
+            if !patch.failed.is_empty() {
                 self.counts.failed += 1;
             }
-            if !self.is_taken(&mapped.patch, known.is_some()) {
-                continue;
-            }
             incoming.push(Incoming {
-                patch: mapped.patch,
+                patch,
+                is_left,
                 snapshot: mapped.snapshot,
                 stored: match known {
                     Some(_) => Stored::Perhaps,
@@ -173,24 +177,6 @@ impl Pass {
             });
         }
         Ok(incoming)
-    }
-
-    /// Whether the mapping takes a record; counts and tells of one that it does not.
-    fn is_taken(&mut self, patch: &Patch, is_known: bool) -> bool {
-        let failure = match &patch.taken {
-            Taken::Yes => return true,
-            Taken::Unknown if is_known => return true,
-            Taken::No | Taken::Unknown => None,
-            Taken::Failed(failure) => {
-                self.counts.failed += u64::from(patch.failed.is_empty());
-                Some(failure)
-            }
-        };
-        self.counts.excluded += 1;
-        if let Some(watch) = &mut self.watch {
-            watch.excluded(&patch.key, failure);
-        }
-        false
     }
 
     /// Reads the entities that are known, and what is under way about them.
@@ -252,6 +238,9 @@ impl Pass {
 
     /// Merges one record into its entity, or makes one of it.
     fn merge(&mut self, record: Incoming, now: DateTime<Utc>) {
+        if record.is_left {
+            return self.leave(record);
+        }
         let core = self.entities.get(&record.entity_id).cloned();
         let echoes = core
             .as_ref()

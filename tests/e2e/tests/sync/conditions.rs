@@ -46,7 +46,15 @@ async fn records_outside_of_a_mappings_condition_stay_out_and_stand_still() -> R
     )];
     let applied = world.pull(away).await?;
     assert_eq!((applied.counts.excluded, applied.counts.updated), (1, 0));
-    assert_eq!(world.account("1").await?.value("name"), "1".into());
+    let account = world.account("1").await?;
+    assert_eq!(account.value("name"), "1".into());
+    world.edit(&account, &[("phone", "5550001".into())]).await?;
+    let batch = world.claim().await?;
+    assert_eq!(
+        (batch.outgoing.len(), batch.settled),
+        (0, 1),
+        "what is not read is not written"
+    );
     let part = vec![record("1", &[("Name", "Uno".into())])];
     assert_eq!(world.pull(part).await?.counts.updated, 1);
     assert_eq!(world.account("1").await?.value("name"), "Uno".into());
