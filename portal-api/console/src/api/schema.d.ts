@@ -602,6 +602,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mappings/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is asked for before a mapping is put in force */
+        get: operations["get_mapping_rules"];
+        /** Sets what is asked for before a mapping is put in force */
+        put: operations["put_mapping_rules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/mappings/{id}": {
         parameters: {
             query?: never;
@@ -613,10 +631,201 @@ export interface paths {
         get: operations["get_mapping"];
         /**
          * Adds a version to a mapping
-         * @description A text with mistakes is refused with their lines and columns.
+         * @description A text with mistakes is refused with their lines and columns. One that is to be put in force at
+         *     once is held against the fixtures and the tenant's rules as by `publish`.
          */
         put: operations["put_mapping"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a second person was asked about a mapping, newest first */
+        get: operations["list_mapping_approvals"];
+        put?: never;
+        /** Asks a second person whether a draft may be put in force */
+        post: operations["ask_mapping_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/approvals/{approval}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answers as the second person
+         * @description Whoever wrote the version or asked about it cannot answer. An answer that comes late or twice, or
+         *     that is about another text, is refused.
+         */
+        post: operations["decide_mapping_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/fixtures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Pinned records, held against the newest version */
+        get: operations["list_mapping_fixtures"];
+        put?: never;
+        /**
+         * Pins a record
+         * @description A version that makes something else of it is not put in force.
+         */
+        post: operations["pin_mapping_fixture"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/fixtures/{fixture}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a pin off */
+        delete: operations["unpin_mapping_fixture"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/previews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Previews of a mapping, newest first */
+        get: operations["list_previews"];
+        put?: never;
+        /**
+         * Starts a preview of a version
+         * @description It looks at the stored snapshots with the code that would apply them, and writes nothing.
+         */
+        post: operations["start_preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/previews/{preview}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A preview, as far as it has come */
+        get: operations["get_preview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/previews/{preview}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Records to which something would happen, as far as they were looked at */
+        get: operations["list_preview_rows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/publications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** When which version was put in force, newest first */
+        get: operations["list_publications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/publish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts a draft in force
+         * @description It must fit both sides and leave all fixtures green, and have what the tenant's rules ask for. A
+         *     run then applies it to the stored snapshots.
+         */
+        post: operations["publish_mapping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/roll-back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Brings an earlier version's text back
+         * @description As a new version that is in force at once; the one before it is `rolled_back` from now on.
+         */
+        post: operations["roll_back_mapping"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1154,6 +1363,20 @@ export interface components {
             version: number;
             website: string | null;
         };
+        ApprovalAnswer: {
+            answer?: string | null;
+            approve: boolean;
+            /** @description Of the text that was read. */
+            text_hash: string;
+        };
+        ApprovalQuestion: {
+            note?: string | null;
+            /**
+             * Format: int32
+             * @description A draft.
+             */
+            version: number;
+        };
         /** @description A bucket of calls that an account at another system allows. */
         Budget: {
             /**
@@ -1544,6 +1767,13 @@ export interface components {
         };
         /** @enum {string} */
         FieldType: "text" | "long_text" | "integer" | "decimal" | "currency" | "boolean" | "date" | "instant" | "email" | "phone" | "url" | "choice" | "choices" | "reference" | "user";
+        /** @description A field of which the newest version makes something else. */
+        FixtureDifference: {
+            /** @description For people. */
+            expected: string;
+            field: string;
+            found: string;
+        };
         /** @description One stream of one connection, kept in step. */
         Flow: {
             /** Format: int64 */
@@ -1715,6 +1945,41 @@ export interface components {
              */
             version: number | null;
         };
+        /** @description A question to a second person, and the answer. */
+        MappingApproval: {
+            answer: string | null;
+            /** Format: date-time */
+            asked_at: string;
+            /** @description Name of who asked. */
+            asked_by: string | null;
+            /** Format: date-time */
+            decided_at: string | null;
+            decided_by: string | null;
+            id: string;
+            note: string | null;
+            /** @description open, approved or refused */
+            state: string;
+            /** @description SHA-256 of the text it is about. */
+            text_hash: string;
+            /** Format: int32 */
+            version: number;
+        };
+        /** @description A record of which a mapping must go on making the same. */
+        MappingFixture: {
+            /** Format: date-time */
+            created_at: string;
+            created_by: string | null;
+            differences: components["schemas"]["FixtureDifference"][];
+            /** @description What is to be made of it: `values`, `references`, `failed`. */
+            expected: Record<string, unknown>;
+            /** @description The record as it was pinned. */
+            fields: Record<string, unknown>;
+            /** @description Whether the newest version does so. */
+            green: boolean;
+            id: string;
+            key: string;
+            name: string;
+        };
         /** @description Something a mapping does wrong, or may. */
         MappingProblem: {
             /** Format: int32 */
@@ -1745,6 +2010,12 @@ export interface components {
             policy: string;
             /** @description Names of remote fields; several where `in` makes one value of them. */
             remote: string[];
+            /** @description Computes the value from the record in place of `remote`, as written. */
+            value: string | null;
+            /** @description The record says the field only where this holds, as written. */
+            when: string | null;
+            /** @description When the other system is given the hub's value: always, if_empty. */
+            write: string;
         };
         /** @description A mapping in a list. */
         MappingSummary: {
@@ -1779,9 +2050,16 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             created_by: string;
-            /** @description draft, published or superseded */
+            /**
+             * Format: int32
+             * @description The earlier version whose text it brought back.
+             */
+            restores: number | null;
+            /** @description draft, published, superseded or rolled_back */
             state: string;
             text: string;
+            /** @description SHA-256 of the text, in hexadecimal digits: an approval names it. */
+            text_hash: string;
             /** Format: int32 */
             version: number;
         };
@@ -1792,7 +2070,12 @@ export interface components {
             created_by: string;
             /** @description How many fields it maps. */
             fields: number;
-            /** @description draft, published or superseded */
+            /**
+             * Format: int32
+             * @description The earlier version whose text it brought back.
+             */
+            restores: number | null;
+            /** @description draft, published, superseded or rolled_back */
             state: string;
             /** Format: int32 */
             version: number;
@@ -1816,6 +2099,14 @@ export interface components {
              */
             scale?: number | null;
             type: components["schemas"]["FieldType"];
+        };
+        NewFixture: {
+            /** @description What is to be made of it; left out, what the newest version makes of it. */
+            expected?: Record<string, unknown> | null;
+            /** @description Of a record of the stream; it is pinned as it was last seen. */
+            key: string;
+            /** @description For people; one fixture of a mapping has it. */
+            name: string;
         };
         NewMapping: {
             connection_id: string;
@@ -2113,6 +2404,59 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_MappingApproval: {
+            items: {
+                answer: string | null;
+                /** Format: date-time */
+                asked_at: string;
+                /** @description Name of who asked. */
+                asked_by: string | null;
+                /** Format: date-time */
+                decided_at: string | null;
+                decided_by: string | null;
+                id: string;
+                note: string | null;
+                /** @description open, approved or refused */
+                state: string;
+                /** @description SHA-256 of the text it is about. */
+                text_hash: string;
+                /** Format: int32 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_MappingFixture: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                created_by: string | null;
+                differences: components["schemas"]["FixtureDifference"][];
+                /** @description What is to be made of it: `values`, `references`, `failed`. */
+                expected: Record<string, unknown>;
+                /** @description The record as it was pinned. */
+                fields: Record<string, unknown>;
+                /** @description Whether the newest version does so. */
+                green: boolean;
+                id: string;
+                key: string;
+                name: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_MappingSummary: {
             items: {
                 connection_id: string;
@@ -2147,8 +2491,142 @@ export interface components {
                 created_by: string;
                 /** @description How many fields it maps. */
                 fields: number;
-                /** @description draft, published or superseded */
+                /**
+                 * Format: int32
+                 * @description The earlier version whose text it brought back.
+                 */
+                restores: number | null;
+                /** @description draft, published, superseded or rolled_back */
                 state: string;
+                /** Format: int32 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Preview: {
+            items: {
+                /**
+                 * Format: int32
+                 * @description The version that was in force then.
+                 */
+                against: number | null;
+                /** Format: date-time */
+                asked_at: string;
+                asked_by: string | null;
+                /** Format: date-time */
+                began_at: string | null;
+                /** @description Failures by cause, the most frequent first. */
+                causes: components["schemas"]["PreviewCause"][];
+                /** @description What would be written to systems. */
+                cost: components["schemas"]["PreviewCost"][];
+                counts: components["schemas"]["PreviewCounts"] | null;
+                /** Format: date-time */
+                ended_at: string | null;
+                /** @description Values that would change, by core field. */
+                fields: {
+                    [key: string]: number;
+                };
+                id: string;
+                live: components["schemas"]["PreviewLive"] | null;
+                /**
+                 * Format: int64
+                 * @description Failures of further causes.
+                 */
+                other_causes: number;
+                /**
+                 * @description Whether the version asks for fields that the stored snapshots do not hold: the stream will be
+                 *     read again, and the numbers say nothing about those fields.
+                 */
+                reads_again: boolean;
+                run_id: string;
+                /** @description waiting, running, done, failed */
+                state: string;
+                /** Format: int32 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_PreviewRow: {
+            items: {
+                /** @description create, update, unchanged, delete, exclude */
+                act: string;
+                /** @description A removal that a person has to decide. */
+                asks: boolean;
+                conflicts: components["schemas"]["PreviewConflict"][];
+                failed: components["schemas"]["PreviewFailure"][];
+                fields: components["schemas"]["PreviewField"][];
+                /** @description The hub's record; null for one that would be made. */
+                id: string | null;
+                /** @description The record's key in its system. */
+                key: string;
+                /** @description Read again from the system. */
+                live: boolean;
+                /** @description Core fields whose value changes on the way out and back in. */
+                not_kept: string[];
+                /** @description Core fields that wait for another record. */
+                waiting: string[];
+                /** @description Core fields that the record's system would be given. */
+                written: string[];
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Publication: {
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When it had been applied to all stored snapshots.
+                 */
+                applied_at: string | null;
+                approval_id: string | null;
+                /**
+                 * @description Whether every record came out to the byte as its preview showed it; null without a preview
+                 *     or before it was applied.
+                 */
+                as_previewed: boolean | null;
+                /** Format: date-time */
+                at: string;
+                /** @description Name of who did it. */
+                by: string | null;
+                counts: components["schemas"]["PreviewCounts"] | null;
+                /** @description Values that changed, by core field. */
+                fields: {
+                    [key: string]: number;
+                };
+                id: string;
+                preview_id: string | null;
+                /**
+                 * Format: int32
+                 * @description The version that was in force before.
+                 */
+                replaced: number | null;
+                /**
+                 * Format: int32
+                 * @description For one that rolled back: the version whose text came back.
+                 */
+                restored: number | null;
+                /** @description Applies it to the stored snapshots; null where there were none. */
+                run_id: string | null;
                 /** Format: int32 */
                 version: number;
             }[];
@@ -2296,6 +2774,10 @@ export interface components {
             /** @description For whoever wonders why nothing goes. */
             reason?: string;
         };
+        /** @description The id of a fixture. */
+        PinnedFixture: {
+            id: string;
+        };
         /** @description What is to be counted. */
         PlanBudget: {
             figures?: components["schemas"]["BudgetFigures"] | null;
@@ -2318,6 +2800,178 @@ export interface components {
              * @description With `weight`; without it the weight is 1.
              */
             weight?: number | null;
+        };
+        /** @description What a version of a mapping would do. */
+        Preview: {
+            /**
+             * Format: int32
+             * @description The version that was in force then.
+             */
+            against: number | null;
+            /** Format: date-time */
+            asked_at: string;
+            asked_by: string | null;
+            /** Format: date-time */
+            began_at: string | null;
+            /** @description Failures by cause, the most frequent first. */
+            causes: components["schemas"]["PreviewCause"][];
+            /** @description What would be written to systems. */
+            cost: components["schemas"]["PreviewCost"][];
+            counts: components["schemas"]["PreviewCounts"] | null;
+            /** Format: date-time */
+            ended_at: string | null;
+            /** @description Values that would change, by core field. */
+            fields: {
+                [key: string]: number;
+            };
+            id: string;
+            live: components["schemas"]["PreviewLive"] | null;
+            /**
+             * Format: int64
+             * @description Failures of further causes.
+             */
+            other_causes: number;
+            /**
+             * @description Whether the version asks for fields that the stored snapshots do not hold: the stream will be
+             *     read again, and the numbers say nothing about those fields.
+             */
+            reads_again: boolean;
+            run_id: string;
+            /** @description waiting, running, done, failed */
+            state: string;
+            /** Format: int32 */
+            version: number;
+        };
+        /** @description Failures of one cause. */
+        PreviewCause: {
+            /** @description transform, lookup, type, size */
+            cause: string;
+            /** @description Key of one of the records. */
+            example: string;
+            field: string;
+            reason: string;
+            /** Format: int64 */
+            records: number;
+            /** @description The remote field. */
+            remote: string;
+        };
+        /** @description A group of fields that a person would have to decide. */
+        PreviewConflict: {
+            fields: components["schemas"]["PreviewSides"][];
+            group: string;
+            reason: string | null;
+        };
+        /** @description Writes to one stream of a system. */
+        PreviewCost: {
+            /** Format: int64 */
+            calls: number;
+            connection_id: string;
+            connection_name: string;
+            stream: string;
+            /** Format: int64 */
+            writes: number;
+        };
+        /** @description What becomes of how many records. */
+        PreviewCounts: {
+            /**
+             * Format: int64
+             * @description Groups of fields, and removals, that a person has to decide.
+             */
+            conflicts: number;
+            /** Format: int64 */
+            creates: number;
+            /** Format: int64 */
+            deletes: number;
+            /** Format: int64 */
+            excluded: number;
+            /**
+             * Format: int64
+             * @description Records of which at least one field cannot be taken over.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Records with values that change on the way out and back in.
+             */
+            not_kept: number;
+            /** Format: int64 */
+            read: number;
+            /** Format: int64 */
+            unchanged: number;
+            /** Format: int64 */
+            updates: number;
+            /**
+             * Format: int64
+             * @description Records that wait for another one.
+             */
+            waiting: number;
+        };
+        /** @description A field that cannot be taken over. */
+        PreviewFailure: {
+            cause: string;
+            field: string;
+            reason: string;
+            remote: string;
+        };
+        /** @description A value that would change. */
+        PreviewField: {
+            after: unknown;
+            before: unknown;
+            field: string;
+            label: string;
+            /** @description A value that would lose. */
+            lost: unknown;
+            /** @description Why, in a sentence. */
+            reason: string | null;
+        };
+        /** @description What reading some records again gave. */
+        PreviewLive: {
+            /** Format: int64 */
+            asked: number;
+            counts: components["schemas"]["PreviewCounts"];
+            /** @description Why the system did not give them. */
+            error: string | null;
+            /** Format: int64 */
+            found: number;
+        };
+        PreviewOrder: {
+            /**
+             * Format: int32
+             * @description Records to read again from the system beside the snapshots, at most 100.
+             */
+            live?: number;
+            /** Format: int32 */
+            version: number;
+        };
+        /** @description A record to which something would happen. */
+        PreviewRow: {
+            /** @description create, update, unchanged, delete, exclude */
+            act: string;
+            /** @description A removal that a person has to decide. */
+            asks: boolean;
+            conflicts: components["schemas"]["PreviewConflict"][];
+            failed: components["schemas"]["PreviewFailure"][];
+            fields: components["schemas"]["PreviewField"][];
+            /** @description The hub's record; null for one that would be made. */
+            id: string | null;
+            /** @description The record's key in its system. */
+            key: string;
+            /** @description Read again from the system. */
+            live: boolean;
+            /** @description Core fields whose value changes on the way out and back in. */
+            not_kept: string[];
+            /** @description Core fields that wait for another record. */
+            waiting: string[];
+            /** @description Core fields that the record's system would be given. */
+            written: string[];
+        };
+        /** @description The sides of a field under conflict. */
+        PreviewSides: {
+            base: unknown;
+            core: unknown;
+            field: string;
+            label: string;
+            remote: unknown;
         };
         /** @description A problem as it is sent (RFC 9457). */
         Problem: {
@@ -2375,6 +3029,66 @@ export interface components {
             value: unknown;
             write_state: components["schemas"]["WriteStateName"] | null;
         };
+        /** @description A version that was put in force. */
+        Publication: {
+            /**
+             * Format: date-time
+             * @description When it had been applied to all stored snapshots.
+             */
+            applied_at: string | null;
+            approval_id: string | null;
+            /**
+             * @description Whether every record came out to the byte as its preview showed it; null without a preview
+             *     or before it was applied.
+             */
+            as_previewed: boolean | null;
+            /** Format: date-time */
+            at: string;
+            /** @description Name of who did it. */
+            by: string | null;
+            counts: components["schemas"]["PreviewCounts"] | null;
+            /** @description Values that changed, by core field. */
+            fields: {
+                [key: string]: number;
+            };
+            id: string;
+            preview_id: string | null;
+            /**
+             * Format: int32
+             * @description The version that was in force before.
+             */
+            replaced: number | null;
+            /**
+             * Format: int32
+             * @description For one that rolled back: the version whose text came back.
+             */
+            restored: number | null;
+            /** @description Applies it to the stored snapshots; null where there were none. */
+            run_id: string | null;
+            /** Format: int32 */
+            version: number;
+        };
+        PublishOrder: {
+            /** @description What was shown of it; refused when that holds no more. */
+            preview_id?: string | null;
+            /**
+             * Format: int32
+             * @description A draft.
+             */
+            version: number;
+        };
+        /** @description What is asked for before a mapping is put in force. */
+        PublishRules: {
+            /** @description Only with a second person's approval. */
+            needs_approval: boolean;
+            /** @description Only by a preview that is complete and not stale. */
+            needs_preview: boolean;
+            /**
+             * Format: int32
+             * @description Percent of a stream's records that may have moved since a preview, 0 to 100.
+             */
+            stale_percent: number;
+        };
         Pull: {
             /** @description Read all of it again, not only what changed. */
             full?: boolean;
@@ -2419,6 +3133,13 @@ export interface components {
         };
         /** @enum {string} */
         RoleName: "admin" | "operator" | "viewer";
+        RollBackOrder: {
+            /**
+             * Format: int32
+             * @description One that was in force before.
+             */
+            version: number;
+        };
         /** @description A run with its steps. */
         Run: components["schemas"]["RunRow"] & {
             /** @description Whether somebody asked it to stop. */
@@ -4323,6 +5044,70 @@ export interface operations {
             };
         };
     };
+    get_mapping_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublishRules"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_mapping_rules: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublishRules"];
+            };
+        };
+        responses: {
+            /** @description As they are now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublishRules"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_mapping: {
         parameters: {
             query?: never;
@@ -4368,6 +5153,453 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["MappingText"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mapping"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_mapping_approvals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MappingApproval"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_mapping_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalQuestion"];
+            };
+        };
+        responses: {
+            /** @description Asked */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MappingApproval"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decide_mapping_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                approval: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalAnswer"];
+            };
+        };
+        responses: {
+            /** @description Answered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MappingApproval"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_mapping_fixtures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MappingFixture"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pin_mapping_fixture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFixture"];
+            };
+        };
+        responses: {
+            /** @description Pinned */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PinnedFixture"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unpin_mapping_fixture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                fixture: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_previews: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Preview"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewOrder"];
+            };
+        };
+        responses: {
+            /** @description Started */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                preview: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The preview */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_preview_rows: {
+        parameters: {
+            query?: {
+                act?: "create" | "update" | "unchanged" | "delete" | "exclude";
+                /** @description Only those that were read again from the system, or only those of the snapshots. */
+                live?: boolean;
+                conflict?: boolean;
+                failed?: boolean;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                preview: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PreviewRow"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_publications: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Publication"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    publish_mapping: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublishOrder"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mapping"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    roll_back_mapping: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollBackOrder"];
             };
         };
         responses: {
