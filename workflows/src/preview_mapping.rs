@@ -8,12 +8,13 @@ use domain::previews::{PREVIEW_WORKFLOW, PreviewInput};
 use engine::Tx;
 use engine::budget::Lane;
 use engine::ids::PreviewId;
+use engine::outcomes::{Part, Totals};
 use engine::runtime::{Counts, Progress, Run, RunError, StepCx, StepError, TxStep, Workflow};
 use engine::sdk::{Record, StreamName};
 use engine::store::plans::{self, Plan};
 use engine::store::previews::{self, Live};
 use engine::store::{mappings, snapshots};
-use engine::sync::preview::{self, Part, Totals};
+use engine::sync::preview;
 use serde::{Deserialize, Serialize};
 
 use crate::hub::{Hub, sync_error};

@@ -6,9 +6,10 @@ use domain::mappings::{REMAP_WORKFLOW, RemapInput};
 use domain::pulls;
 use engine::Tx;
 use engine::ids::ConnectionId;
+use engine::outcomes::{Part, Totals};
 use engine::runtime::{Counts, Progress, Run, RunError, StepCx, StepError, TxStep, Workflow};
 use engine::store::{plans, publications, snapshots};
-use engine::sync::preview::{self, Part, Totals};
+use engine::sync::preview;
 use engine::sync::{SyncError, outbox};
 use serde::{Deserialize, Serialize};
 

@@ -9,8 +9,7 @@ use sqlx::types::{Json, Uuid};
 use super::keyset::{After, Slice};
 use super::{StoreError, Tx};
 use crate::ids::{EntityId, MappingId, PreviewId, RunId, UserId};
-use crate::sync::page::{Act, Outcome};
-use crate::sync::preview::{Digest, Part, Totals};
+use crate::outcomes::{Act, Digest, Outcome, Part, Totals};
 
 /// A preview to make.
 #[derive(Clone, Debug)]
@@ -218,7 +217,8 @@ impl PreviewFacts {
             ),
             None => None,
         };
-        let digest = self.digest.as_deref().map(Digest::from_bytes).transpose()?;
+        let digest = self.digest.as_deref().map(Digest::from_bytes).transpose();
+        let digest = digest.map_err(|error| StoreError::corrupt("digest of a preview", error))?;
         Ok(Preview {
             id: PreviewId(self.id),
             mapping: MappingId(self.mapping_id),

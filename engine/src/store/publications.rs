@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use super::keyset::{After, Slice};
 use super::{StoreError, Tx};
 use crate::ids::{ApprovalId, MappingId, PreviewId, PublicationId, RunId, UserId};
-use crate::sync::preview::{Digest, Part, Totals};
+use crate::outcomes::{Digest, Part, Totals};
 
 /// A version that is put in force.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +117,10 @@ pub async fn list(
     )
     .fetch_all(tx.conn())
     .await?;
-    let digest = |bytes: Option<Vec<u8>>| bytes.as_deref().map(Digest::from_bytes).transpose();
+    let digest = |bytes: Option<Vec<u8>>| {
+        let digest = bytes.as_deref().map(Digest::from_bytes).transpose();
+        digest.map_err(|error| StoreError::corrupt("digest of a publication", error))
+    };
     let publications = rows
         .into_iter()
         .map(|row| {

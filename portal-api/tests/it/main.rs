@@ -18,6 +18,7 @@ mod machine;
 mod mappings;
 mod openapi;
 mod previews;
+mod publishing;
 mod runs;
 mod schedules;
 mod session;

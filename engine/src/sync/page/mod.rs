@@ -17,7 +17,6 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use self::ahead::Item;
 pub use self::ahead::{Changes, MappedWith};
 use self::pass::{Incoming, Pass};
-pub use self::watch::{Act, Outcome};
 pub(super) use self::watch::{Looked, Watch};
 use super::context::{Neighbourhood, Stream, SyncError};
 use crate::entity::CoreTables;

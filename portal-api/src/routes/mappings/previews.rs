@@ -7,13 +7,12 @@ use domain::previews::{self, Cost, Shown};
 use domain::{mappings, users};
 use engine::Tx;
 use engine::ids::{ConnectionId, MappingId, PreviewId, RunId};
+use engine::outcomes::{Act, Cause, Totals};
 use engine::sdk::SystemEntry;
 use engine::store::keyset::After;
 use engine::store::mappings::{self as store, MappingRow};
 use engine::store::previews::{self as stored, Preview as Row, RowQuery};
 use engine::store::runs;
-use engine::sync::page::Act;
-use engine::sync::preview::{Cause, Totals};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use connector_sdk::{Change, Value};
 use engine::ids::{MappingId, RunId};
+use engine::outcomes::{Act, Digest, Outcome, Owed, Part, Totals};
 use engine::store::mappings::{self, Author, Behind};
 use engine::store::{plans, records};
-use engine::sync::page::{Act, Outcome};
-use engine::sync::preview::{self, Digest, Owed, Part, Totals};
+use engine::sync::preview;
 
 use super::world::{MAPPING, World, record};
 

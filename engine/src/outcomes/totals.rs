@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use super::{Act, Outcome};
 use crate::ids::ConnectionId;
 use crate::mapping::FailReason;
-use crate::store::StoreError;
-use crate::sync::page::{Act, Counts, Outcome};
 
 /// Causes of failure that are told apart; further ones are counted together.
 pub const MAX_CAUSES: usize = 100;
@@ -65,26 +64,8 @@ pub struct Owed {
 }
 
 impl Totals {
-    pub(super) fn of(counts: &Counts, outcomes: &[Outcome], owed: Vec<Owed>) -> Self {
-        let mut totals = Self {
-            read: counts.read,
-            deletes: counts.deleted,
-            excluded: counts.excluded,
-            conflicts: counts.conflicts,
-            failed: counts.failed,
-            owed,
-            ..Self::default()
-        };
-        for outcome in outcomes {
-            totals.note(outcome);
-        }
-        // Records that are known by this very mapping are not looked at closer.
-        let told = totals.creates + totals.updates + totals.deletes + totals.excluded;
-        totals.unchanged = totals.read.saturating_sub(told);
-        totals
-    }
-
-    fn note(&mut self, outcome: &Outcome) {
+    /// Adds what became of one record, but for what the page itself counts.
+    pub(crate) fn note(&mut self, outcome: &Outcome) {
         match outcome.act {
             Act::Create => self.creates += 1,
             Act::Update => self.updates += 1,
@@ -160,10 +141,14 @@ impl Totals {
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    pub(super) fn of(outcomes: &[Outcome]) -> Result<Self, StoreError> {
+    /// Of these outcomes.
+    ///
+    /// # Errors
+    /// One of them is no JSON.
+    pub fn of(outcomes: &[Outcome]) -> serde_json::Result<Self> {
         let mut digest = Self::default();
         for outcome in outcomes {
-            let json = serde_json::to_vec(outcome).map_err(StoreError::Encode)?;
+            let json = serde_json::to_vec(outcome)?;
             digest.add(Self(Sha256::digest(&json).into()));
         }
         Ok(digest)
@@ -180,14 +165,12 @@ impl Digest {
         &self.0
     }
 
-    /// Of what was stored.
+    /// Of what [`Self::as_bytes`] gave.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`].
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        let bytes = <[u8; 32]>::try_from(bytes)
-            .map_err(|error| StoreError::corrupt("digest of outcomes", error))?;
-        Ok(Self(bytes))
+    /// There are not 32 of them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, std::array::TryFromSliceError> {
+        bytes.try_into().map(Self)
     }
 }
 
@@ -225,12 +208,6 @@ impl<'de> Deserialize<'de> for Digest {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
-}
-
-/// A value's JSON, hashed.
-pub(super) fn hash(value: &impl Serialize) -> Result<String, StoreError> {
-    let json = serde_json::to_vec(value).map_err(StoreError::Encode)?;
-    Ok(Digest(Sha256::digest(&json).into()).to_string())
 }
 
 #[cfg(test)]

@@ -5,31 +5,20 @@
 //! record. On the same snapshots and the same core the digests are therefore equal, whatever the
 //! parts they were worked out in.
 
-mod totals;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use connector_sdk::{Change, Record, Removal, Tombstone};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::context::{Neighbourhood, SyncError};
-use super::page::{self, Outcome, Page, Watch};
+use super::page::{self, Counts, Page, Watch};
 use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, RunId};
-use crate::store::Tx;
+use crate::outcomes::{Digest, Outcome, Owed, Part, Totals};
 use crate::store::plans::Plan;
 use crate::store::snapshots;
-
-pub use self::totals::{Cause, Digest, MAX_CAUSES, Owed, Totals};
-
-/// A part of a stream, worked out or applied.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    pub totals: Totals,
-    pub digest: Digest,
-    /// The key to go on after; `None` when all records were looked at.
-    pub next: Option<String>,
-}
+use crate::store::{StoreError, Tx};
 
 /// A part with what becomes of each of its records.
 #[derive(Clone, Debug, Default)]
@@ -110,8 +99,8 @@ async fn look_at(
         });
     Ok(Looked {
         part: Part {
-            totals: Totals::of(&looked.counts, &looked.watch.outcomes, owed.collect()),
-            digest: Digest::of(&looked.watch.outcomes)?,
+            totals: totals(&looked.counts, &looked.watch.outcomes, owed.collect()),
+            digest: digest(&looked.watch.outcomes)?,
             next: None,
         },
         outcomes: looked.watch.outcomes,
@@ -153,12 +142,42 @@ pub async fn apply(
     let outcomes = watch.unwrap_or_default().outcomes;
     Ok(Applied {
         part: Part {
-            totals: Totals::of(&applied.counts, &outcomes, Vec::new()),
-            digest: Digest::of(&outcomes)?,
+            totals: totals(&applied.counts, &outcomes, Vec::new()),
+            digest: digest(&outcomes)?,
             next,
         },
         owed: applied.owed,
     })
+}
+
+fn totals(counts: &Counts, outcomes: &[Outcome], owed: Vec<Owed>) -> Totals {
+    let mut totals = Totals {
+        read: counts.read,
+        deletes: counts.deleted,
+        excluded: counts.excluded,
+        conflicts: counts.conflicts,
+        failed: counts.failed,
+        owed,
+        ..Totals::default()
+    };
+    for outcome in outcomes {
+        totals.note(outcome);
+    }
+    // Records that are known by this very mapping are not looked at closer.
+    let told = totals.creates + totals.updates + totals.deletes + totals.excluded;
+    totals.unchanged = totals.read.saturating_sub(told);
+    totals
+}
+
+fn digest(outcomes: &[Outcome]) -> Result<Digest, StoreError> {
+    Digest::of(outcomes).map_err(StoreError::Encode)
+}
+
+/// A value's JSON, hashed.
+fn hash(value: &impl Serialize) -> Result<String, StoreError> {
+    let json = serde_json::to_vec(value).map_err(StoreError::Encode)?;
+    let digest = Sha256::digest(&json);
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn page_of(connection: ConnectionId, stream: &str, run: RunId, changes: Vec<Change>) -> Page {
@@ -201,10 +220,10 @@ pub async fn around(
             (name, plan.mapping_version.to_string())
         })
         .collect();
-    let fields = totals::hash(&around.catalogue)?;
+    let fields = hash(&around.catalogue)?;
     facts.insert("fields".to_owned(), fields);
     let description = around.stream(connection, &stream)?;
-    let description = totals::hash(&description.plan.description)?;
+    let description = hash(&description.plan.description)?;
     facts.insert("stream".to_owned(), description);
     Ok(facts)
 }
