@@ -51,10 +51,14 @@ create table mapping_versions (
     tenant_id  uuid not null default current_tenant(),
     mapping_id uuid not null,
     version    integer not null,
-    state      text not null check (state in ('draft', 'published', 'superseded')),
+    state      text not null check (state in ('draft', 'published', 'superseded', 'rolled_back')),
     body       text not null,
+    -- Of an earlier version whose text this one brings back.
+    restores   integer,
     created_at timestamptz not null,
     created_by text not null,
+    -- Null for what the hub brought along.
+    author     uuid,
     primary key (tenant_id, mapping_id, version),
     foreign key (tenant_id, mapping_id) references mappings (tenant_id, id) on delete cascade
 );

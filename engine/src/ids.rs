@@ -91,6 +91,10 @@ ids! {
     UserId = "usr";
     ConnectionId = "con";
     MappingId = "map";
+    PreviewId = "prv";
+    PublicationId = "pub";
+    FixtureId = "fix";
+    MappingApprovalId = "mpa";
     ScheduleId = "sch";
     RunId = "run";
     SignalId = "sig";

@@ -13,6 +13,7 @@ pub mod feed;
 pub mod ids;
 pub mod mapping;
 pub mod merge;
+pub mod outcomes;
 pub mod past;
 pub mod peers;
 pub mod provenance;

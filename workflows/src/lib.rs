@@ -1,8 +1,10 @@
 //! What the hub does durably, one workflow and its steps per file.
 //!
 //! - [`apply_withheld`]: applies what was beyond a cap and is approved.
+//! - [`preview_mapping`]: says what a version of a mapping would do.
 //! - [`pull_stream`]: reads a stream page by page into the core.
 //! - [`push_writes`]: sends what is owed to a stream and settles it by the answers.
+//! - [`remap_stream`]: applies a published version to the stored snapshots.
 //! - [`retry_failures`]: tries again what failed for one cause.
 //! - [`undo_run`]: takes back what a run did.
 //!
@@ -10,14 +12,18 @@
 
 pub mod apply_withheld;
 mod hub;
+pub mod preview_mapping;
 pub mod pull_stream;
 pub mod push_writes;
+pub mod remap_stream;
 pub mod retry_failures;
 pub mod undo_run;
 
 pub use apply_withheld::ApplyWithheld;
 pub use hub::Hub;
+pub use preview_mapping::PreviewMapping;
 pub use pull_stream::PullStream;
 pub use push_writes::PushWrites;
+pub use remap_stream::RemapStream;
 pub use retry_failures::RetryFailures;
 pub use undo_run::UndoRun;

@@ -206,10 +206,12 @@ fn work(store: &Store, peers: &Peers, tables: &CoreTables, workers: usize) -> En
     };
     Engine::builder(store.clone())
         .service(Arc::new(service))
+        .register::<workflows::PreviewMapping>()
         .register::<workflows::PullStream>()
         .register::<workflows::PushWrites>()
         .register::<workflows::RetryFailures>()
         .register::<workflows::ApplyWithheld>()
+        .register::<workflows::RemapStream>()
         .register::<workflows::UndoRun>()
         .register::<engine::runtime::BulkRuns>()
         .concurrency(workers)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use connector_sdk::{Fields, Record, Value};
 
 use super::row::{RemotePath, Row};
-use super::{FieldFailure, Mapping, NullPolicy, Patch, Reference, Values};
+use super::{Expression, FieldFailure, Mapping, NullPolicy, Patch, Reference, Taken, Values};
 use crate::catalogue::{Catalogue, Empty, Field, FieldKind, same, typed};
 
 /// Why a mapping could not be applied at all.
@@ -42,6 +42,7 @@ impl Mapping {
             key: record.key.clone(),
             version: record.version.clone(),
             changed_at: record.changed_at,
+            taken: self.takes(record),
             ..Patch::default()
         };
         for row in self.rows.iter().filter(|row| row.direction.reads()) {
@@ -63,6 +64,22 @@ impl Mapping {
             }
         }
         Ok(patch)
+    }
+
+    /// Whether a record is to be taken at all.
+    fn takes(&self, record: &Record) -> Taken {
+        let Some(filter) = &self.filter else {
+            return Taken::Yes;
+        };
+        match filter.holds(&record.fields) {
+            Ok(Some(true)) => Taken::Yes,
+            Ok(Some(false)) => Taken::No,
+            Ok(None) => Taken::Unknown,
+            Err(error) => {
+                let names = fields_of(filter);
+                Taken::Failed(FieldFailure::of_expression("where", &names, &error))
+            }
+        }
     }
 
     /// The remote fields that carry the core fields `only`, from the entity's `values` (a value
@@ -131,7 +148,8 @@ impl Mapping {
             changed_at: None,
             fields,
         };
-        Ok(match read(row, field, &record) {
+        // Whether a condition held is not for what comes back to say.
+        Ok(match take(row, field, raw(row, &record)) {
             Ok(Some(back)) => same(field, value, &back, row.empty),
             // A null that the mapping ignores comes back as silence.
             Ok(None) => same(field, value, &Value::Null, row.empty),
@@ -157,7 +175,25 @@ impl Mapping {
 
 /// The typed value of a row's field; None when the record does not say it.
 fn read(row: &Row, field: &Field, record: &Record) -> Result<Option<Value>, Box<FieldFailure>> {
-    let Some(raw) = raw(row, record) else {
+    let failed = |error| {
+        let failure = FieldFailure::of_expression(&row.core, &names(row), &error);
+        Box::new(failure)
+    };
+    if let Some(when) = &row.when
+        && when.holds(&record.fields).map_err(failed)? != Some(true)
+    {
+        return Ok(None);
+    }
+    let found = match &row.value {
+        Some(value) => value.value(&record.fields).map_err(failed)?,
+        None => raw(row, record),
+    };
+    take(row, field, found)
+}
+
+/// What a row makes of what was found in a record.
+fn take(row: &Row, field: &Field, raw: Option<Value>) -> Result<Option<Value>, Box<FieldFailure>> {
+    let Some(raw) = raw else {
         return Ok(None);
     };
     let raw = if is_empty(&raw) && row.empty == Empty::Null {
@@ -182,6 +218,12 @@ fn read(row: &Row, field: &Field, record: &Record) -> Result<Option<Value>, Box<
 
 fn is_empty(value: &Value) -> bool {
     matches!(value, Value::Text(text) if text.is_empty())
+}
+
+fn fields_of(expression: &Expression) -> String {
+    let fields = expression.fields();
+    let names: Vec<&str> = fields.iter().map(|path| path.name.as_str()).collect();
+    names.join(" + ")
 }
 
 fn names(row: &Row) -> String {
@@ -212,7 +254,7 @@ fn raw(row: &Row, record: &Record) -> Option<Value> {
 
 /// A dotted name is a field of that very name or a way through compound values; a null on the way
 /// makes the end null.
-fn look_up<'r>(path: &RemotePath, fields: &'r Fields) -> Option<&'r Value> {
+pub(super) fn look_up<'r>(path: &RemotePath, fields: &'r Fields) -> Option<&'r Value> {
     if let Some(value) = fields.get(&path.name) {
         return Some(value);
     }

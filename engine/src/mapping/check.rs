@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use connector_sdk::{FieldType, Stream, StreamField};
 use serde::Serialize;
 
+use super::check_expressions::unknown_fields;
+use super::check_tables::unfit_tables;
 use super::inverse::{invert, narrows};
 use super::place::{Place, closest};
 use super::row::{RemotePath, Row};
@@ -84,6 +86,10 @@ pub(super) fn check(
     }
     check.twice();
     check.groups();
+    check.found.extend(unfit_tables(mapping, catalogue, stream));
+    if let Some(stream) = stream {
+        check.found.extend(unknown_fields(mapping, stream));
+    }
     if let Some(stream) = stream {
         check.required(stream);
     }
@@ -183,7 +189,9 @@ impl<'m> Check<'m> {
             let message = format!("{} has no field {}{hint}", self.mapping.entity, row.core);
             self.error(row, ProblemKind::UnknownCoreField, message);
         }
-        if let Some(stream) = self.stream.filter(|stream| row.applies_to(stream)) {
+        let stream = self.stream.filter(|stream| row.applies_to(stream));
+        // What is computed has a kind of its own.
+        if let Some(stream) = stream.filter(|_| row.value.is_none()) {
             for path in &row.remote {
                 self.remote(row, path, stream, field);
             }
@@ -219,6 +227,7 @@ impl<'m> Check<'m> {
     fn core(&mut self, row: &Row, field: &Field) {
         let fits = match row.policy {
             Policy::Union => field.kind == FieldKind::Choices,
+            Policy::Append => field.kind == FieldKind::LongText,
             Policy::Max | Policy::Min => field.kind.is_ordered(),
             Policy::Newest | Policy::Ask => true,
         };
@@ -382,15 +391,16 @@ impl<'m> Check<'m> {
             }
             let alike = first.policy == row.policy
                 && first.direction == row.direction
-                && first.first_contact == row.first_contact;
+                && first.first_contact == row.first_contact
+                && first.write == row.write;
             if !alike {
                 let message = format!(
-                    "group {group} has another policy, direction or first contact at {}",
+                    "group {group} has another policy, direction, first contact or write at {}",
                     first.place
                 );
                 self.error(row, ProblemKind::MixedGroup, message);
             }
-            if matches!(row.policy, Policy::Union | Policy::Max | Policy::Min) {
+            if !matches!(row.policy, Policy::Newest | Policy::Ask) {
                 let message = format!(
                     "group {group} has several fields; the policy chooses between single values"
                 );

@@ -8,11 +8,16 @@
 //! moved is declared here and decided in [`crate::merge`].
 //!
 //! The language is total: a pipe is a bounded list of named functions (`transform`) without
-//! loops, so a mapping cannot hang or blow up, whatever the record holds.
+//! loops, and a condition a bounded tree of comparisons ([`Expression`]), so a mapping cannot hang or
+//! blow up, whatever the record holds.
 
 mod apply;
 mod check;
+mod check_expressions;
+mod check_tables;
 mod date_format;
+mod expression;
+mod fixture;
 mod inverse;
 mod parse;
 mod patch;
@@ -34,11 +39,14 @@ use crate::catalogue::Catalogue;
 pub use apply::MapError;
 pub use check::{MappingProblem, ProblemKind, Severity};
 pub use date_format::DateFormat;
-pub use patch::{FailReason, FieldFailure, Patch, Reference, Values};
+pub use expression::{Expression, ExpressionError};
+pub use fixture::{Difference, Expected, Said};
+pub use patch::{FailReason, FieldFailure, Patch, Reference, Taken, Values};
 pub use pipe::{Pipe, calls};
 pub use place::{MappingError, MappingErrors, Place};
 pub use row::{
     DeletePolicy, Direction, FirstContact, Link, NullPolicy, Policy, RemotePath, Row, Side,
+    WritePolicy,
 };
 pub use transform::{Table, Transform, TransformError};
 
@@ -62,6 +70,10 @@ pub struct Mapping {
     /// Whether an entity that is made here is created over there; off unless it says so.
     pub create: bool,
     pub link: Link,
+    /// Which records are taken; without it, all. The others stay out, and one that was taken before
+    /// stands still: it is neither merged nor written.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Expression>,
     /// One per core field, in the order of the text.
     pub rows: Vec<Row>,
     /// Remote fields that every create sets to the same value.
@@ -99,8 +111,14 @@ impl Mapping {
     /// reach into a related record.
     pub fn remote_fields(&self) -> Vec<String> {
         let inbound = self.rows.iter().filter(|row| row.direction.reads());
+        let conditions = inbound
+            .clone()
+            .filter_map(|row| row.when.as_ref())
+            .chain(&self.filter)
+            .flat_map(Expression::fields);
         let names: BTreeSet<&str> = inbound
             .flat_map(|row| row.remote.iter())
+            .chain(conditions)
             .map(|path| path.name.as_str())
             .chain([self.link.key.as_str()])
             .chain(self.link.hub_id.as_deref())

@@ -13,8 +13,8 @@ use super::row::RemotePath;
 use super::toml_walk::{Section, Text, kind, offset_in};
 use super::transform::Table;
 use super::{
-    DeletePolicy, Direction, FirstContact, Link, MAX_ROWS, Mapping, NullPolicy, Pipe, Policy, Row,
-    Side,
+    DeletePolicy, Direction, Expression, FirstContact, Link, MAX_ROWS, Mapping, NullPolicy, Pipe,
+    Policy, Row, Side, WritePolicy,
 };
 use crate::catalogue::Empty;
 
@@ -63,6 +63,7 @@ fn read(top: &Section<'_, '_>, mistakes: &mut Mistakes<'_>) -> Option<Mapping> {
         "first_contact",
         "on_delete",
         "create",
+        "where",
         "link",
         "field",
         "table",
@@ -84,6 +85,7 @@ fn read(top: &Section<'_, '_>, mistakes: &mut Mistakes<'_>) -> Option<Mapping> {
         .word("on_delete", &deletes, mistakes)
         .unwrap_or_default();
     let create = top.flag("create", mistakes);
+    let filter = expression(top.any_text("where", mistakes), mistakes);
     let link = link(top, mistakes);
     let tables = tables(top, mistakes);
     let rows = rows(top, &tables, mistakes);
@@ -96,6 +98,7 @@ fn read(top: &Section<'_, '_>, mistakes: &mut Mistakes<'_>) -> Option<Mapping> {
         on_delete,
         create,
         link: link?,
+        filter,
         rows,
         constants,
     })
@@ -214,11 +217,14 @@ fn row(value: &Spanned<DeValue<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_
     let known = [
         "core",
         "remote",
+        "value",
+        "when",
         "direction",
         "in",
         "out",
         "owner",
         "policy",
+        "write",
         "null",
         "empty",
         "group",
@@ -228,8 +234,9 @@ fn row(value: &Spanned<DeValue<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_
     ];
     section.only(&known, mistakes);
     let core = section.required("core", mistakes);
-    if section.get("remote").is_none() {
-        mistakes.add(section.span.clone(), "a field needs `remote`");
+    let value = expression(section.any_text("value", mistakes), mistakes);
+    if section.get("remote").is_none() && section.get("value").is_none() {
+        mistakes.add(section.span.clone(), "a field needs `remote` or `value`");
     }
     let remote = section.texts("remote", mistakes);
     let words = [
@@ -246,6 +253,16 @@ fn row(value: &Spanned<DeValue<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_
         let message = "several remote fields make one value only on the way in: direction = \"in\"";
         mistakes.add(second.span.clone(), message);
     }
+    let when = expression(section.any_text("when", mistakes), mistakes);
+    if let Some(given) = section.get("value") {
+        if section.get("remote").is_some() {
+            let message = "a field has a `remote` or a `value`: a value is computed";
+            mistakes.add(given.span(), message);
+        } else if direction != Direction::In {
+            let message = "a computed value only comes in: direction = \"in\"";
+            mistakes.add(given.span(), message);
+        }
+    }
     let inbound = pipe(section.any_text("in", mistakes), tables, mistakes);
     let written = section.any_text("out", mistakes);
     let outbound_written = written.is_some();
@@ -258,18 +275,32 @@ fn row(value: &Spanned<DeValue<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_
         None => None,
     };
     let decided = decided(&section, mistakes);
+    let writes = [
+        ("always", WritePolicy::Always),
+        ("if_empty", WritePolicy::IfEmpty),
+    ];
+    let write = section.word("write", &writes, mistakes);
+    if let Some(value) = section.get("write").filter(|_| !direction.writes()) {
+        mistakes.add(value.span(), "`write` on a field that only comes in");
+    }
     Some(Row {
         core: core?.text.to_owned(),
-        remote: remote
-            .iter()
-            .map(|path| RemotePath::new(path.text))
-            .collect(),
+        remote: match &value {
+            Some(value) => value.fields().into_iter().cloned().collect(),
+            None => remote
+                .iter()
+                .map(|path| RemotePath::new(path.text))
+                .collect(),
+        },
         direction,
+        value,
+        when,
         inbound,
         outbound,
         outbound_written,
         owner: decided.owner,
         policy: decided.policy,
+        write: write.unwrap_or_default(),
         null: decided.null,
         empty: decided.empty,
         group: section
@@ -299,6 +330,7 @@ fn decided(section: &Section<'_, '_>, mistakes: &mut Mistakes<'_>) -> Decided {
     let policies = [
         ("newest", Policy::Newest),
         ("union", Policy::Union),
+        ("append", Policy::Append),
         ("max", Policy::Max),
         ("min", Policy::Min),
         ("ask", Policy::Ask),
@@ -321,6 +353,17 @@ fn decided(section: &Section<'_, '_>, mistakes: &mut Mistakes<'_>) -> Decided {
             .word("empty", &empties, mistakes)
             .unwrap_or_default(),
     }
+}
+
+fn expression(text: Option<Text<'_>>, mistakes: &mut Mistakes<'_>) -> Option<Expression> {
+    let text = text?;
+    Expression::parse(text.text)
+        .map_err(|error| {
+            let document = mistakes.text(text.span.clone());
+            let at = text.span.start + offset_in(document, error.offset);
+            mistakes.add(at..at, error.message);
+        })
+        .ok()
 }
 
 fn pipe(text: Option<Text<'_>>, tables: &Tables, mistakes: &mut Mistakes<'_>) -> Pipe {

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use connector_sdk::{StreamName, Value};
 use serde::{Deserialize, Serialize};
 
+use super::expression::ExpressionError;
 use super::transform::TransformError;
 use crate::catalogue::TypeError;
 
@@ -29,6 +30,28 @@ pub struct Patch {
     /// Fields whose value could not be mapped. Only they, and their group, stand still.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FieldFailure>,
+    /// Whether the mapping takes the record at all.
+    #[serde(default, skip_serializing_if = "Taken::is_yes")]
+    pub taken: Taken,
+}
+
+/// Whether a mapping takes a record, by its `where`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    #[default]
+    Yes,
+    No,
+    /// The record does not say what the condition asks for: one that was taken before goes on.
+    Unknown,
+    /// The condition has no value.
+    Failed(FieldFailure),
+}
+
+impl Taken {
+    fn is_yes(&self) -> bool {
+        *self == Self::Yes
+    }
 }
 
 impl Patch {
@@ -73,6 +96,8 @@ pub enum FailReason {
     Type,
     /// It is longer than the field, or holds what no store takes.
     Size,
+    /// A condition or a computed value has none: a division by zero, say.
+    Expression,
 }
 
 impl FieldFailure {
@@ -93,6 +118,10 @@ impl FieldFailure {
             _ => FailReason::Type,
         };
         Self::new(core, remote, cause, error.to_string())
+    }
+
+    pub(super) fn of_expression(core: &str, remote: &str, error: &ExpressionError) -> Self {
+        Self::new(core, remote, FailReason::Expression, error.to_string())
     }
 
     fn new(core: &str, remote: &str, cause: FailReason, reason: String) -> Self {

@@ -3,6 +3,7 @@
 use connector_sdk::{Stream, StreamName};
 use serde::{Deserialize, Serialize};
 
+use super::expression::Expression;
 use super::pipe::Pipe;
 use super::place::Place;
 use crate::catalogue::{Empty, Field};
@@ -15,6 +16,12 @@ pub struct Row {
     /// The record's field; several where `in` makes one value of them.
     pub remote: Vec<RemotePath>,
     pub direction: Direction,
+    /// Computes the value from the record, in place of `remote`; what `in` then takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Expression>,
+    /// The record says the field only where this holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<Expression>,
     /// Remote value → core value.
     #[serde(rename = "in")]
     pub inbound: Pipe,
@@ -28,6 +35,8 @@ pub struct Row {
     pub owner: Option<Side>,
     /// What decides when both sides moved.
     pub policy: Policy,
+    /// When the other system is given the hub's value.
+    pub write: WritePolicy,
     pub null: NullPolicy,
     pub empty: Empty,
     /// Rows of one group are decided together. Left out, the core field's own group counts.
@@ -115,11 +124,24 @@ pub enum Policy {
     Newest,
     /// What either side added is kept, what either side removed is gone.
     Union,
+    /// What either side wrote below the text is kept; nothing is taken out of it.
+    Append,
     Max,
     Min,
     /// A person; neither side is overwritten until then.
     #[default]
     Ask,
+}
+
+/// When the other system is given the hub's value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WritePolicy {
+    /// Whenever it does not hold it.
+    #[default]
+    Always,
+    /// Only where it holds nothing: what somebody entered over there is never written over.
+    IfEmpty,
 }
 
 /// Who wins a field on which nothing was agreed yet and both sides hold a value.

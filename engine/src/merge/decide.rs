@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use connector_sdk::Value;
 
 use super::echo::{hear_echo, precedes_write};
-use super::sides::{NULL, Sides, union};
+use super::sides::{NULL, Sides, append, union};
 use super::{
     Conflict, ConflictField, Context, Decision, FieldChange, FieldRule, GroupRule, MergeInput,
     Merged, Rule, Winner,
 };
-use crate::mapping::{Direction, Patch, Side, Values};
+use crate::mapping::{Direction, Patch, Side, Values, WritePolicy};
 
 /// Merges an entity with a record; see the module for the order of decision.
 pub fn merge(input: &MergeInput<'_>) -> Merged {
@@ -169,8 +169,7 @@ impl<'a> Case<'a> {
     /// Values that only go out: the peer is owed what moved.
     fn owe(&self, merged: &mut Merged) {
         if self.fields.iter().any(Sides::core_moved) && !self.is_under_way(merged) {
-            self.push(merged);
-            merged.decide(self.group, Rule::OneSideMoved, Winner::Core);
+            self.push_moved(merged);
         }
     }
 
@@ -183,8 +182,7 @@ impl<'a> Case<'a> {
             .any(|field| field.base.is_some() && field.core_moved());
         let writes = self.group.direction.writes() && self.group.owner != Some(Side::Remote);
         if moved && writes && !self.is_under_way(merged) {
-            self.push(merged);
-            merged.decide(self.group, Rule::OneSideMoved, Winner::Core);
+            self.push_moved(merged);
         }
     }
 
@@ -276,6 +274,10 @@ impl<'a> Case<'a> {
         if !remote_moved && self.is_under_way(merged) {
             return;
         }
+        if self.group.direction.writes() && !erases && !self.push(merged) {
+            merged.decide(self.group, Rule::NotOverwritten, Winner::Neither);
+            return;
+        }
         let mut lost = BTreeMap::new();
         if remote_moved && !erases {
             for field in self.fields.iter().filter(|field| field.differs()) {
@@ -284,9 +286,6 @@ impl<'a> Case<'a> {
                     lost.insert(field.rule.name.clone(), value.clone());
                 }
             }
-        }
-        if self.group.direction.writes() && !erases {
-            self.push(merged);
         }
         let group = Some(self.group.name.clone());
         merged.decisions.push(Decision {
@@ -308,12 +307,16 @@ impl<'a> Case<'a> {
     fn unite(&self, rule: Rule, merged: &mut Merged) {
         for field in &self.fields {
             let remote = field.remote().unwrap_or(&NULL);
-            let union = union(field, remote);
+            let union = match rule {
+                // Whoever decided so has looked that there is one.
+                Rule::Append => append(field, remote).unwrap_or_else(|| field.core.clone()),
+                _ => union(field, remote),
+            };
             if field.same(&union, remote) {
                 merged
                     .base
                     .insert(field.rule.name.to_string(), remote.clone());
-            } else if self.group.direction.writes() {
+            } else if self.group.direction.writes() && self.may_write() {
                 merged.push.insert(field.rule.name.to_string());
             }
             if !field.same(&union, field.core) {
@@ -356,11 +359,28 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The whole group goes, so that the peer never holds half of it.
-    fn push(&self, merged: &mut Merged) {
-        merged
-            .push
-            .extend(self.fields.iter().map(|field| field.rule.name.to_string()));
+    /// Whether the peer may be given anything of the group.
+    fn may_write(&self) -> bool {
+        self.group.write == WritePolicy::Always || self.is_empty(Side::Remote)
+    }
+
+    /// The whole group goes, so that the peer never holds half of it. Says whether it may.
+    fn push(&self, merged: &mut Merged) -> bool {
+        let may_write = self.may_write();
+        if may_write {
+            let names = self.fields.iter().map(|field| field.rule.name.to_string());
+            merged.push.extend(names);
+        }
+        may_write
+    }
+
+    /// The hub moved, the peer did not.
+    fn push_moved(&self, merged: &mut Merged) {
+        if self.push(merged) {
+            merged.decide(self.group, Rule::OneSideMoved, Winner::Core);
+        } else {
+            merged.decide(self.group, Rule::NotOverwritten, Winner::Neither);
+        }
     }
 }
 

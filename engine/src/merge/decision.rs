@@ -69,6 +69,7 @@ pub enum Rule {
     /// The policy was newest, and the clocks do not tell.
     ClocksDoNotTell,
     Union,
+    Append,
     Max,
     Min,
     /// The policy does not fit the values; a person decides.
@@ -76,6 +77,8 @@ pub enum Rule {
         policy: Policy,
     },
     Ask,
+    /// The peer holds a value, and the mapping writes only where it holds none.
+    NotOverwritten,
     /// What came is our own write.
     Echo,
     /// The system stored another value than it was given, and the hub's has changed since it was
@@ -159,6 +162,12 @@ impl Decision {
             Rule::Union => {
                 format!("Both changed {subject}; what either added or removed is kept so.")
             }
+            Rule::Append => {
+                format!("Both wrote on {subject}; what either added is kept below it.")
+            }
+            Rule::NotOverwritten => format!(
+                "{peer} holds another {subject}, and the mapping writes there only where nothing is."
+            ),
             Rule::Max => format!("Both changed {subject}; the greater value is {winner}'s."),
             Rule::Min => format!("Both changed {subject}; the smaller value is {winner}'s."),
             Rule::DoesNotFit { policy } => format!(
@@ -200,6 +209,7 @@ fn policy_name(policy: Policy) -> &'static str {
     match policy {
         Policy::Newest => "newest",
         Policy::Union => "union",
+        Policy::Append => "append",
         Policy::Max => "max",
         Policy::Min => "min",
         Policy::Ask => "ask",

@@ -9,6 +9,7 @@ use connector_sdk::Stream;
 use crate::catalogue::{Catalogue, Empty, Field};
 use crate::mapping::{
     DeletePolicy, Direction, FirstContact, Mapping, MappingProblem, Policy, Row, Severity, Side,
+    WritePolicy,
 };
 
 /// How entities of one kind are merged with records of one stream.
@@ -27,6 +28,7 @@ pub struct GroupRule {
     pub direction: Direction,
     pub owner: Option<Side>,
     pub policy: Policy,
+    pub write: WritePolicy,
     pub first_contact: FirstContact,
 }
 
@@ -84,6 +86,7 @@ impl Rules {
                 direction,
                 owner: row.owner,
                 policy: row.policy,
+                write: row.write,
                 first_contact: row.first_contact.unwrap_or(mapping.first_contact),
             });
             self.groups.len() - 1

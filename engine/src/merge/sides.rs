@@ -3,7 +3,7 @@
 use connector_sdk::Value;
 
 use super::FieldRule;
-use crate::catalogue::{canonical_with, same};
+use crate::catalogue::{MAX_TEXT_BYTES, canonical_with, same};
 
 pub(super) static NULL: Value = Value::Null;
 
@@ -83,4 +83,32 @@ pub(super) fn union(field: &Sides<'_>, remote: &Value) -> Value {
     } else {
         Value::List(union)
     }
+}
+
+/// The hub's text with the lines below it that only the peer's text holds. Lines that were agreed and
+/// that the hub took out stay out, so doing it again adds nothing. `None` where it would be longer
+/// than the field, or a side is no text.
+pub(super) fn append(field: &Sides<'_>, remote: &Value) -> Option<Value> {
+    let text = |value: &Value| match value {
+        Value::Null => Some(String::new()),
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    let (mut ours, theirs, agreed) = (text(field.core)?, text(remote)?, text(field.agreed())?);
+    let known: std::collections::BTreeSet<String> = ours
+        .lines()
+        .chain(agreed.lines())
+        .map(|line| line.trim().to_owned())
+        .collect();
+    for line in theirs.lines().filter(|line| !known.contains(line.trim())) {
+        if !ours.is_empty() && !ours.ends_with('\n') {
+            ours.push('\n');
+        }
+        ours.push_str(line);
+    }
+    let longest = field.rule.field.max_length;
+    let fits = longest.is_none_or(|longest| {
+        u32::try_from(ours.chars().count()).is_ok_and(|length| length <= longest)
+    });
+    (fits && ours.len() <= MAX_TEXT_BYTES).then_some(Value::Text(ours))
 }

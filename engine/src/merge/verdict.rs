@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use connector_sdk::Value;
 
 use super::decide::Case;
-use super::sides::{NULL, Sides};
+use super::sides::{NULL, Sides, append};
 use super::{Rule, Winner};
 use crate::catalogue::{FieldKind, canonical_with, parse_instant};
 use crate::mapping::{Direction, FirstContact, Policy, Side};
@@ -67,6 +67,12 @@ impl Case<'_> {
             (Policy::Newest, _) => self.newest(),
             (Policy::Union, [field]) if field.rule.field.kind == FieldKind::Choices => {
                 (Rule::Union, Winner::Both)
+            }
+            (Policy::Append, [field])
+                if field.rule.field.kind == FieldKind::LongText
+                    && append(field, field.remote().unwrap_or(&NULL)).is_some() =>
+            {
+                (Rule::Append, Winner::Both)
             }
             (Policy::Max, [field]) => {
                 extreme(field, Ordering::Greater).map_or(unfit, |winner| (Rule::Max, winner))

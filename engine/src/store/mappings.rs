@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::keyset::{After, Slice};
 use super::{StoreError, Tx};
-use crate::ids::{ConnectionId, MappingId};
+use crate::ids::{ConnectionId, MappingId, UserId};
 
 /// A mapping with its newest and its published text.
 #[derive(Clone, Debug)]
@@ -35,11 +35,30 @@ impl MappingRow {
 #[derive(Clone, Debug)]
 pub struct MappingVersion {
     pub version: i32,
-    /// draft, published or superseded
+    /// draft, published, superseded or rolled_back
     pub state: String,
     pub body: String,
+    /// The earlier version whose text this one brought back.
+    pub restores: Option<i32>,
     pub created_at: DateTime<Utc>,
     pub created_by: String,
+    /// Who that is; `None` for what the hub brought along.
+    pub author: Option<UserId>,
+}
+
+/// Who writes a version.
+#[derive(Clone, Copy, Debug)]
+pub struct Author<'a> {
+    pub name: &'a str,
+    /// `None` for the hub itself.
+    pub user: Option<UserId>,
+}
+
+impl<'a> Author<'a> {
+    /// The hub, or a program.
+    pub fn named(name: &'a str) -> Self {
+        Self { name, user: None }
+    }
 }
 
 /// The mapping with this id.
@@ -118,7 +137,7 @@ pub async fn insert(
     stream: &str,
     entity: &str,
     text: &str,
-    author: &str,
+    author: Author<'_>,
     publish: bool,
 ) -> Result<MappingId, StoreError> {
     let id = MappingId::fresh();
@@ -142,7 +161,7 @@ pub async fn insert(
             "stream {stream:?} has a mapping already"
         )));
     }
-    insert_version(tx, id, 1, text, author, publish).await?;
+    insert_version(tx, id, 1, text, author, None, publish).await?;
     Ok(id)
 }
 
@@ -151,26 +170,30 @@ async fn insert_version(
     id: MappingId,
     version: i32,
     text: &str,
-    author: &str,
+    author: Author<'_>,
+    restores: Option<i32>,
     publish: bool,
 ) -> Result<(), StoreError> {
     let now = tx.now();
     sqlx::query!(
-        "insert into mapping_versions (mapping_id, version, state, body, created_at, created_by)
-         values ($1, $2, $3, $4, $5, $6)",
+        "insert into mapping_versions
+             (mapping_id, version, state, body, restores, created_at, created_by, author)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         id.0,
         version,
         if publish { "published" } else { "draft" },
         text,
+        restores,
         now,
-        author,
+        author.name,
+        author.user.map(|id| id.0),
     )
     .execute(tx.conn())
     .await?;
     Ok(())
 }
 
-/// Adds a version over what the caller read, and publishes it if asked to.
+/// Adds a version over what the caller read, as a draft; returns its number.
 ///
 /// # Errors
 /// [`StoreError::NotFound`], [`StoreError::Stale`].
@@ -179,46 +202,95 @@ pub async fn append(
     id: MappingId,
     version: i64,
     text: &str,
-    author: &str,
-    publish: bool,
-) -> Result<(), StoreError> {
-    let now = tx.now();
+    author: Author<'_>,
+    restores: Option<i32>,
+) -> Result<i32, StoreError> {
+    touch(tx, id, version).await?;
     let next = sqlx::query_scalar!(
-        r#"
-        update mappings
-        set version = version + 1, updated_at = $3
-        where id = $1 and version = $2
-        returning (select max(version) from mapping_versions where mapping_id = $1) + 1 as "next!"
-        "#,
+        r#"select max(version) + 1 as "next!" from mapping_versions where mapping_id = $1"#,
+        id.0,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    insert_version(tx, id, next, text, author, restores, false).await?;
+    Ok(next)
+}
+
+/// Takes the row as the caller read it; it is a newer one from now on.
+///
+/// # Errors
+/// [`StoreError::NotFound`], [`StoreError::Stale`].
+pub async fn touch(tx: &mut Tx, id: MappingId, version: i64) -> Result<(), StoreError> {
+    let now = tx.now();
+    let touched = sqlx::query!(
+        "update mappings set version = version + 1, updated_at = $3
+         where id = $1 and version = $2",
         id.0,
         version,
         now,
     )
-    .fetch_optional(tx.conn())
+    .execute(tx.conn())
     .await?;
-    let Some(next) = next else {
+    if touched.rows_affected() == 0 {
         get(tx, id).await?;
         return Err(StoreError::Stale(format!("mapping {id}")));
-    };
-    insert_version(tx, id, next, text, author, publish).await?;
-    if publish {
-        sqlx::query!(
-            "update mapping_versions set state = 'superseded'
-             where mapping_id = $1 and version < $2 and state <> 'superseded'",
-            id.0,
-            next,
-        )
-        .execute(tx.conn())
-        .await?;
-        sqlx::query!(
-            "update mappings set published_version = $2 where id = $1",
-            id.0,
-            next
-        )
-        .execute(tx.conn())
-        .await?;
     }
     Ok(())
+}
+
+/// Puts a version in force. The one before it, and drafts older than it, are behind it;
+/// `behind` says how the one before it is called from now on.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn put_in_force(
+    tx: &mut Tx,
+    id: MappingId,
+    version: i32,
+    behind: Behind,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update mapping_versions
+         set state = case when state = 'published' then $3 else 'superseded' end
+         where mapping_id = $1
+           and (state = 'published' or (state = 'draft' and version < $2))",
+        id.0,
+        version,
+        behind.as_str(),
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "update mapping_versions set state = 'published' where mapping_id = $1 and version = $2",
+        id.0,
+        version,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "update mappings set published_version = $2 where id = $1",
+        id.0,
+        version,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// What a version is that is in force no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    Superseded,
+    RolledBack,
+}
+
+impl Behind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Superseded => "superseded",
+            Self::RolledBack => "rolled_back",
+        }
+    }
 }
 
 /// All versions of a mapping, newest first.
@@ -228,10 +300,11 @@ pub async fn append(
 pub async fn versions(tx: &mut Tx, id: MappingId) -> Result<Vec<MappingVersion>, StoreError> {
     let rows = sqlx::query_as!(
         MappingVersion,
-        "select version, state, body, created_at, created_by
-         from mapping_versions
-         where mapping_id = $1
-         order by version desc",
+        r#"select version, state, body, restores, created_at, created_by,
+                  author as "author: UserId"
+           from mapping_versions
+           where mapping_id = $1
+           order by version desc"#,
         id.0,
     )
     .fetch_all(tx.conn())
@@ -253,9 +326,10 @@ pub async fn version(
 ) -> Result<MappingVersion, StoreError> {
     sqlx::query_as!(
         MappingVersion,
-        "select version, state, body, created_at, created_by
-         from mapping_versions
-         where mapping_id = $1 and version = $2",
+        r#"select version, state, body, restores, created_at, created_by,
+                  author as "author: UserId"
+           from mapping_versions
+           where mapping_id = $1 and version = $2"#,
         id.0,
         version,
     )

@@ -130,6 +130,40 @@ pub async fn of_stream(
     .transpose()
 }
 
+/// The plan that a stream would have if this text were in force as this version.
+///
+/// # Errors
+/// [`StoreError::NotFound`] for a stream that is not set up; [`StoreError::Corrupt`] for a text that
+/// is no mapping.
+pub async fn drafted(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    version: i32,
+    body: &str,
+) -> Result<Plan, StoreError> {
+    sqlx::query_as!(
+        PlanRow,
+        r#"
+        select s.connection_id, c.name as connection_name, c.system, s.stream, s.entity, s.cursor,
+               s.phase, $3::integer as "version!", $4::text as "body!",
+               s.description as "description: Json<Stream>"
+        from streams s
+        join connections c on c.tenant_id = s.tenant_id and c.id = s.connection_id
+        where s.connection_id = $1 and s.stream = $2
+        "#,
+        connection.0,
+        stream,
+        version,
+        body,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .map(plan)
+    .transpose()?
+    .ok_or_else(|| StoreError::NotFound(format!("stream {stream:?} of {connection}")))
+}
+
 /// The plans of all streams that hold this kind of entity, by connection's age.
 ///
 /// # Errors

@@ -94,10 +94,39 @@ impl Neighbourhood {
         entity: &str,
         needed: Option<(ConnectionId, &str)>,
     ) -> Result<Self, SyncError> {
+        let plans = plans::of_entity(tx, entity).await?;
+        Self::gather(tx, tables, entity, plans, needed).await
+    }
+
+    /// As [`Self::of`], with `draft` in the place of what is in force for its stream.
+    pub(super) async fn with_draft(
+        tx: &mut Tx,
+        tables: &CoreTables,
+        draft: Plan,
+    ) -> Result<Self, SyncError> {
+        let (entity, connection) = (draft.entity.clone(), draft.connection);
+        let stream = draft.stream.clone();
+        let mut plans = plans::of_entity(tx, &entity).await?;
+        let is_same = |plan: &Plan| plan.connection == connection && plan.stream == stream;
+        match plans.iter().position(is_same) {
+            Some(place) => plans[place] = draft,
+            None => plans.push(draft),
+        }
+        let needed = Some((connection, stream.as_str()));
+        Self::gather(tx, tables, &entity, plans, needed).await
+    }
+
+    async fn gather(
+        tx: &mut Tx,
+        tables: &CoreTables,
+        entity: &str,
+        plans: Vec<Plan>,
+        needed: Option<(ConnectionId, &str)>,
+    ) -> Result<Self, SyncError> {
         let kind = tables.kind(entity)?;
         let catalogue = plans::catalogue(tx, &kind).await?;
         let mut streams = Vec::new();
-        for plan in plans::of_entity(tx, entity).await? {
+        for plan in plans {
             let is_needed = needed == Some((plan.connection, plan.stream.as_str()));
             match Stream::new(plan, &catalogue) {
                 Ok(stream) => streams.push(Arc::new(stream)),

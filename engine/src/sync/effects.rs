@@ -249,6 +249,23 @@ impl Effects {
         })
     }
 
+    /// The writes that storing this would owe, by stream: how many entities each would be given.
+    pub(super) async fn owed(
+        mut self,
+        tx: &mut Tx,
+        around: &Neighbourhood,
+        source: Option<(ConnectionId, &str)>,
+    ) -> Result<BTreeMap<(ConnectionId, String), u64>, SyncError> {
+        self.pass_on(tx, around, source).await?;
+        let mut entities: BTreeMap<(ConnectionId, String), BTreeSet<EntityId>> = BTreeMap::new();
+        for intent in self.intents {
+            let stream = entities.entry((intent.connection, intent.stream));
+            stream.or_default().insert(intent.entity_id);
+        }
+        let count = |(stream, ids): (_, BTreeSet<EntityId>)| (stream, ids.len() as u64);
+        Ok(entities.into_iter().map(count).collect())
+    }
+
     async fn pass_on(
         &mut self,
         tx: &mut Tx,

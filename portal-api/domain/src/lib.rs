@@ -15,6 +15,7 @@ pub mod failures;
 pub mod mappings;
 pub mod overview;
 pub mod past;
+pub mod previews;
 pub mod provenance;
 pub mod pulls;
 pub mod removals;

@@ -20,6 +20,8 @@ mod machine;
 mod mappings;
 mod openapi;
 mod past;
+mod previews;
+mod publishing;
 mod removals;
 mod runs;
 mod schedules;

@@ -1,6 +1,7 @@
 //! What belongs to another tenant is not there.
 
 use axum::http::Method;
+use engine::ids::{MappingApprovalId, FixtureId, PreviewId};
 use serde_json::{Value as Json, json};
 
 use crate::world::World;
@@ -53,7 +54,10 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         let path = path
             .replace("{id}", id)
             .replace("{stream}", "Account")
-            .replace("{version}", "1");
+            .replace("{version}", "1")
+            .replace("{preview}", &PreviewId::fresh().to_string())
+            .replace("{fixture}", &FixtureId::fresh().to_string())
+            .replace("{approval}", &MappingApprovalId::fresh().to_string());
         for (method, operation) in item.as_object().unwrap() {
             let operation = operation["operationId"].as_str().unwrap();
             let body = body(operation);
@@ -91,6 +95,12 @@ fn body(operation: &str) -> Option<Json> {
         "decline_approval" => json!({}),
         "pull_stream" => json!({}),
         "put_mapping" => json!({"text": "", "publish": false}),
+        "publish_mapping" => json!({"version": 1}),
+        "roll_back_mapping" => json!({"version": 1}),
+        "start_preview" => json!({"version": 1}),
+        "pin_mapping_fixture" => json!({"name": "Mine", "key": "1"}),
+        "ask_mapping_approval" => json!({"version": 1}),
+        "decide_mapping_approval" => json!({"approve": true, "text_hash": "00"}),
         "update_schedule" => json!({"paused": true}),
         "skip_schedule" => json!({"at": "2026-11-20T10:00:00Z"}),
         "update_account" => json!({"fields": {"name": "Mine"}}),

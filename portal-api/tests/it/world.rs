@@ -196,10 +196,12 @@ impl World {
         let store = self.db.store(self.store.clock().clone()).await.unwrap();
         Engine::builder(store)
             .service(Arc::new(hub))
+            .register::<workflows::PreviewMapping>()
             .register::<workflows::PullStream>()
             .register::<workflows::PushWrites>()
             .register::<workflows::RetryFailures>()
             .register::<workflows::ApplyWithheld>()
+            .register::<workflows::RemapStream>()
             .register::<workflows::UndoRun>()
             .register::<engine::runtime::BulkRuns>()
             .grace(Duration::from_secs(5))

@@ -151,8 +151,8 @@ policy = "max"
 "#;
     assert_snapshot!(told(&mapping(rows), None), @r##"
 Error OwnerContradiction line 15, column 1: group g has another owner at line 9, column 1
-Error MixedGroup line 26, column 1: group h has another policy, direction or first contact at line 21, column 1
-Error MixedGroup line 32, column 1: group h has another policy, direction or first contact at line 21, column 1
+Error MixedGroup line 26, column 1: group h has another policy, direction, first contact or write at line 21, column 1
+Error MixedGroup line 32, column 1: group h has another policy, direction, first contact or write at line 21, column 1
 Error PolicyDoesNotFit line 32, column 1: group h has several fields; the policy chooses between single values
 "##);
 }

@@ -1,8 +1,10 @@
 mod absences;
 mod checks;
 mod errors;
+mod expressions;
 mod laws;
 mod shipped;
+mod tables;
 
 use connector_sdk::{FieldType, Fields, Record, Stream, StreamField, Value};
 

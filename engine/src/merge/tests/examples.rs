@@ -7,7 +7,7 @@ use super::{applied, merged, patch, rules, values};
 use crate::mapping::{FailReason, FieldFailure, Reference};
 use crate::merge::{
     Choice, Clock, Context, Decision, DeleteInput, Deletion, Names, ResolveError, Rule, Rules,
-    Winner, merge_delete,
+    Values, Winner, merge_delete,
 };
 
 const NAMES: Names<'static> = Names {
@@ -252,4 +252,69 @@ fn a_union_keeps_additions_and_removals_of_both() {
     let done = merged(&rules, Some(&base), Some(&core), &news, &Context::default());
     assert_eq!(applied(Some(&core), &done), tags(&["c", "mine", "theirs"]));
     assert!(done.push.contains("tags"));
+}
+
+#[test]
+fn notes_of_both_sides_are_kept_one_below_the_other_and_once() {
+    let rules = rules("ask", &[("notes", "policy = \"append\"")]);
+    let text = |text: &str| values(&[("notes", text)]);
+    let base = text("called\nold");
+    let core = text("called\nhub wrote");
+    let news = patch(text("called\nold\npeer wrote\n"));
+    let done = merged(&rules, Some(&base), Some(&core), &news, &Context::default());
+    let after = applied(Some(&core), &done);
+    assert_eq!(
+        after,
+        text("called\nhub wrote\npeer wrote"),
+        "what the hub took out stays out"
+    );
+    assert_eq!(
+        (&done.decisions[0].rule, done.decisions[0].winner),
+        (&Rule::Append, Winner::Both)
+    );
+    assert!(done.push.contains("notes"));
+    let again = merged(
+        &rules,
+        Some(&done.base),
+        Some(&after),
+        &news,
+        &Context::default(),
+    );
+    assert!(again.changes.is_empty(), "{again:?}");
+
+    // Longer than the field: a person decides.
+    let long = patch(text(&"x".repeat(500)));
+    let done = merged(&rules, Some(&base), Some(&core), &long, &Context::default());
+    assert_eq!(done.conflicts.len(), 1);
+}
+
+#[test]
+fn what_somebody_entered_over_there_is_not_written_over_where_the_mapping_says_so() {
+    let rules = rules(
+        "core",
+        &[("phone", "write = \"if_empty\"\nowner = \"core\"")],
+    );
+    let phone = |phone: &str| values(&[("phone", phone)]);
+    let (base, core) = (phone("5550001"), phone("5550002"));
+    for said in [phone("5550001"), phone("5550003"), Values::new()] {
+        let done = merged(
+            &rules,
+            Some(&base),
+            Some(&core),
+            &patch(said),
+            &Context::default(),
+        );
+        assert!(done.push.is_empty() && done.changes.is_empty(), "{done:?}");
+        let decided = (&done.decisions[0].rule, done.decisions[0].winner);
+        assert_eq!(decided, (&Rule::NotOverwritten, Winner::Neither));
+    }
+    let empty = Values::from([("phone".to_owned(), Value::Null)]);
+    let done = merged(
+        &rules,
+        Some(&empty),
+        Some(&core),
+        &patch(empty.clone()),
+        &Context::default(),
+    );
+    assert!(done.push.contains("phone"), "nothing is there");
 }

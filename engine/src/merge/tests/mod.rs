@@ -23,8 +23,12 @@ pub(super) fn catalogue() -> Catalogue {
         ("zip", FieldKind::Text),
         ("stage", FieldKind::Text),
         ("reason", FieldKind::Text),
+        ("notes", FieldKind::LongText),
     ];
-    let fields = fields.map(|(name, kind)| Field::new(name, name, kind));
+    let mut fields = fields.map(|(name, kind)| Field::new(name, name, kind));
+    if let Some(notes) = fields.last_mut() {
+        notes.max_length = Some(400);
+    }
     Catalogue::new("thing", fields.to_vec()).unwrap()
 }
 

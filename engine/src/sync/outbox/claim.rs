@@ -9,7 +9,8 @@ use super::{Batch, Outgoing};
 use crate::catalogue::{Empty, fingerprint, same};
 use crate::entity::{CoreTables, Entity};
 use crate::ids::{ConnectionId, EntityId, RunId};
-use crate::mapping::Values;
+use crate::mapping::{Values, WritePolicy};
+use crate::merge::FieldRule;
 use crate::store::records::{self, Linked};
 use crate::store::writes::{self, Again, Cause, Claimed, Intent, Op, Seen};
 use crate::store::{StoreError, Tx, conflicts, echoes};
@@ -53,6 +54,7 @@ pub async fn claim(
     let linked = records::by_entities(tx, connection, &stream.plan.stream, &ids).await?;
     let sides = Sides {
         held: held(tx, &around, stream, &linked).await?,
+        left: left(tx, stream, &linked).await?,
         linked,
         open: conflicts::open_groups(tx, connection, &stream.plan.stream, &ids).await?,
         keys: reference_keys(tx, stream, entities.values()).await?,
@@ -111,9 +113,37 @@ struct Sides {
     linked: HashMap<EntityId, Linked>,
     /// The values that their records were last seen to hold; references are not among them.
     held: HashMap<EntityId, Values>,
+    /// Whose record is outside of the mapping's condition.
+    left: BTreeSet<EntityId>,
     open: HashMap<EntityId, Vec<String>>,
     /// Core field and entity it points at, to the key of that entity's record.
     keys: HashMap<(String, String), String>,
+}
+
+/// Entities whose record, as last seen, the mapping does not take: nothing of it is merged, so
+/// nothing may be written over it.
+async fn left(
+    tx: &mut Tx,
+    stream: &Stream,
+    linked: &HashMap<EntityId, Linked>,
+) -> Result<BTreeSet<EntityId>, StoreError> {
+    let Some(filter) = &stream.plan.mapping.filter else {
+        return Ok(BTreeSet::new());
+    };
+    let keys: Vec<String> = linked.values().map(|linked| linked.key.clone()).collect();
+    let (connection, name) = (stream.plan.connection, &stream.plan.stream);
+    let seen = records::raw(tx, connection, name, &keys).await?;
+    let outside: BTreeSet<String> = seen
+        .into_iter()
+        .filter(|record| !matches!(filter.holds(&record.fields), Ok(Some(true) | None)))
+        .map(|record| record.key)
+        .collect();
+    let is_outside = |linked: &Linked| outside.contains(&linked.key);
+    Ok(linked
+        .iter()
+        .filter(|(_, linked)| is_outside(linked))
+        .map(|(id, _)| *id)
+        .collect())
 }
 
 /// Keys of the records that the entities' references stand for over there.
@@ -207,6 +237,9 @@ fn prepare(
     let Some(entity) = entity else {
         return Prepared::Nothing;
     };
+    if sides.left.contains(&write.entity_id) {
+        return Prepared::Nothing;
+    }
     let linked = sides.linked.get(&write.entity_id);
     if write.op == Op::Delete {
         let Some(linked) = linked else {
@@ -342,6 +375,17 @@ fn fields_to_send(
             .filter(|field| writes_field(&stream.rules, field));
         return named.cloned().collect();
     };
+    // What somebody entered over there is not written over, where the mapping says so.
+    let may_write = |field: &str| {
+        let Some(group) = stream.rules.group_of(field) else {
+            return false;
+        };
+        let is_empty = |rule: &FieldRule| {
+            let agreed = linked.base.get(&*rule.name);
+            agreed.is_none_or(|agreed| same(&rule.field, agreed, &Value::Null, rule.empty))
+        };
+        group.write == WritePolicy::Always || group.fields.iter().all(is_empty)
+    };
     let differs = |field: &str| {
         let Some(rule) = stream.rules.field(field) else {
             return false;
@@ -349,10 +393,9 @@ fn fields_to_send(
         let held = sides.held(linked, field);
         held.is_none_or(|held| !same(&rule.field, &entity.value(field), held, rule.empty))
     };
-    let named = write
-        .fields
-        .iter()
-        .filter(|field| writes_field(&stream.rules, field) && !is_open(field) && differs(field));
+    let named = write.fields.iter().filter(|field| {
+        writes_field(&stream.rules, field) && may_write(field) && !is_open(field) && differs(field)
+    });
     named.cloned().collect()
 }
 

@@ -29,6 +29,9 @@ impl Pass {
         let removal = serde_json::json!({ "at": tombstone.removed_at, "how": tombstone.removal });
         self.made.removed.push((tombstone.key.clone(), removal));
         self.counts.deleted += 1;
+        if let Some(watch) = &mut self.watch {
+            watch.removed(&tombstone.key, entity.as_ref(), &deletion);
+        }
         let Some(mut entity) = entity else { return };
         match deletion {
             Deletion::Tombstone { .. } => {

@@ -6,6 +6,7 @@ mod batch;
 mod gone;
 mod guard;
 mod pass;
+mod watch;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,8 +20,9 @@ use self::ahead::Item;
 pub use self::ahead::{Changes, MappedWith};
 use self::guard::Guard;
 pub use self::guard::Ledger;
-use self::pass::Pass;
-use super::context::{Neighbourhood, SyncError};
+use self::pass::{Incoming, Pass};
+pub(super) use self::watch::{Looked, Watch};
+use super::context::{Neighbourhood, Stream, SyncError};
 use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, RunId};
 use crate::store::Tx;
@@ -90,7 +92,7 @@ pub struct Applied {
 /// # Errors
 /// [`SyncError`].
 pub async fn apply(tx: &mut Tx, tables: &CoreTables, page: Page) -> Result<Applied, SyncError> {
-    apply_page(tx, tables, page, None).await
+    Ok(apply_as(tx, tables, page, How::default()).await?.0)
 }
 
 /// As [`apply`], but what the run would do beyond the stream's caps is withheld and asked for.
@@ -103,21 +105,47 @@ pub async fn apply_within(
     page: Page,
     ledger: Ledger,
 ) -> Result<Applied, SyncError> {
-    apply_page(tx, tables, page, Some(ledger)).await
+    let how = How {
+        ledger: Some(ledger),
+        watch: None,
+    };
+    Ok(apply_as(tx, tables, page, how).await?.0)
 }
 
-async fn apply_page(
+/// [`apply`] that tells, where it is given a watch, what became of each record.
+pub(super) async fn apply_watched(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    page: Page,
+    watch: Option<Watch>,
+) -> Result<(Applied, Option<Watch>), SyncError> {
+    let how = How {
+        ledger: None,
+        watch,
+    };
+    apply_as(tx, tables, page, how).await
+}
+
+/// How a page is applied.
+#[derive(Default)]
+struct How {
+    /// Within the caps of the stream, by what the run did so far.
+    ledger: Option<Ledger>,
+    watch: Option<Watch>,
+}
+
+async fn apply_as(
     tx: &mut Tx,
     tables: &CoreTables,
     mut page: Page,
-    ledger: Option<Ledger>,
-) -> Result<Applied, SyncError> {
+    how: How,
+) -> Result<(Applied, Option<Watch>), SyncError> {
     if page.changes.len() == 0 {
         let applied = Applied {
-            ledger: ledger.unwrap_or_default(),
+            ledger: how.ledger.unwrap_or_default(),
             ..Applied::default()
         };
-        return advance(tx, &page, applied).await;
+        return Ok((advance(tx, &page, applied).await?, how.watch));
     }
     let plan = plans::of_stream(tx, page.connection, &page.stream).await?;
     let Some(entity) = plan.map(|plan| plan.entity) else {
@@ -126,9 +154,87 @@ async fn apply_page(
         });
     };
     let needed = Some((page.connection, page.stream.as_str()));
-    let around = Arc::new(Neighbourhood::of(tx, tables, &entity, needed).await?);
+    let around = Neighbourhood::of(tx, tables, &entity, needed).await?;
+    let ready = prepare(tx, around, &mut page, how).await?;
+
+    // While one batch is stored the next is merged.
+    let now = tx.now();
+    let (made, mut batches) = mpsc::channel(1);
+    let Prepared {
+        around,
+        stream,
+        pass,
+        incoming,
+        gone,
+        guard,
+    } = ready;
+    let merging = spawn_blocking(move || pass.merge_all(incoming, gone, now, &made));
+    let mut owed = BTreeSet::new();
+    while let Some(batch) = batches.recv().await {
+        owed.extend(batch?.store(tx, &around, &stream, page.run).await?);
+    }
+    let (counts, room, watch) = joined(merging).await;
+    let applied = Applied {
+        counts,
+        owed,
+        is_settled: false,
+        ledger: guard.map(|guard| guard.ledger(room)).unwrap_or_default(),
+    };
+    Ok((advance(tx, &page, applied).await?, watch))
+}
+
+/// Works a page out as [`apply`] does and stores nothing. Rows are locked until the transaction
+/// ends.
+pub(super) async fn look(
+    tx: &mut Tx,
+    around: Neighbourhood,
+    mut page: Page,
+    watch: Watch,
+) -> Result<Looked, SyncError> {
+    let how = How {
+        ledger: None,
+        watch: Some(watch),
+    };
+    let ready = prepare(tx, around, &mut page, how).await?;
+    let now = tx.now();
+    let Prepared {
+        around,
+        pass,
+        incoming,
+        gone,
+        ..
+    } = ready;
+    let looking = spawn_blocking(move || pass.look_all(incoming, gone, now));
+    let (counts, watch, effects) = joined(looking).await;
+    let source = Some((page.connection, page.stream.as_str()));
+    let owed = effects.owed(tx, &around, source).await?;
+    Ok(Looked {
+        counts,
+        watch,
+        owed,
+    })
+}
+
+/// A page with everything that is needed to merge it.
+struct Prepared {
+    around: Arc<Neighbourhood>,
+    stream: Arc<Stream>,
+    pass: Pass,
+    incoming: Vec<Incoming>,
+    gone: Vec<(Tombstone, Linked)>,
+    guard: Option<Guard>,
+}
+
+/// Maps the records of a page and reads what they are merged with.
+async fn prepare(
+    tx: &mut Tx,
+    around: Neighbourhood,
+    page: &mut Page,
+    how: How,
+) -> Result<Prepared, SyncError> {
+    let around = Arc::new(around);
     let stream = Arc::clone(around.stream(page.connection, &page.stream)?);
-    let mut pass = Pass::new(Arc::clone(&around), Arc::clone(&stream), page.run);
+    let mut pass = Pass::new(Arc::clone(&around), Arc::clone(&stream), page.run, how.watch);
     pass.counts.read = page.changes.len() as u64;
     let changes = std::mem::replace(&mut page.changes, Vec::new().into());
     let changes = changes.for_these(&stream.plan.mapping, &around.catalogue)?;
@@ -143,7 +249,7 @@ async fn apply_page(
     } else {
         records::by_keys(tx, page.connection, &page.stream, &keys).await?
     };
-    let mut guard = match ledger {
+    let mut guard = match how.ledger {
         None => None,
         Some(ledger) => {
             let guard = Guard::new(tx, &stream, ledger, page.run, &keys).await?;
@@ -169,23 +275,14 @@ async fn apply_page(
         pass.room = room;
     }
     pass.resolve_references(tx, &mut incoming).await?;
-
-    // While one batch is stored the next is merged.
-    let now = tx.now();
-    let (made, mut batches) = mpsc::channel(1);
-    let merging = spawn_blocking(move || pass.merge_all(incoming, gone, now, &made));
-    let mut owed = BTreeSet::new();
-    while let Some(batch) = batches.recv().await {
-        owed.extend(batch?.store(tx, &around, &stream, page.run).await?);
-    }
-    let (counts, room) = joined(merging).await;
-    let applied = Applied {
-        counts,
-        owed,
-        is_settled: false,
-        ledger: guard.map(|guard| guard.ledger(room)).unwrap_or_default(),
-    };
-    advance(tx, &page, applied).await
+    Ok(Prepared {
+        around,
+        stream,
+        pass,
+        incoming,
+        gone,
+        guard,
+    })
 }
 
 /// Moves the cursor over an applied page, where it comes with one.
@@ -194,7 +291,7 @@ async fn advance(tx: &mut Tx, page: &Page, mut applied: Applied) -> Result<Appli
         return Ok(applied);
     };
     let (connection, stream) = (page.connection, &page.stream);
-    if applied != Applied::default() {
+    if applied.counts.read > 0 {
         plans::settle_in_turn(tx, connection).await?;
     }
     let advanced = plans::advance(tx, connection, stream, Some(cursor), *phase, page.run).await?;

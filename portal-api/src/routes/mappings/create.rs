@@ -1,10 +1,11 @@
 use axum::response::IntoResponse;
-use domain::mappings;
+use domain::mappings::{self, Order};
 use engine::ids::ConnectionId;
+use engine::store::mappings as store;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Mapping, refuse};
+use super::{Mapping, author, refuse};
 use crate::caller::Admin;
 use crate::error::ApiError;
 use crate::etag::Created;
@@ -43,16 +44,19 @@ pub(super) async fn create(
     )
     .await?;
     let review = review.accepted(body.publish).map_err(refuse)?;
-    let author = &caller.session.user.name;
-    let row = mappings::create(
-        &mut tx,
-        body.connection_id,
-        &body.stream,
-        &body.text,
-        author,
-        body.publish,
-    )
-    .await?;
+    let author = author(&caller);
+    let (connection, stream) = (body.connection_id, &body.stream);
+    let mut row = mappings::create(&mut tx, connection, stream, &body.text, author).await?;
+    if body.publish {
+        let order = Order {
+            mapping: &row,
+            version: row.newest_version,
+            preview: None,
+            by: caller.session.user.id,
+        };
+        mappings::publish(&mut tx, tables, order).await?;
+        row = store::get(&mut tx, row.id).await?;
+    }
     tx.commit().await?;
     Ok(Created(row.version, Mapping::new(row, review)))
 }

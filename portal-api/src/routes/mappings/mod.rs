@@ -1,32 +1,49 @@
-//! Mappings: read, check, edit, publish.
+//! Mappings: read, check, edit, preview, have approved, publish, roll back.
 
+mod approvals;
 mod check;
 mod create;
+mod fixtures;
 mod get;
 mod list;
+mod previews;
+mod publish;
 mod put;
+mod rules;
 mod version;
 mod versions;
 
 use chrono::{DateTime, Utc};
-use domain::mappings::{self, Reviewed, ReviewedRow};
+use domain::mappings::{self, Refused, Reviewed, ReviewedRow};
 use engine::ids::{ConnectionId, MappingId};
 use engine::mapping::{Direction, Severity};
-use engine::store::mappings::MappingRow;
+use engine::store::mappings::{Author, MappingRow};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::error::{ApiError, FieldProblem};
+use crate::caller::SignedIn;
+use crate::error::{ApiError, FieldProblem, Slug};
 use crate::portal::Portal;
 
 pub(super) fn router() -> OpenApiRouter<Portal> {
     OpenApiRouter::new()
         .routes(routes!(list::list, create::create))
         .routes(routes!(check::check))
+        .routes(routes!(rules::get, rules::put))
         .routes(routes!(get::get, put::put))
         .routes(routes!(versions::versions))
         .routes(routes!(version::version))
+        .routes(routes!(publish::publish))
+        .routes(routes!(publish::roll_back))
+        .routes(routes!(publish::list))
+        .routes(routes!(previews::list, previews::start))
+        .routes(routes!(previews::get))
+        .routes(routes!(previews::rows))
+        .routes(routes!(fixtures::list, fixtures::pin))
+        .routes(routes!(fixtures::unpin))
+        .routes(routes!(approvals::list, approvals::ask))
+        .routes(routes!(approvals::decide))
 }
 
 /// A mapping with its newest text and what is to be said about it.
@@ -118,6 +135,12 @@ pub(crate) struct Row {
     direction: Direction,
     /// Who wins where both sides moved: `owner core`, `newest`, `ask`, …
     policy: String,
+    /// When the other system is given the hub's value: always, if_empty.
+    write: String,
+    /// Computes the value from the record in place of `remote`, as written.
+    value: Option<String>,
+    /// The record says the field only where this holds, as written.
+    when: Option<String>,
     group: Option<String>,
     /// What a null of the other system does: clear or ignore.
     null: String,
@@ -148,12 +171,23 @@ impl From<ReviewedRow> for Row {
             remote: row.remote,
             direction: row.direction,
             policy: row.policy,
+            write: row.write,
+            value: row.value,
+            when: row.when,
             group: row.group,
             null: row.null,
             inbound: row.inbound,
             outbound: row.outbound,
             line: row.line,
         }
+    }
+}
+
+/// Who writes a version, when the caller does.
+fn author(caller: &SignedIn) -> Author<'_> {
+    Author {
+        name: &caller.session.user.name,
+        user: Some(caller.session.user.id),
     }
 }
 
@@ -170,4 +204,29 @@ fn refuse(problems: Vec<mappings::Problem>) -> ApiError {
             })
             .collect(),
     )
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Store(error) => error.into(),
+            Refused::Text(problems) => refuse(problems),
+            Refused::Blocked(why) => Self::new(Slug::Conflict, why),
+            Refused::Fixtures(broken) => Self::invalid_all(
+                broken
+                    .into_iter()
+                    .flat_map(|broken| {
+                        let name = broken.name;
+                        broken.differences.into_iter().map(move |one| {
+                            let message = format!(
+                                "fixture {name:?}: {} was to be {}, and is {}",
+                                one.core, one.expected, one.found
+                            );
+                            FieldProblem::new("/text", message)
+                        })
+                    })
+                    .collect(),
+            ),
+        }
+    }
 }

@@ -1,11 +1,11 @@
-use domain::{mappings, streams};
+use domain::mappings::{self, Order};
 use engine::StoreError;
 use engine::ids::MappingId;
 use engine::store::mappings as store;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Mapping, refuse};
+use super::{Mapping, author, refuse};
 use crate::caller::Admin;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
@@ -21,7 +21,8 @@ pub(crate) struct MappingText {
 
 /// Adds a version to a mapping
 ///
-/// A text with mistakes is refused with their lines and columns.
+/// A text with mistakes is refused with their lines and columns. One that is to be put in force at
+/// once is held against the fixtures and the tenant's rules as by `publish`.
 #[utoipa::path(
     put, path = "/mappings/{id}", operation_id = "put_mapping", tag = "mappings",
     params(("id" = String, Path), ("If-Match" = String, Header)), request_body = MappingText,
@@ -38,20 +39,28 @@ pub(super) async fn put(
     let row = store::get(&mut tx, id).await?;
     let (connection, stream) = (row.connection_id, row.stream.clone());
     let review = mappings::review(&mut tx, tables, connection, &stream, &body.text).await?;
-    let author = &caller.session.user.name;
-    match store::append(&mut tx, id, version, &body.text, author, body.publish).await {
-        Ok(()) => {}
+    let added = store::append(&mut tx, id, version, &body.text, author(&caller), None).await;
+    let added = match added {
+        Ok(added) => added,
         Err(StoreError::Stale(_)) => {
             let row = store::get(&mut tx, id).await?;
             let now = mappings::review(&mut tx, tables, connection, &stream, &row.text).await?;
             return Err(ApiError::stale(&Mapping::new(row, now)));
         }
         Err(error) => return Err(error.into()),
-    }
+    };
     let review = review.accepted(body.publish).map_err(refuse)?;
+    if body.publish {
+        let order = Order {
+            mapping: &row,
+            version: added,
+            preview: None,
+            by: caller.session.user.id,
+        };
+        mappings::publish(&mut tx, tables, order).await?;
+    }
     let row = store::get(&mut tx, id).await?;
     tx.changed("mapping", id);
-    streams::follow(&mut tx, connection, &stream).await?;
     tx.commit().await?;
     Ok(Tagged(row.version, Mapping::new(row, review)))
 }

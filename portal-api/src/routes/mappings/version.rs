@@ -1,5 +1,6 @@
 use axum::Json;
 use chrono::{DateTime, Utc};
+use domain::mappings::text_hash;
 use engine::ids::MappingId;
 use engine::store::mappings;
 use serde::Serialize;
@@ -13,11 +14,15 @@ use crate::extract::Path;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MappingVersion {
     version: i32,
-    /// draft, published or superseded
+    /// draft, published, superseded or rolled_back
     state: String,
+    /// The earlier version whose text it brought back.
+    restores: Option<i32>,
     created_at: DateTime<Utc>,
     created_by: String,
     text: String,
+    /// SHA-256 of the text, in hexadecimal digits: an approval names it.
+    text_hash: String,
 }
 
 /// One version of a mapping
@@ -35,8 +40,10 @@ pub(super) async fn version(
     Ok(Json(MappingVersion {
         version: row.version,
         state: row.state,
+        restores: row.restores,
         created_at: row.created_at,
         created_by: row.created_by,
+        text_hash: text_hash(&row.body),
         text: row.body,
     }))
 }

@@ -14,8 +14,10 @@ use crate::page::Page;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MappingVersionSummary {
     version: i32,
-    /// draft, published or superseded
+    /// draft, published, superseded or rolled_back
     state: String,
+    /// The earlier version whose text it brought back.
+    restores: Option<i32>,
     created_at: DateTime<Utc>,
     created_by: String,
     /// How many fields it maps.
@@ -38,6 +40,7 @@ pub(super) async fn versions(
         fields: domain::mappings::count_fields(&row.body),
         version: row.version,
         state: row.state,
+        restores: row.restores,
         created_at: row.created_at,
         created_by: row.created_by,
     };

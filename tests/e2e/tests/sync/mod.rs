@@ -1,9 +1,11 @@
 //! Pages, edits and receipts against the core, without a network.
 
 mod caps;
+mod conditions;
 mod edits;
 mod pages;
 mod past;
+mod preview;
 mod remove;
 mod together;
 mod undo;

@@ -132,7 +132,8 @@ impl World {
             fields: fields(),
         };
         streams::insert(tx, connection, "account", true, &description).await?;
-        mappings::insert(tx, connection, name, "account", mapping, "a test", true).await?;
+        let author = mappings::Author::named("a test");
+        mappings::insert(tx, connection, name, "account", mapping, author, true).await?;
         Ok(())
     }
 
@@ -294,7 +295,7 @@ impl World {
     }
 }
 
-/// The remote fields that [`MAPPING`] names.
+/// The remote fields that [`MAPPING`] names, and some that it does not.
 fn fields() -> Vec<StreamField> {
     let field = |name: &str, kind| StreamField {
         name: name.to_owned(),
@@ -320,6 +321,8 @@ fn fields() -> Vec<StreamField> {
         field("BillingCity", FieldType::Text),
         field("BillingCountry", FieldType::Text),
         field("ParentId", FieldType::Reference),
+        field("Fax", FieldType::Phone),
+        field("Notes", FieldType::Text),
     ]
 }
 

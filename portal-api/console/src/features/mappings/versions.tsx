@@ -14,6 +14,7 @@ const STATUS: Record<string, Status> = {
   draft: 'new',
   published: 'succeeded',
   superseded: 'off',
+  rolled_back: 'off',
 };
 
 /** Every version with who made it; its text can be read, and taken back into the draft. */

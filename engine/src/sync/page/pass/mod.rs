@@ -1,6 +1,9 @@
 //! One page on its way through: mapped, resolved, loaded, merged, stored.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod references;
+mod taken;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -11,6 +14,7 @@ use super::Counts;
 use super::ahead::{Item, Mapped, named};
 use super::batch::Batch;
 use super::guard::Room;
+use super::watch::Watch;
 use crate::entity::{Entity, Stored};
 use crate::ids::{EntityId, RunId};
 use crate::mapping::Patch;
@@ -31,6 +35,8 @@ const BATCH: usize = 500;
 /// A record on its way through.
 pub(super) struct Incoming {
     pub(super) patch: Patch,
+    /// Outside of the mapping's condition by now: only its snapshot is kept up.
+    is_left: bool,
     pub(super) snapshot: Snapshot,
     /// Whether its key has a row.
     stored: Stored,
@@ -81,6 +87,8 @@ pub(super) struct Pass {
     pub(super) counts: Counts,
     /// How many values may be written over.
     pub(super) room: Room,
+    /// Told what becomes of each record, where somebody wants to know.
+    watch: Option<Watch>,
 }
 
 /// What merging made that has to be stored.
@@ -96,7 +104,12 @@ pub(super) struct Made {
 }
 
 impl Pass {
-    pub(super) fn new(around: Arc<Neighbourhood>, stream: Arc<Stream>, run: RunId) -> Self {
+    pub(super) fn new(
+        around: Arc<Neighbourhood>,
+        stream: Arc<Stream>,
+        run: RunId,
+        watch: Option<Watch>,
+    ) -> Self {
         Self {
             stream,
             run,
@@ -107,6 +120,7 @@ impl Pass {
             made: Made::default(),
             counts: Counts::default(),
             room: Room::default(),
+            watch,
             around,
         }
     }
@@ -131,13 +145,17 @@ impl Pass {
         records: Vec<Item>,
         linked: &HashMap<String, Linked>,
     ) -> Result<Vec<Incoming>, SyncError> {
-        let plan = &self.stream.plan;
+        let stream = Arc::clone(&self.stream);
+        let plan = &stream.plan;
         let mut incoming = Vec::with_capacity(records.len());
         for item in records {
             let known = linked.get(item.key());
             let is_record = !matches!(item, Item::Delete(_));
             if is_record && known.is_some_and(|known| known.kept_out) {
                 self.counts.excluded += 1;
+                if let Some(watch) = &mut self.watch {
+                    watch.excluded(item.key(), None);
+                }
                 continue;
             }
             if known.is_some_and(|known| item.is_behind(known)) {
@@ -180,11 +198,15 @@ impl Pass {
                 self.counts.unchanged += 1;
                 continue;
             };
-            if !mapped.patch.failed.is_empty() {
+            let Some((patch, is_left)) = self.taken(mapped.patch, known) else {
+                continue;
+            };
+            if !patch.failed.is_empty() {
                 self.counts.failed += 1;
             }
             incoming.push(Incoming {
-                patch: mapped.patch,
+                patch,
+                is_left,
                 snapshot: mapped.snapshot,
                 stored: match known {
                     Some(_) => Stored::Perhaps,
@@ -197,52 +219,6 @@ impl Pass {
             });
         }
         Ok(incoming)
-    }
-
-    /// Puts ids of linked entities in the place of the keys that references hold; the others wait.
-    /// A record of this page is linked already: what it will be is known since [`Self::load`].
-    pub(super) async fn resolve_references(
-        &self,
-        tx: &mut Tx,
-        incoming: &mut [Incoming],
-    ) -> Result<(), SyncError> {
-        let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for reference in incoming
-            .iter()
-            .flat_map(|record| record.patch.references.values())
-        {
-            let keys = wanted.entry(reference.stream.0.clone()).or_default();
-            keys.insert(reference.key.clone());
-        }
-        let mut found = HashMap::new();
-        if let Some(keys) = wanted.get_mut(&self.stream.plan.stream) {
-            for record in incoming.iter() {
-                if let Some(key) = keys.take(&record.patch.key) {
-                    found.insert((self.stream.plan.stream.clone(), key), record.entity_id);
-                }
-            }
-        }
-        wanted.retain(|_, keys| !keys.is_empty());
-        for (stream, keys) in wanted {
-            let keys: Vec<String> = keys.into_iter().collect();
-            let targets = records::targets(tx, self.stream.plan.connection, &stream, &keys).await?;
-            found.extend(
-                targets
-                    .into_iter()
-                    .map(|(key, id)| ((stream.clone(), key), id)),
-            );
-        }
-        for record in incoming {
-            let references = record.patch.references.clone();
-            for (field, reference) in references {
-                if let Some(id) = found.get(&(reference.stream.0, reference.key)) {
-                    record.patch.resolve(&field, id.0.to_string());
-                }
-            }
-            let waiting = &record.patch.references;
-            record.unresolved = (!waiting.is_empty()).then(|| waiting.clone());
-        }
-        Ok(())
     }
 
     /// Reads the entities that are known, and what is under way about them.
@@ -304,6 +280,9 @@ impl Pass {
 
     /// Merges one record into its entity, or makes one of it.
     fn merge(&mut self, record: Incoming, now: DateTime<Utc>) {
+        if record.is_left {
+            return self.leave(record);
+        }
         let core = self.entities.get(&record.entity_id).cloned();
         let echoes = core
             .as_ref()
@@ -343,6 +322,11 @@ impl Pass {
         };
         let log = Effects::change(&mut entity, &self.stream.rules, &merged, now, by);
         self.count(is_new, &merged);
+        if let Some(watch) = &mut self.watch {
+            let fields = (&*self.stream, &self.around.catalogue);
+            let known = (!is_new).then_some(&entity);
+            watch.merged(fields, &record.patch, known, &entity.values, &merged);
+        }
         let open = self.open.get(&entity.id).into_iter().flatten();
         let open: Vec<&String> = open
             .filter(|group| is_heard_of(&self.stream.rules, group, &record.patch, &merged))
@@ -411,21 +395,38 @@ impl Pass {
         gone: Vec<(Tombstone, Linked)>,
         now: DateTime<Utc>,
         to: &mpsc::Sender<Result<Batch, StoreError>>,
-    ) -> (Counts, Room) {
+    ) -> (Counts, Room, Option<Watch>) {
         for record in incoming {
             self.merge(record, now);
             if self.made.rows.len() + self.made.known_rows.len() >= BATCH
                 && to.blocking_send(self.batch(now)).is_err()
             {
                 // Nobody stores batches any more.
-                return (self.counts, self.room);
+                return (self.counts, self.room, self.watch);
             }
         }
         for (tombstone, linked) in gone {
             self.remove(&tombstone, &linked, now);
         }
         to.blocking_send(self.batch(now)).ok();
-        (self.counts, self.room)
+        (self.counts, self.room, self.watch)
+    }
+
+    /// Merges everything and hands over what became of it; nothing is to be stored.
+    pub(super) fn look_all(
+        mut self,
+        incoming: Vec<Incoming>,
+        gone: Vec<(Tombstone, Linked)>,
+        now: DateTime<Utc>,
+    ) -> (Counts, Watch, Effects) {
+        for record in incoming {
+            self.merge(record, now);
+        }
+        for (tombstone, linked) in gone {
+            self.remove(&tombstone, &linked, now);
+        }
+        let watch = self.watch.unwrap_or_default();
+        (self.counts, watch, self.made.effects)
     }
 
     fn batch(&mut self, now: DateTime<Utc>) -> Result<Batch, StoreError> {

@@ -1,4 +1,9 @@
-//! Mappings as people work on them: what is to be said about a text, and what may be stored.
+//! Mappings as people work on them: what is to be said about a text, what may be stored, and what a
+//! version has to pass before it is in force ([`publish()`]).
+
+mod approvals;
+mod fixtures;
+mod publish;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,9 +12,14 @@ use engine::catalogue::Catalogue;
 use engine::entity::CoreTables;
 use engine::ids::ConnectionId;
 use engine::mapping::{Direction, Mapping, MappingProblem, NullPolicy, Row, Severity};
-use engine::store::mappings::{self, MappingRow};
+use engine::store::mappings::{self, Author, MappingRow};
 use engine::store::{connections, plans, streams};
 use engine::{StoreError, Tx};
+
+pub use approvals::{ask_approval, decide_approval, text_hash};
+pub use fixtures::{Broken, Checked, Pinned, check_fixtures, pin};
+pub(crate) use publish::around as publish_around;
+pub use publish::{Order, REMAP_WORKFLOW, Refused, RemapInput, needs_reading, publish, roll_back};
 
 /// The mappings that come with the hub, by system and stream.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +105,11 @@ pub struct ReviewedRow {
     pub remote: Vec<String>,
     pub direction: Direction,
     pub policy: String,
+    pub write: String,
+    /// Computes the value, as written.
+    pub value: Option<String>,
+    /// The record says the field only where this holds, as written.
+    pub when: Option<String>,
     pub group: Option<String>,
     pub null: String,
     pub inbound: Option<String>,
@@ -178,6 +193,9 @@ fn show(row: &Row, catalogue: &Catalogue) -> ReviewedRow {
             Some(side) => format!("owner {}", snake(side)),
             None => snake(&row.policy),
         },
+        write: snake(&row.write),
+        value: row.value.as_ref().map(ToString::to_string),
+        when: row.when.as_ref().map(ToString::to_string),
         group: row.group.clone(),
         null: match row.null {
             NullPolicy::Clear => "clear",
@@ -203,7 +221,7 @@ pub fn count_fields(text: &str) -> usize {
     Mapping::parse(text).map_or(0, |mapping| mapping.rows.len())
 }
 
-/// Stores the first version of a stream's mapping.
+/// Stores the first version of a stream's mapping, as a draft.
 ///
 /// # Errors
 /// [`StoreError::NotFound`], [`StoreError::Conflict`] when the stream has one.
@@ -212,13 +230,11 @@ pub async fn create(
     connection: ConnectionId,
     stream: &str,
     text: &str,
-    author: &str,
-    publish: bool,
+    author: Author<'_>,
 ) -> Result<MappingRow, StoreError> {
     let entity = streams::get(tx, connection, stream).await?.entity;
-    let id = mappings::insert(tx, connection, stream, &entity, text, author, publish).await?;
+    let id = mappings::insert(tx, connection, stream, &entity, text, author, false).await?;
     tx.changed("mapping", id);
-    crate::streams::follow(tx, connection, stream).await?;
     mappings::get(tx, id).await
 }
 
@@ -240,7 +256,11 @@ pub async fn adopt_shipped(
     };
     let fits = Mapping::parse(text).is_ok_and(|mapping| mapping.entity == setup.entity);
     if fits && setup.mapping_id.is_none() {
-        create(tx, connection, stream, text, "Syncline", true).await?;
+        let author = Author::named("Syncline");
+        let entity = &setup.entity;
+        let id = mappings::insert(tx, connection, stream, entity, text, author, true).await?;
+        tx.changed("mapping", id);
+        crate::streams::follow(tx, connection, stream).await?;
     }
     Ok(())
 }
