@@ -101,6 +101,11 @@ ids! {
     ChangeId = "chg";
     AccountId = "acc";
     ContactId = "ctc";
+    GroupId = "grp";
+    /// An API key.
+    KeyId = "key";
+    SessionId = "ses";
+    MailId = "mai";
     /// An entity whatever its kind; at the edge it has its kind's prefix.
     EntityId = "ent";
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use engine::trace::{self, TraceParent};
 use tracing::Instrument;
 
+use crate::caller::RequestId;
 use crate::error::{ApiError, Pending, Slug};
 use crate::portal::Portal;
 
@@ -23,9 +24,14 @@ const CONTENT_POLICY: &str = "default-src 'self'; \
     img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; frame-ancestors 'none'; \
     base-uri 'none'; object-src 'none'";
 
-pub(crate) async fn frame(State(portal): State<Portal>, request: Request, next: Next) -> Response {
+pub(crate) async fn frame(
+    State(portal): State<Portal>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let id = format!("req_{}", engine::ids::fresh().simple());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
     // The route, not the path: a path holds ids and has no end of values.
     let route = request

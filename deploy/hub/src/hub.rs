@@ -39,6 +39,8 @@ pub struct HubOptions {
     /// Made when the database is empty.
     pub admin: Option<AdminWish>,
     pub https: bool,
+    /// Where browsers reach the hub, for links in mails; the address it serves on unless given.
+    pub public_url: Option<String>,
 }
 
 /// Who the first admin shall be.
@@ -95,6 +97,9 @@ impl Hub {
         let (addr, serving) = match listener {
             None => (None, None),
             Some(listener) => {
+                let addr = listener
+                    .local_addr()
+                    .context("cannot tell the served address")?;
                 let portal = Portal::new(PortalParts {
                     store: store.clone(),
                     peers: peers.clone(),
@@ -103,10 +108,10 @@ impl Hub {
                     passwords,
                     metrics: metrics()?,
                     https: options.https,
+                    public_url: options
+                        .public_url
+                        .unwrap_or_else(|| format!("http://{addr}")),
                 });
-                let addr = listener
-                    .local_addr()
-                    .context("cannot tell the served address")?;
                 (Some(addr), Some(serve(listener, portal, stop.clone())))
             }
         };

@@ -29,6 +29,7 @@ pub(crate) fn options(
             tenant,
         }),
         https: common.https,
+        public_url: common.public_url.clone(),
     })
 }
 

@@ -28,6 +28,7 @@ fn options(database_url: String) -> HubOptions {
             },
         }),
         https: false,
+        public_url: None,
     }
 }
 

@@ -16,6 +16,7 @@ macro_rules! modelled {
 
 pub(crate) mod activations;
 pub mod attempts;
+pub mod audit;
 pub(crate) mod budgets;
 pub mod changes;
 pub mod conflicts;
@@ -239,6 +240,7 @@ impl Store {
             now,
             feed: self.feed.clone(),
             limits: self.limits,
+            trail: audit::Trail::default(),
             after_commit: AfterCommit::default(),
         }
     }
@@ -297,6 +299,7 @@ pub struct Tx {
     now: DateTime<Utc>,
     feed: Feed,
     limits: Limits,
+    trail: audit::Trail,
     after_commit: AfterCommit,
 }
 
@@ -351,9 +354,21 @@ impl Tx {
         self.after_commit.look = true;
     }
 
+    /// Says who acts, and what is noted of this transaction if nothing else is.
+    pub fn act_as(&mut self, acting: audit::Acting) {
+        self.trail.acting = Some(acting);
+    }
+
+    /// Notes what was done; it is written when, and only if, this transaction commits.
+    pub fn audit(&mut self, entry: audit::Entry) {
+        self.trail.entries.push(entry);
+    }
+
     /// # Errors
     /// [`StoreError::Database`]; the outcome is then unknown unless the server said otherwise.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        let trail = std::mem::take(&mut self.trail);
+        audit::write(&mut self, trail).await?;
         self.inner.commit().await?;
         if self.after_commit.ring {
             self.feed.ring();

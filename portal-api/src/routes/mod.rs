@@ -1,11 +1,13 @@
 //! One folder per noun, one file per operation.
 
 mod accounts;
+mod audit;
 mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
 mod fields;
+mod groups;
 mod lanes;
 mod live;
 mod machine;
@@ -14,8 +16,10 @@ mod overview;
 mod records;
 mod runs;
 mod schedules;
+mod security;
 mod session;
 mod systems;
+mod users;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -41,6 +45,10 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(accounts::router())
         .merge(contacts::router())
         .merge(conflicts::router())
+        .merge(users::router())
+        .merge(groups::router())
+        .merge(security::router())
+        .merge(audit::router())
         .merge(live::router())
         .merge(machine::document());
     OpenApiRouter::with_openapi(crate::spec::Base::openapi())

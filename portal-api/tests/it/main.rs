@@ -6,22 +6,27 @@
 )]
 
 mod accounts;
+mod audit;
 mod bodies;
 mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
 mod fields;
+mod groups;
 mod lanes;
 mod live;
 mod machine;
 mod mappings;
 mod openapi;
+mod passwords;
+mod permissions;
 mod runs;
 mod schedules;
+mod security;
 mod session;
-mod strangers;
 mod systems;
 mod tenants;
 mod undo;
+mod users;
 mod world;

@@ -15,6 +15,8 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         "name": "Nightly", "connection_id": connected.id, "stream": "Account", "cron": "0 3 * * *",
     });
     let schedule = world.admin.post("/schedules", &schedule).await.expect(201)["id"].clone();
+    let group = json!({"name": "Editors", "permissions": ["records.write"]});
+    let group = world.admin.post("/groups", &group).await.expect(201)["id"].clone();
     let conflict = crate::conflicts::opened(&world, &connected).await;
     let ids = [
         ("connections", connected.id.clone()),
@@ -33,8 +35,22 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
             one(world.admin.get("/contacts").await.expect(200)),
         ),
         ("conflicts", conflict),
+        ("users", one(world.admin.get("/users").await.expect(200))),
+        ("groups", group.as_str().unwrap().to_owned()),
+        (
+            "sessions",
+            one(world.admin.get("/sessions").await.expect(200)),
+        ),
     ];
     let document = portal_api::document();
+    // Whatever is named by an id is walked: a new noun needs a line above.
+    for path in document["paths"].as_object().unwrap().keys() {
+        let noun = path
+            .strip_prefix("/api/v1/")
+            .and_then(|path| path.split_once("/{id}"));
+        let is_known = noun.is_none_or(|(noun, _)| ids.iter().any(|(known, _)| *known == noun));
+        assert!(is_known, "{path} is not asked for as another tenant");
+    }
     let mut asked = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(path) = path.strip_prefix("/api/v1") else {
@@ -60,7 +76,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
             asked += 1;
         }
     }
-    assert!(asked > 25, "{asked}");
+    assert!(asked > 35, "{asked}");
 }
 
 /// A body that would be taken, where the operation takes one.
@@ -74,6 +90,9 @@ fn body(operation: &str) -> Option<Json> {
         "skip_schedule" => json!({"at": "2026-11-20T10:00:00Z"}),
         "update_account" => json!({"fields": {"name": "Mine"}}),
         "update_contact" => json!({"fields": {"last_name": "Mine"}}),
+        "update_user" => json!({"name": "Mine"}),
+        "update_group" => json!({"name": "Mine", "permissions": []}),
+        "deactivate_user" | "reactivate_user" | "create_user_link" => json!({}),
         "restart_run" | "fork_run" => json!({"from": "start"}),
         "undo_run" => json!({"restored": 1, "fields": 1, "removed": 0, "revived": 0}),
         "signal_run" => json!({"name": "go", "body": null}),
@@ -95,6 +114,7 @@ async fn another_tenants_lists_are_empty() {
         "accounts",
         "contacts",
         "conflicts",
+        "groups",
     ] {
         let page = other.get(&format!("/{list}")).await.expect(200);
         assert_eq!(page["items"], json!([]), "{list}");

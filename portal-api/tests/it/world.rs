@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) router: axum::Router,
     pub(crate) passwords: Passwords,
     pub(crate) admin: Client,
-    db: TestDb,
+    pub(crate) db: TestDb,
 }
 
 fn metrics() -> PrometheusHandle {
@@ -71,6 +71,7 @@ impl World {
             passwords: passwords.clone(),
             metrics: metrics(),
             https: false,
+            public_url: "http://hub.example".to_owned(),
         }));
         let mut tx = store.begin_system().await.unwrap();
         let new = NewTenant {

@@ -136,6 +136,7 @@ async fn start(db: &TestDb) -> Result<Hub> {
             },
         }),
         https: false,
+        public_url: None,
     })
     .await
 }

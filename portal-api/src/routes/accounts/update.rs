@@ -1,8 +1,9 @@
 use domain::entities::{self, Refusal};
+use domain::permissions::needs::RecordsWrite;
 use engine::ids::AccountId;
 
 use super::{Account, Change};
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::{Json, Path};
@@ -16,7 +17,7 @@ use crate::extract::{Json, Path};
     responses((status = 200, description = "As it is now", body = Account)),
 )]
 pub(super) async fn update(
-    caller: Operator,
+    caller: May<RecordsWrite>,
     Path(id): Path<AccountId>,
     IfMatch(version): IfMatch,
     Json(body): Json<Change>,

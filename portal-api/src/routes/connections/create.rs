@@ -1,10 +1,11 @@
 use axum::response::IntoResponse;
+use domain::permissions::needs::ConnectionsManage;
 use engine::store::connections;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Connection;
-use crate::caller::Admin;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::Created;
 use crate::extract::Json;
@@ -30,7 +31,7 @@ pub(crate) struct NewConnection {
     responses((status = 201, description = "Connected", body = Connection)),
 )]
 pub(super) async fn create(
-    caller: Admin,
+    caller: May<ConnectionsManage>,
     Json(body): Json<NewConnection>,
 ) -> Result<impl IntoResponse, ApiError> {
     let name = domain::connections::name(&body.name)

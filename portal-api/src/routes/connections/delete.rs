@@ -1,9 +1,10 @@
 use axum::http::StatusCode;
+use domain::permissions::needs::ConnectionsManage;
 use engine::ids::ConnectionId;
 use engine::store::connections;
 
 use super::Connection;
-use crate::caller::Admin;
+use crate::caller::May;
 use crate::error::{ApiError, Slug};
 use crate::etag::IfMatch;
 use crate::extract::Path;
@@ -18,7 +19,7 @@ use crate::extract::Path;
     responses((status = 204, description = "Removed")),
 )]
 pub(super) async fn delete(
-    caller: Admin,
+    caller: May<ConnectionsManage>,
     Path(id): Path<ConnectionId>,
     IfMatch(version): IfMatch,
 ) -> Result<StatusCode, ApiError> {

@@ -1,10 +1,11 @@
+use domain::permissions::needs::ConnectionsManage;
 use engine::ids::ConnectionId;
 use engine::store::connections;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Connection;
-use crate::caller::Admin;
+use crate::caller::May;
 use crate::error::{ApiError, Slug};
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::{Json, Path};
@@ -25,7 +26,7 @@ pub(crate) struct ConnectionChange {
     responses((status = 200, description = "As it is now", body = Connection)),
 )]
 pub(super) async fn update(
-    caller: Admin,
+    caller: May<ConnectionsManage>,
     Path(id): Path<ConnectionId>,
     IfMatch(version): IfMatch,
     Json(body): Json<ConnectionChange>,

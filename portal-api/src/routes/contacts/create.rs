@@ -1,8 +1,9 @@
 use axum::response::IntoResponse;
 use domain::entities;
+use domain::permissions::needs::RecordsWrite;
 
 use super::{Change, Contact};
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::Created;
 use crate::extract::Json;
@@ -14,7 +15,7 @@ use crate::extract::Json;
     responses((status = 201, description = "Made", body = Contact)),
 )]
 pub(super) async fn create(
-    caller: Operator,
+    caller: May<RecordsWrite>,
     Json(body): Json<Change>,
 ) -> Result<impl IntoResponse, ApiError> {
     let (tables, user) = (&caller.portal().tables, caller.session.user.id);

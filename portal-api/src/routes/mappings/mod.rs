@@ -15,9 +15,10 @@ use engine::mapping::{Direction, Severity};
 use engine::store::mappings::MappingRow;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::{ApiError, FieldProblem};
+use crate::permit::routes;
 use crate::portal::Portal;
 
 pub(super) fn router() -> OpenApiRouter<Portal> {

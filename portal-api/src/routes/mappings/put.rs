@@ -1,3 +1,4 @@
+use domain::permissions::needs::MappingsManage;
 use domain::{mappings, streams};
 use engine::StoreError;
 use engine::ids::MappingId;
@@ -6,7 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Mapping, refuse};
-use crate::caller::Admin;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::{Json, Path};
@@ -28,7 +29,7 @@ pub(crate) struct MappingText {
     responses((status = 200, description = "As it is now", body = Mapping)),
 )]
 pub(super) async fn put(
-    caller: Admin,
+    caller: May<MappingsManage>,
     Path(id): Path<MappingId>,
     IfMatch(version): IfMatch,
     Json(body): Json<MappingText>,

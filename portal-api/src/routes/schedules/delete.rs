@@ -1,9 +1,10 @@
 use axum::http::StatusCode;
+use domain::permissions::needs::SchedulesManage;
 use engine::ids::ScheduleId;
 use engine::store::schedules;
 
 use super::Schedule;
-use crate::caller::Admin;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::IfMatch;
 use crate::extract::Path;
@@ -17,7 +18,7 @@ use crate::extract::Path;
     responses((status = 204, description = "Removed")),
 )]
 pub(super) async fn delete(
-    caller: Admin,
+    caller: May<SchedulesManage>,
     Path(id): Path<ScheduleId>,
     IfMatch(version): IfMatch,
 ) -> Result<StatusCode, ApiError> {

@@ -1,4 +1,5 @@
 use chrono::{DateTime, Utc};
+use domain::permissions::needs::SchedulesManage;
 use domain::schedules::{self, Refusal, Wish};
 use engine::StoreError;
 use engine::ids::ScheduleId;
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{CatchUpName, GapName, OverlapName, RepeatName, Schedule, refuse};
-use crate::caller::Admin;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::{Json, Path, given};
@@ -80,7 +81,7 @@ impl ScheduleChange {
     responses((status = 200, description = "As it is now", body = Schedule)),
 )]
 pub(super) async fn update(
-    caller: Admin,
+    caller: May<SchedulesManage>,
     Path(id): Path<ScheduleId>,
     IfMatch(version): IfMatch,
     Json(body): Json<ScheduleChange>,

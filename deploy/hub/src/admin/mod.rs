@@ -1,11 +1,14 @@
-//! `admin`: users, tenants' shares, and the API's description.
+//! `admin`: users, tenants' shares, the audit trail, and the API's description.
+
+mod audit;
 
 use anyhow::{Context, Result, bail};
 use domain::tenants;
 use domain::users::{self, NewUser, Passwords, Role, fresh_password};
 use engine::ids::TenantId;
+use engine::store::audit::{Acting, Actor, Entry};
 use engine::store::lanes::{self, Action, Lane};
-use engine::{Store, SystemTx};
+use engine::{Store, SystemTx, Tx};
 use secrecy::ExposeSecret;
 
 use crate::cli::{Admin, AdminCommand, Common};
@@ -18,6 +21,9 @@ pub(crate) async fn run(common: Common, admin: Admin) -> Result<()> {
         let document = serde_json::to_string_pretty(&portal_api::document())
             .context("cannot write the document")?;
         return say(&document);
+    }
+    if let AdminCommand::Permissions = admin.command {
+        return say(portal_api::permission_matrix().trim_end());
     }
     let data = Data::of(&common)?;
     let database = Database::find(&common, &data).await?;
@@ -42,7 +48,8 @@ async fn manage(store: &Store, command: AdminCommand) -> Result<()> {
         } => create_user(store, &email, name, role, tenant).await,
         AdminCommand::ResetPassword { email } => reset_password(store, &email).await,
         AdminCommand::SetWeight { tenant, weight } => set_weight(store, tenant, weight).await,
-        AdminCommand::Openapi => Ok(()),
+        AdminCommand::Audit { command } => audit::run(store, command).await,
+        AdminCommand::Openapi | AdminCommand::Permissions => Ok(()),
     }
 }
 
@@ -58,6 +65,8 @@ async fn create_user(
     let password_hash = Passwords::new()?.hash(password.clone()).await?;
     let mut tx = store.begin_system().await?;
     let tenant = one_tenant(&mut tx, tenant).await?;
+    drop(tx);
+    let mut tx = begin(store, tenant).await?;
     let new = NewUser {
         tenant,
         email: email.clone(),
@@ -66,7 +75,7 @@ async fn create_user(
         password_hash,
         must_change_password: true,
     };
-    users::insert(&mut tx, &new).await?;
+    users::create(&mut tx, &new).await?;
     tx.commit().await?;
     say(&format!(
         "{email} signs in with the one-time password {}",
@@ -74,8 +83,22 @@ async fn create_user(
     ))
 }
 
+/// Begins a transaction whose entries in the audit trail are of whoever runs the hub.
+pub(crate) async fn begin(store: &Store, tenant: TenantId) -> Result<Tx> {
+    let mut tx = store.begin(tenant).await?;
+    tx.act_as(Acting {
+        actor: Actor::System {
+            name: "syncline admin".to_owned(),
+        },
+        address: None,
+        request: None,
+        otherwise: None,
+    });
+    Ok(tx)
+}
+
 /// The tenant that is meant.
-async fn one_tenant(tx: &mut SystemTx, tenant: Option<TenantId>) -> Result<TenantId> {
+pub(crate) async fn one_tenant(tx: &mut SystemTx, tenant: Option<TenantId>) -> Result<TenantId> {
     Ok(match (tenant, tenants::list(tx).await?.as_slice()) {
         (Some(wanted), known) if known.contains(&wanted) => wanted,
         (Some(wanted), _) => bail!("there is no tenant {wanted}"),
@@ -89,9 +112,11 @@ async fn set_weight(store: &Store, tenant: Option<TenantId>, weight: f64) -> Res
     let mut tx = store.begin_system().await?;
     let tenant = one_tenant(&mut tx, tenant).await?;
     drop(tx);
-    let mut tx = store.begin(tenant).await?;
+    let mut tx = begin(store, tenant).await?;
     let action = Action::Weight(Some(weight));
     lanes::act(&mut tx, &Lane::Tenant, &action).await?;
+    let entry = Entry::new("set_weight", "lanes", "tenant");
+    tx.audit(entry.after(serde_json::json!({ "weight": weight })));
     tx.commit().await?;
     say(&format!("{tenant} has the weight {weight}"))
 }
@@ -105,7 +130,7 @@ async fn reset_password(store: &Store, email: &str) -> Result<()> {
         .user;
     let password = fresh_password()?;
     let hash = Passwords::new()?.hash(password.clone()).await?;
-    let mut tx = store.begin(user.tenant).await?;
+    let mut tx = begin(store, user.tenant).await?;
     users::change_password(&mut tx, user.id, &hash, true, None).await?;
     tx.commit().await?;
     say(&format!(
