@@ -14,7 +14,7 @@ create table security_policies (
     set_up_hours        integer not null default 72 check (set_up_hours between 1 and 720),
     -- Null: entries are kept for ever.
     audit_days          integer check (audit_days between 90 and 36500),
-    calls_per_minute    integer not null default 6000 check (calls_per_minute between 60 and 1000000),
+    calls_per_minute    integer not null default 60000 check (calls_per_minute between 60 and 1000000),
     version             bigint not null default 1,
     primary key (tenant_id)
 );

@@ -8,15 +8,18 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::HeaderMap;
-use axum::http::header::COOKIE;
+use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
+use domain::keys;
 use domain::permissions::{Needs, Permission, needs};
-use domain::sessions::{self, Session, Token};
+use domain::rates::Rate;
+use domain::sessions::{self, Credential, Session, Token};
 use domain::users::Editor;
+use engine::ids::SessionId;
 use engine::store::audit::{Acting, Actor, Entry, Otherwise};
 use engine::{StoreError, Tx};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, Slug};
 use crate::permit::{Access, Guard, Operation};
 use crate::portal::Portal;
 
@@ -26,6 +29,10 @@ pub(crate) const COOKIE_NAME: &str = "syncline_session";
 /// Id of a request, in its extensions.
 #[derive(Clone)]
 pub(crate) struct RequestId(pub(crate) String);
+
+/// How much more the caller may, in the extensions of a request: the frame answers it.
+#[derive(Clone, Default)]
+pub(crate) struct RateCell(pub(crate) Arc<OnceLock<Rate>>);
 
 /// What a request asks for, in its extensions: filled by the extractor of the body, read by the
 /// audit trail.
@@ -86,6 +93,12 @@ impl SignedIn {
         &self.portal
     }
 
+    /// The caller's session; a key has none.
+    pub(crate) fn session_id(&self) -> Result<SessionId, ApiError> {
+        let id = self.session.id;
+        id.ok_or_else(|| ApiError::forbidden("a key has no session: sign in"))
+    }
+
     /// The caller, as somebody who changes what others may do.
     pub(crate) fn editor(&self) -> Editor {
         Editor {
@@ -124,16 +137,33 @@ impl FromRequestParts<Portal> for SignedIn {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
-        let token = token(&parts.headers).ok_or_else(ApiError::unauthenticated)?;
-        let session = sessions::find(&portal.store, &token).await?;
-        let session = session.ok_or_else(ApiError::unauthenticated)?;
-        let actor = Actor::User {
-            id: session.user.id.0,
-            name: session.user.name.clone(),
+        let anyone = Anyone::from_request_parts(parts, portal).await?;
+        let credential = credential(&parts.headers).ok_or_else(ApiError::unauthenticated)?;
+        let route = parts.extensions.get::<Operation>();
+        let route = route.map_or("", |operation| operation.id.as_str());
+        let store = &portal.store;
+        let found = sessions::identify(store, &credential, anyone.address, route).await?;
+        if let Some(rate) = found.rate {
+            if let Some(RateCell(cell)) = parts.extensions.get() {
+                cell.get_or_init(|| rate);
+            }
+            if rate.is_over {
+                let error = ApiError::new(Slug::RateLimited, "too many calls in this minute");
+                return Err(error.with_retry_after(rate.reset.unsigned_abs()));
+            }
+        }
+        let session = found.session.ok_or_else(ApiError::unauthenticated)?;
+        let actor = match &session.key {
+            Some((id, name)) => Actor::Key {
+                id: id.0,
+                name: format!("{name} of {}", session.user.name),
+            },
+            None => Actor::User {
+                id: session.user.id.0,
+                name: session.user.name.clone(),
+            },
         };
-        let mut acting = Anyone::from_request_parts(parts, portal)
-            .await?
-            .acting(actor);
+        let mut acting = anyone.acting(actor);
         acting.otherwise = otherwise(parts);
         Ok(Self {
             session,
@@ -164,6 +194,16 @@ fn is_id(part: &str) -> bool {
     part.split_once('_').is_some_and(|(prefix, digits)| {
         prefix.len() == 3 && digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit())
     })
+}
+
+/// What the request shows: a key before a cookie.
+fn credential(headers: &HeaderMap) -> Option<Credential> {
+    let Some(value) = headers.get(AUTHORIZATION) else {
+        return token(headers).map(Credential::Cookie);
+    };
+    let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
+    let is_key = scheme.eq_ignore_ascii_case("bearer") && secret.starts_with(keys::PREFIX);
+    is_key.then(|| Credential::Key(Token::of(secret.trim())))
 }
 
 /// The session's token in the request's cookies.

@@ -8,10 +8,11 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use domain::rates::Rate;
 use engine::trace::{self, TraceParent};
 use tracing::Instrument;
 
-use crate::caller::RequestId;
+use crate::caller::{RateCell, RequestId};
 use crate::error::{ApiError, Pending, Slug};
 use crate::portal::Portal;
 
@@ -32,6 +33,8 @@ pub(crate) async fn frame(
     let started = Instant::now();
     let id = format!("req_{}", engine::ids::fresh().simple());
     request.extensions_mut().insert(RequestId(id.clone()));
+    let rate = RateCell::default();
+    request.extensions_mut().insert(rate.clone());
     let method = request.method().clone();
     // The route, not the path: a path holds ids and has no end of values.
     let route = request
@@ -60,6 +63,9 @@ pub(crate) async fn frame(
     count(&method, &route, response.status(), started.elapsed());
     write_problem(&mut response, &id);
     write_headers(response.headers_mut(), &id, is_api, portal.https);
+    if let Some(rate) = rate.0.get() {
+        write_rate(response.headers_mut(), *rate);
+    }
     response
 }
 
@@ -92,6 +98,16 @@ fn write_problem(response: &mut Response, id: &str) {
     if let Some(value) = retry_after {
         headers.insert(header::RETRY_AFTER, value);
     }
+}
+
+/// How much more the caller may (draft-ietf-httpapi-ratelimit-headers-06): of the tightest limit.
+fn write_rate(headers: &mut HeaderMap, rate: Rate) {
+    let mut set = |name: &'static str, value: i64| {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    };
+    set("ratelimit-limit", rate.limit.into());
+    set("ratelimit-remaining", rate.remaining.into());
+    set("ratelimit-reset", rate.reset);
 }
 
 fn write_headers(headers: &mut HeaderMap, id: &str, is_api: bool, https: bool) {

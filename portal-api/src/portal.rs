@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::mails::Outbox;
 use domain::mappings::Shipped;
 use domain::sessions::Token;
 use domain::users::Passwords;
@@ -25,6 +26,8 @@ pub struct PortalParts {
     pub https: bool,
     /// Where browsers reach us, without a slash at the end: `https://hub.example.com`.
     pub public_url: String,
+    /// Where mails wait to be sent; `None` where nobody sends any.
+    pub outbox: Option<Outbox>,
 }
 
 /// The portal of a process; cheap to clone.

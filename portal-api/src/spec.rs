@@ -42,11 +42,12 @@ fn operations(document: &mut Value) -> impl Iterator<Item = (String, &mut Value)
 fn secure(document: &mut Value) {
     for (_path, operation) in operations(document) {
         if operation[EXTENSION] != Access::Open.as_str() {
-            operation["security"] = json!([{ "session": [] }]);
+            operation["security"] = json!([{ "session": [] }, { "key": [] }]);
         }
     }
     document["components"]["securitySchemes"] = json!({
         "session": { "type": "apiKey", "in": "cookie", "name": crate::caller::COOKIE_NAME },
+        "key": { "type": "http", "scheme": "bearer", "description": "A key of a program: `slk_…`" },
     });
 }
 

@@ -109,6 +109,28 @@ pub struct Common {
     )]
     pub public_url: Option<String>,
 
+    /// Server that mails to users go to: smtps://user:password@host or smtp://host:25?tls=required.
+    /// Without, admins hand links over themselves and nobody resets a password alone.
+    #[arg(
+        long,
+        env = "SYNCLINE_SMTP_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
+    pub smtp_url: Option<SecretString>,
+
+    /// Address that mails to users come from.
+    #[arg(
+        long,
+        env = "SYNCLINE_MAIL_FROM",
+        hide_env_values = true,
+        global = true,
+        value_name = "EMAIL",
+        default_value = "syncline@localhost"
+    )]
+    pub mail_from: String,
+
     /// Runs worked on at once.
     #[arg(
         long,

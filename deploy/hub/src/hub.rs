@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use connector_sdk::{Http, HttpOptions};
+use domain::mails::Outbox;
 use domain::tenants::NewTenant;
 use domain::users::{FirstAdmin, FirstAdminWish, Passwords, ensure_first_admin};
 use engine::entity::CoreTables;
@@ -18,6 +19,7 @@ use secrecy::{SecretSlice, SecretString};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use workflows::{Mailer, MailerOptions};
 
 use crate::{database, shipped};
 
@@ -25,7 +27,6 @@ use crate::{database, shipped};
 const GRACE: Duration = Duration::from_secs(3);
 
 /// What a hub is started with.
-#[derive(Clone)]
 pub struct HubOptions {
     pub database_url: SecretString,
     /// 32 bytes.
@@ -41,6 +42,8 @@ pub struct HubOptions {
     pub https: bool,
     /// Where browsers reach the hub, for links in mails; the address it serves on unless given.
     pub public_url: Option<String>,
+    /// How mail is sent; `None` sends none.
+    pub mail: Option<MailerOptions>,
 }
 
 /// Who the first admin shall be.
@@ -91,7 +94,15 @@ impl Hub {
             Some(wish) => first_admin(&store, &passwords, wish).await?,
             None => None,
         };
-        let engine = (options.workers > 0).then(|| work(&store, &peers, &tables, options.workers));
+        let outbox = options.mail.as_ref().map(|_| Outbox::new(vault.clone()));
+        let mailer = match (&options.mail, &outbox) {
+            (Some(mail), Some(outbox)) => Some(
+                Mailer::new(mail, outbox.clone()).context("cannot send mail as it is set up")?,
+            ),
+            _ => None,
+        };
+        let engine =
+            (options.workers > 0).then(|| work(&store, &peers, &tables, mailer, options.workers));
         let stop = CancellationToken::new();
         store.feed().listen(stop.clone());
         let (addr, serving) = match listener {
@@ -111,6 +122,7 @@ impl Hub {
                     public_url: options
                         .public_url
                         .unwrap_or_else(|| format!("http://{addr}")),
+                    outbox,
                 });
                 (Some(addr), Some(serve(listener, portal, stop.clone())))
             }
@@ -204,16 +216,24 @@ async fn first_admin(
         .context("cannot make the first admin")
 }
 
-fn work(store: &Store, peers: &Peers, tables: &CoreTables, workers: usize) -> Engine {
+fn work(
+    store: &Store,
+    peers: &Peers,
+    tables: &CoreTables,
+    mailer: Option<Mailer>,
+    workers: usize,
+) -> Engine {
     let service = workflows::Hub {
         peers: peers.clone(),
         tables: tables.clone(),
+        mailer,
     };
     Engine::builder(store.clone())
         .service(Arc::new(service))
         .register::<workflows::PullStream>()
         .register::<workflows::PushWrites>()
         .register::<workflows::UndoRun>()
+        .register::<workflows::SendMail>()
         .register::<engine::runtime::BulkRuns>()
         .concurrency(workers)
         .host(host())

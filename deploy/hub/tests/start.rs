@@ -29,6 +29,7 @@ fn options(database_url: String) -> HubOptions {
         }),
         https: false,
         public_url: None,
+        mail: None,
     }
 }
 

@@ -47,7 +47,7 @@ impl Default for Policy {
             lockout_minutes: 15,
             set_up_hours: 72,
             audit_days: None,
-            calls_per_minute: 6000,
+            calls_per_minute: 60_000,
         }
     }
 }

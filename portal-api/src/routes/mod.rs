@@ -8,6 +8,7 @@ mod connections;
 mod contacts;
 mod fields;
 mod groups;
+mod keys;
 mod lanes;
 mod live;
 mod machine;
@@ -47,6 +48,7 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(conflicts::router())
         .merge(users::router())
         .merge(groups::router())
+        .merge(keys::router())
         .merge(security::router())
         .merge(audit::router())
         .merge(live::router())

@@ -137,6 +137,7 @@ async fn start(db: &TestDb) -> Result<Hub> {
         }),
         https: false,
         public_url: None,
+        mail: None,
     })
     .await
 }

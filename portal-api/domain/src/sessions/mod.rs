@@ -2,14 +2,18 @@
 
 mod token;
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::ids::{SessionId, TenantId, UserId};
+use engine::ids::{KeyId, SessionId, TenantId, UserId};
 use engine::store::audit::Entry;
 use engine::{Store, StoreError, SystemTx, Tx};
 
 pub use token::{NoRandomness, Token};
 
+use crate::keys;
 use crate::permissions::Permissions;
+use crate::rates::{self, Limit, Rate};
 use crate::security::Policy;
 use crate::users::User;
 
@@ -21,12 +25,81 @@ const AGENT: usize = 200;
 /// A session that holds.
 #[derive(Clone, Debug)]
 pub struct Session {
-    pub id: SessionId,
+    /// `None` where a key was used.
+    pub id: Option<SessionId>,
+    /// The key that was used, with its name.
+    pub key: Option<(KeyId, String)>,
     pub user: User,
     /// By role, groups and grants, as they are now.
     pub permissions: Permissions,
     pub tenant_name: String,
     pub environment: String,
+    /// What the tenant takes.
+    pub calls_per_minute: i32,
+}
+
+/// What a caller shows to say who they are.
+#[derive(Clone)]
+pub enum Credential {
+    /// The cookie of a session.
+    Cookie(Token),
+    /// A key, as `Authorization: Bearer`.
+    Key(Token),
+}
+
+/// Who calls, and how much more they may.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// `None` where nobody is signed in.
+    pub session: Option<Session>,
+    /// `None` where nothing is counted: no session and no address.
+    pub rate: Option<Rate>,
+}
+
+/// Finds who calls and counts the call, in one transaction. Use extends a session.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn identify(
+    store: &Store,
+    credential: &Credential,
+    address: Option<IpAddr>,
+    route: &str,
+) -> Result<Caller, StoreError> {
+    let mut tx = store.begin_system_relaxed().await?;
+    let (session, of_key) = match credential {
+        Credential::Cookie(token) => (find_in(&mut tx, token).await?, None),
+        Credential::Key(secret) => match keys::find(&mut tx, secret).await? {
+            Some((session, most)) => (Some(session), Some(most)),
+            None => (None, None),
+        },
+    };
+    let rate = rates::count(&mut tx, &limits(session.as_ref(), of_key, address)).await?;
+    if let Some(session) = &session
+        && let Some((key, _name)) = &session.key
+    {
+        let refused = rate.is_some_and(|rate| rate.is_over);
+        keys::count(&mut tx, session.user.tenant, *key, route, refused).await?;
+    }
+    tx.commit().await?;
+    Ok(Caller { session, rate })
+}
+
+fn limits(session: Option<&Session>, of_key: Option<i32>, address: Option<IpAddr>) -> Vec<Limit> {
+    let limit = |subject: String, most: i32| Limit { subject, most };
+    let mut limits = Vec::new();
+    if let Some(session) = session {
+        let (user, most) = (&session.user, session.calls_per_minute);
+        limits.push(limit(format!("tenant/{}", user.tenant.0.simple()), most));
+        limits.push(limit(format!("user/{}", user.id.0.simple()), most / 2));
+        if let (Some((key, _name)), Some(most)) = (&session.key, of_key) {
+            limits.push(limit(format!("key/{}", key.0.simple()), most));
+        }
+    }
+    if let Some(address) = address {
+        limits.push(limit(format!("address/{address}"), rates::ADDRESS));
+    }
+    limits
 }
 
 /// Where a session is opened from.
@@ -90,7 +163,13 @@ pub async fn open(
 /// # Errors
 /// [`StoreError`].
 pub async fn find(store: &Store, token: &Token) -> Result<Option<Session>, StoreError> {
-    let mut tx = store.begin_system().await?;
+    let mut tx = store.begin_system_relaxed().await?;
+    let session = find_in(&mut tx, token).await?;
+    tx.commit().await?;
+    Ok(session)
+}
+
+async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, StoreError> {
     let (hash, now) = (token.hash(), tx.now());
     let row = sqlx::query!(
         r#"
@@ -100,6 +179,7 @@ pub async fn find(store: &Store, token: &Token) -> Result<Option<Session>, Store
                    or coalesce(u.password_set_at + make_interval(days => p.password_days) <= $2,
                                false) as "must_change_password!",
                t.name as tenant_name, t.environment,
+               p.calls_per_minute as "tenant_calls?",
                array(
                    select g.permission from user_grants g
                    where g.tenant_id = s.tenant_id and g.user_id = s.user_id
@@ -124,15 +204,16 @@ pub async fn find(store: &Store, token: &Token) -> Result<Option<Session>, Store
     .await?;
     let Some(row) = row else { return Ok(None) };
     if is_due_to_touch(row.last_seen_at, now) {
-        touch(&mut tx, &hash).await?;
+        touch(tx, &hash).await?;
     }
-    tx.commit().await?;
     let role: crate::users::Role = row
         .role
         .parse()
         .map_err(|error| StoreError::corrupt("role of a user", error))?;
     Ok(Some(Session {
-        id: row.session,
+        id: Some(row.session),
+        key: None,
+        calls_per_minute: row.tenant_calls.unwrap_or(rates::TENANT),
         permissions: role.permissions().and(Permissions::of_names(&row.more)),
         user: User {
             tenant: row.tenant,

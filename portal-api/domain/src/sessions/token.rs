@@ -23,6 +23,15 @@ impl Token {
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into()))
     }
 
+    /// One that begins with `prefix`.
+    ///
+    /// # Errors
+    /// [`NoRandomness`].
+    pub fn fresh_with(prefix: &str) -> Result<Self, NoRandomness> {
+        let plain = Self::fresh()?;
+        Ok(Self(format!("{prefix}{}", plain.expose()).into()))
+    }
+
     /// A token as it was sent.
     pub fn of(text: &str) -> Self {
         Self(text.into())

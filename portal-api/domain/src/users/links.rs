@@ -127,3 +127,21 @@ pub async fn redeem(
     tx.changed("user", link.user);
     Ok(true)
 }
+
+/// Whether the user was given a link to reset the password a moment ago: another one now would only
+/// fill a mailbox.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn was_just_issued(tx: &mut Tx, user: UserId) -> Result<bool, StoreError> {
+    let since = tx.now() - TimeDelta::minutes(2);
+    let found = sqlx::query_scalar!(
+        r#"select exists (select from user_links
+                          where user_id = $1 and purpose = 'reset' and created_at > $2) as "yes!""#,
+        user.0,
+        since,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(found)
+}

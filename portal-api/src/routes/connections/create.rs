@@ -5,9 +5,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Connection;
+use engine::store::audit::Entry;
+
 use crate::caller::May;
 use crate::error::ApiError;
-use crate::etag::Created;
+use crate::etag::{Created, shown};
 use crate::extract::Json;
 
 #[derive(Deserialize, ToSchema)]
@@ -43,6 +45,8 @@ pub(super) async fn create(
         .create(&mut tx, &body.system, &name, body.config)
         .await?;
     let connection = connections::get(&mut tx, id).await?;
+    let (version, connection) = (connection.version, Connection::from(connection));
+    tx.audit(Entry::new("create_connection", "connections", id).after(shown(&connection)));
     tx.commit().await?;
-    Ok(Created(connection.version, Connection::from(connection)))
+    Ok(Created(version, connection))
 }

@@ -4,9 +4,11 @@ use engine::ids::ConnectionId;
 use engine::store::connections;
 
 use super::Connection;
+use engine::store::audit::Entry;
+
 use crate::caller::May;
 use crate::error::{ApiError, Slug};
-use crate::etag::IfMatch;
+use crate::etag::{IfMatch, shown};
 use crate::extract::Path;
 
 /// Removes a connection
@@ -24,6 +26,7 @@ pub(super) async fn delete(
     IfMatch(version): IfMatch,
 ) -> Result<StatusCode, ApiError> {
     let mut tx = caller.begin().await?;
+    let before = Connection::from(connections::get(&mut tx, id).await?);
     if let Err(error) = connections::delete(&mut tx, id, version)
         .await
         .map_err(ApiError::from)
@@ -34,6 +37,7 @@ pub(super) async fn delete(
         let current = connections::get(&mut tx, id).await?;
         return Err(ApiError::stale(&Connection::from(current)));
     }
+    tx.audit(Entry::new("delete_connection", "connections", id).before(shown(&before)));
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

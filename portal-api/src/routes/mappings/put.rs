@@ -7,6 +7,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Mapping, refuse};
+use engine::store::audit::Entry;
+
 use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
@@ -37,6 +39,7 @@ pub(super) async fn put(
     let tables = &caller.portal().tables;
     let mut tx = caller.begin().await?;
     let row = store::get(&mut tx, id).await?;
+    let before = row.text.clone();
     let (connection, stream) = (row.connection_id, row.stream.clone());
     let review = mappings::review(&mut tx, tables, connection, &stream, &body.text).await?;
     let author = &caller.session.user.name;
@@ -51,6 +54,13 @@ pub(super) async fn put(
     }
     let review = review.accepted(body.publish).map_err(refuse)?;
     let row = store::get(&mut tx, id).await?;
+    let before = serde_json::json!({ "text": before });
+    let after = serde_json::json!({ "text": body.text, "publish": body.publish });
+    tx.audit(
+        Entry::new("put_mapping", "mappings", id)
+            .before(before)
+            .after(after),
+    );
     tx.changed("mapping", id);
     streams::follow(&mut tx, connection, &stream).await?;
     tx.commit().await?;

@@ -4,9 +4,11 @@ use engine::ids::ScheduleId;
 use engine::store::schedules;
 
 use super::Schedule;
+use engine::store::audit::Entry;
+
 use crate::caller::May;
 use crate::error::ApiError;
-use crate::etag::IfMatch;
+use crate::etag::{IfMatch, shown};
 use crate::extract::Path;
 
 /// Removes a schedule
@@ -28,6 +30,8 @@ pub(super) async fn delete(
         return Err(ApiError::stale(&Schedule::new(current)));
     }
     schedules::delete(&mut tx, id).await?;
+    let before = shown(&Schedule::new(current));
+    tx.audit(Entry::new("delete_schedule", "schedules", id).before(before));
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

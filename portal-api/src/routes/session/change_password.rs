@@ -31,8 +31,8 @@ pub(super) async fn change_password(
     signed_in: SignedIn,
     Json(body): Json<ChangePassword>,
 ) -> Result<StatusCode, ApiError> {
-    let (session, passwords) = (&signed_in.session, &signed_in.portal().passwords);
-    let user = &session.user;
+    let keep = signed_in.session_id()?;
+    let (user, passwords) = (&signed_in.session.user, &signed_in.portal().passwords);
     let mut tx = signed_in.begin().await?;
     let policy = security::current(&mut tx).await?.policy;
     let had = users::password_hashes(&mut tx, user.id, policy.password_remembered).await?;
@@ -53,7 +53,7 @@ pub(super) async fn change_password(
         .await
         .map_err(|error| refuse("/new", error))?;
     let mut tx = signed_in.begin().await?;
-    users::change_password(&mut tx, user.id, &hash, false, Some(session.id)).await?;
+    users::change_password(&mut tx, user.id, &hash, false, Some(keep)).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -31,10 +31,10 @@ pub(crate) struct OpenSession {
     responses((status = 200, description = "All, last used first", body = Page<OpenSession>)),
 )]
 pub(super) async fn list(signed_in: SignedIn) -> Result<Json<Page<OpenSession>>, ApiError> {
+    let current = signed_in.session_id()?;
     let mut tx = signed_in.begin().await?;
     let policy = security::current(&mut tx).await?.policy;
     let rows = sessions::list(&mut tx, signed_in.session.user.id, &policy).await?;
-    let current = signed_in.session.id;
     let sessions = rows.into_iter().map(|row| OpenSession {
         id: row.id,
         current: row.id == current,

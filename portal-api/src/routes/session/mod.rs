@@ -4,6 +4,7 @@ mod change_password;
 mod get;
 mod list;
 mod redeem;
+mod reset;
 mod revoke;
 mod sign_in;
 mod sign_out;
@@ -24,6 +25,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(sign_in::sign_in, get::get, sign_out::sign_out))
         .routes(routes!(change_password::change_password))
         .routes(routes!(redeem::redeem))
+        .routes(routes!(reset::reset))
         .routes(routes!(list::list))
         .routes(routes!(revoke::revoke))
 }

@@ -16,6 +16,7 @@ pub(super) async fn revoke(
     signed_in: SignedIn,
     Path(id): Path<SessionId>,
 ) -> Result<StatusCode, ApiError> {
+    signed_in.session_id()?;
     let mut tx = signed_in.begin().await?;
     sessions::close(&mut tx, signed_in.session.user.id, id).await?;
     tx.commit().await?;

@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
+use domain::mails::{Letter, MailKind};
 use domain::security::{self, Policy};
 use domain::sessions::{self, From, Token};
 use domain::users::{self, User};
@@ -130,6 +131,14 @@ async fn note(portal: &Portal, anyone: &Anyone, user: &User) -> Result<(), ApiEr
     tx.act_as(anyone.acting(actor));
     let policy: Policy = security::current(&mut tx).await?.policy;
     let locked = users::failed(&mut tx, user.id, &policy).await?;
+    if locked.is_some()
+        && let Some(outbox) = &portal.outbox
+    {
+        let letter = Letter::locked(&user.email, policy.lockout_minutes);
+        outbox
+            .post(&mut tx, MailKind::Locked, user.id, &letter)
+            .await?;
+    }
     tx.commit().await?;
     if locked.is_some() {
         tracing::warn!(tenant.id = %user.tenant, user.id = %user.id, "account locked for a while");

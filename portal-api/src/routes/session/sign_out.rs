@@ -12,9 +12,9 @@ use crate::error::ApiError;
     responses((status = 204, description = "Signed out; the cookie is gone")),
 )]
 pub(super) async fn sign_out(signed_in: SignedIn) -> Result<impl IntoResponse, ApiError> {
-    let session = &signed_in.session;
+    let (session, id) = (&signed_in.session, signed_in.session_id()?);
     let mut tx = signed_in.begin().await?;
-    sessions::close(&mut tx, session.user.id, session.id).await?;
+    sessions::close(&mut tx, session.user.id, id).await?;
     tx.commit().await?;
     Ok((
         StatusCode::NO_CONTENT,

@@ -1,4 +1,5 @@
 use axum::Json;
+use domain::mails::{Letter, MailKind};
 use domain::permissions::needs::UsersManage;
 use domain::security;
 use domain::sessions::Token;
@@ -48,11 +49,26 @@ pub(super) async fn issue(
 ) -> Result<PasswordLink, ApiError> {
     let token =
         Token::fresh().map_err(|error| ApiError::internal("the link cannot be made", error))?;
+    let policy = security::current(tx).await?.policy;
     let until = match purpose {
-        Purpose::SetUp => security::current(tx).await?.policy.set_up_until(tx.now()),
+        Purpose::SetUp => policy.set_up_until(tx.now()),
         Purpose::Reset => tx.now() + RESET,
     };
     links::issue(tx, person.user.id, purpose, &token, until).await?;
     let link = caller.portal().password_link(&token);
-    Ok(PasswordLink::new(purpose, Some(link), until))
+    let Some(outbox) = &caller.portal().outbox else {
+        return Ok(PasswordLink::new(purpose, Some(link), until));
+    };
+    let to = &person.user;
+    let (kind, letter) = match purpose {
+        Purpose::SetUp => {
+            let hours = policy.set_up_hours;
+            let tenant = &caller.session.tenant_name;
+            let letter = Letter::invitation(&to.email, tenant, &link, hours);
+            (MailKind::Invitation, letter)
+        }
+        Purpose::Reset => (MailKind::Reset, Letter::reset(&to.email, &link)),
+    };
+    outbox.post(tx, kind, to.id, &letter).await?;
+    Ok(PasswordLink::new(purpose, None, until))
 }
