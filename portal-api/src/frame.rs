@@ -23,7 +23,11 @@ const LONGEST: Duration = Duration::from_secs(60);
 const CONTENT_POLICY: &str = "default-src 'self'; \
     style-src 'self' 'sha256-38RhXrc7EdReTKsOm23ZPOCUgniTUUcjky8QOOrQx6o='; \
     img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; frame-ancestors 'none'; \
-    base-uri 'none'; object-src 'none'";
+    base-uri 'none'; object-src 'none'; form-action 'self'";
+
+/// An answer of the interface is no page: it loads, frames and sends nothing.
+const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; \
+    form-action 'none'";
 
 pub(crate) async fn frame(
     State(portal): State<Portal>,
@@ -114,7 +118,8 @@ fn write_headers(headers: &mut HeaderMap, id: &str, is_api: bool, https: bool) {
     let mut set = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
     };
-    set(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY);
+    let policy = if is_api { API_POLICY } else { CONTENT_POLICY };
+    set(header::CONTENT_SECURITY_POLICY, policy);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "same-origin");
     set(header::X_FRAME_OPTIONS, "DENY");

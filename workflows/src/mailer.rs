@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 const LINE: usize = 76;
 
 /// How mail is sent.
+#[derive(Clone)]
 pub struct MailerOptions {
     /// `smtps://user:password@host` or `smtp://host:25?tls=required`.
     pub server: SecretString,

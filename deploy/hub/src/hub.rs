@@ -27,6 +27,7 @@ use crate::{database, shipped};
 const GRACE: Duration = Duration::from_secs(3);
 
 /// What a hub is started with.
+#[derive(Clone)]
 pub struct HubOptions {
     pub database_url: SecretString,
     /// 32 bytes.

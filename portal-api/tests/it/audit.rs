@@ -62,7 +62,7 @@ async fn secrets_do_not_reach_the_trail() {
         text.contains("create_connection") && text.contains("change_password"),
         "{text}"
     );
-    let secret = connected.salesforce.config()["client_secret"]
+    let secret = connected.salesforce.config()["auth"]["client_secret"]
         .as_str()
         .unwrap()
         .to_owned();

@@ -17,6 +17,8 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
     let schedule = world.admin.post("/schedules", &schedule).await.expect(201)["id"].clone();
     let group = json!({"name": "Editors", "permissions": ["records.write"]});
     let group = world.admin.post("/groups", &group).await.expect(201)["id"].clone();
+    let key = json!({"name": "CI", "permissions": ["runs.read"]});
+    let key = world.admin.post("/keys", &key).await.expect(201)["key"]["id"].clone();
     let conflict = crate::conflicts::opened(&world, &connected).await;
     let ids = [
         ("connections", connected.id.clone()),
@@ -36,6 +38,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         ),
         ("conflicts", conflict),
         ("users", one(world.admin.get("/users").await.expect(200))),
+        ("keys", key.as_str().unwrap().to_owned()),
         ("groups", group.as_str().unwrap().to_owned()),
         (
             "sessions",
@@ -90,6 +93,7 @@ fn body(operation: &str) -> Option<Json> {
         "skip_schedule" => json!({"at": "2026-11-20T10:00:00Z"}),
         "update_account" => json!({"fields": {"name": "Mine"}}),
         "update_contact" => json!({"fields": {"last_name": "Mine"}}),
+        "rotate_key" => json!({"overlap_minutes": 0}),
         "update_user" => json!({"name": "Mine"}),
         "update_group" => json!({"name": "Mine", "permissions": []}),
         "deactivate_user" | "reactivate_user" | "create_user_link" => json!({}),
@@ -115,6 +119,7 @@ async fn another_tenants_lists_are_empty() {
         "contacts",
         "conflicts",
         "groups",
+        "keys",
     ] {
         let page = other.get(&format!("/{list}")).await.expect(200);
         assert_eq!(page["items"], json!([]), "{list}");
