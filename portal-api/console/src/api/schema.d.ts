@@ -77,6 +77,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what was done */
+        get: operations["list_audit_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was done, as a table
+         * @description CSV by RFC 4180 with a header line, newest first. A table has at most 16 MB: a larger one is
+         *     refused, to be asked for by narrower times. Texts that a spreadsheet would take for a formula begin
+         *     with an apostrophe.
+         */
+        get: operations["export_audit_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/budgets": {
         parameters: {
             query?: never;
@@ -437,6 +476,130 @@ export interface paths {
         put?: never;
         /** Adds a field of the tenant's own */
         post: operations["create_field"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists groups */
+        get: operations["list_groups"];
+        put?: never;
+        /** Makes a group */
+        post: operations["create_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A group */
+        get: operations["get_group"];
+        /**
+         * Changes a group
+         * @description What its members may do changes with their next request. Nobody can give what they do not have.
+         */
+        put: operations["update_group"];
+        post?: never;
+        /**
+         * Removes a group
+         * @description Its members keep what they have by role and grant.
+         */
+        delete: operations["delete_group"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists keys */
+        get: operations["list_keys"];
+        put?: never;
+        /**
+         * Makes a key
+         * @description It acts for the caller, with the permissions it is given as long as the caller has them. The secret
+         *     is answered this once.
+         */
+        post: operations["create_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A key */
+        get: operations["get_key"];
+        put?: never;
+        post?: never;
+        /**
+         * Ends a key
+         * @description From the next request on; it stays in the list.
+         */
+        delete: operations["revoke_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a key another secret
+         * @description The one it has works on for a while, for programs to change over. A key acts for the user who made
+         *     it, so only they rotate it.
+         */
+        post: operations["rotate_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a key was used for */
+        get: operations["get_key_usage"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -989,6 +1152,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/security": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How people sign in and how long sessions last */
+        get: operations["get_security_policy"];
+        /** Sets how people sign in and how long sessions last */
+        put: operations["put_security_policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -1001,11 +1182,33 @@ export interface paths {
         put?: never;
         /**
          * Signs in
-         * @description A wrong address and a wrong password are answered alike.
+         * @description A wrong address, a wrong password, an account that is locked for a while after many wrong ones and
+         *     one that was deactivated are answered alike.
          */
         post: operations["sign_in"];
         /** Signs out */
         delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sets a password with a link
+         * @description The link of an invitation or of a reset works once. A password that is refused does not use it up.
+         *     All sessions of the user end.
+         */
+        post: operations["redeem_link"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1031,6 +1234,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for a link to set a new password
+         * @description It is sent by e-mail if somebody signs in with this address. Neither the answer nor the time it
+         *     takes says whether somebody does. A hub that cannot send e-mail answers 409 to everybody.
+         */
+        post: operations["request_password_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists one's own sessions */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends one of one's own sessions */
+        delete: operations["revoke_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/systems": {
         parameters: {
             query?: never;
@@ -1042,6 +1300,110 @@ export interface paths {
         get: operations["list_systems"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists users */
+        get: operations["list_users"];
+        put?: never;
+        /**
+         * Invites a user
+         * @description They set their password with a link that works once, for as long as the security policy says. It is
+         *     sent by e-mail where the hub can send, and else answered, to be handed over.
+         */
+        post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A user */
+        get: operations["get_user"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes a user
+         * @description It counts from their next request on. Nobody can give more than they have, change somebody who may
+         *     do more, or change their own role, groups and permissions; attempts are noted.
+         */
+        patch: operations["update_user"];
+        trace?: never;
+    };
+    "/api/v1/users/{id}/deactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deactivates a user
+         * @description Sessions, keys and links of the user stop working at once; what they did stays theirs.
+         */
+        post: operations["deactivate_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a link to set a password
+         * @description For somebody who lost the invitation or the password. Links that they had stop working.
+         */
+        post: operations["create_user_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/reactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets a user in again
+         * @description With the password and the permissions they had.
+         */
+        post: operations["reactivate_user"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1153,6 +1515,36 @@ export interface components {
             /** Format: int64 */
             version: number;
             website: string | null;
+        };
+        AuditActor: {
+            id: string | null;
+            /** @description user, key or system */
+            kind: string;
+            name: string;
+        };
+        /** @description One thing that was done. */
+        AuditEntry: {
+            action: string;
+            actor: components["schemas"]["AuditActor"];
+            /** @description Where the request came from. */
+            address: string | null;
+            /** @description Secrets are masked. Where an operation notes no values of its own, what was asked for. */
+            after: Record<string, unknown> | null;
+            /** Format: date-time */
+            at: string;
+            /** @description Secrets are masked. */
+            before: Record<string, unknown> | null;
+            /** @description Over this entry and the hash before it, in hexadecimal digits. */
+            hash: string;
+            /** @description Id of the request, as the log has it. */
+            request: string | null;
+            /**
+             * Format: int64
+             * @description From 1, without gaps.
+             */
+            seq: number;
+            subject_id: string;
+            subject_kind: string;
         };
         /** @description A bucket of calls that an account at another system allows. */
         Budget: {
@@ -1279,7 +1671,7 @@ export interface components {
             current: string;
             /**
              * Format: password
-             * @description At least ten characters.
+             * @description As the tenant's security policy says; at least ten characters unless it says otherwise.
              */
             new: string;
         };
@@ -1586,8 +1978,79 @@ export interface components {
              */
             version?: number | null;
         };
+        /** @description A named set of permissions that its members have beyond their roles. */
+        Group: {
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            /**
+             * Format: int64
+             * @description How many users are in it.
+             */
+            members: number;
+            name: string;
+            permissions: string[];
+            /** Format: int64 */
+            version: number;
+        };
+        GroupBody: {
+            /** @description Unique among the tenant's groups. */
+            name: string;
+            /** @description As `permissions.md` lists them; none that the caller does not have. */
+            permissions: string[];
+        };
         Health: {
             status: string;
+        };
+        /** @description A user who was just invited. */
+        Invited: {
+            invitation: components["schemas"]["PasswordLink"];
+            user: components["schemas"]["User"];
+        };
+        /** @description A key of a program, without its secret. It acts for the user who made it. */
+        Key: {
+            /**
+             * Format: int32
+             * @description 600 unless said otherwise.
+             */
+            calls_per_minute: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string | null;
+            id: string;
+            /**
+             * Format: date-time
+             * @description To the minute.
+             */
+            last_used_at: string | null;
+            name: string;
+            /**
+             * Format: date-time
+             * @description Until when the secret before the last rotation works too.
+             */
+            old_until: string | null;
+            /** @description Those of them count that the user has too. */
+            permissions: string[];
+            /** Format: date-time */
+            revoked_at: string | null;
+            /** @description How it begins. */
+            shown: string;
+            user_id: string;
+        };
+        /** @description Calls of a key on a day. */
+        KeyUsage: {
+            /** Format: int64 */
+            calls: number;
+            /** Format: date */
+            day: string;
+            /** @description The operation that was called. */
+            operation: string;
+            /**
+             * Format: int64
+             * @description Of them over a limit.
+             */
+            refused: number;
         };
         /** @description What holds runs back. */
         Lane: {
@@ -1817,6 +2280,21 @@ export interface components {
             scale?: number | null;
             type: components["schemas"]["FieldType"];
         };
+        NewKey: {
+            /**
+             * Format: int32
+             * @description 1 to 1000000; 600 unless said otherwise.
+             */
+            calls_per_minute?: number | null;
+            /**
+             * Format: date-time
+             * @description Without, it holds until it is revoked.
+             */
+            expires_at?: string | null;
+            name: string;
+            /** @description As `permissions.md` lists them; none that the caller does not have. */
+            permissions: string[];
+        };
         NewMapping: {
             connection_id: string;
             publish?: boolean;
@@ -1854,6 +2332,37 @@ export interface components {
             time_zone?: string | null;
             /** @description `pull_stream` unless said otherwise. */
             workflow?: string | null;
+        };
+        /** @description A key with its secret, which is shown this once. */
+        NewSecret: {
+            key: components["schemas"]["Key"];
+            /** @description For `Authorization: Bearer`. */
+            secret: string;
+        };
+        NewUser: {
+            email: string;
+            /** @description Permissions beyond role and groups. */
+            grants?: string[];
+            groups?: string[];
+            name: string;
+            /** @description As `permissions.md` lists them. */
+            role: string;
+        };
+        /** @description A browser in which the caller is signed in. */
+        OpenSession: {
+            /** @description Where it was opened from. */
+            address: string | null;
+            /** @description What the browser calls itself. */
+            agent: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** @description The one that asks. */
+            current: boolean;
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            /** Format: date-time */
+            last_seen_at: string;
         };
         /** @description Who set a value, when, and by which rule. */
         Origin: {
@@ -1932,6 +2441,39 @@ export interface components {
                 /** Format: int64 */
                 version: number;
                 website: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_AuditEntry: {
+            items: {
+                action: string;
+                actor: components["schemas"]["AuditActor"];
+                /** @description Where the request came from. */
+                address: string | null;
+                /** @description Secrets are masked. Where an operation notes no values of its own, what was asked for. */
+                after: Record<string, unknown> | null;
+                /** Format: date-time */
+                at: string;
+                /** @description Secrets are masked. */
+                before: Record<string, unknown> | null;
+                /** @description Over this entry and the hash before it, in hexadecimal digits. */
+                hash: string;
+                /** @description Id of the request, as the log has it. */
+                request: string | null;
+                /**
+                 * Format: int64
+                 * @description From 1, without gaps.
+                 */
+                seq: number;
+                subject_id: string;
+                subject_kind: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -2076,6 +2618,93 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Group: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                id: string;
+                /**
+                 * Format: int64
+                 * @description How many users are in it.
+                 */
+                members: number;
+                name: string;
+                permissions: string[];
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Key: {
+            items: {
+                /**
+                 * Format: int32
+                 * @description 600 unless said otherwise.
+                 */
+                calls_per_minute: number;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                expires_at: string | null;
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description To the minute.
+                 */
+                last_used_at: string | null;
+                name: string;
+                /**
+                 * Format: date-time
+                 * @description Until when the secret before the last rotation works too.
+                 */
+                old_until: string | null;
+                /** @description Those of them count that the user has too. */
+                permissions: string[];
+                /** Format: date-time */
+                revoked_at: string | null;
+                /** @description How it begins. */
+                shown: string;
+                user_id: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_KeyUsage: {
+            items: {
+                /** Format: int64 */
+                calls: number;
+                /** Format: date */
+                day: string;
+                /** @description The operation that was called. */
+                operation: string;
+                /**
+                 * Format: int64
+                 * @description Of them over a limit.
+                 */
+                refused: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Lane: {
             items: {
                 closed: components["schemas"]["LaneClosing"] | null;
@@ -2151,6 +2780,31 @@ export interface components {
                 state: string;
                 /** Format: int32 */
                 version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_OpenSession: {
+            items: {
+                /** @description Where it was opened from. */
+                address: string | null;
+                /** @description What the browser calls itself. */
+                agent: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /** @description The one that asks. */
+                current: boolean;
+                /** Format: date-time */
+                expires_at: string;
+                id: string;
+                /** Format: date-time */
+                last_seen_at: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -2292,6 +2946,49 @@ export interface components {
              */
             total: number | null;
         };
+        /** @description One page of a list. */
+        Page_User: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                email: string;
+                /** @description Permissions given to this user alone. */
+                grants: string[];
+                groups: string[];
+                id: string;
+                /** Format: date-time */
+                last_sign_in_at: string | null;
+                /**
+                 * Format: date-time
+                 * @description Too many wrong passwords.
+                 */
+                locked_until: string | null;
+                name: string;
+                /** @description All in all: by role, groups and grants. */
+                permissions: string[];
+                role: components["schemas"]["RoleName"];
+                /** @description invited, active or deactivated */
+                state: string;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description A link with which somebody sets a password, once. */
+        PasswordLink: {
+            /** Format: date-time */
+            expires_at: string;
+            /** @description To hand over; null where it was sent by e-mail. */
+            link: string | null;
+            /** @description set_up or reset */
+            purpose: string;
+        };
         PauseLane: {
             /** @description For whoever wonders why nothing goes. */
             reason?: string;
@@ -2394,6 +3091,9 @@ export interface components {
             /** Format: int64 */
             contacts: number;
         };
+        ResetWish: {
+            email: string;
+        };
         /** @description What was decided. */
         Resolution: {
             /** Format: date-time */
@@ -2418,7 +3118,14 @@ export interface components {
             step?: number | null;
         };
         /** @enum {string} */
-        RoleName: "admin" | "operator" | "viewer";
+        RoleName: "admin" | "manager" | "csm" | "agent" | "operator" | "viewer" | "partner" | "customer_admin" | "customer_manager" | "customer_user";
+        Rotation: {
+            /**
+             * Format: int64
+             * @description How long the secret of now works on: 0 to 10080 (a week).
+             */
+            overlap_minutes: number;
+        };
         /** @description A run with its steps. */
         Run: components["schemas"]["RunRow"] & {
             /** @description Whether somebody asked it to stop. */
@@ -2664,6 +3371,64 @@ export interface components {
          * @enum {string}
          */
         ScheduleRepeat: "once" | "twice";
+        /** @description Rules of signing in. They count from the next request on. */
+        SecurityPolicy: {
+            /**
+             * Format: int32
+             * @description A session ends this long after sign-in: 5 to 43200.
+             */
+            absolute_minutes: number;
+            /**
+             * Format: int32
+             * @description How long audit entries are kept at least: 90 to 36500, or for ever.
+             */
+            audit_days?: number | null;
+            /**
+             * Format: int32
+             * @description Calls of the whole tenant in a minute: 60 to 1000000.
+             */
+            calls_per_minute: number;
+            /**
+             * Format: int32
+             * @description A session ends this long after its last use: 1 to 1440.
+             */
+            idle_minutes: number;
+            /**
+             * Format: int32
+             * @description Wrong passwords in a row that lock an account: 3 to 1000.
+             */
+            lockout_failures: number;
+            /**
+             * Format: int32
+             * @description 1 to 1440.
+             */
+            lockout_minutes: number;
+            /**
+             * Format: int32
+             * @description A password must be changed after so many days: 1 to 3650, or never.
+             */
+            password_days?: number | null;
+            /**
+             * Format: int32
+             * @description How many of lower case, upper case, digits and others a password has: 1 to 4.
+             */
+            password_kinds: number;
+            /**
+             * Format: int32
+             * @description Earlier passwords that may not be taken again: 0 to 24.
+             */
+            password_remembered: number;
+            /**
+             * Format: int32
+             * @description Fewest characters of a password: 8 to 128.
+             */
+            password_shortest: number;
+            /**
+             * Format: int32
+             * @description How long an invitation holds: 1 to 720.
+             */
+            set_up_hours: number;
+        };
         /** @description Named data for a run. */
         SendSignal: {
             /** @description Of the kind that the run wants; one that cannot be read parks it. */
@@ -2679,6 +3444,8 @@ export interface components {
         };
         /** @description Who is signed in, and where. */
         Session: {
+            /** @description What the user may do now, as `permissions.md` lists it. */
+            permissions: string[];
             tenant: components["schemas"]["SessionTenant"];
             user: components["schemas"]["SessionUser"];
         };
@@ -2694,6 +3461,18 @@ export interface components {
             must_change_password: boolean;
             name: string;
             role: components["schemas"]["RoleName"];
+        };
+        SetPassword: {
+            /**
+             * Format: password
+             * @description As the tenant's security policy says; at least ten characters unless it says otherwise.
+             */
+            password: string;
+            /**
+             * Format: password
+             * @description From the link.
+             */
+            token: string;
         };
         /** @enum {string} */
         SeverityName: "warning" | "error";
@@ -2832,6 +3611,39 @@ export interface components {
             limit: number;
             /** Format: int64 */
             used: number;
+        };
+        /** @description Somebody who signs in. */
+        User: {
+            /** Format: date-time */
+            created_at: string;
+            email: string;
+            /** @description Permissions given to this user alone. */
+            grants: string[];
+            groups: string[];
+            id: string;
+            /** Format: date-time */
+            last_sign_in_at: string | null;
+            /**
+             * Format: date-time
+             * @description Too many wrong passwords.
+             */
+            locked_until: string | null;
+            name: string;
+            /** @description All in all: by role, groups and grants. */
+            permissions: string[];
+            role: components["schemas"]["RoleName"];
+            /** @description invited, active or deactivated */
+            state: string;
+            /** Format: int64 */
+            version: number;
+        };
+        UserChange: {
+            /** @description All permissions beyond role and groups. */
+            grants?: string[] | null;
+            /** @description All of them; none of the caller's own can be changed. */
+            groups?: string[] | null;
+            name?: string | null;
+            role?: string | null;
         };
         /**
          * @description Who must act.
@@ -3051,6 +3863,92 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_TimelineEntry"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_audit_entries: {
+        parameters: {
+            query?: {
+                /** @description Id of a user or of a key. */
+                actor?: string;
+                /** @description What was done: the name of an operation, or `sign_in`, `refused:update_user` and such. */
+                action?: string;
+                /** @description What it was done to: `user`, `group`, `session`, a tag of this document … */
+                subject_kind?: string;
+                subject_id?: string;
+                /** @description From then on. */
+                since?: string;
+                /** @description Before then. */
+                until?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditEntry"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_audit_entries: {
+        parameters: {
+            query?: {
+                /** @description Id of a user or of a key. */
+                actor?: string;
+                /** @description What was done: the name of an operation, or `sign_in`, `refused:update_user` and such. */
+                action?: string;
+                /** @description What it was done to: `user`, `group`, `session`, a tag of this document … */
+                subject_kind?: string;
+                subject_id?: string;
+                /** @description From then on. */
+                since?: string;
+                /** @description Before then. */
+                until?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The table */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             /** @description A problem */
@@ -3973,6 +4871,355 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Field"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_groups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Group"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupBody"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The group */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_group: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupBody"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_group: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Key"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewSecret"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It works no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rotation"];
+            };
+        };
+        responses: {
+            /** @description With the new secret */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewSecret"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_key_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The last 30 days, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_KeyUsage"];
                 };
             };
             /** @description A problem */
@@ -5138,6 +6385,70 @@ export interface operations {
             };
         };
     };
+    get_security_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules; ETag "0" while none were set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecurityPolicy"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_security_policy: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecurityPolicy"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecurityPolicy"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_session: {
         parameters: {
             query?: never;
@@ -5227,6 +6538,37 @@ export interface operations {
             };
         };
     };
+    redeem_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetPassword"];
+            };
+        };
+        responses: {
+            /** @description Set; sign in with it */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     change_password: {
         parameters: {
             query?: never;
@@ -5241,6 +6583,95 @@ export interface operations {
         };
         responses: {
             /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    request_password_reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetWish"];
+            };
+        };
+        responses: {
+            /** @description Sent, if there is such an account */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, last used first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_OpenSession"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5274,6 +6705,237 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["System"][];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: {
+                /** @description Part of the name or the address. */
+                q?: string;
+                role?: string;
+                /** @description invited, active or deactivated */
+                state?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, by address */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description Invited */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invited"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_user: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deactivate_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_user_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sent, or to be handed over */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasswordLink"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reactivate_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
                 };
             };
             /** @description A problem */

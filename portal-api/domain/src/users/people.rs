@@ -88,13 +88,15 @@ struct Row {
     last_sign_in_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     version: i64,
+    /// By Postgres' rules of lower case, which need not be ours.
+    sort_email: String,
     groups: Vec<Uuid>,
     grants: Vec<String>,
     by_groups: Vec<String>,
 }
 
 const COLUMNS: &str = "select id, email, name, role, state, must_change_password, locked_until, \
-     last_sign_in_at, created_at, version, \
+     last_sign_in_at, created_at, version, lower(email) as sort_email, \
      array(select m.group_id from group_members m where m.user_id = u.id order by 1) as groups, \
      array(select g.permission from user_grants g where g.user_id = u.id order by 1) as grants, \
      array(select unnest(ug.permissions) from group_members m \
@@ -178,11 +180,16 @@ pub async fn list(
     sql.push(" order by lower(email), id limit ")
         .push_bind(limit + 1);
     let rows: Vec<Row> = sql.build_query_as().fetch_all(tx.conn()).await?;
-    let people: Result<Vec<_>, _> = rows.into_iter().map(|row| row.person(tx)).collect();
-    Ok(Slice::cut(people?, limit, |person| After {
-        value: person.user.email.to_lowercase(),
-        id: person.user.id.0,
-    }))
+    let Slice { items, next, total } = Slice::cut(rows, limit, |row| After {
+        value: row.sort_email.clone(),
+        id: row.id,
+    });
+    let people: Result<Vec<_>, _> = items.into_iter().map(|row| row.person(tx)).collect();
+    Ok(Slice {
+        items: people?,
+        next,
+        total,
+    })
 }
 
 /// What the groups of these ids give together.

@@ -1,7 +1,7 @@
 use axum::http::StatusCode;
 use domain::users::PasswordError;
 use domain::{security, users};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -37,12 +37,11 @@ pub(super) async fn change_password(
     let policy = security::current(&mut tx).await?.policy;
     let had = users::password_hashes(&mut tx, user.id, policy.password_remembered).await?;
     drop(tx); // checking and hashing take a while
-    if body.current.expose_secret().is_empty()
-        || !passwords
-            .matches(body.current, had.first().cloned())
-            .await
-            .map_err(|error| refuse("/new", error))?
-    {
+    let is_right = passwords
+        .matches(body.current, had.first().cloned())
+        .await
+        .map_err(|error| refuse("/current", error))?;
+    if !is_right {
         return Err(ApiError::invalid(
             "/current",
             "this is not the current password",
