@@ -240,7 +240,7 @@ impl Store {
             now,
             feed: self.feed.clone(),
             limits: self.limits,
-            trail: audit::Trail::default(),
+            trail: None,
             after_commit: AfterCommit::default(),
         }
     }
@@ -299,7 +299,8 @@ pub struct Tx {
     now: DateTime<Utc>,
     feed: Feed,
     limits: Limits,
-    trail: audit::Trail,
+    /// Most transactions note nothing, and their futures are small for it.
+    trail: Option<Box<audit::Trail>>,
     after_commit: AfterCommit,
 }
 
@@ -356,19 +357,20 @@ impl Tx {
 
     /// Says who acts, and what is noted of this transaction if nothing else is.
     pub fn act_as(&mut self, acting: audit::Acting) {
-        self.trail.acting = Some(acting);
+        self.trail.get_or_insert_default().acting = Some(acting);
     }
 
     /// Notes what was done; it is written when, and only if, this transaction commits.
     pub fn audit(&mut self, entry: audit::Entry) {
-        self.trail.entries.push(entry);
+        self.trail.get_or_insert_default().entries.push(entry);
     }
 
     /// # Errors
     /// [`StoreError::Database`]; the outcome is then unknown unless the server said otherwise.
     pub async fn commit(mut self) -> Result<(), StoreError> {
-        let trail = std::mem::take(&mut self.trail);
-        audit::write(&mut self, trail).await?;
+        if let Some(trail) = self.trail.take() {
+            audit::write(&mut self, *trail).await?;
+        }
         self.inner.commit().await?;
         if self.after_commit.ring {
             self.feed.ring();

@@ -19,7 +19,7 @@ async fn every_change_is_noted_with_who_what_and_from_which_request() {
         .post("/accounts", &json!({"fields": {"name": "Acme"}}))
         .await;
     let request = made.headers["x-request-id"].to_str().unwrap().to_owned();
-    made.expect(201);
+    let made = made.expect(201);
     // A refusal changes nothing and notes nothing.
     world
         .admin
@@ -37,7 +37,8 @@ async fn every_change_is_noted_with_who_what_and_from_which_request() {
     assert_eq!(entry["request"], request);
     assert_eq!(entry["actor"]["name"], "admin");
     assert_eq!(entry["subject_kind"], "accounts");
-    assert_eq!(entry["after"], json!({"fields": {"name": "Acme"}}));
+    assert_eq!(entry["subject_id"], made["id"]);
+    assert_eq!(entry["after"], json!({"name": "Acme"}));
     let seen = world.admin.get("/audit?action=sign_in").await.expect(200);
     assert_eq!(seen["items"].as_array().unwrap().len(), 1);
 }
@@ -84,11 +85,11 @@ async fn entries_are_filtered_paged_and_belong_to_their_tenant() {
         .await
         .expect(200);
     assert_eq!(page["items"].as_array().unwrap().len(), 2);
-    assert_eq!(page["items"][0]["after"]["fields"]["name"], "Three");
+    assert_eq!(page["items"][0]["after"]["name"], "Three");
     let next = page["next"].as_str().unwrap();
     let path = format!("/audit?action=create_account&limit=2&cursor={next}");
     let page = world.admin.get(&path).await.expect(200);
-    assert_eq!(page["items"][0]["after"]["fields"]["name"], "One");
+    assert_eq!(page["items"][0]["after"]["name"], "One");
     assert!(page["next"].is_null());
     let me = world.admin.get("/session").await.expect(200)["user"]["id"].clone();
     let mine = format!(
@@ -272,4 +273,39 @@ async fn concurrent_changes_make_one_chain() {
         .await
         .expect(200);
     assert_eq!(page["items"].as_array().unwrap().len(), 17);
+}
+
+#[tokio::test]
+async fn an_edit_is_noted_with_the_values_before_and_after_and_others_with_what_was_asked() {
+    let world = World::new().await;
+    let account = json!({"fields": {"name": "Acme", "phone": "1"}});
+    let account = world.admin.post("/accounts", &account).await.expect(201);
+    let path = format!("/accounts/{}", account["id"].as_str().unwrap());
+    let edit = json!({"fields": {"phone": "2"}});
+    let tag = format!("\"{}\"", account["version"]);
+    let edited = world
+        .admin
+        .send(Method::PATCH, &path, Some(&tag), Some(&edit));
+    edited.await.expect(200);
+    let page = world
+        .admin
+        .get("/audit?action=update_account")
+        .await
+        .expect(200);
+    let entry = &page["items"][0];
+    assert_eq!(entry["subject_id"], account["id"]);
+    assert_eq!(entry["before"], json!({"phone": "1"}));
+    assert_eq!(entry["after"], json!({"phone": "2"}));
+    let pause = json!({"reason": "maintenance"});
+    let paused = world
+        .admin
+        .post("/lanes/workflow/pull_stream/pause", &pause)
+        .await;
+    paused.expect(200);
+    let page = world
+        .admin
+        .get("/audit?action=pause_lane")
+        .await
+        .expect(200);
+    assert_eq!(page["items"][0]["after"], pause);
 }
