@@ -56,8 +56,17 @@ create table users (
     email                text not null,
     name                 text not null,
     role                 text not null,
-    password_hash        text not null,
+    state                text not null default 'active'
+        check (state in ('invited', 'active', 'deactivated')),
+    -- Null until the person has set one.
+    password_hash        text,
+    password_set_at      timestamptz,
     must_change_password boolean not null default false,
+    -- Wrong passwords since the last right one, from whatever address.
+    failed_sign_ins      integer not null default 0,
+    locked_until         timestamptz,
+    last_sign_in_at      timestamptz,
+    version              bigint not null default 1,
     created_at           timestamptz not null,
     primary key (tenant_id, id)
 );
@@ -70,6 +79,10 @@ create table sessions (
     -- SHA-256 of the cookie: a copy of the table signs nobody in.
     token_hash   bytea not null,
     user_id      uuid not null,
+    id           uuid not null,
+    -- Where it was opened from, for its owner to recognise.
+    address      text,
+    agent        text,
     created_at   timestamptz not null,
     last_seen_at timestamptz not null,
     expires_at   timestamptz not null,

@@ -109,6 +109,11 @@ ids! {
     WithheldId = "whd";
     AccountId = "acc";
     ContactId = "ctc";
+    GroupId = "grp";
+    /// An API key.
+    KeyId = "key";
+    SessionId = "ses";
+    MailId = "mai";
     /// An entity whatever its kind; at the edge it has its kind's prefix.
     EntityId = "ent";
 }

@@ -1,51 +1,209 @@
-//! Who asks. An extractor is the permission: a handler that takes [`Operator`] runs for operators.
+//! Who asks. An extractor is the permission: a handler that takes [`May<RunsOperate>`] runs for
+//! those who may operate runs.
 
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
-use axum::extract::FromRequestParts;
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::HeaderMap;
-use axum::http::header::COOKIE;
+use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
-use domain::sessions::{self, Session, Token};
+use domain::keys;
+use domain::permissions::{Needs, Permission, needs};
+use domain::rates::Rate;
+use domain::sessions::{self, Credential, Session, Token};
+use domain::users::Editor;
+use engine::ids::SessionId;
+use engine::store::audit::{Acting, Actor, Entry, Otherwise};
 use engine::{StoreError, Tx};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, Slug};
+use crate::permit::{Access, Guard, Operation};
 use crate::portal::Portal;
 
 /// Name of the cookie that holds the session's token.
 pub(crate) const COOKIE_NAME: &str = "syncline_session";
 
+/// Id of a request, in its extensions.
+#[derive(Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+/// How much more the caller may, in the extensions of a request: the frame answers it.
+#[derive(Clone, Default)]
+pub(crate) struct RateCell(pub(crate) Arc<OnceLock<Rate>>);
+
+/// What a request asks for, in its extensions: filled by the extractor of the body, read by the
+/// audit trail.
+#[derive(Clone, Default)]
+pub(crate) struct Asked(pub(crate) Arc<OnceLock<serde_json::Value>>);
+
+/// Everybody, signed in or not.
+pub(crate) struct Anyone {
+    /// Where the request comes from; behind a proxy the proxy's.
+    pub(crate) address: Option<IpAddr>,
+    request: Option<String>,
+}
+
+impl Anyone {
+    /// Who acts where nobody is signed in yet: the user whose password or link was right.
+    pub(crate) fn acting(&self, actor: Actor) -> Acting {
+        Acting {
+            actor,
+            address: self.address,
+            request: self.request.clone(),
+            otherwise: None,
+        }
+    }
+}
+
+impl Guard for Anyone {
+    const ACCESS: Access = Access::Open;
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Anyone {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self {
+            address: address.map(|ConnectInfo(address)| address.ip()),
+            request: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
+        })
+    }
+}
+
 /// Somebody who is signed in, whatever else holds.
 pub(crate) struct SignedIn {
     pub(crate) session: Session,
-    pub(crate) token: Token,
     portal: Portal,
+    acting: Acting,
 }
 
 impl SignedIn {
-    /// Begins a transaction that sees the caller's tenant only.
+    /// Begins a transaction that sees the caller's tenant only; what it changes is audited.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
-        self.portal.store.begin(self.session.user.tenant).await
+        let mut tx = self.portal.store.begin(self.session.user.tenant).await?;
+        tx.act_as(self.acting.clone());
+        Ok(tx)
     }
 
     pub(crate) fn portal(&self) -> &Portal {
         &self.portal
     }
+
+    /// The caller's session; a key has none.
+    pub(crate) fn session_id(&self) -> Result<SessionId, ApiError> {
+        let id = self.session.id;
+        id.ok_or_else(|| ApiError::forbidden("a key has no session: sign in"))
+    }
+
+    /// The caller, as somebody who changes what others may do.
+    pub(crate) fn editor(&self) -> Editor {
+        Editor {
+            id: self.session.user.id,
+            permissions: self.session.permissions,
+        }
+    }
+
+    /// Notes an attempt to get more than one has, and says no.
+    pub(crate) async fn refuse(&self, entry: Entry, why: &str) -> ApiError {
+        let user = &self.session.user;
+        tracing::warn!(
+            tenant.id = %user.tenant,
+            user.id = %user.id,
+            action = entry.action,
+            "an attempt to get more permissions was refused"
+        );
+        metrics::counter!("syncline_elevations_refused_total").increment(1);
+        let noted = async {
+            let mut tx = self.begin().await?;
+            tx.audit(entry);
+            tx.commit().await
+        };
+        match noted.await {
+            Ok(()) => ApiError::forbidden(why),
+            Err(error) => error.into(),
+        }
+    }
+}
+
+impl Guard for SignedIn {
+    const ACCESS: Access = Access::Own;
 }
 
 impl FromRequestParts<Portal> for SignedIn {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
-        let token = token(&parts.headers).ok_or_else(ApiError::unauthenticated)?;
-        let session = sessions::find(&portal.store, &token).await?;
-        let session = session.ok_or_else(ApiError::unauthenticated)?;
+        let anyone = Anyone::from_request_parts(parts, portal).await?;
+        let credential = credential(&parts.headers).ok_or_else(ApiError::unauthenticated)?;
+        let route = parts.extensions.get::<Operation>();
+        let route = route.map_or("", |operation| operation.id.as_str());
+        let store = &portal.store;
+        let found = sessions::identify(store, &credential, anyone.address, route).await?;
+        if let Some(rate) = found.rate {
+            if let Some(RateCell(cell)) = parts.extensions.get() {
+                cell.get_or_init(|| rate);
+            }
+            if rate.is_over {
+                let error = ApiError::new(Slug::RateLimited, "too many calls in this minute");
+                return Err(error.with_retry_after(rate.reset.unsigned_abs()));
+            }
+        }
+        let session = found.session.ok_or_else(ApiError::unauthenticated)?;
+        let actor = match &session.key {
+            Some((id, name)) => Actor::Key {
+                id: id.0,
+                name: format!("{name} of {}", session.user.name),
+            },
+            None => Actor::User {
+                id: session.user.id.0,
+                name: session.user.name.clone(),
+            },
+        };
+        let mut acting = anyone.acting(actor);
+        acting.otherwise = otherwise(parts);
         Ok(Self {
             session,
-            token,
             portal: portal.clone(),
+            acting,
         })
     }
+}
+
+/// What is noted of a request that changes something if its handler notes nothing.
+fn otherwise(parts: &mut Parts) -> Option<Otherwise> {
+    if parts.method.is_safe() {
+        return None;
+    }
+    let asked = Asked::default();
+    parts.extensions.insert(asked.clone());
+    let operation = parts.extensions.get::<Operation>();
+    let (id, tag) = operation.map_or(("change", ""), |operation| (&operation.id, &operation.tag));
+    let subject = parts.uri.path().split('/').find(|part| is_id(part));
+    Some(Otherwise {
+        entry: Entry::new(id, tag, subject.unwrap_or_default()),
+        asked: asked.0,
+    })
+}
+
+/// Whether a part of a path is the id of a thing: `run_…`.
+fn is_id(part: &str) -> bool {
+    part.split_once('_').is_some_and(|(prefix, digits)| {
+        prefix.len() == 3 && digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+    })
+}
+
+/// What the request shows: a key before a cookie.
+fn credential(headers: &HeaderMap) -> Option<Credential> {
+    let Some(value) = headers.get(AUTHORIZATION) else {
+        return token(headers).map(Credential::Cookie);
+    };
+    let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
+    let is_key = scheme.eq_ignore_ascii_case("bearer") && secret.starts_with(keys::PREFIX);
+    is_key.then(|| Credential::Key(Token::of(secret.trim())))
 }
 
 /// The session's token in the request's cookies.
@@ -60,16 +218,19 @@ pub(crate) fn token(headers: &HeaderMap) -> Option<Token> {
         .map(|(_, value)| Token::of(value))
 }
 
-/// Any user of the tenant.
-pub(crate) struct Caller(SignedIn);
+/// Somebody who has a permission, and has nothing to do first.
+pub(crate) struct May<P>(SignedIn, PhantomData<P>);
 
-/// Somebody who may retry, resolve and edit.
-pub(crate) struct Operator(Caller);
+/// Whoever may see the hub. For what has no permission of its own.
+pub(crate) type Caller = May<needs::HubRead>;
 
-/// Somebody who may connect and map.
-pub(crate) struct Admin(Caller);
+/// Whoever may operate the hub. For what has no permission of its own.
+pub(crate) type Operator = May<needs::HubOperate>;
 
-impl Deref for Caller {
+/// Whoever may set what holds for the whole tenant. For what has no permission of its own.
+pub(crate) type Admin = May<needs::HubConfigure>;
+
+impl<P> Deref for May<P> {
     type Target = SignedIn;
 
     fn deref(&self) -> &SignedIn {
@@ -77,23 +238,11 @@ impl Deref for Caller {
     }
 }
 
-impl Deref for Operator {
-    type Target = SignedIn;
-
-    fn deref(&self) -> &SignedIn {
-        &self.0
-    }
+impl<P: Needs> Guard for May<P> {
+    const ACCESS: Access = Access::Needs(P::PERMISSION);
 }
 
-impl Deref for Admin {
-    type Target = SignedIn;
-
-    fn deref(&self) -> &SignedIn {
-        &self.0
-    }
-}
-
-impl FromRequestParts<Portal> for Caller {
+impl<P: Needs> FromRequestParts<Portal> for May<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
@@ -101,36 +250,25 @@ impl FromRequestParts<Portal> for Caller {
         if signed_in.session.user.must_change_password {
             return Err(ApiError::forbidden("set a password of your own first"));
         }
-        Ok(Self(signed_in))
+        if signed_in.session.permissions.has(P::PERMISSION) {
+            return Ok(Self(signed_in, PhantomData));
+        }
+        Err(lacks(&signed_in.session, P::PERMISSION))
     }
 }
 
-impl FromRequestParts<Portal> for Operator {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
-        let caller = Caller::from_request_parts(parts, portal).await?;
-        if caller.session.user.role.may_operate() {
-            return Ok(Self(caller));
-        }
-        Err(ApiError::forbidden(
-            "this needs the role operator; an admin can grant it",
-        ))
-    }
-}
-
-impl FromRequestParts<Portal> for Admin {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
-        let caller = Caller::from_request_parts(parts, portal).await?;
-        if caller.session.user.role.may_administer() {
-            return Ok(Self(caller));
-        }
-        Err(ApiError::forbidden(
-            "this needs the role admin; another admin can grant it",
-        ))
-    }
+fn lacks(session: &Session, permission: Permission) -> ApiError {
+    tracing::info!(
+        tenant.id = %session.user.tenant,
+        user.id = %session.user.id,
+        permission = permission.as_str(),
+        "a permission is missing"
+    );
+    metrics::counter!("syncline_permissions_missing_total", "permission" => permission.as_str())
+        .increment(1);
+    ApiError::forbidden(format!(
+        "this needs the permission {permission}; an admin can grant it"
+    ))
 }
 
 #[cfg(test)]
@@ -146,5 +284,20 @@ mod tests {
             "theme=dark; syncline_session=abc; x=y".parse().unwrap(),
         );
         assert_eq!(token(&headers).unwrap().expose(), "abc");
+    }
+
+    #[test]
+    fn the_subject_of_a_path_is_the_id_in_it() {
+        assert!(is_id("run_01934f00000000000000000000000000"));
+        for part in [
+            "",
+            "runs",
+            "run_1",
+            "runs_01934f00000000000000000000000000",
+            "_",
+            "api",
+        ] {
+            assert!(!is_id(part), "{part}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::error::Error;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::entities::Refusal;
+use domain::mails::OutboxError;
 use engine::StoreError;
 use engine::peers::PeersError;
 use serde::Serialize;
@@ -279,6 +280,15 @@ impl From<StoreError> for ApiError {
                 Self::new(Slug::Conflict, error.to_string())
             }
             error => Self::internal("the request failed; it is in the log under its id", error),
+        }
+    }
+}
+
+impl From<OutboxError> for ApiError {
+    fn from(error: OutboxError) -> Self {
+        match error {
+            OutboxError::Store(error) => error.into(),
+            OutboxError::Vault(_) => Self::internal("the mail cannot be sealed", error),
         }
     }
 }

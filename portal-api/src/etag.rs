@@ -69,6 +69,11 @@ pub(crate) fn version_of(set: &impl Serialize) -> i64 {
     i64::from_be_bytes(first) & i64::MAX
 }
 
+/// A thing as the interface shows it, for the audit trail.
+pub(crate) fn shown(thing: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(thing).expect("values of our own are JSON")
+}
+
 /// A body with the version it shows.
 pub(crate) struct Tagged<T>(pub(crate) i64, pub(crate) T);
 

@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use crate::caller::Asked;
 use crate::error::{ApiError, FieldProblem, Slug, escape};
 
 /// A JSON body, or the problem that says where it is wrong.
@@ -22,6 +23,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 "send the body as application/json",
             ));
         }
+        let asked = request.extensions().get::<Asked>().cloned();
         let body = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| {
@@ -34,7 +36,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                     ApiError::new(Slug::InvalidBody, "the body ended early")
                 }
             })?;
-        parse(&body).map(Self)
+        let value = parse(&body)?;
+        if let Some(Asked(asked)) = asked
+            && let Ok(json) = serde_json::from_slice(&body)
+        {
+            asked.get_or_init(|| json);
+        }
+        Ok(Self(value))
     }
 }
 

@@ -8,9 +8,11 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use domain::rates::Rate;
 use engine::trace::{self, TraceParent};
 use tracing::Instrument;
 
+use crate::caller::{RateCell, RequestId};
 use crate::error::{ApiError, Pending, Slug};
 use crate::portal::Portal;
 
@@ -21,11 +23,22 @@ const LONGEST: Duration = Duration::from_secs(60);
 const CONTENT_POLICY: &str = "default-src 'self'; \
     style-src 'self' 'sha256-38RhXrc7EdReTKsOm23ZPOCUgniTUUcjky8QOOrQx6o='; \
     img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; frame-ancestors 'none'; \
-    base-uri 'none'; object-src 'none'";
+    base-uri 'none'; object-src 'none'; form-action 'self'";
 
-pub(crate) async fn frame(State(portal): State<Portal>, request: Request, next: Next) -> Response {
+/// An answer of the interface is no page: it loads, frames and sends nothing.
+const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; \
+    form-action 'none'";
+
+pub(crate) async fn frame(
+    State(portal): State<Portal>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let id = format!("req_{}", engine::ids::fresh().simple());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let rate = RateCell::default();
+    request.extensions_mut().insert(rate.clone());
     let method = request.method().clone();
     // The route, not the path: a path holds ids and has no end of values.
     let route = request
@@ -54,6 +67,9 @@ pub(crate) async fn frame(State(portal): State<Portal>, request: Request, next: 
     count(&method, &route, response.status(), started.elapsed());
     write_problem(&mut response, &id);
     write_headers(response.headers_mut(), &id, is_api, portal.https);
+    if let Some(rate) = rate.0.get() {
+        write_rate(response.headers_mut(), *rate);
+    }
     response
 }
 
@@ -88,11 +104,22 @@ fn write_problem(response: &mut Response, id: &str) {
     }
 }
 
+/// How much more the caller may (draft-ietf-httpapi-ratelimit-headers-06): of the tightest limit.
+fn write_rate(headers: &mut HeaderMap, rate: Rate) {
+    let mut set = |name: &'static str, value: i64| {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    };
+    set("ratelimit-limit", rate.limit.into());
+    set("ratelimit-remaining", rate.remaining.into());
+    set("ratelimit-reset", rate.reset);
+}
+
 fn write_headers(headers: &mut HeaderMap, id: &str, is_api: bool, https: bool) {
     let mut set = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
     };
-    set(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY);
+    let policy = if is_api { API_POLICY } else { CONTENT_POLICY };
+    set(header::CONTENT_SECURITY_POLICY, policy);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "same-origin");
     set(header::X_FRAME_OPTIONS, "DENY");

@@ -9,14 +9,17 @@ mod error;
 mod etag;
 mod extract;
 mod frame;
+mod matrix;
 mod origin;
 mod page;
+mod permit;
 mod portal;
 mod routes;
 mod spec;
 mod throttle;
 
 pub use error::{FieldProblem, Problem, Slug};
+pub use matrix::permission_matrix;
 pub use portal::{Portal, PortalParts};
 pub use spec::document;
 

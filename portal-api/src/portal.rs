@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use domain::mails::Outbox;
 use domain::mappings::Shipped;
+use domain::sessions::Token;
 use domain::users::Passwords;
 use engine::Store;
 use engine::entity::CoreTables;
@@ -22,6 +24,10 @@ pub struct PortalParts {
     pub metrics: PrometheusHandle,
     /// Whether browsers reach us over https: cookies are then marked secure.
     pub https: bool,
+    /// Where browsers reach us, without a slash at the end: `https://hub.example.com`.
+    pub public_url: String,
+    /// Where mails wait to be sent; `None` where nobody sends any.
+    pub outbox: Option<Outbox>,
 }
 
 /// The portal of a process; cheap to clone.
@@ -39,6 +45,12 @@ impl Portal {
             parts,
             throttle: Throttle::default(),
         }))
+    }
+
+    /// Where somebody sets a password with this token.
+    pub(crate) fn password_link(&self, token: &Token) -> String {
+        // Behind the #: browsers send it to nobody, so it is in no log.
+        format!("{}/set-password#{}", self.public_url, token.expose())
     }
 
     pub(crate) fn throttle(&self) -> &Throttle {

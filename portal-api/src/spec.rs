@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
+use crate::permit::{Access, EXTENSION};
+
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -36,16 +38,16 @@ fn operations(document: &mut Value) -> impl Iterator<Item = (String, &mut Value)
     })
 }
 
-/// All but signing in needs the session's cookie.
+/// What is not open needs a session, and most of it a permission.
 fn secure(document: &mut Value) {
-    for (path, operation) in operations(document) {
-        let is_open = operation["operationId"] == "sign_in" || !path.starts_with("/api/v1/");
-        if !is_open && path != "/api/v1/openapi.json" {
-            operation["security"] = json!([{ "session": [] }]);
+    for (_path, operation) in operations(document) {
+        if operation[EXTENSION] != Access::Open.as_str() {
+            operation["security"] = json!([{ "session": [] }, { "key": [] }]);
         }
     }
     document["components"]["securitySchemes"] = json!({
-        "session": { "type": "apiKey", "in": "cookie", "name": crate::caller::COOKIE_NAME }
+        "session": { "type": "apiKey", "in": "cookie", "name": crate::caller::COOKIE_NAME },
+        "key": { "type": "http", "scheme": "bearer", "description": "A key of a program: `slk_…`" },
     });
 }
 

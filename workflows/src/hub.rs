@@ -10,10 +10,14 @@ use engine::peers::{Peers, PeersError};
 use engine::runtime::{Class, StepCx, StepError};
 use engine::sync::SyncError;
 
+use crate::mailer::Mailer;
+
 /// Given to the engine as a service.
 pub struct Hub {
     pub peers: Peers,
     pub tables: CoreTables,
+    /// `None` where this process sends no mail.
+    pub mailer: Option<Mailer>,
 }
 
 impl Hub {

@@ -6,24 +6,29 @@
 //! - [`push_writes`]: sends what is owed to a stream and settles it by the answers.
 //! - [`remap_stream`]: applies a published version to the stored snapshots.
 //! - [`retry_failures`]: tries again what failed for one cause.
+//! - [`send_mail`]: sends a stored mail to a user.
 //! - [`undo_run`]: takes back what a run did.
 //!
 //! Workflows know neither HTTP nor SQL: they connect the engine's parts with the connectors.
 
 pub mod apply_withheld;
 mod hub;
+mod mailer;
 pub mod preview_mapping;
 pub mod pull_stream;
 pub mod push_writes;
 pub mod remap_stream;
 pub mod retry_failures;
+pub mod send_mail;
 pub mod undo_run;
 
 pub use apply_withheld::ApplyWithheld;
 pub use hub::Hub;
+pub use mailer::{Mailer, MailerError, MailerOptions};
 pub use preview_mapping::PreviewMapping;
 pub use pull_stream::PullStream;
 pub use push_writes::PushWrites;
 pub use remap_stream::RemapStream;
 pub use retry_failures::RetryFailures;
+pub use send_mail::SendMail;
 pub use undo_run::UndoRun;

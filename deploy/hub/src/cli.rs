@@ -99,6 +99,38 @@ pub struct Common {
     #[arg(long, env = "SYNCLINE_HTTPS", hide_env_values = true, global = true)]
     pub https: bool,
 
+    /// Where browsers reach the hub, for links in mails. Default: the address it listens on.
+    #[arg(
+        long,
+        env = "SYNCLINE_PUBLIC_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
+    pub public_url: Option<String>,
+
+    /// Server that mails to users go to: smtps://user:password@host or smtp://host:25?tls=required.
+    /// Without, admins hand links over themselves and nobody resets a password alone.
+    #[arg(
+        long,
+        env = "SYNCLINE_SMTP_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
+    pub smtp_url: Option<SecretString>,
+
+    /// Address that mails to users come from.
+    #[arg(
+        long,
+        env = "SYNCLINE_MAIL_FROM",
+        hide_env_values = true,
+        global = true,
+        value_name = "EMAIL",
+        default_value = "syncline@localhost"
+    )]
+    pub mail_from: String,
+
     /// Runs worked on at once.
     #[arg(
         long,
@@ -177,7 +209,7 @@ pub enum AdminCommand {
         email: String,
         #[arg(long)]
         name: String,
-        /// admin, operator or viewer
+        /// admin, manager, csm, agent, operator or viewer, for example
         #[arg(long)]
         role: domain::users::Role,
         /// Id of the tenant; needed where there are several.
@@ -195,11 +227,35 @@ pub enum AdminCommand {
     },
     /// Print the API's OpenAPI document.
     Openapi,
+    /// Print which role may do what, operation by operation.
+    Permissions,
+    /// Check the audit trail, or take away what is older than the tenants keep.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Give a user a new one-time password, which is printed, and end all sessions.
     ResetPassword {
         #[arg(long)]
         email: String,
     },
+}
+
+/// What to do with the audit trail.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AuditCommand {
+    /// Walk the chain of hashes of each tenant; fails where an entry was changed, removed or moved.
+    Verify {
+        /// Id of the tenant; all of them unless given.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<engine::ids::TenantId>,
+        /// Number and hash that an earlier check printed, as 12:8f3c…: also shows a chain that was
+        /// rewritten as a whole or cut off at its end. Needs --tenant.
+        #[arg(long, value_name = "SEQ:HASH", requires = "tenant")]
+        expect: Option<String>,
+    },
+    /// Take away entries that are older than their tenant keeps them; the newest always stays.
+    Prune,
 }
 
 /// Settings of `pg`.

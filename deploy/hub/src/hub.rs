@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use connector_sdk::{Http, HttpOptions};
+use domain::mails::Outbox;
 use domain::tenants::NewTenant;
 use domain::users::{FirstAdmin, FirstAdminWish, Passwords, ensure_first_admin};
 use engine::entity::CoreTables;
@@ -18,6 +19,7 @@ use secrecy::{SecretSlice, SecretString};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use workflows::{Mailer, MailerOptions};
 
 use crate::{database, shipped};
 
@@ -39,6 +41,10 @@ pub struct HubOptions {
     /// Made when the database is empty.
     pub admin: Option<AdminWish>,
     pub https: bool,
+    /// Where browsers reach the hub, for links in mails; the address it serves on unless given.
+    pub public_url: Option<String>,
+    /// How mail is sent; `None` sends none.
+    pub mail: Option<MailerOptions>,
 }
 
 /// Who the first admin shall be.
@@ -89,12 +95,23 @@ impl Hub {
             Some(wish) => first_admin(&store, &passwords, wish).await?,
             None => None,
         };
-        let engine = (options.workers > 0).then(|| work(&store, &peers, &tables, options.workers));
+        let outbox = options.mail.as_ref().map(|_| Outbox::new(vault.clone()));
+        let mailer = match (&options.mail, &outbox) {
+            (Some(mail), Some(outbox)) => Some(
+                Mailer::new(mail, outbox.clone()).context("cannot send mail as it is set up")?,
+            ),
+            _ => None,
+        };
+        let engine =
+            (options.workers > 0).then(|| work(&store, &peers, &tables, mailer, options.workers));
         let stop = CancellationToken::new();
         store.feed().listen(stop.clone());
         let (addr, serving) = match listener {
             None => (None, None),
             Some(listener) => {
+                let addr = listener
+                    .local_addr()
+                    .context("cannot tell the served address")?;
                 let portal = Portal::new(PortalParts {
                     store: store.clone(),
                     peers: peers.clone(),
@@ -103,10 +120,11 @@ impl Hub {
                     passwords,
                     metrics: metrics()?,
                     https: options.https,
+                    public_url: options
+                        .public_url
+                        .unwrap_or_else(|| format!("http://{addr}")),
+                    outbox,
                 });
-                let addr = listener
-                    .local_addr()
-                    .context("cannot tell the served address")?;
                 (Some(addr), Some(serve(listener, portal, stop.clone())))
             }
         };
@@ -199,10 +217,17 @@ async fn first_admin(
         .context("cannot make the first admin")
 }
 
-fn work(store: &Store, peers: &Peers, tables: &CoreTables, workers: usize) -> Engine {
+fn work(
+    store: &Store,
+    peers: &Peers,
+    tables: &CoreTables,
+    mailer: Option<Mailer>,
+    workers: usize,
+) -> Engine {
     let service = workflows::Hub {
         peers: peers.clone(),
         tables: tables.clone(),
+        mailer,
     };
     Engine::builder(store.clone())
         .service(Arc::new(service))
@@ -213,6 +238,7 @@ fn work(store: &Store, peers: &Peers, tables: &CoreTables, workers: usize) -> En
         .register::<workflows::ApplyWithheld>()
         .register::<workflows::RemapStream>()
         .register::<workflows::UndoRun>()
+        .register::<workflows::SendMail>()
         .register::<engine::runtime::BulkRuns>()
         .concurrency(workers)
         .host(host())

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use domain::tenants::NewTenant;
 use secrecy::ExposeSecret;
+use workflows::MailerOptions;
 
 use crate::cli::Common;
 use crate::database::{self, Database};
@@ -29,6 +30,14 @@ pub(crate) fn options(
             tenant,
         }),
         https: common.https,
+        public_url: common
+            .public_url
+            .as_deref()
+            .map(|url| url.trim_end_matches('/').to_owned()),
+        mail: common.smtp_url.clone().map(|server| MailerOptions {
+            server,
+            from: common.mail_from.clone(),
+        }),
     })
 }
 

@@ -28,6 +28,8 @@ fn options(database_url: String) -> HubOptions {
             },
         }),
         https: false,
+        public_url: None,
+        mail: None,
     }
 }
 

@@ -17,7 +17,7 @@ struct Generator {
     make: fn() -> Result<String>,
 }
 
-const GENERATORS: [Generator; 5] = [
+const GENERATORS: [Generator; 6] = [
     Generator {
         file: "connectors/registry/src/lib.rs",
         make: registry_source,
@@ -33,6 +33,10 @@ const GENERATORS: [Generator; 5] = [
     Generator {
         file: "portal-api/openapi.json",
         make: openapi,
+    },
+    Generator {
+        file: "portal-api/permissions.md",
+        make: permissions,
     },
     Generator {
         file: "portal-api/console/src/api/schema.d.ts",
@@ -198,6 +202,10 @@ fn sha256(file: &Path) -> Result<String> {
 
 fn openapi() -> Result<String> {
     run::output(run::command(hub()?).args(["admin", "openapi"]))
+}
+
+fn permissions() -> Result<String> {
+    run::output(run::command(hub()?).args(["admin", "permissions"]))
 }
 
 /// The types of the API, which openapi-typescript writes by itself.

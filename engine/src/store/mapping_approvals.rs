@@ -104,7 +104,11 @@ pub async fn of_version(
 ///
 /// # Errors
 /// [`StoreError::NotFound`].
-pub async fn take(tx: &mut Tx, mapping: MappingId, id: MappingApprovalId) -> Result<Approval, StoreError> {
+pub async fn take(
+    tx: &mut Tx,
+    mapping: MappingId,
+    id: MappingApprovalId,
+) -> Result<Approval, StoreError> {
     let row = sqlx::query_as!(
         ApprovalRow,
         "select id, mapping_version, text_hash, note, asked_by, asked_at, state, answer,

@@ -17,6 +17,7 @@ macro_rules! modelled {
 pub(crate) mod activations;
 pub mod approvals;
 pub mod attempts;
+pub mod audit;
 pub(crate) mod budgets;
 pub mod caps;
 pub mod changes;
@@ -251,6 +252,7 @@ impl Store {
             now,
             feed: self.feed.clone(),
             limits: self.limits,
+            trail: None,
             after_commit: AfterCommit::default(),
         }
     }
@@ -309,6 +311,8 @@ pub struct Tx {
     now: DateTime<Utc>,
     feed: Feed,
     limits: Limits,
+    /// Most transactions note nothing, and their futures are small for it.
+    trail: Option<Box<audit::Trail>>,
     after_commit: AfterCommit,
 }
 
@@ -363,9 +367,22 @@ impl Tx {
         self.after_commit.look = true;
     }
 
+    /// Says who acts, and what is noted of this transaction if nothing else is.
+    pub fn act_as(&mut self, acting: audit::Acting) {
+        self.trail.get_or_insert_default().acting = Some(acting);
+    }
+
+    /// Notes what was done; it is written when, and only if, this transaction commits.
+    pub fn audit(&mut self, entry: audit::Entry) {
+        self.trail.get_or_insert_default().entries.push(entry);
+    }
+
     /// # Errors
     /// [`StoreError::Database`]; the outcome is then unknown unless the server said otherwise.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        if let Some(trail) = self.trail.take() {
+            audit::write(&mut self, *trail).await?;
+        }
         self.inner.commit().await?;
         if self.after_commit.ring {
             self.feed.ring();

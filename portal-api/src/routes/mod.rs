@@ -2,12 +2,15 @@
 
 mod accounts;
 mod approvals;
+mod audit;
 mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
 mod failure_classes;
 mod fields;
+mod groups;
+mod keys;
 mod lanes;
 mod live;
 mod machine;
@@ -16,8 +19,10 @@ mod overview;
 mod records;
 mod runs;
 mod schedules;
+mod security;
 mod session;
 mod systems;
+mod users;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -45,6 +50,11 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(conflicts::router())
         .merge(failure_classes::router())
         .merge(approvals::router())
+        .merge(users::router())
+        .merge(groups::router())
+        .merge(keys::router())
+        .merge(security::router())
+        .merge(audit::router())
         .merge(live::router())
         .merge(machine::document());
     OpenApiRouter::with_openapi(crate::spec::Base::openapi())

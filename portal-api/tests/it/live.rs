@@ -45,3 +45,28 @@ async fn a_change_is_told_to_its_own_tenant_only() {
     );
     assert_eq!(first_news(&other, make(world.admin.clone())).await, None);
 }
+
+#[tokio::test]
+async fn news_end_when_the_reader_is_deactivated() {
+    let world = World::new().await;
+    let reader = world
+        .user(
+            world.tenant,
+            "reader@one.example",
+            domain::users::Role::Viewer,
+        )
+        .await;
+    let id = reader.get("/session").await.expect(200)["user"]["id"].clone();
+    let path = format!("/users/{}/deactivate", id.as_str().unwrap());
+    let request = Request::builder()
+        .uri("/api/v1/events")
+        .header("cookie", reader.cookie.clone().unwrap())
+        .body(Body::empty())
+        .unwrap();
+    let response = reader.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    world.admin.post(&path, &json!({})).await.expect(200);
+    let mut news = response.into_body().into_data_stream();
+    let next = tokio::time::timeout(Duration::from_secs(5), news.next()).await;
+    assert!(next.unwrap().is_none());
+}

@@ -57,8 +57,40 @@ async fn the_document_is_served_and_every_answer_carries_the_security_headers() 
     for path in ["/health", "/api/v1/accounts", "/api/nothing", "/some/page"] {
         let answer = get(&world, path).await;
         let policy = answer.headers["content-security-policy"].to_str().unwrap();
-        assert!(policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'"));
-        assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+        let own = if path.starts_with("/api/") {
+            "'none'"
+        } else {
+            "'self'"
+        };
+        for part in [
+            format!("default-src {own};"),
+            format!("form-action {own}"),
+            "frame-ancestors 'none'".to_owned(),
+            "base-uri 'none'".to_owned(),
+        ] {
+            assert!(policy.contains(&part), "{path}: {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.headers[name], value, "{path}");
+        }
+        // Only over https can a browser be told to stay there.
+        assert!(!answer.headers.contains_key("strict-transport-security"));
+        let caching = answer
+            .headers
+            .get("cache-control")
+            .map(|value| value.to_str().unwrap());
+        assert_eq!(
+            caching == Some("no-store"),
+            path.starts_with("/api/"),
+            "{path}"
+        );
         assert!(
             answer.headers["x-request-id"]
                 .to_str()

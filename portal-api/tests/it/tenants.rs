@@ -1,7 +1,7 @@
 //! What belongs to another tenant is not there.
 
 use axum::http::Method;
-use engine::ids::{MappingApprovalId, FixtureId, PreviewId};
+use engine::ids::{FixtureId, MappingApprovalId, PreviewId};
 use serde_json::{Value as Json, json};
 
 use crate::world::World;
@@ -17,6 +17,10 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
     });
     let schedule = world.admin.post("/schedules", &schedule).await.expect(201)["id"].clone();
     let class = crate::failure_classes::failed_write(&world, &connected).await;
+    let group = json!({"name": "Editors", "permissions": ["records.write"]});
+    let group = world.admin.post("/groups", &group).await.expect(201)["id"].clone();
+    let key = json!({"name": "CI", "permissions": ["runs.read"]});
+    let key = world.admin.post("/keys", &key).await.expect(201)["key"]["id"].clone();
     let conflict = crate::conflicts::opened(&world, &connected).await;
     let approval = crate::approvals::asked(&world, &connected).await;
     let ids = [
@@ -38,8 +42,23 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         ("conflicts", conflict),
         ("failure-classes", class["id"].as_str().unwrap().to_owned()),
         ("approvals", approval["id"].as_str().unwrap().to_owned()),
+        ("users", one(world.admin.get("/users").await.expect(200))),
+        ("keys", key.as_str().unwrap().to_owned()),
+        ("groups", group.as_str().unwrap().to_owned()),
+        (
+            "sessions",
+            one(world.admin.get("/sessions").await.expect(200)),
+        ),
     ];
     let document = portal_api::document();
+    // Whatever is named by an id is walked: a new noun needs a line above.
+    for path in document["paths"].as_object().unwrap().keys() {
+        let noun = path
+            .strip_prefix("/api/v1/")
+            .and_then(|path| path.split_once("/{id}"));
+        let is_known = noun.is_none_or(|(noun, _)| ids.iter().any(|(known, _)| *known == noun));
+        assert!(is_known, "{path} is not asked for as another tenant");
+    }
     let mut asked = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(path) = path.strip_prefix("/api/v1") else {
@@ -70,7 +89,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
             asked += 1;
         }
     }
-    assert!(asked > 25, "{asked}");
+    assert!(asked > 35, "{asked}");
 }
 
 /// A query that would be taken, where the operation needs one.
@@ -105,6 +124,10 @@ fn body(operation: &str) -> Option<Json> {
         "skip_schedule" => json!({"at": "2026-11-20T10:00:00Z"}),
         "update_account" => json!({"fields": {"name": "Mine"}}),
         "update_contact" => json!({"fields": {"last_name": "Mine"}}),
+        "rotate_key" => json!({"overlap_minutes": 0}),
+        "update_user" => json!({"name": "Mine"}),
+        "update_group" => json!({"name": "Mine", "permissions": []}),
+        "deactivate_user" | "reactivate_user" | "create_user_link" => json!({}),
         "restart_run" | "fork_run" => json!({"from": "start"}),
         "undo_run" => json!({"restored": 1, "fields": 1, "removed": 0, "revived": 0}),
         "signal_run" => json!({"name": "go", "body": null}),
@@ -130,6 +153,8 @@ async fn another_tenants_lists_are_empty() {
         "conflicts",
         "failure-classes",
         "approvals",
+        "groups",
+        "keys",
     ] {
         let page = other.get(&format!("/{list}")).await.expect(200);
         assert_eq!(page["items"], json!([]), "{list}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
 use connector_salesforce::sim::SimOptions;
+use domain::mails::Outbox;
 use domain::tenants::{self, NewTenant};
 use domain::users::{self, NewUser, Passwords, Role};
 use engine::ids::TenantId;
@@ -29,7 +30,8 @@ pub(crate) struct World {
     pub(crate) router: axum::Router,
     pub(crate) passwords: Passwords,
     pub(crate) admin: Client,
-    db: TestDb,
+    mail: Option<(String, Outbox)>,
+    pub(crate) db: TestDb,
 }
 
 fn metrics() -> PrometheusHandle {
@@ -56,11 +58,21 @@ impl World {
     }
 
     pub(crate) async fn with_clock(clock: Clock) -> Self {
+        Self::with(clock, None).await
+    }
+
+    /// A hub that sends mail through this server.
+    pub(crate) async fn with_mail(server: String) -> Self {
+        Self::with(Clock::system(), Some(server)).await
+    }
+
+    async fn with(clock: Clock, mail_server: Option<String>) -> Self {
         let db = TestDb::new().await.unwrap();
         let store = db.store(clock.clone()).await.unwrap();
         let vault = Vault::new(&Vault::fresh_key().unwrap()).unwrap();
         let http = Http::new(&HttpOptions::default(), move || clock.system_time()).unwrap();
         let registry = connector_registry::all();
+        let outbox = Outbox::new(vault.clone());
         let peers = Peers::new(registry, http, store.clone(), vault);
         let passwords = Passwords::new().unwrap();
         let router = portal_api::router(Portal::new(PortalParts {
@@ -71,6 +83,8 @@ impl World {
             passwords: passwords.clone(),
             metrics: metrics(),
             https: false,
+            public_url: "http://hub.example".to_owned(),
+            outbox: mail_server.is_some().then(|| outbox.clone()),
         }));
         let mut tx = store.begin_system().await.unwrap();
         let new = NewTenant {
@@ -90,6 +104,7 @@ impl World {
             router,
             passwords,
             admin,
+            mail: mail_server.map(|server| (server, outbox)),
             db,
         };
         world.admin = world.user(tenant, "admin@one.example", Role::Admin).await;
@@ -192,6 +207,13 @@ impl World {
         let hub = workflows::Hub {
             peers: self.peers.clone(),
             tables: domain::core_tables(),
+            mailer: self.mail.as_ref().map(|(server, outbox)| {
+                let options = workflows::MailerOptions {
+                    server: server.as_str().into(),
+                    from: "hub@hub.example".to_owned(),
+                };
+                workflows::Mailer::new(&options, outbox.clone()).unwrap()
+            }),
         };
         let store = self.db.store(self.store.clock().clone()).await.unwrap();
         Engine::builder(store)
@@ -203,6 +225,7 @@ impl World {
             .register::<workflows::ApplyWithheld>()
             .register::<workflows::RemapStream>()
             .register::<workflows::UndoRun>()
+            .register::<workflows::SendMail>()
             .register::<engine::runtime::BulkRuns>()
             .grace(Duration::from_secs(5))
             .start()

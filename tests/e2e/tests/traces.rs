@@ -136,6 +136,8 @@ async fn start(db: &TestDb) -> Result<Hub> {
             },
         }),
         https: false,
+        public_url: None,
+        mail: None,
     })
     .await
 }

@@ -363,6 +363,7 @@ fn agree(
             }),
             lost: Some(stored.clone()),
             kept: None,
+            was: None,
         })
         .collect();
     base.extend(later);

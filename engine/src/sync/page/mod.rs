@@ -234,7 +234,12 @@ async fn prepare(
 ) -> Result<Prepared, SyncError> {
     let around = Arc::new(around);
     let stream = Arc::clone(around.stream(page.connection, &page.stream)?);
-    let mut pass = Pass::new(Arc::clone(&around), Arc::clone(&stream), page.run, how.watch);
+    let mut pass = Pass::new(
+        Arc::clone(&around),
+        Arc::clone(&stream),
+        page.run,
+        how.watch,
+    );
     pass.counts.read = page.changes.len() as u64;
     let changes = std::mem::replace(&mut page.changes, Vec::new().into());
     let changes = changes.for_these(&stream.plan.mapping, &around.catalogue)?;

@@ -77,6 +77,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what was done */
+        get: operations["list_audit_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was done, as a table
+         * @description CSV by RFC 4180 with a header line, newest first. A table has at most 16 MB: a larger one is
+         *     refused, to be asked for by narrower times. Texts that a spreadsheet would take for a formula begin
+         *     with an apostrophe.
+         */
+        get: operations["export_audit_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/budgets": {
         parameters: {
             query?: never;
@@ -443,6 +482,130 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists groups */
+        get: operations["list_groups"];
+        put?: never;
+        /** Makes a group */
+        post: operations["create_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A group */
+        get: operations["get_group"];
+        /**
+         * Changes a group
+         * @description What its members may do changes with their next request. Nobody can give what they do not have.
+         */
+        put: operations["update_group"];
+        post?: never;
+        /**
+         * Removes a group
+         * @description Its members keep what they have by role and grant.
+         */
+        delete: operations["delete_group"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists keys */
+        get: operations["list_keys"];
+        put?: never;
+        /**
+         * Makes a key
+         * @description It acts for the caller, with the permissions it is given as long as the caller has them. The secret
+         *     is answered this once.
+         */
+        post: operations["create_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A key */
+        get: operations["get_key"];
+        put?: never;
+        post?: never;
+        /**
+         * Ends a key
+         * @description From the next request on; it stays in the list.
+         */
+        delete: operations["revoke_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a key another secret
+         * @description The one it has works on for a while, for programs to change over. A key acts for the user who made
+         *     it, so only they rotate it.
+         */
+        post: operations["rotate_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a key was used for */
+        get: operations["get_key_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/lanes": {
         parameters: {
             query?: never;
@@ -602,24 +765,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/mappings/rules": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What is asked for before a mapping is put in force */
-        get: operations["get_mapping_rules"];
-        /** Sets what is asked for before a mapping is put in force */
-        put: operations["put_mapping_rules"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/mappings/{id}": {
         parameters: {
             query?: never;
@@ -631,201 +776,10 @@ export interface paths {
         get: operations["get_mapping"];
         /**
          * Adds a version to a mapping
-         * @description A text with mistakes is refused with their lines and columns. One that is to be put in force at
-         *     once is held against the fixtures and the tenant's rules as by `publish`.
+         * @description A text with mistakes is refused with their lines and columns.
          */
         put: operations["put_mapping"];
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/mappings/{id}/approvals": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What a second person was asked about a mapping, newest first */
-        get: operations["list_mapping_approvals"];
-        put?: never;
-        /** Asks a second person whether a draft may be put in force */
-        post: operations["ask_mapping_approval"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/mappings/{id}/approvals/{approval}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Answers as the second person
-         * @description Whoever wrote the version or asked about it cannot answer. An answer that comes late or twice, or
-         *     that is about another text, is refused.
-         */
-        post: operations["decide_mapping_approval"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/mappings/{id}/fixtures": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Pinned records, held against the newest version */
-        get: operations["list_mapping_fixtures"];
-        put?: never;
-        /**
-         * Pins a record
-         * @description A version that makes something else of it is not put in force.
-         */
-        post: operations["pin_mapping_fixture"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/mappings/{id}/fixtures/{fixture}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Takes a pin off */
-        delete: operations["unpin_mapping_fixture"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/mappings/{id}/previews": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Previews of a mapping, newest first */
-        get: operations["list_previews"];
-        put?: never;
-        /**
-         * Starts a preview of a version
-         * @description It looks at the stored snapshots with the code that would apply them, and writes nothing.
-         */
-        post: operations["start_preview"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/mappings/{id}/previews/{preview}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A preview, as far as it has come */
-        get: operations["get_preview"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/mappings/{id}/previews/{preview}/rows": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Records to which something would happen, as far as they were looked at */
-        get: operations["list_preview_rows"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/mappings/{id}/publications": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** When which version was put in force, newest first */
-        get: operations["list_publications"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/mappings/{id}/publish": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Puts a draft in force
-         * @description It must fit both sides and leave all fixtures green, and have what the tenant's rules ask for. A
-         *     run then applies it to the stored snapshots.
-         */
-        post: operations["publish_mapping"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/mappings/{id}/roll-back": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Brings an earlier version's text back
-         * @description As a new version that is in force at once; the one before it is `rolled_back` from now on.
-         */
-        post: operations["roll_back_mapping"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1198,6 +1152,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/security": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How people sign in and how long sessions last */
+        get: operations["get_security_policy"];
+        /** Sets how people sign in and how long sessions last */
+        put: operations["put_security_policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -1210,11 +1182,33 @@ export interface paths {
         put?: never;
         /**
          * Signs in
-         * @description A wrong address and a wrong password are answered alike.
+         * @description A wrong address, a wrong password, an account that is locked for a while after many wrong ones and
+         *     one that was deactivated are answered alike.
          */
         post: operations["sign_in"];
         /** Signs out */
         delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sets a password with a link
+         * @description The link of an invitation or of a reset works once. A password that is refused does not use it up.
+         *     All sessions of the user end.
+         */
+        post: operations["redeem_link"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1240,6 +1234,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for a link to set a new password
+         * @description It is sent by e-mail if somebody signs in with this address. Neither the answer nor the time it
+         *     takes says whether somebody does. A hub that cannot send e-mail answers 409 to everybody.
+         */
+        post: operations["request_password_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists one's own sessions */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends one of one's own sessions */
+        delete: operations["revoke_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/systems": {
         parameters: {
             query?: never;
@@ -1251,6 +1300,110 @@ export interface paths {
         get: operations["list_systems"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists users */
+        get: operations["list_users"];
+        put?: never;
+        /**
+         * Invites a user
+         * @description They set their password with a link that works once, for as long as the security policy says. It is
+         *     sent by e-mail where the hub can send, and else answered, to be handed over.
+         */
+        post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A user */
+        get: operations["get_user"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes a user
+         * @description It counts from their next request on. Nobody can give more than they have, change somebody who may
+         *     do more, or change their own role, groups and permissions; attempts are noted.
+         */
+        patch: operations["update_user"];
+        trace?: never;
+    };
+    "/api/v1/users/{id}/deactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deactivates a user
+         * @description Sessions, keys and links of the user stop working at once; what they did stays theirs.
+         */
+        post: operations["deactivate_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a link to set a password
+         * @description For somebody who lost the invitation or the password. Links that they had stop working.
+         */
+        post: operations["create_user_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/reactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets a user in again
+         * @description With the password and the permissions they had.
+         */
+        post: operations["reactivate_user"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1363,19 +1516,35 @@ export interface components {
             version: number;
             website: string | null;
         };
-        ApprovalAnswer: {
-            answer?: string | null;
-            approve: boolean;
-            /** @description Of the text that was read. */
-            text_hash: string;
+        AuditActor: {
+            id: string | null;
+            /** @description user, key or system */
+            kind: string;
+            name: string;
         };
-        ApprovalQuestion: {
-            note?: string | null;
+        /** @description One thing that was done. */
+        AuditEntry: {
+            action: string;
+            actor: components["schemas"]["AuditActor"];
+            /** @description Where the request came from. */
+            address: string | null;
+            /** @description Secrets are masked. Where an operation notes no values of its own, what was asked for. */
+            after: Record<string, unknown> | null;
+            /** Format: date-time */
+            at: string;
+            /** @description Secrets are masked. */
+            before: Record<string, unknown> | null;
+            /** @description Over this entry and the hash before it, in hexadecimal digits. */
+            hash: string;
+            /** @description Id of the request, as the log has it. */
+            request: string | null;
             /**
-             * Format: int32
-             * @description A draft.
+             * Format: int64
+             * @description From 1, without gaps.
              */
-            version: number;
+            seq: number;
+            subject_id: string;
+            subject_kind: string;
         };
         /** @description A bucket of calls that an account at another system allows. */
         Budget: {
@@ -1502,7 +1671,7 @@ export interface components {
             current: string;
             /**
              * Format: password
-             * @description At least ten characters.
+             * @description As the tenant's security policy says; at least ten characters unless it says otherwise.
              */
             new: string;
         };
@@ -1767,13 +1936,6 @@ export interface components {
         };
         /** @enum {string} */
         FieldType: "text" | "long_text" | "integer" | "decimal" | "currency" | "boolean" | "date" | "instant" | "email" | "phone" | "url" | "choice" | "choices" | "reference" | "user";
-        /** @description A field of which the newest version makes something else. */
-        FixtureDifference: {
-            /** @description For people. */
-            expected: string;
-            field: string;
-            found: string;
-        };
         /** @description One stream of one connection, kept in step. */
         Flow: {
             /** Format: int64 */
@@ -1816,8 +1978,79 @@ export interface components {
              */
             version?: number | null;
         };
+        /** @description A named set of permissions that its members have beyond their roles. */
+        Group: {
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            /**
+             * Format: int64
+             * @description How many users are in it.
+             */
+            members: number;
+            name: string;
+            permissions: string[];
+            /** Format: int64 */
+            version: number;
+        };
+        GroupBody: {
+            /** @description Unique among the tenant's groups. */
+            name: string;
+            /** @description As `permissions.md` lists them; none that the caller does not have. */
+            permissions: string[];
+        };
         Health: {
             status: string;
+        };
+        /** @description A user who was just invited. */
+        Invited: {
+            invitation: components["schemas"]["PasswordLink"];
+            user: components["schemas"]["User"];
+        };
+        /** @description A key of a program, without its secret. It acts for the user who made it. */
+        Key: {
+            /**
+             * Format: int32
+             * @description 600 unless said otherwise.
+             */
+            calls_per_minute: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string | null;
+            id: string;
+            /**
+             * Format: date-time
+             * @description To the minute.
+             */
+            last_used_at: string | null;
+            name: string;
+            /**
+             * Format: date-time
+             * @description Until when the secret before the last rotation works too.
+             */
+            old_until: string | null;
+            /** @description Those of them count that the user has too. */
+            permissions: string[];
+            /** Format: date-time */
+            revoked_at: string | null;
+            /** @description How it begins. */
+            shown: string;
+            user_id: string;
+        };
+        /** @description Calls of a key on a day. */
+        KeyUsage: {
+            /** Format: int64 */
+            calls: number;
+            /** Format: date */
+            day: string;
+            /** @description The operation that was called. */
+            operation: string;
+            /**
+             * Format: int64
+             * @description Of them over a limit.
+             */
+            refused: number;
         };
         /** @description What holds runs back. */
         Lane: {
@@ -1945,41 +2178,6 @@ export interface components {
              */
             version: number | null;
         };
-        /** @description A question to a second person, and the answer. */
-        MappingApproval: {
-            answer: string | null;
-            /** Format: date-time */
-            asked_at: string;
-            /** @description Name of who asked. */
-            asked_by: string | null;
-            /** Format: date-time */
-            decided_at: string | null;
-            decided_by: string | null;
-            id: string;
-            note: string | null;
-            /** @description open, approved or refused */
-            state: string;
-            /** @description SHA-256 of the text it is about. */
-            text_hash: string;
-            /** Format: int32 */
-            version: number;
-        };
-        /** @description A record of which a mapping must go on making the same. */
-        MappingFixture: {
-            /** Format: date-time */
-            created_at: string;
-            created_by: string | null;
-            differences: components["schemas"]["FixtureDifference"][];
-            /** @description What is to be made of it: `values`, `references`, `failed`. */
-            expected: Record<string, unknown>;
-            /** @description The record as it was pinned. */
-            fields: Record<string, unknown>;
-            /** @description Whether the newest version does so. */
-            green: boolean;
-            id: string;
-            key: string;
-            name: string;
-        };
         /** @description Something a mapping does wrong, or may. */
         MappingProblem: {
             /** Format: int32 */
@@ -2010,12 +2208,6 @@ export interface components {
             policy: string;
             /** @description Names of remote fields; several where `in` makes one value of them. */
             remote: string[];
-            /** @description Computes the value from the record in place of `remote`, as written. */
-            value: string | null;
-            /** @description The record says the field only where this holds, as written. */
-            when: string | null;
-            /** @description When the other system is given the hub's value: always, if_empty. */
-            write: string;
         };
         /** @description A mapping in a list. */
         MappingSummary: {
@@ -2050,16 +2242,9 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             created_by: string;
-            /**
-             * Format: int32
-             * @description The earlier version whose text it brought back.
-             */
-            restores: number | null;
-            /** @description draft, published, superseded or rolled_back */
+            /** @description draft, published or superseded */
             state: string;
             text: string;
-            /** @description SHA-256 of the text, in hexadecimal digits: an approval names it. */
-            text_hash: string;
             /** Format: int32 */
             version: number;
         };
@@ -2070,12 +2255,7 @@ export interface components {
             created_by: string;
             /** @description How many fields it maps. */
             fields: number;
-            /**
-             * Format: int32
-             * @description The earlier version whose text it brought back.
-             */
-            restores: number | null;
-            /** @description draft, published, superseded or rolled_back */
+            /** @description draft, published or superseded */
             state: string;
             /** Format: int32 */
             version: number;
@@ -2100,13 +2280,20 @@ export interface components {
             scale?: number | null;
             type: components["schemas"]["FieldType"];
         };
-        NewFixture: {
-            /** @description What is to be made of it; left out, what the newest version makes of it. */
-            expected?: Record<string, unknown> | null;
-            /** @description Of a record of the stream; it is pinned as it was last seen. */
-            key: string;
-            /** @description For people; one fixture of a mapping has it. */
+        NewKey: {
+            /**
+             * Format: int32
+             * @description 1 to 1000000; 600 unless said otherwise.
+             */
+            calls_per_minute?: number | null;
+            /**
+             * Format: date-time
+             * @description Without, it holds until it is revoked.
+             */
+            expires_at?: string | null;
             name: string;
+            /** @description As `permissions.md` lists them; none that the caller does not have. */
+            permissions: string[];
         };
         NewMapping: {
             connection_id: string;
@@ -2145,6 +2332,37 @@ export interface components {
             time_zone?: string | null;
             /** @description `pull_stream` unless said otherwise. */
             workflow?: string | null;
+        };
+        /** @description A key with its secret, which is shown this once. */
+        NewSecret: {
+            key: components["schemas"]["Key"];
+            /** @description For `Authorization: Bearer`. */
+            secret: string;
+        };
+        NewUser: {
+            email: string;
+            /** @description Permissions beyond role and groups. */
+            grants?: string[];
+            groups?: string[];
+            name: string;
+            /** @description As `permissions.md` lists them. */
+            role: string;
+        };
+        /** @description A browser in which the caller is signed in. */
+        OpenSession: {
+            /** @description Where it was opened from. */
+            address: string | null;
+            /** @description What the browser calls itself. */
+            agent: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** @description The one that asks. */
+            current: boolean;
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            /** Format: date-time */
+            last_seen_at: string;
         };
         /** @description Who set a value, when, and by which rule. */
         Origin: {
@@ -2223,6 +2441,39 @@ export interface components {
                 /** Format: int64 */
                 version: number;
                 website: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_AuditEntry: {
+            items: {
+                action: string;
+                actor: components["schemas"]["AuditActor"];
+                /** @description Where the request came from. */
+                address: string | null;
+                /** @description Secrets are masked. Where an operation notes no values of its own, what was asked for. */
+                after: Record<string, unknown> | null;
+                /** Format: date-time */
+                at: string;
+                /** @description Secrets are masked. */
+                before: Record<string, unknown> | null;
+                /** @description Over this entry and the hash before it, in hexadecimal digits. */
+                hash: string;
+                /** @description Id of the request, as the log has it. */
+                request: string | null;
+                /**
+                 * Format: int64
+                 * @description From 1, without gaps.
+                 */
+                seq: number;
+                subject_id: string;
+                subject_kind: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -2367,6 +2618,93 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Group: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                id: string;
+                /**
+                 * Format: int64
+                 * @description How many users are in it.
+                 */
+                members: number;
+                name: string;
+                permissions: string[];
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Key: {
+            items: {
+                /**
+                 * Format: int32
+                 * @description 600 unless said otherwise.
+                 */
+                calls_per_minute: number;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                expires_at: string | null;
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description To the minute.
+                 */
+                last_used_at: string | null;
+                name: string;
+                /**
+                 * Format: date-time
+                 * @description Until when the secret before the last rotation works too.
+                 */
+                old_until: string | null;
+                /** @description Those of them count that the user has too. */
+                permissions: string[];
+                /** Format: date-time */
+                revoked_at: string | null;
+                /** @description How it begins. */
+                shown: string;
+                user_id: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_KeyUsage: {
+            items: {
+                /** Format: int64 */
+                calls: number;
+                /** Format: date */
+                day: string;
+                /** @description The operation that was called. */
+                operation: string;
+                /**
+                 * Format: int64
+                 * @description Of them over a limit.
+                 */
+                refused: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Lane: {
             items: {
                 closed: components["schemas"]["LaneClosing"] | null;
@@ -2394,59 +2732,6 @@ export interface components {
                  * @description The tenant's part of the time against the 1 of others, while there is not enough for all.
                  */
                 weight: number | null;
-            }[];
-            /** @description Give it as `cursor` to read on; null at the end. */
-            next: string | null;
-            /**
-             * Format: int64
-             * @description How many there are in all; null where counting costs too much.
-             */
-            total: number | null;
-        };
-        /** @description One page of a list. */
-        Page_MappingApproval: {
-            items: {
-                answer: string | null;
-                /** Format: date-time */
-                asked_at: string;
-                /** @description Name of who asked. */
-                asked_by: string | null;
-                /** Format: date-time */
-                decided_at: string | null;
-                decided_by: string | null;
-                id: string;
-                note: string | null;
-                /** @description open, approved or refused */
-                state: string;
-                /** @description SHA-256 of the text it is about. */
-                text_hash: string;
-                /** Format: int32 */
-                version: number;
-            }[];
-            /** @description Give it as `cursor` to read on; null at the end. */
-            next: string | null;
-            /**
-             * Format: int64
-             * @description How many there are in all; null where counting costs too much.
-             */
-            total: number | null;
-        };
-        /** @description One page of a list. */
-        Page_MappingFixture: {
-            items: {
-                /** Format: date-time */
-                created_at: string;
-                created_by: string | null;
-                differences: components["schemas"]["FixtureDifference"][];
-                /** @description What is to be made of it: `values`, `references`, `failed`. */
-                expected: Record<string, unknown>;
-                /** @description The record as it was pinned. */
-                fields: Record<string, unknown>;
-                /** @description Whether the newest version does so. */
-                green: boolean;
-                id: string;
-                key: string;
-                name: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -2491,12 +2776,7 @@ export interface components {
                 created_by: string;
                 /** @description How many fields it maps. */
                 fields: number;
-                /**
-                 * Format: int32
-                 * @description The earlier version whose text it brought back.
-                 */
-                restores: number | null;
-                /** @description draft, published, superseded or rolled_back */
+                /** @description draft, published or superseded */
                 state: string;
                 /** Format: int32 */
                 version: number;
@@ -2510,125 +2790,21 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
-        Page_Preview: {
+        Page_OpenSession: {
             items: {
-                /**
-                 * Format: int32
-                 * @description The version that was in force then.
-                 */
-                against: number | null;
+                /** @description Where it was opened from. */
+                address: string | null;
+                /** @description What the browser calls itself. */
+                agent: string | null;
                 /** Format: date-time */
-                asked_at: string;
-                asked_by: string | null;
+                created_at: string;
+                /** @description The one that asks. */
+                current: boolean;
                 /** Format: date-time */
-                began_at: string | null;
-                /** @description Failures by cause, the most frequent first. */
-                causes: components["schemas"]["PreviewCause"][];
-                /** @description What would be written to systems. */
-                cost: components["schemas"]["PreviewCost"][];
-                counts: components["schemas"]["PreviewCounts"] | null;
-                /** Format: date-time */
-                ended_at: string | null;
-                /** @description Values that would change, by core field. */
-                fields: {
-                    [key: string]: number;
-                };
+                expires_at: string;
                 id: string;
-                live: components["schemas"]["PreviewLive"] | null;
-                /**
-                 * Format: int64
-                 * @description Failures of further causes.
-                 */
-                other_causes: number;
-                /**
-                 * @description Whether the version asks for fields that the stored snapshots do not hold: the stream will be
-                 *     read again, and the numbers say nothing about those fields.
-                 */
-                reads_again: boolean;
-                run_id: string;
-                /** @description waiting, running, done, failed */
-                state: string;
-                /** Format: int32 */
-                version: number;
-            }[];
-            /** @description Give it as `cursor` to read on; null at the end. */
-            next: string | null;
-            /**
-             * Format: int64
-             * @description How many there are in all; null where counting costs too much.
-             */
-            total: number | null;
-        };
-        /** @description One page of a list. */
-        Page_PreviewRow: {
-            items: {
-                /** @description create, update, unchanged, delete, exclude */
-                act: string;
-                /** @description A removal that a person has to decide. */
-                asks: boolean;
-                conflicts: components["schemas"]["PreviewConflict"][];
-                failed: components["schemas"]["PreviewFailure"][];
-                fields: components["schemas"]["PreviewField"][];
-                /** @description The hub's record; null for one that would be made. */
-                id: string | null;
-                /** @description The record's key in its system. */
-                key: string;
-                /** @description Read again from the system. */
-                live: boolean;
-                /** @description Core fields whose value changes on the way out and back in. */
-                not_kept: string[];
-                /** @description Core fields that wait for another record. */
-                waiting: string[];
-                /** @description Core fields that the record's system would be given. */
-                written: string[];
-            }[];
-            /** @description Give it as `cursor` to read on; null at the end. */
-            next: string | null;
-            /**
-             * Format: int64
-             * @description How many there are in all; null where counting costs too much.
-             */
-            total: number | null;
-        };
-        /** @description One page of a list. */
-        Page_Publication: {
-            items: {
-                /**
-                 * Format: date-time
-                 * @description When it had been applied to all stored snapshots.
-                 */
-                applied_at: string | null;
-                approval_id: string | null;
-                /**
-                 * @description Whether every record came out to the byte as its preview showed it; null without a preview
-                 *     or before it was applied.
-                 */
-                as_previewed: boolean | null;
                 /** Format: date-time */
-                at: string;
-                /** @description Name of who did it. */
-                by: string | null;
-                counts: components["schemas"]["PreviewCounts"] | null;
-                /** @description Values that changed, by core field. */
-                fields: {
-                    [key: string]: number;
-                };
-                id: string;
-                preview_id: string | null;
-                /**
-                 * Format: int32
-                 * @description The version that was in force before.
-                 */
-                replaced: number | null;
-                /**
-                 * Format: int32
-                 * @description For one that rolled back: the version whose text came back.
-                 */
-                restored: number | null;
-                /** @description Applies it to the stored snapshots; null where there were none. */
-                run_id: string | null;
-                /** Format: int32 */
-                version: number;
+                last_seen_at: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -2770,13 +2946,52 @@ export interface components {
              */
             total: number | null;
         };
+        /** @description One page of a list. */
+        Page_User: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                email: string;
+                /** @description Permissions given to this user alone. */
+                grants: string[];
+                groups: string[];
+                id: string;
+                /** Format: date-time */
+                last_sign_in_at: string | null;
+                /**
+                 * Format: date-time
+                 * @description Too many wrong passwords.
+                 */
+                locked_until: string | null;
+                name: string;
+                /** @description All in all: by role, groups and grants. */
+                permissions: string[];
+                role: components["schemas"]["RoleName"];
+                /** @description invited, active or deactivated */
+                state: string;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description A link with which somebody sets a password, once. */
+        PasswordLink: {
+            /** Format: date-time */
+            expires_at: string;
+            /** @description To hand over; null where it was sent by e-mail. */
+            link: string | null;
+            /** @description set_up or reset */
+            purpose: string;
+        };
         PauseLane: {
             /** @description For whoever wonders why nothing goes. */
             reason?: string;
-        };
-        /** @description The id of a fixture. */
-        PinnedFixture: {
-            id: string;
         };
         /** @description What is to be counted. */
         PlanBudget: {
@@ -2800,178 +3015,6 @@ export interface components {
              * @description With `weight`; without it the weight is 1.
              */
             weight?: number | null;
-        };
-        /** @description What a version of a mapping would do. */
-        Preview: {
-            /**
-             * Format: int32
-             * @description The version that was in force then.
-             */
-            against: number | null;
-            /** Format: date-time */
-            asked_at: string;
-            asked_by: string | null;
-            /** Format: date-time */
-            began_at: string | null;
-            /** @description Failures by cause, the most frequent first. */
-            causes: components["schemas"]["PreviewCause"][];
-            /** @description What would be written to systems. */
-            cost: components["schemas"]["PreviewCost"][];
-            counts: components["schemas"]["PreviewCounts"] | null;
-            /** Format: date-time */
-            ended_at: string | null;
-            /** @description Values that would change, by core field. */
-            fields: {
-                [key: string]: number;
-            };
-            id: string;
-            live: components["schemas"]["PreviewLive"] | null;
-            /**
-             * Format: int64
-             * @description Failures of further causes.
-             */
-            other_causes: number;
-            /**
-             * @description Whether the version asks for fields that the stored snapshots do not hold: the stream will be
-             *     read again, and the numbers say nothing about those fields.
-             */
-            reads_again: boolean;
-            run_id: string;
-            /** @description waiting, running, done, failed */
-            state: string;
-            /** Format: int32 */
-            version: number;
-        };
-        /** @description Failures of one cause. */
-        PreviewCause: {
-            /** @description transform, lookup, type, size */
-            cause: string;
-            /** @description Key of one of the records. */
-            example: string;
-            field: string;
-            reason: string;
-            /** Format: int64 */
-            records: number;
-            /** @description The remote field. */
-            remote: string;
-        };
-        /** @description A group of fields that a person would have to decide. */
-        PreviewConflict: {
-            fields: components["schemas"]["PreviewSides"][];
-            group: string;
-            reason: string | null;
-        };
-        /** @description Writes to one stream of a system. */
-        PreviewCost: {
-            /** Format: int64 */
-            calls: number;
-            connection_id: string;
-            connection_name: string;
-            stream: string;
-            /** Format: int64 */
-            writes: number;
-        };
-        /** @description What becomes of how many records. */
-        PreviewCounts: {
-            /**
-             * Format: int64
-             * @description Groups of fields, and removals, that a person has to decide.
-             */
-            conflicts: number;
-            /** Format: int64 */
-            creates: number;
-            /** Format: int64 */
-            deletes: number;
-            /** Format: int64 */
-            excluded: number;
-            /**
-             * Format: int64
-             * @description Records of which at least one field cannot be taken over.
-             */
-            failed: number;
-            /**
-             * Format: int64
-             * @description Records with values that change on the way out and back in.
-             */
-            not_kept: number;
-            /** Format: int64 */
-            read: number;
-            /** Format: int64 */
-            unchanged: number;
-            /** Format: int64 */
-            updates: number;
-            /**
-             * Format: int64
-             * @description Records that wait for another one.
-             */
-            waiting: number;
-        };
-        /** @description A field that cannot be taken over. */
-        PreviewFailure: {
-            cause: string;
-            field: string;
-            reason: string;
-            remote: string;
-        };
-        /** @description A value that would change. */
-        PreviewField: {
-            after: unknown;
-            before: unknown;
-            field: string;
-            label: string;
-            /** @description A value that would lose. */
-            lost: unknown;
-            /** @description Why, in a sentence. */
-            reason: string | null;
-        };
-        /** @description What reading some records again gave. */
-        PreviewLive: {
-            /** Format: int64 */
-            asked: number;
-            counts: components["schemas"]["PreviewCounts"];
-            /** @description Why the system did not give them. */
-            error: string | null;
-            /** Format: int64 */
-            found: number;
-        };
-        PreviewOrder: {
-            /**
-             * Format: int32
-             * @description Records to read again from the system beside the snapshots, at most 100.
-             */
-            live?: number;
-            /** Format: int32 */
-            version: number;
-        };
-        /** @description A record to which something would happen. */
-        PreviewRow: {
-            /** @description create, update, unchanged, delete, exclude */
-            act: string;
-            /** @description A removal that a person has to decide. */
-            asks: boolean;
-            conflicts: components["schemas"]["PreviewConflict"][];
-            failed: components["schemas"]["PreviewFailure"][];
-            fields: components["schemas"]["PreviewField"][];
-            /** @description The hub's record; null for one that would be made. */
-            id: string | null;
-            /** @description The record's key in its system. */
-            key: string;
-            /** @description Read again from the system. */
-            live: boolean;
-            /** @description Core fields whose value changes on the way out and back in. */
-            not_kept: string[];
-            /** @description Core fields that wait for another record. */
-            waiting: string[];
-            /** @description Core fields that the record's system would be given. */
-            written: string[];
-        };
-        /** @description The sides of a field under conflict. */
-        PreviewSides: {
-            base: unknown;
-            core: unknown;
-            field: string;
-            label: string;
-            remote: unknown;
         };
         /** @description A problem as it is sent (RFC 9457). */
         Problem: {
@@ -3029,66 +3072,6 @@ export interface components {
             value: unknown;
             write_state: components["schemas"]["WriteStateName"] | null;
         };
-        /** @description A version that was put in force. */
-        Publication: {
-            /**
-             * Format: date-time
-             * @description When it had been applied to all stored snapshots.
-             */
-            applied_at: string | null;
-            approval_id: string | null;
-            /**
-             * @description Whether every record came out to the byte as its preview showed it; null without a preview
-             *     or before it was applied.
-             */
-            as_previewed: boolean | null;
-            /** Format: date-time */
-            at: string;
-            /** @description Name of who did it. */
-            by: string | null;
-            counts: components["schemas"]["PreviewCounts"] | null;
-            /** @description Values that changed, by core field. */
-            fields: {
-                [key: string]: number;
-            };
-            id: string;
-            preview_id: string | null;
-            /**
-             * Format: int32
-             * @description The version that was in force before.
-             */
-            replaced: number | null;
-            /**
-             * Format: int32
-             * @description For one that rolled back: the version whose text came back.
-             */
-            restored: number | null;
-            /** @description Applies it to the stored snapshots; null where there were none. */
-            run_id: string | null;
-            /** Format: int32 */
-            version: number;
-        };
-        PublishOrder: {
-            /** @description What was shown of it; refused when that holds no more. */
-            preview_id?: string | null;
-            /**
-             * Format: int32
-             * @description A draft.
-             */
-            version: number;
-        };
-        /** @description What is asked for before a mapping is put in force. */
-        PublishRules: {
-            /** @description Only with a second person's approval. */
-            needs_approval: boolean;
-            /** @description Only by a preview that is complete and not stale. */
-            needs_preview: boolean;
-            /**
-             * Format: int32
-             * @description Percent of a stream's records that may have moved since a preview, 0 to 100.
-             */
-            stale_percent: number;
-        };
         Pull: {
             /** @description Read all of it again, not only what changed. */
             full?: boolean;
@@ -3107,6 +3090,9 @@ export interface components {
             accounts: number;
             /** Format: int64 */
             contacts: number;
+        };
+        ResetWish: {
+            email: string;
         };
         /** @description What was decided. */
         Resolution: {
@@ -3132,13 +3118,13 @@ export interface components {
             step?: number | null;
         };
         /** @enum {string} */
-        RoleName: "admin" | "operator" | "viewer";
-        RollBackOrder: {
+        RoleName: "admin" | "manager" | "csm" | "agent" | "operator" | "viewer" | "partner" | "customer_admin" | "customer_manager" | "customer_user";
+        Rotation: {
             /**
-             * Format: int32
-             * @description One that was in force before.
+             * Format: int64
+             * @description How long the secret of now works on: 0 to 10080 (a week).
              */
-            version: number;
+            overlap_minutes: number;
         };
         /** @description A run with its steps. */
         Run: components["schemas"]["RunRow"] & {
@@ -3385,6 +3371,64 @@ export interface components {
          * @enum {string}
          */
         ScheduleRepeat: "once" | "twice";
+        /** @description Rules of signing in. They count from the next request on. */
+        SecurityPolicy: {
+            /**
+             * Format: int32
+             * @description A session ends this long after sign-in: 5 to 43200.
+             */
+            absolute_minutes: number;
+            /**
+             * Format: int32
+             * @description How long audit entries are kept at least: 90 to 36500, or for ever.
+             */
+            audit_days?: number | null;
+            /**
+             * Format: int32
+             * @description Calls of the whole tenant in a minute: 60 to 1000000.
+             */
+            calls_per_minute: number;
+            /**
+             * Format: int32
+             * @description A session ends this long after its last use: 1 to 1440.
+             */
+            idle_minutes: number;
+            /**
+             * Format: int32
+             * @description Wrong passwords in a row that lock an account: 3 to 1000.
+             */
+            lockout_failures: number;
+            /**
+             * Format: int32
+             * @description 1 to 1440.
+             */
+            lockout_minutes: number;
+            /**
+             * Format: int32
+             * @description A password must be changed after so many days: 1 to 3650, or never.
+             */
+            password_days?: number | null;
+            /**
+             * Format: int32
+             * @description How many of lower case, upper case, digits and others a password has: 1 to 4.
+             */
+            password_kinds: number;
+            /**
+             * Format: int32
+             * @description Earlier passwords that may not be taken again: 0 to 24.
+             */
+            password_remembered: number;
+            /**
+             * Format: int32
+             * @description Fewest characters of a password: 8 to 128.
+             */
+            password_shortest: number;
+            /**
+             * Format: int32
+             * @description How long an invitation holds: 1 to 720.
+             */
+            set_up_hours: number;
+        };
         /** @description Named data for a run. */
         SendSignal: {
             /** @description Of the kind that the run wants; one that cannot be read parks it. */
@@ -3400,6 +3444,8 @@ export interface components {
         };
         /** @description Who is signed in, and where. */
         Session: {
+            /** @description What the user may do now, as `permissions.md` lists it. */
+            permissions: string[];
             tenant: components["schemas"]["SessionTenant"];
             user: components["schemas"]["SessionUser"];
         };
@@ -3415,6 +3461,18 @@ export interface components {
             must_change_password: boolean;
             name: string;
             role: components["schemas"]["RoleName"];
+        };
+        SetPassword: {
+            /**
+             * Format: password
+             * @description As the tenant's security policy says; at least ten characters unless it says otherwise.
+             */
+            password: string;
+            /**
+             * Format: password
+             * @description From the link.
+             */
+            token: string;
         };
         /** @enum {string} */
         SeverityName: "warning" | "error";
@@ -3553,6 +3611,39 @@ export interface components {
             limit: number;
             /** Format: int64 */
             used: number;
+        };
+        /** @description Somebody who signs in. */
+        User: {
+            /** Format: date-time */
+            created_at: string;
+            email: string;
+            /** @description Permissions given to this user alone. */
+            grants: string[];
+            groups: string[];
+            id: string;
+            /** Format: date-time */
+            last_sign_in_at: string | null;
+            /**
+             * Format: date-time
+             * @description Too many wrong passwords.
+             */
+            locked_until: string | null;
+            name: string;
+            /** @description All in all: by role, groups and grants. */
+            permissions: string[];
+            role: components["schemas"]["RoleName"];
+            /** @description invited, active or deactivated */
+            state: string;
+            /** Format: int64 */
+            version: number;
+        };
+        UserChange: {
+            /** @description All permissions beyond role and groups. */
+            grants?: string[] | null;
+            /** @description All of them; none of the caller's own can be changed. */
+            groups?: string[] | null;
+            name?: string | null;
+            role?: string | null;
         };
         /**
          * @description Who must act.
@@ -3772,6 +3863,92 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_TimelineEntry"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_audit_entries: {
+        parameters: {
+            query?: {
+                /** @description Id of a user or of a key. */
+                actor?: string;
+                /** @description What was done: the name of an operation, or `sign_in`, `refused:update_user` and such. */
+                action?: string;
+                /** @description What it was done to: `user`, `group`, `session`, a tag of this document … */
+                subject_kind?: string;
+                subject_id?: string;
+                /** @description From then on. */
+                since?: string;
+                /** @description Before then. */
+                until?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditEntry"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_audit_entries: {
+        parameters: {
+            query?: {
+                /** @description Id of a user or of a key. */
+                actor?: string;
+                /** @description What was done: the name of an operation, or `sign_in`, `refused:update_user` and such. */
+                action?: string;
+                /** @description What it was done to: `user`, `group`, `session`, a tag of this document … */
+                subject_kind?: string;
+                subject_id?: string;
+                /** @description From then on. */
+                since?: string;
+                /** @description Before then. */
+                until?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The table */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             /** @description A problem */
@@ -4707,6 +4884,355 @@ export interface operations {
             };
         };
     };
+    list_groups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Group"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupBody"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The group */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_group: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupBody"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_group: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Key"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewSecret"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It works no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rotation"];
+            };
+        };
+        responses: {
+            /** @description With the new secret */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewSecret"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_key_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The last 30 days, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_KeyUsage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_lanes: {
         parameters: {
             query?: {
@@ -5044,70 +5570,6 @@ export interface operations {
             };
         };
     };
-    get_mapping_rules: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The rules */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PublishRules"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    put_mapping_rules: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PublishRules"];
-            };
-        };
-        responses: {
-            /** @description As they are now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PublishRules"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     get_mapping: {
         parameters: {
             query?: never;
@@ -5153,453 +5615,6 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["MappingText"];
-            };
-        };
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Mapping"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_mapping_approvals: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_MappingApproval"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    ask_mapping_approval: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ApprovalQuestion"];
-            };
-        };
-        responses: {
-            /** @description Asked */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MappingApproval"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    decide_mapping_approval: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-                approval: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ApprovalAnswer"];
-            };
-        };
-        responses: {
-            /** @description Answered */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MappingApproval"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_mapping_fixtures: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_MappingFixture"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    pin_mapping_fixture: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewFixture"];
-            };
-        };
-        responses: {
-            /** @description Pinned */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PinnedFixture"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    unpin_mapping_fixture: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-                fixture: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_previews: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description A page */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_Preview"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    start_preview: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PreviewOrder"];
-            };
-        };
-        responses: {
-            /** @description Started */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Preview"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_preview: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-                preview: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The preview */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Preview"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_preview_rows: {
-        parameters: {
-            query?: {
-                act?: "create" | "update" | "unchanged" | "delete" | "exclude";
-                /** @description Only those that were read again from the system, or only those of the snapshots. */
-                live?: boolean;
-                conflict?: boolean;
-                failed?: boolean;
-                limit?: number;
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                id: string;
-                preview: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description A page */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_PreviewRow"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_publications: {
-        parameters: {
-            query?: {
-                limit?: number;
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description A page */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_Publication"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    publish_mapping: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PublishOrder"];
-            };
-        };
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Mapping"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    roll_back_mapping: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RollBackOrder"];
             };
         };
         responses: {
@@ -6370,6 +6385,70 @@ export interface operations {
             };
         };
     };
+    get_security_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules; ETag "0" while none were set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecurityPolicy"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_security_policy: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecurityPolicy"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecurityPolicy"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_session: {
         parameters: {
             query?: never;
@@ -6459,6 +6538,37 @@ export interface operations {
             };
         };
     };
+    redeem_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetPassword"];
+            };
+        };
+        responses: {
+            /** @description Set; sign in with it */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     change_password: {
         parameters: {
             query?: never;
@@ -6473,6 +6583,95 @@ export interface operations {
         };
         responses: {
             /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    request_password_reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetWish"];
+            };
+        };
+        responses: {
+            /** @description Sent, if there is such an account */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, last used first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_OpenSession"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -6506,6 +6705,237 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["System"][];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: {
+                /** @description Part of the name or the address. */
+                q?: string;
+                role?: string;
+                /** @description invited, active or deactivated */
+                state?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, by address */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description Invited */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invited"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_user: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deactivate_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_user_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sent, or to be handed over */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasswordLink"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reactivate_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
                 };
             };
             /** @description A problem */

@@ -91,6 +91,7 @@ export const SESSION = {
     must_change_password: false,
   },
   tenant: { id: 'tnt_1', name: 'Acme', environment: 'demo' },
+  permissions: ['hub.read', 'records.read', 'records.write'],
 };
 
 export function page<T>(items: T[]) {

@@ -1,7 +1,7 @@
 //! Putting a version in force: what it has to pass, and the run that applies it to the snapshots.
 
 use engine::entity::CoreTables;
-use engine::ids::{MappingApprovalId, ConnectionId, PreviewId, PublicationId, RunId, UserId};
+use engine::ids::{ConnectionId, MappingApprovalId, PreviewId, PublicationId, RunId, UserId};
 use engine::mapping::Mapping;
 use engine::store::mapping_rules::{self, MappingRules};
 use engine::store::mappings::{self, Author, Behind, MappingRow, MappingVersion};

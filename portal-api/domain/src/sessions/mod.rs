@@ -1,100 +1,161 @@
 //! Sessions: who is signed in, by an opaque random token of which the database holds a hash.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, TimeDelta, Utc};
-use engine::ids::{TenantId, UserId};
-use engine::{Store, StoreError, SystemTx};
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+mod token;
 
+use std::net::IpAddr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use engine::ids::{KeyId, SessionId, TenantId, UserId};
+use engine::store::audit::Entry;
+use engine::{Store, StoreError, SystemTx, Tx};
+
+pub use token::{NoRandomness, Token};
+
+use crate::keys;
+use crate::permissions::Permissions;
+use crate::rates::{self, Limit, Rate};
+use crate::security::Policy;
 use crate::users::User;
 
-/// A session ends this long after its last use.
-pub const IDLE: TimeDelta = TimeDelta::minutes(30);
-/// A session ends this long after sign-in, used or not.
-pub const ABSOLUTE: TimeDelta = TimeDelta::hours(12);
 /// Use is written down at most this often.
 const TOUCH: TimeDelta = TimeDelta::minutes(1);
-
-/// The secret a browser holds: 256 random bits.
-#[derive(Clone)]
-pub struct Token(SecretString);
-
-impl Token {
-    fn fresh() -> Result<Self, SessionError> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|_error| SessionError::NoRandomness)?;
-        Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into()))
-    }
-
-    /// A token as a browser sent it.
-    pub fn of(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// For the cookie, and nothing else.
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-
-    /// What the database holds of it.
-    pub fn hash(&self) -> Vec<u8> {
-        Sha256::digest(self.expose().as_bytes()).to_vec()
-    }
-}
-
-/// Why a session could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("system gives no random numbers")]
-    NoRandomness,
-}
+/// Longest description of a browser that is kept, in characters.
+const AGENT: usize = 200;
 
 /// A session that holds.
 #[derive(Clone, Debug)]
 pub struct Session {
+    /// `None` where a key was used.
+    pub id: Option<SessionId>,
+    /// The key that was used, with its name.
+    pub key: Option<(KeyId, String)>,
     pub user: User,
+    /// By role, groups and grants, as they are now.
+    pub permissions: Permissions,
     pub tenant_name: String,
     pub environment: String,
+    /// What the tenant takes.
+    pub calls_per_minute: i32,
+}
+
+/// What a caller shows to say who they are.
+#[derive(Clone)]
+pub enum Credential {
+    /// The cookie of a session.
+    Cookie(Token),
+    /// A key, as `Authorization: Bearer`.
+    Key(Token),
+}
+
+/// Who calls, and how much more they may.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// `None` where nobody is signed in.
+    pub session: Option<Session>,
+    /// `None` where nothing is counted: no session and no address.
+    pub rate: Option<Rate>,
+}
+
+/// Finds who calls and counts the call, in one transaction. Use extends a session.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn identify(
+    store: &Store,
+    credential: &Credential,
+    address: Option<IpAddr>,
+    route: &str,
+) -> Result<Caller, StoreError> {
+    let mut tx = store.begin_system_relaxed().await?;
+    let (session, of_key) = match credential {
+        Credential::Cookie(token) => (find_in(&mut tx, token).await?, None),
+        Credential::Key(secret) => match keys::find(&mut tx, secret).await? {
+            Some((session, most)) => (Some(session), Some(most)),
+            None => (None, None),
+        },
+    };
+    let rate = rates::count(&mut tx, &limits(session.as_ref(), of_key, address)).await?;
+    if let Some(session) = &session
+        && let Some((key, _name)) = &session.key
+    {
+        let refused = rate.is_some_and(|rate| rate.is_over);
+        keys::count(&mut tx, session.user.tenant, *key, route, refused).await?;
+    }
+    tx.commit().await?;
+    Ok(Caller { session, rate })
+}
+
+fn limits(session: Option<&Session>, of_key: Option<i32>, address: Option<IpAddr>) -> Vec<Limit> {
+    let limit = |subject: String, most: i32| Limit { subject, most };
+    let mut limits = Vec::new();
+    if let Some(session) = session {
+        let (user, most) = (&session.user, session.calls_per_minute);
+        limits.push(limit(format!("tenant/{}", user.tenant.0.simple()), most));
+        limits.push(limit(format!("user/{}", user.id.0.simple()), most / 2));
+        if let (Some((key, _name)), Some(most)) = (&session.key, of_key) {
+            limits.push(limit(format!("key/{}", key.0.simple()), most));
+        }
+    }
+    if let Some(address) = address {
+        limits.push(limit(format!("address/{address}"), rates::ADDRESS));
+    }
+    limits
+}
+
+/// Where a session is opened from.
+#[derive(Clone, Debug, Default)]
+pub struct From {
+    pub address: Option<String>,
+    /// What the browser calls itself.
+    pub agent: Option<String>,
 }
 
 /// Opens a session for a user whose password was right. Sessions of the user that have ended go.
 ///
 /// # Errors
-/// [`SessionError`].
-pub async fn open(store: &Store, user: &User) -> Result<Token, SessionError> {
-    let token = Token::fresh()?;
-    let mut tx = store.begin_system().await?;
-    let now = tx.now();
+/// [`StoreError`].
+pub async fn open(
+    tx: &mut Tx,
+    user: &User,
+    policy: &Policy,
+    token: &Token,
+    from: From,
+) -> Result<SessionId, StoreError> {
+    let (id, now) = (SessionId::fresh(), tx.now());
+    let idle = TimeDelta::minutes(policy.idle_minutes.into());
     sqlx::query!(
-        "delete from sessions
-         where tenant_id = $1 and user_id = $2 and (expires_at <= $3 or last_seen_at <= $4)",
-        user.tenant.0,
+        "delete from sessions where user_id = $1 and (expires_at <= $2 or last_seen_at <= $3)",
         user.id.0,
         now,
-        now - IDLE,
+        now - idle,
     )
     .execute(tx.conn())
-    .await
-    .map_err(StoreError::from)?;
+    .await?;
     sqlx::query!(
         "insert into sessions
-             (tenant_id, token_hash, user_id, created_at, last_seen_at, expires_at)
-         values ($1, $2, $3, $4, $4, $5)",
-        user.tenant.0,
+             (token_hash, user_id, id, address, agent, created_at, last_seen_at, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $6, $7)",
         token.hash(),
         user.id.0,
+        id.0,
+        from.address,
+        from.agent
+            .map(|agent| agent.chars().take(AGENT).collect::<String>()),
         now,
-        now + ABSOLUTE,
+        now + policy.absolute(),
     )
     .execute(tx.conn())
-    .await
-    .map_err(StoreError::from)?;
-    tx.commit().await?;
-    Ok(token)
+    .await?;
+    sqlx::query!(
+        "update users set failed_sign_ins = 0, locked_until = null, last_sign_in_at = $2
+         where id = $1",
+        user.id.0,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.audit(Entry::new("sign_in", "session", id));
+    Ok(id)
 }
 
 /// The session of a token, if it holds; its use extends it.
@@ -102,34 +163,58 @@ pub async fn open(store: &Store, user: &User) -> Result<Token, SessionError> {
 /// # Errors
 /// [`StoreError`].
 pub async fn find(store: &Store, token: &Token) -> Result<Option<Session>, StoreError> {
-    let mut tx = store.begin_system().await?;
+    let mut tx = store.begin_system_relaxed().await?;
+    let session = find_in(&mut tx, token).await?;
+    tx.commit().await?;
+    Ok(session)
+}
+
+async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, StoreError> {
     let (hash, now) = (token.hash(), tx.now());
     let row = sqlx::query!(
         r#"
-        select s.tenant_id as "tenant: TenantId", s.user_id as "user: UserId", s.last_seen_at,
-               u.email, u.name, u.role, u.must_change_password,
-               t.name as tenant_name, t.environment
+        select s.tenant_id as "tenant: TenantId", s.user_id as "user: UserId",
+               s.id as "session: SessionId", s.last_seen_at, u.email, u.name, u.role,
+               u.must_change_password
+                   or coalesce(u.password_set_at + make_interval(days => p.password_days) <= $2,
+                               false) as "must_change_password!",
+               t.name as tenant_name, t.environment,
+               p.calls_per_minute as "tenant_calls?",
+               array(
+                   select g.permission from user_grants g
+                   where g.tenant_id = s.tenant_id and g.user_id = s.user_id
+                   union all
+                   select unnest(ug.permissions)
+                   from group_members m
+                   join user_groups ug on ug.tenant_id = m.tenant_id and ug.id = m.group_id
+                   where m.tenant_id = s.tenant_id and m.user_id = s.user_id
+               ) as "more!"
         from sessions s
         join users u on u.tenant_id = s.tenant_id and u.id = s.user_id
         join tenants t on t.tenant_id = s.tenant_id
-        where s.token_hash = $1 and s.expires_at > $2 and s.last_seen_at > $3
+        left join security_policies p on p.tenant_id = s.tenant_id
+        where s.token_hash = $1 and u.state = 'active' and s.expires_at > $2
+          and s.created_at + make_interval(mins => coalesce(p.absolute_minutes, 720)) > $2
+          and s.last_seen_at + make_interval(mins => coalesce(p.idle_minutes, 30)) > $2
         "#,
         hash,
         now,
-        now - IDLE,
     )
     .fetch_optional(tx.conn())
     .await?;
     let Some(row) = row else { return Ok(None) };
     if is_due_to_touch(row.last_seen_at, now) {
-        touch(&mut tx, &hash).await?;
+        touch(tx, &hash).await?;
     }
-    tx.commit().await?;
-    let role = row
+    let role: crate::users::Role = row
         .role
         .parse()
         .map_err(|error| StoreError::corrupt("role of a user", error))?;
     Ok(Some(Session {
+        id: Some(row.session),
+        key: None,
+        calls_per_minute: row.tenant_calls.unwrap_or(rates::TENANT),
+        permissions: role.permissions().and(Permissions::of_names(&row.more)),
         user: User {
             tenant: row.tenant,
             id: row.user,
@@ -159,27 +244,74 @@ async fn touch(tx: &mut SystemTx, hash: &[u8]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Ends the session of a token; one that has ended is no error.
+/// A session as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct SessionRow {
+    pub id: SessionId,
+    pub address: Option<String>,
+    pub agent: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub last_seen_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// The sessions of a user that hold, last used first.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn close(store: &Store, token: &Token) -> Result<(), StoreError> {
-    let mut tx = store.begin_system().await?;
-    sqlx::query!("delete from sessions where token_hash = $1", token.hash())
-        .execute(tx.conn())
-        .await?;
-    tx.commit().await
+pub async fn list(
+    tx: &mut Tx,
+    user: UserId,
+    policy: &Policy,
+) -> Result<Vec<SessionRow>, StoreError> {
+    let now = tx.now();
+    let idle = TimeDelta::minutes(policy.idle_minutes.into());
+    Ok(sqlx::query_as!(
+        SessionRow,
+        r#"
+        select id as "id: SessionId", address, agent, created_at, last_seen_at, expires_at
+        from sessions where user_id = $1 and expires_at > $2 and last_seen_at > $3
+        order by last_seen_at desc, id
+        "#,
+        user.0,
+        now,
+        now - idle,
+    )
+    .fetch_all(tx.conn())
+    .await?)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_are_long_and_differ() {
-        let (one, two) = (Token::fresh().unwrap(), Token::fresh().unwrap());
-        assert_eq!(one.expose().len(), 43);
-        assert_ne!(one.expose(), two.expose());
-        assert_eq!(Token::of(one.expose()).hash(), one.hash());
+/// Ends one session of a user.
+///
+/// # Errors
+/// [`StoreError::NotFound`] where the user has no such session.
+pub async fn close(tx: &mut Tx, user: UserId, id: SessionId) -> Result<(), StoreError> {
+    let gone = sqlx::query!(
+        "delete from sessions where user_id = $1 and id = $2",
+        user.0,
+        id.0
+    )
+    .execute(tx.conn())
+    .await?;
+    if gone.rows_affected() == 0 {
+        return Err(StoreError::NotFound(format!("session {id}")));
     }
+    tx.audit(Entry::new("sign_out", "session", id));
+    Ok(())
+}
+
+/// Ends all sessions of a user, but the one to keep.
+pub(crate) async fn close_all(
+    tx: &mut Tx,
+    user: UserId,
+    keep: Option<SessionId>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "delete from sessions where user_id = $1 and id is distinct from $2",
+        user.0,
+        keep.map(|id| id.0),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }

@@ -1,74 +1,26 @@
 //! Users: people who sign in, their roles and passwords.
 
+mod elevation;
 mod first_admin;
+pub mod links;
+mod lockout;
 mod password;
+pub mod people;
+mod role;
 mod store;
 
-use std::fmt;
-use std::str::FromStr;
-
 use engine::ids::{TenantId, UserId};
-use serde::{Deserialize, Serialize};
 
+pub use elevation::{Editor, Elevation};
 pub use first_admin::{FirstAdmin, FirstAdminError, FirstAdminWish, ensure_first_admin};
+pub use lockout::failed;
 pub use password::{PasswordError, Passwords, fresh_password};
-pub use store::{Credentials, NewUser, change_password, credentials, find_by_email, insert, names};
-
-/// What a user may do. Each role may what those after it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Connects systems, maps, schedules.
-    Admin,
-    /// Retries, resolves, edits records.
-    Operator,
-    /// Reads.
-    Viewer,
-}
-
-impl Role {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Operator => "operator",
-            Self::Viewer => "viewer",
-        }
-    }
-
-    /// May connect and map.
-    pub fn may_administer(self) -> bool {
-        self == Self::Admin
-    }
-
-    /// May retry, resolve and edit.
-    pub fn may_operate(self) -> bool {
-        matches!(self, Self::Admin | Self::Operator)
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A text that is no role.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no role: admin, operator or viewer")]
-pub struct BadRole(String);
-
-impl FromStr for Role {
-    type Err = BadRole;
-
-    fn from_str(text: &str) -> Result<Self, BadRole> {
-        match text {
-            "admin" => Ok(Self::Admin),
-            "operator" => Ok(Self::Operator),
-            "viewer" => Ok(Self::Viewer),
-            other => Err(BadRole(other.to_owned())),
-        }
-    }
-}
+pub use people::{Person, PersonWish, UserState};
+pub use role::{BadRole, Role, Side};
+pub(crate) use store::set_password;
+pub use store::{
+    Credentials, NewUser, change_password, create, find_by_email, insert, names, password_hashes,
+};
 
 /// A person who signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,13 +74,5 @@ mod tests {
         ] {
             assert!(email(bad).is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn a_role_reads_back_what_it_prints() {
-        for role in [Role::Admin, Role::Operator, Role::Viewer] {
-            assert_eq!(role.to_string().parse(), Ok(role));
-        }
-        assert!("root".parse::<Role>().is_err());
     }
 }

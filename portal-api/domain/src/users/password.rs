@@ -11,8 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
-/// Fewest characters of a password that a person chooses.
-const SHORTEST: usize = 10;
+use crate::security::Policy;
+
 /// Hashing takes longer the longer the password; nobody types this much.
 const LONGEST: usize = 1024;
 /// Each takes 19 MiB while it runs.
@@ -21,12 +21,16 @@ const AT_ONCE: usize = 4;
 /// Why a password cannot be used or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    #[error("password must have at least {SHORTEST} characters")]
-    TooShort,
+    #[error("password must have at least {0} characters")]
+    TooShort(i32),
+    #[error("password must have {0} of: lower case, upper case, digits, other characters")]
+    TooPlain(i32),
     #[error("password must not have more than {LONGEST} bytes")]
     TooLong,
-    #[error("password must not be the e-mail address or the current password")]
+    #[error("password must not be the e-mail address")]
     TooEasy,
+    #[error("password was used before")]
+    UsedBefore,
     #[error("password cannot be hashed or checked just now")]
     Failed,
 }
@@ -50,7 +54,8 @@ impl Passwords {
         })
     }
 
-    /// The hash to store of a password that a person chose.
+    /// The hash to store of a password that a person chose; `had` are the hashes of the current one
+    /// and of those before it that may not come back.
     ///
     /// # Errors
     /// [`PasswordError`].
@@ -58,13 +63,14 @@ impl Passwords {
         &self,
         password: SecretString,
         email: &str,
+        policy: &Policy,
+        had: Vec<String>,
     ) -> Result<String, PasswordError> {
-        let text = password.expose_secret();
-        if text.chars().count() < SHORTEST {
-            return Err(PasswordError::TooShort);
-        }
-        if text.eq_ignore_ascii_case(email) {
-            return Err(PasswordError::TooEasy);
+        check(password.expose_secret(), email, policy)?;
+        for earlier in had {
+            if self.matches(password.clone(), Some(earlier)).await? {
+                return Err(PasswordError::UsedBefore);
+            }
         }
         self.hash(password).await
     }
@@ -122,6 +128,29 @@ impl Passwords {
     }
 }
 
+/// Whether a password is what a tenant asks for.
+fn check(password: &str, email: &str, policy: &Policy) -> Result<(), PasswordError> {
+    if password.len() > LONGEST {
+        return Err(PasswordError::TooLong);
+    }
+    let characters = i32::try_from(password.chars().count()).unwrap_or(i32::MAX);
+    if characters < policy.password_shortest {
+        return Err(PasswordError::TooShort(policy.password_shortest));
+    }
+    let has = |is: fn(char) -> bool| i32::from(password.chars().any(is));
+    let kinds = has(char::is_lowercase)
+        + has(char::is_uppercase)
+        + has(char::is_numeric)
+        + has(|c| !c.is_lowercase() && !c.is_uppercase() && !c.is_numeric());
+    if kinds < policy.password_kinds {
+        return Err(PasswordError::TooPlain(policy.password_kinds));
+    }
+    if password.eq_ignore_ascii_case(email) {
+        return Err(PasswordError::TooEasy);
+    }
+    Ok(())
+}
+
 fn hasher() -> Result<Argon2<'static>, PasswordError> {
     let params = Params::new(19_456, 2, 1, None).map_err(|_bounds| PasswordError::Failed)?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
@@ -152,7 +181,12 @@ mod tests {
     async fn a_password_matches_its_own_hash_only() {
         let passwords = Passwords::new().unwrap();
         let hash = passwords
-            .hash_chosen("correct horse".into(), "a@b")
+            .hash_chosen(
+                "correct horse".into(),
+                "a@b",
+                &Policy::default(),
+                Vec::new(),
+            )
             .await
             .unwrap();
         assert!(
@@ -180,6 +214,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_password_that_was_had_before_does_not_come_back() {
+        let passwords = Passwords::new().unwrap();
+        let had = vec![passwords.hash("correct horse".into()).await.unwrap()];
+        let policy = Policy::default();
+        let choose = |text: &str| passwords.hash_chosen(text.into(), "a@b", &policy, had.clone());
+        assert!(matches!(
+            choose("correct horse").await,
+            Err(PasswordError::UsedBefore)
+        ));
+        assert!(choose("correct zebra").await.is_ok());
+    }
+
+    #[test]
+    fn a_tenant_can_ask_for_kinds_of_characters() {
+        let policy = Policy {
+            password_kinds: 3,
+            ..Policy::default()
+        };
+        assert!(check("abcdefghijkl", "a@b", &policy).is_err());
+        assert!(check("Abcdefghijkl", "a@b", &policy).is_err());
+        assert!(check("Abcdefghijk1", "a@b", &policy).is_ok());
+        assert!(check("abcdefghij 1", "a@b", &policy).is_ok());
+    }
+
+    #[tokio::test]
     async fn weak_and_endless_passwords_are_refused() {
         let passwords = Passwords::new().unwrap();
         for (password, expected) in [
@@ -188,7 +247,12 @@ mod tests {
             ("x".repeat(2000), "more than"),
         ] {
             let error = passwords
-                .hash_chosen(password.into(), "Ada@example.com")
+                .hash_chosen(
+                    password.into(),
+                    "Ada@example.com",
+                    &Policy::default(),
+                    Vec::new(),
+                )
                 .await;
             assert!(
                 error.unwrap_err().to_string().contains(expected),

@@ -2,11 +2,16 @@
 
 use std::collections::HashMap;
 
-use engine::ids::{TenantId, UserId};
+use chrono::{DateTime, Utc};
+use engine::ids::{SessionId, TenantId, UserId};
+use engine::store::audit::Entry;
 use engine::{StoreError, SystemTx, Tx};
+use serde_json::json;
+use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
-use super::{Role, User};
+use super::{Role, User, UserState};
+use crate::sessions;
 
 /// A user to make.
 #[derive(Clone, Debug)]
@@ -19,17 +24,38 @@ pub struct NewUser {
     pub must_change_password: bool,
 }
 
-/// Makes a user.
+/// Makes a user, for a hub that has nobody yet, and for tests.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when the address is taken, in whatever tenant.
 pub async fn insert(tx: &mut SystemTx, new: &NewUser) -> Result<UserId, StoreError> {
-    let id = UserId::fresh();
     let now = tx.now();
+    insert_on(tx.conn(), new, now).await
+}
+
+/// Makes a user.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when the address is taken, in whatever tenant.
+pub async fn create(tx: &mut Tx, new: &NewUser) -> Result<UserId, StoreError> {
+    let now = tx.now();
+    let id = insert_on(tx.conn(), new, now).await?;
+    let after = json!({"email": new.email, "name": new.name, "role": new.role});
+    tx.audit(Entry::new("create_user", "user", id).after(after));
+    Ok(id)
+}
+
+async fn insert_on(
+    conn: &mut PgConnection,
+    new: &NewUser,
+    now: DateTime<Utc>,
+) -> Result<UserId, StoreError> {
+    let id = UserId::fresh();
     sqlx::query!(
         "insert into users
-             (tenant_id, id, email, name, role, password_hash, must_change_password, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+             (tenant_id, id, email, name, role, password_hash, password_set_at,
+              must_change_password, created_at)
+         values ($1, $2, $3, $4, $5, $6, $8, $7, $8)",
         new.tenant.0,
         id.0,
         new.email,
@@ -39,22 +65,37 @@ pub async fn insert(tx: &mut SystemTx, new: &NewUser) -> Result<UserId, StoreErr
         new.must_change_password,
         now,
     )
-    .execute(tx.conn())
+    .execute(conn)
     .await
-    .map_err(|error| match StoreError::from(error) {
+    .map_err(taken)?;
+    Ok(id)
+}
+
+pub(super) fn taken(error: sqlx::Error) -> StoreError {
+    match StoreError::from(error) {
         error if error.is_unique_violation() => {
             StoreError::Conflict("this address signs in already".to_owned())
         }
         error => error,
-    })?;
-    Ok(id)
+    }
 }
 
 /// A user with the stored hash of the password.
 #[derive(Debug)]
 pub struct Credentials {
     pub user: User,
-    pub password_hash: String,
+    pub state: UserState,
+    /// `None` until one was set.
+    pub password_hash: Option<String>,
+    /// Too many wrong passwords.
+    pub locked_until: Option<DateTime<Utc>>,
+}
+
+impl Credentials {
+    /// Whether the right password lets this user in now.
+    pub fn is_open(&self, now: DateTime<Utc>) -> bool {
+        self.state == UserState::Active && self.locked_until.is_none_or(|until| until <= now)
+    }
 }
 
 /// The user with this address, however it is written.
@@ -68,7 +109,7 @@ pub async fn find_by_email(
     let row = sqlx::query!(
         r#"
         select tenant_id as "tenant: TenantId", id as "id: UserId", email, name, role,
-               password_hash, must_change_password
+               password_hash, must_change_password, state, locked_until
         from users
         where lower(email) = lower($1)
         "#,
@@ -81,7 +122,11 @@ pub async fn find_by_email(
         .role
         .parse()
         .map_err(|error| StoreError::corrupt("role of a user", error))?;
+    let state = UserState::of(&row.state)
+        .ok_or_else(|| StoreError::corrupt("state of a user", row.state))?;
     Ok(Some(Credentials {
+        state,
+        locked_until: row.locked_until,
         user: User {
             tenant: row.tenant,
             id: row.id,
@@ -94,18 +139,30 @@ pub async fn find_by_email(
     }))
 }
 
-/// The stored hash of a user's password.
+/// The stored hashes of a user's password and of as many before it, newest first.
 ///
 /// # Errors
-/// [`StoreError::NotFound`].
-pub async fn credentials(tx: &mut Tx, id: UserId) -> Result<String, StoreError> {
-    sqlx::query_scalar!("select password_hash from users where id = $1", id.0)
+/// [`StoreError::NotFound`] where the user is not there or has no password.
+pub async fn password_hashes(
+    tx: &mut Tx,
+    id: UserId,
+    earlier: i32,
+) -> Result<Vec<String>, StoreError> {
+    let current = sqlx::query_scalar!("select password_hash from users where id = $1", id.0)
         .fetch_optional(tx.conn())
         .await?
-        .ok_or_else(|| StoreError::NotFound(format!("user {id}")))
+        .ok_or_else(|| StoreError::NotFound(format!("user {id}")))?;
+    let before = sqlx::query_scalar!(
+        "select password_hash from old_passwords where user_id = $1 order by id desc limit $2",
+        id.0,
+        i64::from(earlier),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(current.into_iter().chain(before).collect())
 }
 
-/// Sets a user's password and ends all sessions but the one with `keep`.
+/// Sets a user's password and ends all sessions but `keep`.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -114,23 +171,60 @@ pub async fn change_password(
     id: UserId,
     password_hash: &str,
     must_change: bool,
-    keep: Option<&[u8]>,
+    keep: Option<SessionId>,
 ) -> Result<(), StoreError> {
+    set_password(tx, id, password_hash, must_change).await?;
+    sessions::close_all(tx, id, keep).await?;
+    let action = if must_change {
+        "reset_password"
+    } else {
+        "change_password"
+    };
+    tx.audit(Entry::new(action, "user", id));
+    Ok(())
+}
+
+/// The most earlier passwords a policy can ask for.
+const REMEMBERED: i64 = 24;
+
+/// Stores a password and remembers the one before it.
+pub(crate) async fn set_password(
+    tx: &mut Tx,
+    id: UserId,
+    password_hash: &str,
+    must_change: bool,
+) -> Result<(), StoreError> {
+    let now = tx.now();
     sqlx::query!(
-        "update users set password_hash = $2, must_change_password = $3 where id = $1",
+        "insert into old_passwords (user_id, id, password_hash)
+         select id, $2, password_hash from users where id = $1 and password_hash is not null",
+        id.0,
+        engine::ids::fresh(),
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "delete from old_passwords where user_id = $1 and id not in
+             (select id from old_passwords where user_id = $1 order by id desc limit $2)",
+        id.0,
+        REMEMBERED,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "update users set password_hash = $2, must_change_password = $3, password_set_at = $4,
+                failed_sign_ins = 0, locked_until = null
+         where id = $1",
         id.0,
         password_hash,
         must_change,
+        now,
     )
     .execute(tx.conn())
     .await?;
-    sqlx::query!(
-        "delete from sessions where user_id = $1 and token_hash is distinct from $2",
-        id.0,
-        keep,
-    )
-    .execute(tx.conn())
-    .await?;
+    sqlx::query!("delete from user_links where user_id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 use domain::entities;
+use domain::permissions::needs::RecordsRead;
 use engine::ids::AccountId;
 
 use super::Account;
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::Tagged;
 use crate::extract::Path;
@@ -14,7 +15,7 @@ use crate::extract::Path;
     responses((status = 200, description = "The account", body = Account)),
 )]
 pub(super) async fn get(
-    caller: Caller,
+    caller: May<RecordsRead>,
     Path(id): Path<AccountId>,
 ) -> Result<Tagged<Account>, ApiError> {
     let mut tx = caller.begin().await?;

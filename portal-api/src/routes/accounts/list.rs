@@ -1,12 +1,13 @@
 use axum::Json;
 use chrono::{DateTime, Utc};
 use domain::accounts::list::{self as accounts, AccountQuery, AccountSort, AccountSummary};
+use domain::permissions::needs::RecordsRead;
 use engine::ids::{AccountId, ConnectionId};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Query;
 use crate::page::{self, Page};
@@ -95,7 +96,7 @@ impl From<AccountSummary> for AccountRow {
     responses((status = 200, description = "A page", body = Page<AccountRow>)),
 )]
 pub(super) async fn list(
-    caller: Caller,
+    caller: May<RecordsRead>,
     Query(params): Query<Params>,
 ) -> Result<Json<Page<AccountRow>>, ApiError> {
     let limit = page::limit(params.limit)?;

@@ -19,8 +19,9 @@ use engine::ids::AccountId;
 use engine::sdk::Value;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
+use crate::permit::routes;
 use crate::portal::Portal;
 use crate::routes::records::Link;
 

@@ -1,7 +1,8 @@
 use axum::Json;
+use domain::permissions::needs::RecordsRead;
 use engine::ids::AccountId;
 
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Path;
 use crate::routes::records::provenance::{self, Provenance};
@@ -13,7 +14,7 @@ use crate::routes::records::provenance::{self, Provenance};
     responses((status = 200, description = "Field by field", body = Provenance)),
 )]
 pub(super) async fn provenance(
-    caller: Caller,
+    caller: May<RecordsRead>,
     Path(id): Path<AccountId>,
 ) -> Result<Json<Provenance>, ApiError> {
     provenance::answer(&caller, "account", id.into()).await

@@ -1,7 +1,8 @@
 use axum::Json;
+use domain::permissions::needs::RecordsRead;
 use engine::ids::AccountId;
 
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::{Path, Query};
 use crate::page::{Page, Params};
@@ -14,7 +15,7 @@ use crate::routes::records::timeline::{self, TimelineEntry};
     responses((status = 200, description = "A page", body = Page<TimelineEntry>)),
 )]
 pub(super) async fn timeline(
-    caller: Caller,
+    caller: May<RecordsRead>,
     Path(id): Path<AccountId>,
     Query(params): Query<Params>,
 ) -> Result<Json<Page<TimelineEntry>>, ApiError> {

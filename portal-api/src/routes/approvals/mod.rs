@@ -12,7 +12,9 @@ use engine::ids::{ApprovalId, ConnectionId, RunId, WithheldId};
 use engine::store::approvals::Kind;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::permit::routes;
 
 use crate::portal::Portal;
 use crate::routes::records::timeline::TimelineChange;

@@ -10,11 +10,12 @@ use engine::budget::{BudgetRow, BudgetSpec, BudgetTouched, Lane};
 use engine::ids::ConnectionId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::caller::Operator;
 use crate::error::{ApiError, FieldProblem};
 use crate::etag;
+use crate::permit::routes;
 use crate::portal::Portal;
 
 /// Longest name in bytes.

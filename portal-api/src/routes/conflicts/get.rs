@@ -1,8 +1,9 @@
 use domain::conflicts;
+use domain::permissions::needs::ConflictsRead;
 use engine::ids::ConflictId;
 
 use super::Conflict;
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::Tagged;
 use crate::extract::Path;
@@ -14,7 +15,7 @@ use crate::extract::Path;
     responses((status = 200, description = "The conflict", body = Conflict)),
 )]
 pub(super) async fn get(
-    caller: Caller,
+    caller: May<ConflictsRead>,
     Path(id): Path<ConflictId>,
 ) -> Result<Tagged<Conflict>, ApiError> {
     let mut tx = caller.begin().await?;

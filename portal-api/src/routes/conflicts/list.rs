@@ -1,11 +1,12 @@
 use axum::Json;
 use domain::conflicts::{self, ConflictQuery};
+use domain::permissions::needs::ConflictsRead;
 use engine::ids::ConnectionId;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Conflict;
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Query;
 use crate::page::{self, Page};
@@ -37,7 +38,7 @@ pub(crate) struct Params {
     responses((status = 200, description = "A page", body = Page<Conflict>)),
 )]
 pub(super) async fn list(
-    caller: Caller,
+    caller: May<ConflictsRead>,
     Query(params): Query<Params>,
 ) -> Result<Json<Page<Conflict>>, ApiError> {
     let limit = page::limit(params.limit)?;

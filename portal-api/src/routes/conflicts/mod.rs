@@ -9,8 +9,9 @@ use domain::conflicts::{ConflictView, SidesView};
 use engine::ids::{ConflictId, ConnectionId, RunId};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
+use crate::permit::routes;
 use crate::portal::Portal;
 
 pub(super) fn router() -> OpenApiRouter<Portal> {

@@ -1,3 +1,4 @@
+use domain::permissions::needs::ConflictsResolve;
 use std::collections::BTreeMap;
 
 use domain::conflicts::{self, Answer, Choice};
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Conflict;
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::{Json, Path};
@@ -39,7 +40,7 @@ pub(crate) struct ConflictAnswer {
     responses((status = 200, description = "Decided", body = Conflict)),
 )]
 pub(super) async fn resolve(
-    caller: Operator,
+    caller: May<ConflictsResolve>,
     Path(id): Path<ConflictId>,
     IfMatch(version): IfMatch,
     Json(body): Json<ConflictAnswer>,

@@ -1,5 +1,6 @@
 use axum::Json;
 use chrono::Utc;
+use domain::permissions::needs::ConnectionsOperate;
 use engine::ids::ConnectionId;
 use engine::peers::kind_name;
 use engine::store::connections::{self, ConnectionFailure};
@@ -7,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::ConnectionError;
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Path;
 
@@ -29,7 +30,7 @@ pub(crate) struct CheckResult {
     responses((status = 200, description = "How it went", body = CheckResult)),
 )]
 pub(super) async fn check(
-    caller: Operator,
+    caller: May<ConnectionsOperate>,
     Path(id): Path<ConnectionId>,
 ) -> Result<Json<CheckResult>, ApiError> {
     let checked = caller

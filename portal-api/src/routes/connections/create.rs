@@ -1,12 +1,15 @@
 use axum::response::IntoResponse;
+use domain::permissions::needs::ConnectionsManage;
 use engine::store::connections;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Connection;
-use crate::caller::Admin;
+use engine::store::audit::Entry;
+
+use crate::caller::May;
 use crate::error::ApiError;
-use crate::etag::Created;
+use crate::etag::{Created, shown};
 use crate::extract::Json;
 
 #[derive(Deserialize, ToSchema)]
@@ -30,7 +33,7 @@ pub(crate) struct NewConnection {
     responses((status = 201, description = "Connected", body = Connection)),
 )]
 pub(super) async fn create(
-    caller: Admin,
+    caller: May<ConnectionsManage>,
     Json(body): Json<NewConnection>,
 ) -> Result<impl IntoResponse, ApiError> {
     let name = domain::connections::name(&body.name)
@@ -42,6 +45,8 @@ pub(super) async fn create(
         .create(&mut tx, &body.system, &name, body.config)
         .await?;
     let connection = connections::get(&mut tx, id).await?;
+    let (version, connection) = (connection.version, Connection::from(connection));
+    tx.audit(Entry::new("create_connection", "connections", id).after(shown(&connection)));
     tx.commit().await?;
-    Ok(Created(connection.version, Connection::from(connection)))
+    Ok(Created(version, connection))
 }

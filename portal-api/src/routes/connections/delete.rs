@@ -1,11 +1,14 @@
 use axum::http::StatusCode;
+use domain::permissions::needs::ConnectionsManage;
 use engine::ids::ConnectionId;
 use engine::store::connections;
 
 use super::Connection;
-use crate::caller::Admin;
+use engine::store::audit::Entry;
+
+use crate::caller::May;
 use crate::error::{ApiError, Slug};
-use crate::etag::IfMatch;
+use crate::etag::{IfMatch, shown};
 use crate::extract::Path;
 
 /// Removes a connection
@@ -18,11 +21,12 @@ use crate::extract::Path;
     responses((status = 204, description = "Removed")),
 )]
 pub(super) async fn delete(
-    caller: Admin,
+    caller: May<ConnectionsManage>,
     Path(id): Path<ConnectionId>,
     IfMatch(version): IfMatch,
 ) -> Result<StatusCode, ApiError> {
     let mut tx = caller.begin().await?;
+    let before = Connection::from(connections::get(&mut tx, id).await?);
     if let Err(error) = connections::delete(&mut tx, id, version)
         .await
         .map_err(ApiError::from)
@@ -33,6 +37,7 @@ pub(super) async fn delete(
         let current = connections::get(&mut tx, id).await?;
         return Err(ApiError::stale(&Connection::from(current)));
     }
+    tx.audit(Entry::new("delete_connection", "connections", id).before(shown(&before)));
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,11 +1,12 @@
 use axum::Json;
+use domain::permissions::needs::ConnectionsOperate;
 use engine::ids::ConnectionId;
 use engine::store::streams;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::DiscoveredStream;
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Path;
 
@@ -22,7 +23,7 @@ pub(crate) struct Discovered {
     responses((status = 200, description = "What it has", body = Discovered)),
 )]
 pub(super) async fn discover(
-    caller: Operator,
+    caller: May<ConnectionsOperate>,
     Path(id): Path<ConnectionId>,
 ) -> Result<Json<Discovered>, ApiError> {
     let found = caller

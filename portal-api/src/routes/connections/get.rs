@@ -1,8 +1,9 @@
+use domain::permissions::needs::ConnectionsRead;
 use engine::ids::ConnectionId;
 use engine::store::connections;
 
 use super::Connection;
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::Tagged;
 use crate::extract::Path;
@@ -14,7 +15,7 @@ use crate::extract::Path;
     responses((status = 200, description = "The connection", body = Connection)),
 )]
 pub(super) async fn get(
-    caller: Caller,
+    caller: May<ConnectionsRead>,
     Path(id): Path<ConnectionId>,
 ) -> Result<Tagged<Connection>, ApiError> {
     let mut tx = caller.begin().await?;

@@ -1,8 +1,9 @@
 use axum::Json;
+use domain::permissions::needs::ConnectionsRead;
 use engine::store::connections;
 
 use super::Connection;
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Query;
 use crate::page::{self, Page, Params};
@@ -14,7 +15,7 @@ use crate::page::{self, Page, Params};
     responses((status = 200, description = "A page", body = Page<Connection>)),
 )]
 pub(super) async fn list(
-    caller: Caller,
+    caller: May<ConnectionsRead>,
     Query(params): Query<Params>,
 ) -> Result<Json<Page<Connection>>, ApiError> {
     let limit = page::limit(params.limit)?;

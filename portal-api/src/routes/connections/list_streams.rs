@@ -1,9 +1,10 @@
 use axum::Json;
+use domain::permissions::needs::ConnectionsRead;
 use engine::ids::ConnectionId;
 use engine::store::{connections, streams};
 
 use super::ConnectionStream;
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Path;
 
@@ -14,7 +15,7 @@ use crate::extract::Path;
     responses((status = 200, description = "All of them", body = Vec<ConnectionStream>)),
 )]
 pub(super) async fn list_streams(
-    caller: Caller,
+    caller: May<ConnectionsRead>,
     Path(id): Path<ConnectionId>,
 ) -> Result<Json<Vec<ConnectionStream>>, ApiError> {
     let mut tx = caller.begin().await?;

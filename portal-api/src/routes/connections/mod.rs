@@ -19,8 +19,9 @@ use engine::store::connections::{self, ConnectionFailure};
 use engine::store::streams::StreamRow;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
+use crate::permit::routes;
 use crate::portal::Portal;
 
 pub(super) fn router() -> OpenApiRouter<Portal> {

@@ -1,11 +1,12 @@
 use axum::Json;
 use axum::http::StatusCode;
+use domain::permissions::needs::ConnectionsOperate;
 use domain::pulls;
 use engine::ids::ConnectionId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract;
 use crate::routes::runs::StartedRun;
@@ -26,7 +27,7 @@ pub(crate) struct Pull {
     responses((status = 202, description = "A run will read it", body = StartedRun)),
 )]
 pub(super) async fn pull_stream(
-    caller: Operator,
+    caller: May<ConnectionsOperate>,
     extract::Path((id, stream)): extract::Path<(ConnectionId, String)>,
     extract::Json(body): extract::Json<Pull>,
 ) -> Result<(StatusCode, Json<StartedRun>), ApiError> {

@@ -1,4 +1,5 @@
 use axum::response::{IntoResponse, Response};
+use domain::permissions::needs::ConnectionsManage;
 use domain::streams::{EVERY_FIVE_MINUTES, Setup};
 use engine::ids::ConnectionId;
 use engine::store::streams::{self, OnRemove};
@@ -7,7 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{ConnectionStream, OnRemoveName};
-use crate::caller::Admin;
+use crate::caller::May;
 use crate::error::{ApiError, Slug};
 use crate::etag::{Created, MaybeIfMatch, Tagged};
 use crate::extract::{Json, Path};
@@ -41,7 +42,7 @@ pub(crate) struct StreamSetup {
     ),
 )]
 pub(super) async fn put_stream(
-    caller: Admin,
+    caller: May<ConnectionsManage>,
     Path((id, stream)): Path<(ConnectionId, String)>,
     MaybeIfMatch(version): MaybeIfMatch,
     Json(body): Json<StreamSetup>,
@@ -96,7 +97,7 @@ async fn change(
 }
 
 async fn create(
-    caller: &Admin,
+    caller: &May<ConnectionsManage>,
     id: ConnectionId,
     stream: &str,
     body: &StreamSetup,

@@ -1,12 +1,15 @@
+use domain::permissions::needs::ConnectionsManage;
 use engine::ids::ConnectionId;
 use engine::store::connections;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Connection;
-use crate::caller::Admin;
+use engine::store::audit::Entry;
+
+use crate::caller::May;
 use crate::error::{ApiError, Slug};
-use crate::etag::{IfMatch, Tagged};
+use crate::etag::{IfMatch, Tagged, shown};
 use crate::extract::{Json, Path};
 
 #[derive(Deserialize, ToSchema)]
@@ -25,7 +28,7 @@ pub(crate) struct ConnectionChange {
     responses((status = 200, description = "As it is now", body = Connection)),
 )]
 pub(super) async fn update(
-    caller: Admin,
+    caller: May<ConnectionsManage>,
     Path(id): Path<ConnectionId>,
     IfMatch(version): IfMatch,
     Json(body): Json<ConnectionChange>,
@@ -37,6 +40,7 @@ pub(super) async fn update(
         .transpose();
     let name = name.map_err(|error| ApiError::invalid("/name", error.to_string()))?;
     let mut tx = caller.begin().await?;
+    let before = Connection::from(connections::get(&mut tx, id).await?);
     let peers = &caller.portal().peers;
     let changed = peers
         .change(&mut tx, id, version, name.as_deref(), body.config)
@@ -49,6 +53,9 @@ pub(super) async fn update(
         return Err(ApiError::stale(&Connection::from(current)));
     }
     let connection = connections::get(&mut tx, id).await?;
+    let (version, connection) = (connection.version, Connection::from(connection));
+    let entry = Entry::new("update_connection", "connections", id);
+    tx.audit(entry.before(shown(&before)).after(shown(&connection)));
     tx.commit().await?;
-    Ok(Tagged(connection.version, connection.into()))
+    Ok(Tagged(version, connection))
 }

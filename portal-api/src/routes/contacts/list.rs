@@ -1,11 +1,12 @@
 use axum::Json;
 use chrono::{DateTime, Utc};
 use domain::contacts::list::{self as contacts, ContactQuery, ContactSort, ContactSummary};
+use domain::permissions::needs::RecordsRead;
 use engine::ids::{AccountId, ConnectionId, ContactId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Query;
 use crate::page::{self, Page};
@@ -94,7 +95,7 @@ impl From<ContactSummary> for ContactRow {
     responses((status = 200, description = "A page", body = Page<ContactRow>)),
 )]
 pub(super) async fn list(
-    caller: Caller,
+    caller: May<RecordsRead>,
     Query(params): Query<Params>,
 ) -> Result<Json<Page<ContactRow>>, ApiError> {
     let limit = page::limit(params.limit)?;

@@ -12,7 +12,9 @@ use engine::ids::{ConnectionId, FailureClassId, RunId, WriteId};
 use engine::store::failures::Source;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::permit::routes;
 
 use crate::portal::Portal;
 

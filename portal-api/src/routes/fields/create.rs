@@ -1,12 +1,13 @@
 use axum::Json;
 use axum::http::StatusCode;
 use domain::custom_fields::{self, Refusal, Wish};
+use domain::permissions::needs::FieldsManage;
 use engine::catalogue::FieldKind;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{FieldTypeName, FieldView};
-use crate::caller::Admin;
+use crate::caller::May;
 use crate::error::{ApiError, FieldProblem};
 use crate::extract;
 
@@ -33,7 +34,7 @@ pub(crate) struct NewField {
     responses((status = 201, description = "Added", body = FieldView)),
 )]
 pub(super) async fn create(
-    caller: Admin,
+    caller: May<FieldsManage>,
     extract::Path(entity): extract::Path<String>,
     extract::Json(body): extract::Json<NewField>,
 ) -> Result<(StatusCode, Json<FieldView>), ApiError> {

@@ -1,8 +1,9 @@
 use axum::Json;
+use domain::permissions::needs::RecordsRead;
 use engine::store::plans;
 
 use super::FieldView;
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Path;
 
@@ -13,7 +14,7 @@ use crate::extract::Path;
     responses((status = 200, description = "All of them", body = Vec<FieldView>)),
 )]
 pub(super) async fn list(
-    caller: Caller,
+    caller: May<RecordsRead>,
     Path(entity): Path<String>,
 ) -> Result<Json<Vec<FieldView>>, ApiError> {
     let kind = caller.portal().tables.kind(&entity)?;

@@ -15,11 +15,12 @@ use engine::store::connections;
 use engine::store::lanes::{self, Action, Touched};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::caller::Operator;
 use crate::error::ApiError;
 use crate::etag;
+use crate::permit::routes;
 use crate::portal::Portal;
 
 /// Stands for the name of the tenant's lane, of which there is one.

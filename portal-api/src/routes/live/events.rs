@@ -46,7 +46,10 @@ pub(super) async fn events(
 const LONGEST: Duration = Duration::from_secs(600);
 
 fn changes(caller: &Caller) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
-    let tenant = caller.session.user.tenant;
+    let (tenant, user) = (
+        caller.session.user.tenant,
+        caller.session.user.id.to_string(),
+    );
     let mut notices = caller.portal().store.feed().subscribe();
     async_stream::stream! {
         let end = tokio::time::sleep(LONGEST);
@@ -57,6 +60,9 @@ fn changes(caller: &Caller) -> impl Stream<Item = Result<Event, Infallible>> + u
                 () = &mut end => break,
                 notice = notices.recv() => notice,
             };
+            if notice.as_ref().is_ok_and(|notice| is_about(notice, &user)) {
+                break;
+            }
             let Some(event) = (match notice {
                 Ok(notice) => show(tenant, notice),
                 Err(RecvError::Lagged(_)) => Some(gap()),
@@ -66,6 +72,15 @@ fn changes(caller: &Caller) -> impl Stream<Item = Result<Event, Infallible>> + u
             yield Ok(event.id(count.to_string()));
         }
     }
+}
+
+/// Whether the caller was changed: they may have been deactivated, or may see less. The browser comes
+/// back at once, if it may.
+fn is_about(notice: &Notice, user: &str) -> bool {
+    let Notice::Changed(changed) = notice else {
+        return false;
+    };
+    changed.topic == "user" && changed.id.as_deref() == Some(user)
 }
 
 fn show(tenant: TenantId, notice: Notice) -> Option<Event> {

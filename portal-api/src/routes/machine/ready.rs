@@ -7,6 +7,7 @@ use engine::store::processes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::caller::Anyone;
 use crate::error::chain;
 use crate::portal::Portal;
 
@@ -32,7 +33,10 @@ pub(crate) struct Check {
         (status = 503, description = "Not both", body = Readiness),
     ),
 )]
-pub(super) async fn ready(State(portal): State<Portal>) -> (StatusCode, Json<Readiness>) {
+pub(super) async fn ready(
+    _: Anyone,
+    State(portal): State<Portal>,
+) -> (StatusCode, Json<Readiness>) {
     let checks = vec![database(&portal).await, worker(&portal).await];
     let ok = checks.iter().all(|check| check.ok);
     let status = if ok {

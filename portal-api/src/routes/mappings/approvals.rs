@@ -59,7 +59,11 @@ async fn show(tx: &mut Tx, all: Vec<Approval>) -> Result<Vec<MappingApproval>, A
     Ok(shown.collect())
 }
 
-async fn one(tx: &mut Tx, id: MappingId, which: MappingApprovalId) -> Result<MappingApproval, ApiError> {
+async fn one(
+    tx: &mut Tx,
+    id: MappingId,
+    which: MappingApprovalId,
+) -> Result<MappingApproval, ApiError> {
     let approval = mapping_approvals::take(tx, id, which).await?;
     let shown = show(tx, vec![approval]).await?.pop();
     shown.ok_or_else(|| ApiError::not_found(which))

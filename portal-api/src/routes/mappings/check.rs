@@ -1,11 +1,12 @@
 use axum::Json;
 use domain::mappings;
+use domain::permissions::needs::MappingsRead;
 use engine::ids::ConnectionId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Problem, Row};
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract;
 
@@ -32,7 +33,7 @@ pub(crate) struct CheckedMapping {
     responses((status = 200, description = "What is to be said", body = CheckedMapping)),
 )]
 pub(super) async fn check(
-    caller: Caller,
+    caller: May<MappingsRead>,
     extract::Json(body): extract::Json<MappingToCheck>,
 ) -> Result<Json<CheckedMapping>, ApiError> {
     let mut tx = caller.begin().await?;

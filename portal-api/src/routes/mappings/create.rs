@@ -1,12 +1,13 @@
 use axum::response::IntoResponse;
 use domain::mappings::{self, Order};
+use domain::permissions::needs::MappingsManage;
 use engine::ids::ConnectionId;
 use engine::store::mappings as store;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Mapping, author, refuse};
-use crate::caller::Admin;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::Created;
 use crate::extract::Json;
@@ -30,7 +31,7 @@ pub(crate) struct NewMapping {
     responses((status = 201, description = "Made", body = Mapping)),
 )]
 pub(super) async fn create(
-    caller: Admin,
+    caller: May<MappingsManage>,
     Json(body): Json<NewMapping>,
 ) -> Result<impl IntoResponse, ApiError> {
     let mut tx = caller.begin().await?;

@@ -1,9 +1,10 @@
 use domain::mappings;
+use domain::permissions::needs::MappingsRead;
 use engine::ids::MappingId;
 use engine::store::mappings as store;
 
 use super::Mapping;
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::Tagged;
 use crate::extract::Path;
@@ -15,7 +16,7 @@ use crate::extract::Path;
     responses((status = 200, description = "The mapping", body = Mapping)),
 )]
 pub(super) async fn get(
-    caller: Caller,
+    caller: May<MappingsRead>,
     Path(id): Path<MappingId>,
 ) -> Result<Tagged<Mapping>, ApiError> {
     let mut tx = caller.begin().await?;

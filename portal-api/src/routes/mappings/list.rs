@@ -1,11 +1,12 @@
 use axum::Json;
 use chrono::{DateTime, Utc};
+use domain::permissions::needs::MappingsRead;
 use engine::ids::{ConnectionId, MappingId};
 use engine::store::mappings::{self, MappingRow};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Query;
 use crate::page::{self, Page};
@@ -60,7 +61,7 @@ impl From<MappingRow> for MappingSummary {
     responses((status = 200, description = "A page", body = Page<MappingSummary>)),
 )]
 pub(super) async fn list(
-    caller: Caller,
+    caller: May<MappingsRead>,
     Query(params): Query<Params>,
 ) -> Result<Json<Page<MappingSummary>>, ApiError> {
     let limit = page::limit(params.limit)?;

@@ -20,10 +20,11 @@ use engine::mapping::{Direction, Severity};
 use engine::store::mappings::{Author, MappingRow};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::caller::SignedIn;
 use crate::error::{ApiError, FieldProblem, Slug};
+use crate::permit::routes;
 use crate::portal::Portal;
 
 pub(super) fn router() -> OpenApiRouter<Portal> {

@@ -1,4 +1,5 @@
 use domain::mappings::{self, Order};
+use domain::permissions::needs::MappingsManage;
 use engine::StoreError;
 use engine::ids::MappingId;
 use engine::store::mappings as store;
@@ -6,7 +7,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Mapping, author, refuse};
-use crate::caller::Admin;
+use engine::store::audit::Entry;
+
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::{Json, Path};
@@ -29,7 +32,7 @@ pub(crate) struct MappingText {
     responses((status = 200, description = "As it is now", body = Mapping)),
 )]
 pub(super) async fn put(
-    caller: Admin,
+    caller: May<MappingsManage>,
     Path(id): Path<MappingId>,
     IfMatch(version): IfMatch,
     Json(body): Json<MappingText>,
@@ -37,6 +40,7 @@ pub(super) async fn put(
     let tables = &caller.portal().tables;
     let mut tx = caller.begin().await?;
     let row = store::get(&mut tx, id).await?;
+    let before = row.text.clone();
     let (connection, stream) = (row.connection_id, row.stream.clone());
     let review = mappings::review(&mut tx, tables, connection, &stream, &body.text).await?;
     let added = store::append(&mut tx, id, version, &body.text, author(&caller), None).await;
@@ -60,6 +64,13 @@ pub(super) async fn put(
         mappings::publish(&mut tx, tables, order).await?;
     }
     let row = store::get(&mut tx, id).await?;
+    let before = serde_json::json!({ "text": before });
+    let after = serde_json::json!({ "text": body.text, "publish": body.publish });
+    tx.audit(
+        Entry::new("put_mapping", "mappings", id)
+            .before(before)
+            .after(after),
+    );
     tx.changed("mapping", id);
     tx.commit().await?;
     Ok(Tagged(row.version, Mapping::new(row, review)))

@@ -1,12 +1,13 @@
 use axum::Json;
 use chrono::{DateTime, Utc};
 use domain::mappings::text_hash;
+use domain::permissions::needs::MappingsRead;
 use engine::ids::MappingId;
 use engine::store::mappings;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Path;
 
@@ -32,7 +33,7 @@ pub(crate) struct MappingVersion {
     responses((status = 200, description = "The version", body = MappingVersion)),
 )]
 pub(super) async fn version(
-    caller: Caller,
+    caller: May<MappingsRead>,
     Path((id, version)): Path<(MappingId, i32)>,
 ) -> Result<Json<MappingVersion>, ApiError> {
     let mut tx = caller.begin().await?;

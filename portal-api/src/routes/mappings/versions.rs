@@ -1,11 +1,12 @@
 use axum::Json;
 use chrono::{DateTime, Utc};
+use domain::permissions::needs::MappingsRead;
 use engine::ids::MappingId;
 use engine::store::mappings;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Path;
 use crate::page::Page;
@@ -31,7 +32,7 @@ pub(crate) struct MappingVersionSummary {
     responses((status = 200, description = "All of them", body = Page<MappingVersionSummary>)),
 )]
 pub(super) async fn versions(
-    caller: Caller,
+    caller: May<MappingsRead>,
     Path(id): Path<MappingId>,
 ) -> Result<Json<Page<MappingVersionSummary>>, ApiError> {
     let mut tx = caller.begin().await?;

@@ -64,3 +64,14 @@ impl From<RowLink> for ShortLink {
         }
     }
 }
+
+/// Some fields of an entity, for the audit trail.
+pub(super) fn some_fields(
+    detail: &domain::entities::Detail,
+    names: &[String],
+) -> serde_json::Value {
+    names
+        .iter()
+        .filter_map(|name| Some((name.clone(), detail.fields.get(name)?.clone())))
+        .collect()
+}

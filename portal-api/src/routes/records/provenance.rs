@@ -8,7 +8,7 @@ use engine::ids::{ConflictId, ConnectionId, EntityId, RunId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::caller::Caller;
+use crate::caller::SignedIn;
 use crate::error::ApiError;
 use crate::routes::fields::FieldTypeName;
 
@@ -110,7 +110,7 @@ pub(crate) enum WriteStateName {
 }
 
 pub(crate) async fn answer(
-    caller: &Caller,
+    caller: &SignedIn,
     kind: &str,
     id: EntityId,
 ) -> Result<Json<Provenance>, ApiError> {

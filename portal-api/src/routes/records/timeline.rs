@@ -7,7 +7,7 @@ use engine::ids::{ConnectionId, EntityId, RunId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::caller::Caller;
+use crate::caller::SignedIn;
 use crate::error::ApiError;
 use crate::page::{self, Page, Params};
 
@@ -58,7 +58,7 @@ pub(crate) struct TimelineChange {
 }
 
 pub(crate) async fn answer(
-    caller: &Caller,
+    caller: &SignedIn,
     kind: &str,
     id: EntityId,
     params: &Params,

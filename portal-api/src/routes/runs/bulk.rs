@@ -1,5 +1,6 @@
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
+use domain::permissions::needs::{RunsOperate, RunsRead};
 use engine::ids::ConnectionId;
 use engine::runtime::{BulkInput, BulkRuns};
 use engine::store::runs::{self, BulkFilter, BulkOperation, NewRun, RunState, StartOptions};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{RunStateName, StartedRun};
-use crate::caller::{Caller, Operator};
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Json;
 
@@ -120,7 +121,7 @@ impl Filter {
     request_body = Plan, responses((status = 200, description = "As of now", body = Counted)),
 )]
 pub(super) async fn plan(
-    caller: Caller,
+    caller: May<RunsRead>,
     Json(body): Json<Plan>,
 ) -> Result<axum::Json<Counted>, ApiError> {
     let filter = body.filter.read()?;
@@ -140,7 +141,7 @@ pub(super) async fn plan(
     request_body = Bulk, responses((status = 202, description = "Started", body = StartedRun)),
 )]
 pub(super) async fn start(
-    caller: Operator,
+    caller: May<RunsOperate>,
     Json(body): Json<Bulk>,
 ) -> Result<(StatusCode, axum::Json<StartedRun>), ApiError> {
     let input = BulkInput {

@@ -1,8 +1,9 @@
 use axum::http::StatusCode;
+use domain::permissions::needs::RunsOperate;
 use engine::ids::RunId;
 use engine::store::runs;
 
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Path;
 
@@ -16,7 +17,7 @@ use crate::extract::Path;
     responses((status = 202, description = "It stops")),
 )]
 pub(super) async fn cancel(
-    caller: Operator,
+    caller: May<RunsOperate>,
     Path(id): Path<RunId>,
 ) -> Result<StatusCode, ApiError> {
     let mut tx = caller.begin().await?;

@@ -1,10 +1,11 @@
 use axum::Json;
+use domain::permissions::needs::RunsRead;
 use domain::runs::{RunQuery, page as read};
 use engine::ids::RunId;
 use engine::store::runs;
 
 use super::{RunRow, Subjects};
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::{Path, Query};
 use crate::page::{self, Page, Params};
@@ -16,7 +17,7 @@ use crate::page::{self, Page, Params};
     responses((status = 200, description = "A page", body = Page<RunRow>)),
 )]
 pub(super) async fn children(
-    caller: Caller,
+    caller: May<RunsRead>,
     Path(id): Path<RunId>,
     Query(params): Query<Params>,
 ) -> Result<Json<Page<RunRow>>, ApiError> {

@@ -1,4 +1,5 @@
 use axum::http::StatusCode;
+use domain::permissions::needs::RunsOperate;
 use engine::StoreError;
 use engine::ids::RunId;
 use engine::store::runs;
@@ -7,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::StartedRun;
 use super::restart::{Point, point};
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::{Json, Path};
 
@@ -35,7 +36,7 @@ pub(crate) struct Fork {
     responses((status = 202, description = "Started", body = StartedRun)),
 )]
 pub(super) async fn fork(
-    caller: Operator,
+    caller: May<RunsOperate>,
     Path(id): Path<RunId>,
     Json(body): Json<Fork>,
 ) -> Result<(StatusCode, axum::Json<StartedRun>), ApiError> {

@@ -1,5 +1,6 @@
 use axum::Json;
 use chrono::{DateTime, Utc};
+use domain::permissions::needs::RunsRead;
 use domain::runs::{self, StepKind, StepState};
 use engine::ids::RunId;
 use engine::store::lanes;
@@ -7,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Failure, RunRow, Subjects};
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Path;
 use crate::routes::lanes::Lane;
@@ -99,7 +100,10 @@ pub(crate) struct Attempt {
     params(("id" = String, Path)),
     responses((status = 200, description = "The run", body = Run)),
 )]
-pub(super) async fn get(caller: Caller, Path(id): Path<RunId>) -> Result<Json<Run>, ApiError> {
+pub(super) async fn get(
+    caller: May<RunsRead>,
+    Path(id): Path<RunId>,
+) -> Result<Json<Run>, ApiError> {
     let mut tx = caller.begin().await?;
     let story = runs::story(&mut tx, id).await?;
     let held_by = lanes::holding(&mut tx, &story.run).await?;

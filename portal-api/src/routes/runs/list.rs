@@ -1,12 +1,13 @@
 use axum::Json;
 use chrono::{DateTime, Utc};
+use domain::permissions::needs::RunsRead;
 use domain::runs::{RunQuery, page as read};
 use engine::ids::ConnectionId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{RunRow, RunStateName, Subjects};
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Query;
 use crate::page::{self, Page};
@@ -36,7 +37,7 @@ pub(crate) struct Params {
     responses((status = 200, description = "A page", body = Page<RunRow>)),
 )]
 pub(super) async fn list(
-    caller: Caller,
+    caller: May<RunsRead>,
     Query(params): Query<Params>,
 ) -> Result<Json<Page<RunRow>>, ApiError> {
     let limit = page::limit(params.limit)?;

@@ -21,8 +21,9 @@ use engine::store::runs::{self, RunState};
 use engine::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
+use crate::permit::routes;
 use crate::portal::Portal;
 
 pub(super) fn router() -> OpenApiRouter<Portal> {

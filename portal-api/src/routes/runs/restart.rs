@@ -1,10 +1,11 @@
 use axum::http::StatusCode;
+use domain::permissions::needs::RunsOperate;
 use engine::ids::RunId;
 use engine::store::runs;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::{Json, Path};
 
@@ -51,7 +52,7 @@ pub(super) fn point(from: Point, step: Option<i32>) -> Result<runs::From, ApiErr
     responses((status = 202, description = "It is queued again")),
 )]
 pub(super) async fn restart(
-    caller: Operator,
+    caller: May<RunsOperate>,
     Path(id): Path<RunId>,
     Json(body): Json<Restart>,
 ) -> Result<StatusCode, ApiError> {

@@ -1,8 +1,9 @@
 use axum::http::StatusCode;
+use domain::permissions::needs::RunsOperate;
 use engine::ids::RunId;
 use engine::store::runs;
 
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Path;
 
@@ -14,7 +15,10 @@ use crate::extract::Path;
     params(("id" = String, Path)),
     responses((status = 202, description = "It is queued again")),
 )]
-pub(super) async fn retry(caller: Operator, Path(id): Path<RunId>) -> Result<StatusCode, ApiError> {
+pub(super) async fn retry(
+    caller: May<RunsOperate>,
+    Path(id): Path<RunId>,
+) -> Result<StatusCode, ApiError> {
     let mut tx = caller.begin().await?;
     runs::retry(&mut tx, id).await?;
     tx.commit().await?;

@@ -1,11 +1,12 @@
 use axum::http::StatusCode;
+use domain::permissions::needs::RunsOperate;
 use engine::StoreError;
 use engine::ids::RunId;
 use engine::store::signals;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::{Json, Path};
 
@@ -39,7 +40,7 @@ pub(crate) struct Sent {
     responses((status = 202, description = "Stored with the run", body = Sent)),
 )]
 pub(super) async fn signal(
-    caller: Operator,
+    caller: May<RunsOperate>,
     Path(id): Path<RunId>,
     Json(signal): Json<Send>,
 ) -> Result<(StatusCode, axum::Json<Sent>), ApiError> {

@@ -1,3 +1,4 @@
+use domain::permissions::needs::RunsOperate;
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::StartedRun;
-use crate::caller::{Operator, SignedIn};
+use crate::caller::{May, SignedIn};
 use crate::error::ApiError;
 use crate::extract::{Json, Path};
 
@@ -84,7 +85,7 @@ pub(crate) struct UndoOrder {
     responses((status = 200, description = "As of now", body = UndoPlan)),
 )]
 pub(super) async fn plan(
-    caller: Operator,
+    caller: May<RunsOperate>,
     Path(id): Path<RunId>,
 ) -> Result<axum::Json<UndoPlan>, ApiError> {
     let (counts, records) = look(&caller, id).await?;
@@ -104,7 +105,7 @@ pub(super) async fn plan(
     request_body = UndoOrder, responses((status = 202, description = "Started", body = StartedRun)),
 )]
 pub(super) async fn start(
-    caller: Operator,
+    caller: May<RunsOperate>,
     Path(id): Path<RunId>,
     Json(order): Json<UndoOrder>,
 ) -> Result<(StatusCode, axum::Json<StartedRun>), ApiError> {

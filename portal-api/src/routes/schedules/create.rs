@@ -1,5 +1,6 @@
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
+use domain::permissions::needs::SchedulesManage;
 use domain::pulls::PULL_WORKFLOW;
 use domain::schedules::{self, CATCH_UP_LIMIT, Wish};
 use engine::ids::ConnectionId;
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{CatchUpName, GapName, OverlapName, RepeatName, Schedule, refuse};
-use crate::caller::Admin;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::Created;
 use crate::extract::Json;
@@ -57,7 +58,7 @@ pub(crate) struct NewSchedule {
     responses((status = 201, description = "Made", body = Schedule)),
 )]
 pub(super) async fn create(
-    caller: Admin,
+    caller: May<SchedulesManage>,
     Json(body): Json<NewSchedule>,
 ) -> Result<impl IntoResponse, ApiError> {
     let timing = Timing {

@@ -1,11 +1,14 @@
 use axum::http::StatusCode;
+use domain::permissions::needs::SchedulesManage;
 use engine::ids::ScheduleId;
 use engine::store::schedules;
 
 use super::Schedule;
-use crate::caller::Admin;
+use engine::store::audit::Entry;
+
+use crate::caller::May;
 use crate::error::ApiError;
-use crate::etag::IfMatch;
+use crate::etag::{IfMatch, shown};
 use crate::extract::Path;
 
 /// Removes a schedule
@@ -17,7 +20,7 @@ use crate::extract::Path;
     responses((status = 204, description = "Removed")),
 )]
 pub(super) async fn delete(
-    caller: Admin,
+    caller: May<SchedulesManage>,
     Path(id): Path<ScheduleId>,
     IfMatch(version): IfMatch,
 ) -> Result<StatusCode, ApiError> {
@@ -27,6 +30,8 @@ pub(super) async fn delete(
         return Err(ApiError::stale(&Schedule::new(current)));
     }
     schedules::delete(&mut tx, id).await?;
+    let before = shown(&Schedule::new(current));
+    tx.audit(Entry::new("delete_schedule", "schedules", id).before(before));
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

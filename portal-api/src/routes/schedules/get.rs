@@ -1,8 +1,9 @@
+use domain::permissions::needs::SchedulesRead;
 use engine::ids::ScheduleId;
 use engine::store::schedules;
 
 use super::Schedule;
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::Tagged;
 use crate::extract::Path;
@@ -14,7 +15,7 @@ use crate::extract::Path;
     responses((status = 200, description = "The schedule", body = Schedule)),
 )]
 pub(super) async fn get(
-    caller: Caller,
+    caller: May<SchedulesRead>,
     Path(id): Path<ScheduleId>,
 ) -> Result<Tagged<Schedule>, ApiError> {
     let mut tx = caller.begin().await?;

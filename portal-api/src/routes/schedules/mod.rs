@@ -15,9 +15,10 @@ use engine::runtime::cron::{Gap, Repeat};
 use engine::store::schedules::{self, CatchUp, Overlap, PausedBy};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::ApiError;
+use crate::permit::routes;
 use crate::portal::Portal;
 
 pub(super) fn router() -> OpenApiRouter<Portal> {

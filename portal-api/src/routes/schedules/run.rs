@@ -1,9 +1,10 @@
 use axum::Json;
 use axum::http::StatusCode;
+use domain::permissions::needs::SchedulesOperate;
 use engine::ids::ScheduleId;
 use engine::store::schedules;
 
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Path;
 use crate::routes::runs::StartedRun;
@@ -17,7 +18,7 @@ use crate::routes::runs::StartedRun;
     responses((status = 202, description = "Started", body = StartedRun)),
 )]
 pub(super) async fn run(
-    caller: Operator,
+    caller: May<SchedulesOperate>,
     Path(id): Path<ScheduleId>,
 ) -> Result<(StatusCode, Json<StartedRun>), ApiError> {
     let mut tx = caller.begin().await?;

@@ -1,11 +1,12 @@
 use chrono::{DateTime, Utc};
+use domain::permissions::needs::SchedulesOperate;
 use domain::schedules;
 use engine::ids::ScheduleId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Schedule, refuse};
-use crate::caller::Operator;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::etag::Tagged;
 use crate::extract::{Json, Path};
@@ -27,7 +28,7 @@ pub(crate) struct SkippedFiring {
     responses((status = 200, description = "As it is now", body = Schedule)),
 )]
 pub(super) async fn skip(
-    caller: Operator,
+    caller: May<SchedulesOperate>,
     Path(id): Path<ScheduleId>,
     Json(body): Json<SkippedFiring>,
 ) -> Result<Tagged<Schedule>, ApiError> {

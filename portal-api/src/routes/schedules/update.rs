@@ -1,4 +1,5 @@
 use chrono::{DateTime, Utc};
+use domain::permissions::needs::SchedulesManage;
 use domain::schedules::{self, Refusal, Wish};
 use engine::StoreError;
 use engine::ids::ScheduleId;
@@ -8,9 +9,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{CatchUpName, GapName, OverlapName, RepeatName, Schedule, refuse};
-use crate::caller::Admin;
+use engine::store::audit::Entry;
+
+use crate::caller::May;
 use crate::error::ApiError;
-use crate::etag::{IfMatch, Tagged};
+use crate::etag::{IfMatch, Tagged, shown};
 use crate::extract::{Json, Path, given};
 
 /// What is left out stays as it is.
@@ -80,7 +83,7 @@ impl ScheduleChange {
     responses((status = 200, description = "As it is now", body = Schedule)),
 )]
 pub(super) async fn update(
-    caller: Admin,
+    caller: May<SchedulesManage>,
     Path(id): Path<ScheduleId>,
     IfMatch(version): IfMatch,
     Json(body): Json<ScheduleChange>,
@@ -90,8 +93,12 @@ pub(super) async fn update(
     let wish = body.over(&current);
     match schedules::change(&mut tx, &current, version, wish).await {
         Ok(schedule) => {
+            let (version, schedule) = (schedule.version, Schedule::new(schedule));
+            let entry = Entry::new("update_schedule", "schedules", id);
+            let before = shown(&Schedule::new(current));
+            tx.audit(entry.before(before).after(shown(&schedule)));
             tx.commit().await?;
-            Ok(Tagged(schedule.version, Schedule::new(schedule)))
+            Ok(Tagged(version, schedule))
         }
         Err(Refusal::Store(StoreError::Stale(_))) => Err(ApiError::stale(&Schedule::new(current))),
         Err(refusal) => Err(refuse(refusal)),

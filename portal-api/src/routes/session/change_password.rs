@@ -1,6 +1,7 @@
 use axum::http::StatusCode;
-use domain::users::{self, PasswordError};
-use secrecy::{ExposeSecret, SecretString};
+use domain::users::PasswordError;
+use domain::{security, users};
+use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -13,7 +14,7 @@ use crate::extract::Json;
 pub(crate) struct ChangePassword {
     #[schema(value_type = String, format = "password")]
     current: SecretString,
-    /// At least ten characters.
+    /// As the tenant's security policy says; at least ten characters unless it says otherwise.
     #[schema(value_type = String, format = "password")]
     new: SecretString,
 }
@@ -30,38 +31,35 @@ pub(super) async fn change_password(
     signed_in: SignedIn,
     Json(body): Json<ChangePassword>,
 ) -> Result<StatusCode, ApiError> {
+    let keep = signed_in.session_id()?;
     let (user, passwords) = (&signed_in.session.user, &signed_in.portal().passwords);
     let mut tx = signed_in.begin().await?;
-    let stored = users::credentials(&mut tx, user.id).await?;
+    let policy = security::current(&mut tx).await?.policy;
+    let had = users::password_hashes(&mut tx, user.id, policy.password_remembered).await?;
     drop(tx); // checking and hashing take a while
-    let is_same = body.current.expose_secret() == body.new.expose_secret();
-    if !passwords
-        .matches(body.current, Some(stored))
+    let is_right = passwords
+        .matches(body.current, had.first().cloned())
         .await
-        .map_err(refuse)?
-    {
+        .map_err(|error| refuse("/current", error))?;
+    if !is_right {
         return Err(ApiError::invalid(
             "/current",
             "this is not the current password",
         ));
     }
-    if is_same {
-        return Err(refuse(PasswordError::TooEasy));
-    }
     let hash = passwords
-        .hash_chosen(body.new, &user.email)
+        .hash_chosen(body.new, &user.email, &policy, had)
         .await
-        .map_err(refuse)?;
+        .map_err(|error| refuse("/new", error))?;
     let mut tx = signed_in.begin().await?;
-    let keep = signed_in.token.hash();
-    users::change_password(&mut tx, user.id, &hash, false, Some(&keep)).await?;
+    users::change_password(&mut tx, user.id, &hash, false, Some(keep)).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn refuse(error: PasswordError) -> ApiError {
+pub(super) fn refuse(pointer: &str, error: PasswordError) -> ApiError {
     match error {
         PasswordError::Failed => ApiError::internal("the password cannot be checked", error),
-        _ => ApiError::invalid("/new", error.to_string()),
+        _ => ApiError::invalid(pointer, error.to_string()),
     }
 }

@@ -2,6 +2,10 @@
 
 mod change_password;
 mod get;
+mod list;
+mod redeem;
+mod reset;
+mod revoke;
 mod sign_in;
 mod sign_out;
 
@@ -10,15 +14,20 @@ use domain::users::Role;
 use engine::ids::{TenantId, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::caller::COOKIE_NAME;
+use crate::permit::routes;
 use crate::portal::Portal;
 
 pub(super) fn router() -> OpenApiRouter<Portal> {
     OpenApiRouter::new()
         .routes(routes!(sign_in::sign_in, get::get, sign_out::sign_out))
         .routes(routes!(change_password::change_password))
+        .routes(routes!(redeem::redeem))
+        .routes(routes!(reset::reset))
+        .routes(routes!(list::list))
+        .routes(routes!(revoke::revoke))
 }
 
 /// Who is signed in, and where.
@@ -26,6 +35,8 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
 pub(crate) struct Session {
     user: SessionUser,
     tenant: SessionTenant,
+    /// What the user may do now, as `permissions.md` lists it.
+    permissions: Vec<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,8 +56,15 @@ pub(crate) struct SessionUser {
 #[expect(dead_code, reason = "describes the names of roles")]
 pub(crate) enum RoleName {
     Admin,
+    Manager,
+    Csm,
+    Agent,
     Operator,
     Viewer,
+    Partner,
+    CustomerAdmin,
+    CustomerManager,
+    CustomerUser,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,6 +79,7 @@ impl From<domain::sessions::Session> for Session {
     fn from(session: domain::sessions::Session) -> Self {
         let user = session.user;
         Self {
+            permissions: session.permissions.names(),
             tenant: SessionTenant {
                 id: user.tenant,
                 name: session.tenant_name,
@@ -77,15 +96,10 @@ impl From<domain::sessions::Session> for Session {
     }
 }
 
-/// The cookie that carries a session, or ends it where `token` is empty.
-fn cookie(token: &str, https: bool) -> HeaderValue {
-    let age = if token.is_empty() {
-        0
-    } else {
-        domain::sessions::ABSOLUTE.num_seconds()
-    };
+/// The cookie that carries a session for so long, or ends it where `token` is empty.
+fn cookie(token: &str, seconds: i64, https: bool) -> HeaderValue {
     let secure = if https { "; Secure" } else { "" };
     let text =
-        format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age={age}{secure}");
+        format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age={seconds}{secure}");
     HeaderValue::from_str(&text).expect("a token is base64")
 }

@@ -1,19 +1,29 @@
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::time::Duration;
 
-use axum::extract::{ConnectInfo, State};
+use axum::Json;
+use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
-use axum::{Extension, Json};
-use domain::sessions;
+use domain::mails::{Letter, MailKind};
+use domain::security::{self, Policy};
+use domain::sessions::{self, From, Token};
 use domain::users::{self, User};
+use engine::store::audit::Actor;
 use secrecy::SecretString;
 use serde::Deserialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{Session, cookie};
+use crate::caller::Anyone;
 use crate::error::{ApiError, Slug};
 use crate::extract;
 use crate::portal::Portal;
+
+/// A refusal comes no sooner than this: what is noted of a known account takes time, and shall not
+/// tell it from an unknown one.
+const REFUSAL: Duration = Duration::from_millis(250);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -25,60 +35,114 @@ pub(crate) struct SignIn {
 
 /// Signs in
 ///
-/// A wrong address and a wrong password are answered alike.
+/// A wrong address, a wrong password, an account that is locked for a while after many wrong ones and
+/// one that was deactivated are answered alike.
 #[utoipa::path(
     post, path = "/session", operation_id = "sign_in", tag = "session", request_body = SignIn,
     responses((status = 200, description = "Signed in; the cookie is set", body = Session)),
 )]
 pub(super) async fn sign_in(
+    anyone: Anyone,
     State(portal): State<Portal>,
-    from: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
     extract::Json(body): extract::Json<SignIn>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let caller = from.map(|Extension(ConnectInfo(address))| address.ip());
-    let user = authenticate(&portal, caller, body).await?;
-    let token = sessions::open(&portal.store, &user)
-        .await
+    let user = authenticate(&portal, &anyone, body).await?;
+    let token = Token::fresh()
         .map_err(|error| ApiError::internal("the session cannot be opened", error))?;
+    let mut tx = portal.store.begin(user.tenant).await?;
+    tx.act_as(anyone.acting(actor(&user)));
+    let policy = security::current(&mut tx).await?.policy;
+    let agent = headers.get(header::USER_AGENT);
+    let from = From {
+        address: anyone.address.map(|address| address.to_string()),
+        agent: agent.and_then(|agent| Some(agent.to_str().ok()?.to_owned())),
+    };
+    sessions::open(&mut tx, &user, &policy, &token, from).await?;
+    tx.commit().await?;
     let session = sessions::find(&portal.store, &token).await?;
     let session = session.ok_or_else(ApiError::unauthenticated)?;
-    let headers =
-        HeaderMap::from_iter([(header::SET_COOKIE, cookie(token.expose(), portal.https))]);
+    let seconds = i64::from(policy.absolute_minutes) * 60;
+    let headers = HeaderMap::from_iter([(
+        header::SET_COOKIE,
+        cookie(token.expose(), seconds, portal.https),
+    )]);
     Ok((headers, Json(Session::from(session))))
 }
 
-async fn authenticate(
-    portal: &Portal,
-    caller: Option<IpAddr>,
-    body: SignIn,
-) -> Result<User, ApiError> {
-    if let Some(wait) = portal.throttle().wait(caller, &body.email) {
-        let error = ApiError::new(Slug::RateLimited, "too many failed attempts; wait a while");
-        return Err(error.with_retry_after(wait.as_secs().max(1)));
+fn actor(user: &User) -> Actor {
+    Actor::User {
+        id: user.id.0,
+        name: user.name.clone(),
     }
+}
+
+async fn authenticate(portal: &Portal, anyone: &Anyone, body: SignIn) -> Result<User, ApiError> {
+    let (caller, started) = (anyone.address, Instant::now());
+    refuse_guessing(portal, caller, &body.email)?;
     let mut tx = portal.store.begin_system().await?;
     let found = users::find_by_email(&mut tx, body.email.trim()).await?;
+    let now = tx.now();
     drop(tx); // checking takes a while
-    let (user, hash) = found.map_or((None, None), |found| {
-        (Some(found.user), Some(found.password_hash))
-    });
+    let hash = found.as_ref().and_then(|found| found.password_hash.clone());
     let right = portal
         .passwords
         .matches(body.password, hash)
         .await
         .map_err(|error| ApiError::internal("the password cannot be checked", error))?;
-    match user {
-        Some(user) if right => {
+    match found {
+        Some(found) if right && found.is_open(now) => {
             portal.throttle().succeeded(caller, &body.email);
-            Ok(user)
+            Ok(found.user)
         }
-        _ => {
+        found => {
             portal.throttle().failed(caller, &body.email);
             metrics::counter!("syncline_sign_in_failures_total").increment(1);
+            if let Some(found) = found.filter(|_| !right) {
+                note(portal, anyone, &found.user).await?;
+            }
+            tokio::time::sleep_until(started + REFUSAL).await;
             Err(ApiError::new(
                 Slug::Unauthenticated,
-                "address or password is wrong",
+                "address or password is wrong, or the account is locked for a while",
             ))
         }
     }
+}
+
+pub(super) fn refuse_guessing(
+    portal: &Portal,
+    caller: Option<IpAddr>,
+    email: &str,
+) -> Result<(), ApiError> {
+    let Some(wait) = portal.throttle().wait(caller, email) else {
+        return Ok(());
+    };
+    let error = ApiError::new(Slug::RateLimited, "too many failed attempts; wait a while");
+    Err(error.with_retry_after(wait.as_secs().max(1)))
+}
+
+/// Counts a wrong password; the one too many locks the account and tells its owner.
+async fn note(portal: &Portal, anyone: &Anyone, user: &User) -> Result<(), ApiError> {
+    let mut tx = portal.store.begin(user.tenant).await?;
+    let actor = Actor::System {
+        name: "stranger".to_owned(),
+    };
+    tx.act_as(anyone.acting(actor));
+    let policy: Policy = security::current(&mut tx).await?.policy;
+    let locked = users::failed(&mut tx, user.id, &policy).await?;
+    if locked.is_some()
+        && let Some(outbox) = &portal.outbox
+    {
+        let letter = Letter::locked(&user.email, policy.lockout_minutes);
+        outbox
+            .post(&mut tx, MailKind::Locked, user.id, &letter)
+            .await?;
+    }
+    tx.commit().await?;
+    if locked.is_some() {
+        tracing::warn!(tenant.id = %user.tenant, user.id = %user.id, "account locked for a while");
+        metrics::counter!("syncline_accounts_locked_total").increment(1);
+    }
+    Ok(())
 }

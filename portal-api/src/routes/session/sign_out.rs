@@ -12,10 +12,12 @@ use crate::error::ApiError;
     responses((status = 204, description = "Signed out; the cookie is gone")),
 )]
 pub(super) async fn sign_out(signed_in: SignedIn) -> Result<impl IntoResponse, ApiError> {
-    let portal = signed_in.portal();
-    sessions::close(&portal.store, &signed_in.token).await?;
+    let (session, id) = (&signed_in.session, signed_in.session_id()?);
+    let mut tx = signed_in.begin().await?;
+    sessions::close(&mut tx, session.user.id, id).await?;
+    tx.commit().await?;
     Ok((
         StatusCode::NO_CONTENT,
-        [(header::SET_COOKIE, cookie("", portal.https))],
+        [(header::SET_COOKIE, cookie("", 0, signed_in.portal().https))],
     ))
 }

@@ -330,7 +330,10 @@ async fn a_child_finds_its_parent_though_both_pages_are_applied_at_once() -> Res
     let mapping = MAPPING.replace(r#"stream = "Account""#, r#"stream = "Site""#);
     World::add_stream(&mut tx, world.connection, "Site", &mapping).await?;
     tx.commit().await?;
-    let parent = World::page(world.connection, vec![record("a1", &[("Name", "Over".into())])]);
+    let parent = World::page(
+        world.connection,
+        vec![record("a1", &[("Name", "Over".into())])],
+    );
     let mut parents = world.begin().await?;
     page::apply(&mut parents, &world.tables, parent).await?;
 

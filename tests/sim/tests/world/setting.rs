@@ -72,7 +72,8 @@ impl<'a> World<'a> {
             connections::insert(&mut tx, &new).await?;
             streams::insert(&mut tx, id, "account", true, &description()).await?;
             let mapping = mapping(habits.rules);
-            mappings::insert(&mut tx, id, STREAM, "account", &mapping, "simulated", true).await?;
+            let author = mappings::Author::named("simulated");
+            mappings::insert(&mut tx, id, STREAM, "account", &mapping, author, true).await?;
             world.connections.push(id);
         }
         tx.commit().await?;

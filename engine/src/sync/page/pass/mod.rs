@@ -88,7 +88,7 @@ pub(super) struct Pass {
     /// How many values may be written over.
     pub(super) room: Room,
     /// Told what becomes of each record, where somebody wants to know.
-    watch: Option<Watch>,
+    pub(super) watch: Option<Watch>,
 }
 
 /// What merging made that has to be stored.

@@ -1,0 +1,187 @@
+//! E-mail to users: stored with what it is about, sent by a run of its own. While a mail waits its text
+//! is sealed, for it may hold a link that signs in; once sent, the text is gone.
+
+use engine::ids::{MailId, UserId};
+use engine::store::runs::{self, NewRun, StartOptions};
+use engine::vault::Vault;
+use engine::{StoreError, Tx};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+/// The workflow that sends a mail.
+pub const MAIL_WORKFLOW: &str = "send_mail";
+
+/// Its input.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MailInput {
+    pub mail: MailId,
+}
+
+/// What a mail is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailKind {
+    Invitation,
+    Reset,
+    /// Many wrong passwords have closed the account for a while.
+    Locked,
+}
+
+impl MailKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Invitation => "invitation",
+            Self::Reset => "reset",
+            Self::Locked => "locked",
+        }
+    }
+}
+
+/// A mail to be sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Letter {
+    pub recipient: String,
+    pub subject: String,
+    pub text: String,
+}
+
+impl Letter {
+    pub fn invitation(recipient: &str, tenant: &str, link: &str, hours: i32) -> Self {
+        Self {
+            recipient: recipient.to_owned(),
+            subject: format!("Your access to {tenant}"),
+            text: format!(
+                "You were invited to {tenant}.\n\nSet a password with this link; it works once, \
+                 for {hours} hours:\n\n{link}\n"
+            ),
+        }
+    }
+
+    pub fn reset(recipient: &str, link: &str) -> Self {
+        Self {
+            recipient: recipient.to_owned(),
+            subject: "Set a new password".to_owned(),
+            text: format!(
+                "Set a new password with this link; it works once, for an hour:\n\n{link}\n\n\
+                 If you did not ask for it, there is nothing to do: your password stays.\n"
+            ),
+        }
+    }
+
+    pub fn locked(recipient: &str, minutes: i32) -> Self {
+        Self {
+            recipient: recipient.to_owned(),
+            subject: "Your account is locked for a while".to_owned(),
+            text: format!(
+                "Somebody gave a wrong password for your account many times. It takes none for \
+                 {minutes} minutes now.\n\nIf that was not you, nobody got in; tell an admin of \
+                 yours.\n"
+            ),
+        }
+    }
+}
+
+/// Where mails wait to be sent.
+#[derive(Clone)]
+pub struct Outbox(Vault);
+
+/// Why a mail could not be put there or taken out.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("mail cannot be sealed or opened")]
+    Vault(#[from] engine::vault::VaultError),
+}
+
+impl Outbox {
+    pub fn new(vault: Vault) -> Self {
+        Self(vault)
+    }
+
+    /// Stores a mail and starts the run that sends it, if this transaction commits.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub async fn post(
+        &self,
+        tx: &mut Tx,
+        kind: MailKind,
+        user: UserId,
+        letter: &Letter,
+    ) -> Result<MailId, OutboxError> {
+        let (id, now) = (MailId::fresh(), tx.now());
+        let sealed = self.0.seal(&owner(id), letter.text.as_bytes())?;
+        sqlx::query!(
+            "insert into outgoing_mails (id, kind, user_id, recipient, subject, body, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7)",
+            id.0,
+            kind.as_str(),
+            user.0,
+            letter.recipient,
+            letter.subject,
+            sealed,
+            now,
+        )
+        .execute(tx.conn())
+        .await
+        .map_err(StoreError::from)?;
+        let input = serde_json::to_vec(&MailInput { mail: id }).map_err(StoreError::Encode)?;
+        let run = NewRun {
+            workflow: MAIL_WORKFLOW.to_owned(),
+            version: 1,
+            input,
+            parent_id: None,
+            trace: engine::sdk::trace::current(),
+            options: StartOptions {
+                trigger: "mail".to_owned(),
+                ..StartOptions::default()
+            },
+        };
+        runs::start(tx, run).await?;
+        Ok(id)
+    }
+
+    /// A mail that waits; `None` once it was sent.
+    ///
+    /// # Errors
+    /// [`OutboxError`]; [`StoreError::NotFound`].
+    pub async fn open(&self, tx: &mut Tx, id: MailId) -> Result<Option<Letter>, OutboxError> {
+        let row = sqlx::query!(
+            "select recipient, subject, body from outgoing_mails where id = $1",
+            id.0
+        )
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(StoreError::from)?
+        .ok_or_else(|| StoreError::NotFound(format!("mail {id}")))?;
+        let Some(sealed) = row.body else {
+            return Ok(None);
+        };
+        let text = self.0.open(&owner(id), &sealed)?;
+        Ok(Some(Letter {
+            recipient: row.recipient,
+            subject: row.subject,
+            text: String::from_utf8_lossy(text.expose_secret()).into_owned(),
+        }))
+    }
+}
+
+/// Notes that a mail was sent; its text goes.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn sent(tx: &mut Tx, id: MailId) -> Result<(), StoreError> {
+    let now = tx.now();
+    sqlx::query!(
+        "update outgoing_mails set body = null, sent_at = $2 where id = $1",
+        id.0,
+        now
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+fn owner(id: MailId) -> String {
+    format!("mail/{}", id.0)
+}

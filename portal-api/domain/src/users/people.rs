@@ -1,0 +1,400 @@
+//! Users as those who manage them see them.
+
+use chrono::{DateTime, Utc};
+use engine::ids::{GroupId, UserId};
+use engine::store::audit::Entry;
+use engine::store::keyset::{After, Slice, contains_pattern};
+use engine::{StoreError, Tx};
+use serde_json::json;
+use sqlx::types::Uuid;
+use sqlx::{Postgres, QueryBuilder};
+
+use super::{Role, User};
+use crate::permissions::Permissions;
+use crate::{groups, sessions};
+
+/// Whether somebody can sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserState {
+    /// Has not set a password yet.
+    Invited,
+    Active,
+    /// Was here; what they did stays theirs.
+    Deactivated,
+}
+
+impl UserState {
+    pub const ALL: [Self; 3] = [Self::Invited, Self::Active, Self::Deactivated];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invited => "invited",
+            Self::Active => "active",
+            Self::Deactivated => "deactivated",
+        }
+    }
+
+    /// The state of this name.
+    pub fn of(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A user, with all that is managed of them.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub user: User,
+    pub state: UserState,
+    /// By id.
+    pub groups: Vec<GroupId>,
+    /// Given to this user alone.
+    pub grants: Permissions,
+    /// All in all.
+    pub permissions: Permissions,
+    pub locked_until: Option<DateTime<Utc>>,
+    pub last_sign_in_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub version: i64,
+}
+
+/// What a user shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonWish {
+    pub name: String,
+    pub role: Role,
+    /// By id, each once.
+    pub groups: Vec<GroupId>,
+    pub grants: Permissions,
+}
+
+/// Which users; empty fields do not restrict.
+#[derive(Clone, Debug, Default)]
+pub struct PersonQuery {
+    /// Part of the name or the address.
+    pub q: Option<String>,
+    pub role: Option<Role>,
+    pub state: Option<UserState>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    email: String,
+    name: String,
+    role: String,
+    state: String,
+    must_change_password: bool,
+    locked_until: Option<DateTime<Utc>>,
+    last_sign_in_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    version: i64,
+    /// By Postgres' rules of lower case, which need not be ours.
+    sort_email: String,
+    groups: Vec<Uuid>,
+    grants: Vec<String>,
+    by_groups: Vec<String>,
+}
+
+const COLUMNS: &str = "select id, email, name, role, state, must_change_password, locked_until, \
+     last_sign_in_at, created_at, version, lower(email) as sort_email, \
+     array(select m.group_id from group_members m where m.user_id = u.id order by 1) as groups, \
+     array(select g.permission from user_grants g where g.user_id = u.id order by 1) as grants, \
+     array(select unnest(ug.permissions) from group_members m \
+           join user_groups ug on ug.id = m.group_id where m.user_id = u.id) as by_groups \
+     from users u where true";
+
+impl Row {
+    fn person(self, tx: &Tx) -> Result<Person, StoreError> {
+        let role: Role = self
+            .role
+            .parse()
+            .map_err(|error| StoreError::corrupt("role of a user", error))?;
+        let state = UserState::of(&self.state)
+            .ok_or_else(|| StoreError::corrupt("state of a user", self.state.clone()))?;
+        let grants = Permissions::of_names(&self.grants);
+        Ok(Person {
+            permissions: role
+                .permissions()
+                .and(grants)
+                .and(Permissions::of_names(&self.by_groups)),
+            user: User {
+                tenant: tx.tenant(),
+                id: UserId(self.id),
+                email: self.email,
+                name: self.name,
+                role,
+                must_change_password: self.must_change_password,
+            },
+            state,
+            groups: self.groups.into_iter().map(GroupId).collect(),
+            grants,
+            locked_until: self.locked_until.filter(|until| *until > tx.now()),
+            last_sign_in_at: self.last_sign_in_at,
+            created_at: self.created_at,
+            version: self.version,
+        })
+    }
+}
+
+/// A user.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: UserId) -> Result<Person, StoreError> {
+    let mut sql: QueryBuilder<Postgres> = QueryBuilder::new(COLUMNS);
+    sql.push(" and id = ").push_bind(id.0);
+    let row: Option<Row> = sql.build_query_as().fetch_optional(tx.conn()).await?;
+    row.ok_or_else(|| StoreError::NotFound(format!("user {id}")))?
+        .person(tx)
+}
+
+/// A page of users, by address.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(
+    tx: &mut Tx,
+    query: &PersonQuery,
+    limit: i64,
+    after: Option<&After>,
+) -> Result<Slice<Person>, StoreError> {
+    let mut sql: QueryBuilder<Postgres> = QueryBuilder::new(COLUMNS);
+    if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
+        let pattern = contains_pattern(q);
+        sql.push(" and (name ilike ").push_bind(pattern.clone());
+        sql.push(" or email ilike ").push_bind(pattern).push(")");
+    }
+    if let Some(role) = query.role {
+        sql.push(" and role = ").push_bind(role.as_str());
+    }
+    if let Some(state) = query.state {
+        sql.push(" and state = ").push_bind(state.as_str());
+    }
+    if let Some(after) = after {
+        sql.push(" and (lower(email), id) > (")
+            .push_bind(after.value.clone())
+            .push(", ")
+            .push_bind(after.id)
+            .push(")");
+    }
+    sql.push(" order by lower(email), id limit ")
+        .push_bind(limit + 1);
+    let rows: Vec<Row> = sql.build_query_as().fetch_all(tx.conn()).await?;
+    let Slice { items, next, total } = Slice::cut(rows, limit, |row| After {
+        value: row.sort_email.clone(),
+        id: row.id,
+    });
+    let people: Result<Vec<_>, _> = items.into_iter().map(|row| row.person(tx)).collect();
+    Ok(Slice {
+        items: people?,
+        next,
+        total,
+    })
+}
+
+/// What the groups of these ids give together.
+///
+/// # Errors
+/// [`StoreError::NotFound`] where there is no such group.
+pub async fn permissions_of(tx: &mut Tx, ids: &[GroupId]) -> Result<Permissions, StoreError> {
+    let groups = groups::list(tx).await?;
+    ids.iter().try_fold(Permissions::NONE, |sum, id| {
+        let group = groups.iter().find(|group| group.id == *id);
+        let group = group.ok_or_else(|| StoreError::NotFound(format!("group {id}")))?;
+        Ok(sum.and(group.permissions))
+    })
+}
+
+/// Makes a user who has no password yet.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when the address is taken.
+pub async fn invite(tx: &mut Tx, email: &str, wish: &PersonWish) -> Result<UserId, StoreError> {
+    let (id, now) = (UserId::fresh(), tx.now());
+    sqlx::query!(
+        "insert into users (id, email, name, role, state, created_at)
+         values ($1, $2, $3, $4, 'invited', $5)",
+        id.0,
+        email,
+        wish.name,
+        wish.role.as_str(),
+        now,
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(super::store::taken)?;
+    set_extras(tx, id, wish).await?;
+    let mut after = shown(wish);
+    after["email"] = email.into();
+    tx.audit(Entry::new("invite_user", "user", id).after(after));
+    tx.changed("user", id);
+    Ok(id)
+}
+
+/// Makes a user what is wished; it counts from their next request on. Whether it is allowed was
+/// asked before ([`super::Editor::may_make`]).
+///
+/// # Errors
+/// [`StoreError::Stale`]; [`StoreError::Conflict`] for the last admin.
+pub async fn change(
+    tx: &mut Tx,
+    person: &Person,
+    version: i64,
+    wish: &PersonWish,
+) -> Result<(), StoreError> {
+    let id = person.user.id;
+    if person.user.role == Role::Admin && wish.role != Role::Admin {
+        keep_an_admin(tx, id).await?;
+    }
+    let changed = sqlx::query!(
+        "update users set name = $3, role = $4, version = version + 1
+         where id = $1 and version = $2",
+        id.0,
+        version,
+        wish.name,
+        wish.role.as_str(),
+    )
+    .execute(tx.conn())
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Err(StoreError::Stale(format!("user {id}")));
+    }
+    set_extras(tx, id, wish).await?;
+    let before = PersonWish {
+        name: person.user.name.clone(),
+        role: person.user.role,
+        groups: person.groups.clone(),
+        grants: person.grants,
+    };
+    tx.audit(
+        Entry::new("update_user", "user", id)
+            .before(shown(&before))
+            .after(shown(wish)),
+    );
+    tx.changed("user", id);
+    Ok(())
+}
+
+async fn set_extras(tx: &mut Tx, id: UserId, wish: &PersonWish) -> Result<(), StoreError> {
+    let groups: Vec<Uuid> = wish.groups.iter().map(|group| group.0).collect();
+    let (grants, now) = (wish.grants.names(), tx.now());
+    sqlx::query!(
+        "delete from group_members where user_id = $1 and group_id <> all($2)",
+        id.0,
+        &groups,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "insert into group_members (user_id, group_id)
+         select $1, wished from unnest($2::uuid[]) as wished on conflict do nothing",
+        id.0,
+        &groups,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "delete from user_grants where user_id = $1 and permission <> all($2)",
+        id.0,
+        &grants,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "insert into user_grants (user_id, permission, granted_at)
+         select $1, wished, $3 from unnest($2::text[]) as wished on conflict do nothing",
+        id.0,
+        &grants,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+fn shown(wish: &PersonWish) -> serde_json::Value {
+    json!({
+        "name": wish.name,
+        "role": wish.role,
+        "groups": wish.groups,
+        "grants": wish.grants.names(),
+    })
+}
+
+/// Ends somebody's access at once; what they did stays.
+///
+/// # Errors
+/// [`StoreError::NotFound`]; [`StoreError::Conflict`] for the last admin.
+pub async fn deactivate(tx: &mut Tx, person: &Person) -> Result<(), StoreError> {
+    let id = person.user.id;
+    if person.user.role == Role::Admin {
+        keep_an_admin(tx, id).await?;
+    }
+    set_state(tx, person, UserState::Deactivated).await?;
+    sessions::close_all(tx, id, None).await?;
+    sqlx::query!("delete from user_links where user_id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
+    tx.audit(
+        Entry::new("deactivate_user", "user", id)
+            .before(json!({"state": person.state.as_str()}))
+            .after(json!({"state": "deactivated"})),
+    );
+    Ok(())
+}
+
+/// Lets somebody in again, with the password they had.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn reactivate(tx: &mut Tx, person: &Person) -> Result<(), StoreError> {
+    let id = person.user.id;
+    let has_password = sqlx::query_scalar!(
+        r#"select password_hash is not null as "has!" from users where id = $1"#,
+        id.0
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    let state = if has_password {
+        UserState::Active
+    } else {
+        UserState::Invited
+    };
+    set_state(tx, person, state).await?;
+    tx.audit(
+        Entry::new("reactivate_user", "user", id)
+            .before(json!({"state": person.state.as_str()}))
+            .after(json!({"state": state.as_str()})),
+    );
+    Ok(())
+}
+
+async fn set_state(tx: &mut Tx, person: &Person, state: UserState) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update users set state = $2, failed_sign_ins = 0, locked_until = null,
+                version = version + 1
+         where id = $1",
+        person.user.id.0,
+        state.as_str(),
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.changed("user", person.user.id);
+    Ok(())
+}
+
+/// Refuses to take the last active admin away. Two who try to remove each other wait for one another.
+async fn keep_an_admin(tx: &mut Tx, but: UserId) -> Result<(), StoreError> {
+    let admins = sqlx::query_scalar!(
+        r#"select id as "id: UserId" from users
+           where role = 'admin' and state = 'active' order by id for update"#
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    if admins.iter().any(|id| *id != but) {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(
+        "this is the last active admin: make another one first".to_owned(),
+    ))
+}

@@ -1,0 +1,149 @@
+//! Users, as those who manage them see them.
+
+mod change_state;
+mod create;
+mod get;
+mod link;
+mod list;
+mod update;
+
+use chrono::{DateTime, Utc};
+use domain::permissions::Permissions;
+use domain::users::links::Purpose;
+use domain::users::{Person, PersonWish, Role};
+use engine::ids::{GroupId, UserId};
+use engine::store::audit::Entry;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::caller::SignedIn;
+use crate::error::ApiError;
+use crate::permit::routes;
+use crate::portal::Portal;
+use crate::routes::session::RoleName;
+
+pub(super) fn router() -> OpenApiRouter<Portal> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list, create::create))
+        .routes(routes!(get::get, update::update))
+        .routes(routes!(change_state::deactivate))
+        .routes(routes!(change_state::reactivate))
+        .routes(routes!(link::link))
+}
+
+/// Somebody who signs in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct User {
+    #[schema(value_type = String)]
+    id: UserId,
+    email: String,
+    name: String,
+    #[schema(value_type = RoleName)]
+    role: Role,
+    /// invited, active or deactivated
+    state: &'static str,
+    #[schema(value_type = Vec<String>)]
+    groups: Vec<GroupId>,
+    /// Permissions given to this user alone.
+    grants: Vec<String>,
+    /// All in all: by role, groups and grants.
+    permissions: Vec<String>,
+    /// Too many wrong passwords.
+    locked_until: Option<DateTime<Utc>>,
+    last_sign_in_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    version: i64,
+}
+
+impl From<Person> for User {
+    fn from(person: Person) -> Self {
+        Self {
+            id: person.user.id,
+            email: person.user.email,
+            name: person.user.name,
+            role: person.user.role,
+            state: person.state.as_str(),
+            groups: person.groups,
+            grants: person.grants.names(),
+            permissions: person.permissions.names(),
+            locked_until: person.locked_until,
+            last_sign_in_at: person.last_sign_in_at,
+            created_at: person.created_at,
+            version: person.version,
+        }
+    }
+}
+
+/// A link with which somebody sets a password, once.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PasswordLink {
+    /// set_up or reset
+    purpose: &'static str,
+    /// To hand over; null where it was sent by e-mail.
+    link: Option<String>,
+    expires_at: DateTime<Utc>,
+}
+
+impl PasswordLink {
+    fn new(purpose: Purpose, link: Option<String>, expires_at: DateTime<Utc>) -> Self {
+        Self {
+            purpose: purpose.as_str(),
+            link,
+            expires_at,
+        }
+    }
+}
+
+/// A name as it is stored.
+fn read_name(text: &str) -> Result<String, ApiError> {
+    let name = text.trim();
+    match name.chars().count() {
+        1..=120 => Ok(name.to_owned()),
+        0 => Err(ApiError::invalid("/name", "name must not be empty")),
+        _ => Err(ApiError::invalid(
+            "/name",
+            "name must not have more than 120 characters",
+        )),
+    }
+}
+
+fn read_role(text: &str) -> Result<Role, ApiError> {
+    text.parse()
+        .map_err(|error: domain::users::BadRole| ApiError::invalid("/role", error.to_string()))
+}
+
+/// Ids in order, each once.
+fn read_groups(mut ids: Vec<GroupId>) -> Vec<GroupId> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// Refuses what would give or take more than the caller has, and notes the attempt.
+async fn permit(
+    caller: &SignedIn,
+    action: &str,
+    person: &Person,
+    wish: &PersonWish,
+    groups: Permissions,
+) -> Result<(), ApiError> {
+    let Err(elevation) = caller.editor().may_make(person, wish, groups) else {
+        return Ok(());
+    };
+    let entry = Entry::refused(action, "user", person.user.id).after(serde_json::json!({
+        "role": wish.role,
+        "groups": wish.groups,
+        "grants": wish.grants.names(),
+    }));
+    Err(caller.refuse(entry, &elevation.to_string()).await)
+}
+
+/// Refuses to touch somebody who may do more than the caller, and notes the attempt.
+async fn permit_touch(caller: &SignedIn, action: &str, person: &Person) -> Result<(), ApiError> {
+    let Err(elevation) = caller.editor().may_change(person) else {
+        return Ok(());
+    };
+    let entry = Entry::refused(action, "user", person.user.id);
+    Err(caller.refuse(entry, &elevation.to_string()).await)
+}

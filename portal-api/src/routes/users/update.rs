@@ -1,0 +1,74 @@
+use domain::permissions::needs::UsersManage;
+use domain::users::{PersonWish, people};
+use engine::StoreError;
+use engine::ids::{GroupId, UserId};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{User, permit, read_groups, read_name, read_role};
+use crate::caller::May;
+use crate::error::ApiError;
+use crate::etag::{IfMatch, Tagged};
+use crate::extract::{Json, Path};
+use crate::routes::groups::read_permissions;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UserChange {
+    name: Option<String>,
+    role: Option<String>,
+    /// All of them; none of the caller's own can be changed.
+    #[schema(value_type = Option<Vec<String>>)]
+    groups: Option<Vec<GroupId>>,
+    /// All permissions beyond role and groups.
+    grants: Option<Vec<String>>,
+}
+
+/// Changes a user
+///
+/// It counts from their next request on. Nobody can give more than they have, change somebody who may
+/// do more, or change their own role, groups and permissions; attempts are noted.
+#[utoipa::path(
+    patch, path = "/users/{id}", operation_id = "update_user", tag = "users",
+    params(("id" = String, Path), ("If-Match" = String, Header)), request_body = UserChange,
+    responses((status = 200, description = "As it is now", body = User)),
+)]
+pub(super) async fn update(
+    caller: May<UsersManage>,
+    Path(id): Path<UserId>,
+    IfMatch(version): IfMatch,
+    Json(body): Json<UserChange>,
+) -> Result<Tagged<User>, ApiError> {
+    let mut tx = caller.begin().await?;
+    let person = people::get(&mut tx, id).await?;
+    let grants = body.grants.map(|names| read_permissions("/grants", &names));
+    let wish = PersonWish {
+        name: match body.name {
+            Some(name) => read_name(&name)?,
+            None => person.user.name.clone(),
+        },
+        role: match body.role {
+            Some(role) => read_role(&role)?,
+            None => person.user.role,
+        },
+        groups: body
+            .groups
+            .map_or_else(|| person.groups.clone(), read_groups),
+        grants: grants.transpose()?.unwrap_or(person.grants),
+    };
+    let by_groups = match people::permissions_of(&mut tx, &wish.groups).await {
+        Err(StoreError::NotFound(what)) => {
+            return Err(ApiError::invalid("/groups", format!("{what} not found")));
+        }
+        found => found?,
+    };
+    permit(&caller, "update_user", &person, &wish, by_groups).await?;
+    match people::change(&mut tx, &person, version, &wish).await {
+        Ok(()) => {}
+        Err(StoreError::Stale(_)) => return Err(ApiError::stale(&User::from(person))),
+        Err(error) => return Err(error.into()),
+    }
+    let person = people::get(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Tagged(person.version, person.into()))
+}
