@@ -33,7 +33,13 @@ export interface paths {
         get: operations["get_account"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Removes an account
+         * @description Archived it goes here, and over there where the stream deletes what is removed here; elsewhere its
+         *     links end, and reading the records again makes nothing of them. Unlinked it stays here and only its
+         *     links end. Both can be taken back.
+         */
+        delete: operations["delete_account"];
         options?: never;
         head?: never;
         /**
@@ -41,6 +47,46 @@ export interface paths {
          * @description Every system with a record of it is owed the new values.
          */
         patch: operations["update_account"];
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/as-of": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An account as it was at a moment
+         * @description Not found for a moment before it was made; a removed one says so.
+         */
+        get: operations["get_account_as_of"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What became of an account between two moments
+         * @description The fields that differ, each with the changes that made it so.
+         */
+        get: operations["diff_account"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/accounts/{id}/provenance": {
@@ -60,6 +106,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{id}/removal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says what removing an account would do now */
+        get: operations["plan_account_removal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Brings an account back that was removed or unlinked
+         * @description With the links it had. A record that is gone over there is made again, where its stream makes records.
+         */
+        post: operations["restore_account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts/{id}/timeline": {
         parameters: {
             query?: never;
@@ -69,6 +152,98 @@ export interface paths {
         };
         /** What happened to an account, newest first */
         get: operations["list_account_timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what runs ask for, newest first */
+        get: operations["list_approvals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One approval, counted now */
+        get: operations["get_approval"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Agrees to changes that were withheld
+         * @description A run reads each record again and applies what its system shows by then: a record that is there again
+         *     is not removed. An approval is decided once.
+         */
+        post: operations["approve_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}/decline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Declines changes that were withheld
+         * @description They are dropped and stay readable; the hub's values stay as they are.
+         */
+        post: operations["decline_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The changes that an approval is about, oldest first */
+        get: operations["list_approval_records"];
         put?: never;
         post?: never;
         delete?: never;
@@ -353,6 +528,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connections/{id}/streams/{stream}/caps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much one run may do to a stream before it asks */
+        get: operations["get_stream_caps"];
+        /** Sets how much one run may do to a stream before it asks */
+        put: operations["put_stream_caps"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connections/{id}/streams/{stream}/pull": {
         parameters: {
             query?: never;
@@ -399,7 +592,13 @@ export interface paths {
         get: operations["get_contact"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Removes a contact
+         * @description Archived it goes here, and over there where the stream deletes what is removed here; elsewhere its
+         *     links end, and reading the records again makes nothing of them. Unlinked it stays here and only its
+         *     links end. Both can be taken back.
+         */
+        delete: operations["delete_contact"];
         options?: never;
         head?: never;
         /**
@@ -407,6 +606,46 @@ export interface paths {
          * @description Every system with a record of it is owed the new values.
          */
         patch: operations["update_contact"];
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}/as-of": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A contact as it was at a moment
+         * @description Not found for a moment before it was made; a removed one says so.
+         */
+        get: operations["get_contact_as_of"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What became of a contact between two moments
+         * @description The fields that differ, each with the changes that made it so.
+         */
+        get: operations["diff_contact"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/contacts/{id}/provenance": {
@@ -420,6 +659,43 @@ export interface paths {
         get: operations["get_contact_provenance"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}/removal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says what removing a contact would do now */
+        get: operations["plan_contact_removal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Brings a contact back that was removed or unlinked
+         * @description With the links it had. A record that is gone over there is made again, where its stream makes records.
+         */
+        post: operations["restore_contact"];
         delete?: never;
         options?: never;
         head?: never;
@@ -458,6 +734,86 @@ export interface paths {
         get: operations["events"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failure-classes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists failures by their cause, those that failed last first
+         * @description Counted now, of the records, writes and runs themselves.
+         */
+        get: operations["list_failure_classes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failure-classes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What fails for one cause, counted now */
+        get: operations["get_failure_class"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Hides a class, or shows it again
+         * @description What fails goes on failing: a class closes when its records succeed, not by hand.
+         */
+        patch: operations["update_failure_class"];
+        trace?: never;
+    };
+    "/api/v1/failure-classes/{id}/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What fails now for one cause, the newest first */
+        get: operations["list_failure_class_records"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/failure-classes/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says what trying a class again would do now */
+        get: operations["plan_failure_retry"];
+        put?: never;
+        /**
+         * Tries a class again
+         * @description As a run. It is given the number of the plan: if there are more or less by now, it is refused. What
+         *     fails later is not tried with it.
+         */
+        post: operations["retry_failure_class"];
         delete?: never;
         options?: never;
         head?: never;
@@ -765,6 +1121,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mappings/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is asked for before a mapping is put in force */
+        get: operations["get_mapping_rules"];
+        /** Sets what is asked for before a mapping is put in force */
+        put: operations["put_mapping_rules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/mappings/{id}": {
         parameters: {
             query?: never;
@@ -776,10 +1150,201 @@ export interface paths {
         get: operations["get_mapping"];
         /**
          * Adds a version to a mapping
-         * @description A text with mistakes is refused with their lines and columns.
+         * @description A text with mistakes is refused with their lines and columns. One that is to be put in force at
+         *     once is held against the fixtures and the tenant's rules as by `publish`.
          */
         put: operations["put_mapping"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a second person was asked about a mapping, newest first */
+        get: operations["list_mapping_approvals"];
+        put?: never;
+        /** Asks a second person whether a draft may be put in force */
+        post: operations["ask_mapping_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/approvals/{approval}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answers as the second person
+         * @description Whoever wrote the version or asked about it cannot answer. An answer that comes late or twice, or
+         *     that is about another text, is refused.
+         */
+        post: operations["decide_mapping_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/fixtures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Pinned records, held against the newest version */
+        get: operations["list_mapping_fixtures"];
+        put?: never;
+        /**
+         * Pins a record
+         * @description A version that makes something else of it is not put in force.
+         */
+        post: operations["pin_mapping_fixture"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/fixtures/{fixture}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a pin off */
+        delete: operations["unpin_mapping_fixture"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/previews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Previews of a mapping, newest first */
+        get: operations["list_previews"];
+        put?: never;
+        /**
+         * Starts a preview of a version
+         * @description It looks at the stored snapshots with the code that would apply them, and writes nothing.
+         */
+        post: operations["start_preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/previews/{preview}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A preview, as far as it has come */
+        get: operations["get_preview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/previews/{preview}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Records to which something would happen, as far as they were looked at */
+        get: operations["list_preview_rows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/publications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** When which version was put in force, newest first */
+        get: operations["list_publications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/publish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts a draft in force
+         * @description It must fit both sides and leave all fixtures green, and have what the tenant's rules ask for. A
+         *     run then applies it to the stored snapshots.
+         */
+        post: operations["publish_mapping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/roll-back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Brings an earlier version's text back
+         * @description As a new version that is in force at once; the one before it is `rolled_back` from now on.
+         */
+        post: operations["roll_back_mapping"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1516,6 +2081,79 @@ export interface components {
             version: number;
             website: string | null;
         };
+        /** @description Changes beyond a cap that wait for a person. */
+        Approval: {
+            /**
+             * Format: int64
+             * @description Changes that were applied.
+             */
+            applied: number;
+            /** @description The run that applies them. */
+            apply_run_id: string | null;
+            /** Format: date-time */
+            asked_at: string;
+            /**
+             * Format: int64
+             * @description The most changes that were agreed to.
+             */
+            ceiling: number | null;
+            connection_id: string;
+            connection_name: string;
+            /**
+             * Format: int64
+             * @description Changes that are withheld for it now.
+             */
+            count: number;
+            /** Format: date-time */
+            decided_at: string | null;
+            /** @description Name of the person. */
+            decided_by: string | null;
+            id: string;
+            kind: components["schemas"]["ApprovalKind"];
+            note: string | null;
+            /**
+             * Format: int64
+             * @description Changes that turned out to be none: the system shows something else by now.
+             */
+            recovered: number;
+            /** @description The run that asked first. */
+            run_id: string | null;
+            sentence: string;
+            /** @description open; approved while a run applies them; settled; declined */
+            state: components["schemas"]["ApprovalState"];
+            stream: string;
+            system: string;
+        };
+        ApprovalAnswer: {
+            answer?: string | null;
+            approve: boolean;
+            /** @description Of the text that was read. */
+            text_hash: string;
+        };
+        /** @enum {string} */
+        ApprovalKind: "delete" | "overwrite" | "create";
+        /** @description How many changes are agreed to. */
+        ApprovalOrder: {
+            /**
+             * Format: int64
+             * @description The most changes that are applied, as shown; more than that are asked for again.
+             */
+            count: number;
+        };
+        ApprovalQuestion: {
+            note?: string | null;
+            /**
+             * Format: int32
+             * @description A draft.
+             */
+            version: number;
+        };
+        /** @description Why it is declined. */
+        ApprovalRefusal: {
+            note?: string | null;
+        };
+        /** @enum {string} */
+        ApprovalState: "open" | "approved" | "declined" | "settled";
         AuditActor: {
             id: string | null;
             /** @description user, key or system */
@@ -1801,6 +2439,8 @@ export interface components {
              * @description The published version.
              */
             mapping_version: number | null;
+            /** @description What becomes of a record over there whose entity is removed here. */
+            on_remove: components["schemas"]["OnRemoveName"];
             phase: components["schemas"]["StreamPhaseName"];
             /**
              * Format: int64
@@ -1899,8 +2539,59 @@ export interface components {
             label: string;
             name: string;
         };
+        /** @description One failure. */
+        Failure: {
+            /** Format: date-time */
+            at: string;
+            /** @description `account` or `contact`; null for a run */
+            entity: string | null;
+            /** @description With the prefix of its kind. */
+            entity_id: string | null;
+            /** @description The record's key, where a field of it fails. */
+            key: string | null;
+            message: string;
+            /** Format: date-time */
+            next_try_at: string | null;
+            run_id: string | null;
+            write_id: string | null;
+        };
         /** @enum {string} */
         FailureClass: "transient" | "rate_limited" | "auth" | "config" | "rejected" | "conflict" | "bug" | "cancelled" | "deadline";
+        /** @description Whether a class is hidden, and why. */
+        FailureClassChange: {
+            muted: boolean;
+            note?: string | null;
+        };
+        /** @enum {string} */
+        FailureClassState: "open" | "closed";
+        /** @description What is to be done about it. */
+        FailureRemedy: {
+            sentence: string;
+            who: components["schemas"]["FailureWho"];
+        };
+        /** @description The number that was shown to whoever asks for it. */
+        FailureRetryOrder: {
+            /** Format: int64 */
+            count: number;
+        };
+        /** @description What trying again would do now. */
+        FailureRetryPlan: {
+            /**
+             * Format: int64
+             * @description Records it is done to; of runs, flows. Give it as `count` to do it.
+             */
+            count: number;
+            /**
+             * Format: date-time
+             * @description When the first of them is tried by itself.
+             */
+            next_try_at: string | null;
+            sentence: string;
+        };
+        /** @enum {string} */
+        FailureSource: "field" | "write" | "run";
+        /** @enum {string} */
+        FailureWho: "nobody" | "tenant" | "person" | "us";
         /** @description A field of an entity. */
         Field: {
             choices: string[];
@@ -1936,6 +2627,13 @@ export interface components {
         };
         /** @enum {string} */
         FieldType: "text" | "long_text" | "integer" | "decimal" | "currency" | "boolean" | "date" | "instant" | "email" | "phone" | "url" | "choice" | "choices" | "reference" | "user";
+        /** @description A field of which the newest version makes something else. */
+        FixtureDifference: {
+            /** @description For people. */
+            expected: string;
+            field: string;
+            found: string;
+        };
         /** @description One stream of one connection, kept in step. */
         Flow: {
             /** Format: int64 */
@@ -2178,6 +2876,41 @@ export interface components {
              */
             version: number | null;
         };
+        /** @description A question to a second person, and the answer. */
+        MappingApproval: {
+            answer: string | null;
+            /** Format: date-time */
+            asked_at: string;
+            /** @description Name of who asked. */
+            asked_by: string | null;
+            /** Format: date-time */
+            decided_at: string | null;
+            decided_by: string | null;
+            id: string;
+            note: string | null;
+            /** @description open, approved or refused */
+            state: string;
+            /** @description SHA-256 of the text it is about. */
+            text_hash: string;
+            /** Format: int32 */
+            version: number;
+        };
+        /** @description A record of which a mapping must go on making the same. */
+        MappingFixture: {
+            /** Format: date-time */
+            created_at: string;
+            created_by: string | null;
+            differences: components["schemas"]["FixtureDifference"][];
+            /** @description What is to be made of it: `values`, `references`, `failed`. */
+            expected: Record<string, unknown>;
+            /** @description The record as it was pinned. */
+            fields: Record<string, unknown>;
+            /** @description Whether the newest version does so. */
+            green: boolean;
+            id: string;
+            key: string;
+            name: string;
+        };
         /** @description Something a mapping does wrong, or may. */
         MappingProblem: {
             /** Format: int32 */
@@ -2208,6 +2941,12 @@ export interface components {
             policy: string;
             /** @description Names of remote fields; several where `in` makes one value of them. */
             remote: string[];
+            /** @description Computes the value from the record in place of `remote`, as written. */
+            value: string | null;
+            /** @description The record says the field only where this holds, as written. */
+            when: string | null;
+            /** @description When the other system is given the hub's value: always, if_empty. */
+            write: string;
         };
         /** @description A mapping in a list. */
         MappingSummary: {
@@ -2242,9 +2981,16 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             created_by: string;
-            /** @description draft, published or superseded */
+            /**
+             * Format: int32
+             * @description The earlier version whose text it brought back.
+             */
+            restores: number | null;
+            /** @description draft, published, superseded or rolled_back */
             state: string;
             text: string;
+            /** @description SHA-256 of the text, in hexadecimal digits: an approval names it. */
+            text_hash: string;
             /** Format: int32 */
             version: number;
         };
@@ -2255,7 +3001,12 @@ export interface components {
             created_by: string;
             /** @description How many fields it maps. */
             fields: number;
-            /** @description draft, published or superseded */
+            /**
+             * Format: int32
+             * @description The earlier version whose text it brought back.
+             */
+            restores: number | null;
+            /** @description draft, published, superseded or rolled_back */
             state: string;
             /** Format: int32 */
             version: number;
@@ -2279,6 +3030,14 @@ export interface components {
              */
             scale?: number | null;
             type: components["schemas"]["FieldType"];
+        };
+        NewFixture: {
+            /** @description What is to be made of it; left out, what the newest version makes of it. */
+            expected?: Record<string, unknown> | null;
+            /** @description Of a record of the stream; it is pinned as it was last seen. */
+            key: string;
+            /** @description For people; one fixture of a mapping has it. */
+            name: string;
         };
         NewKey: {
             /**
@@ -2348,6 +3107,8 @@ export interface components {
             /** @description As `permissions.md` lists them. */
             role: string;
         };
+        /** @enum {string} */
+        OnRemoveName: "keep" | "delete";
         /** @description A browser in which the caller is signed in. */
         OpenSession: {
             /** @description Where it was opened from. */
@@ -2441,6 +3202,58 @@ export interface components {
                 /** Format: int64 */
                 version: number;
                 website: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Approval: {
+            items: {
+                /**
+                 * Format: int64
+                 * @description Changes that were applied.
+                 */
+                applied: number;
+                /** @description The run that applies them. */
+                apply_run_id: string | null;
+                /** Format: date-time */
+                asked_at: string;
+                /**
+                 * Format: int64
+                 * @description The most changes that were agreed to.
+                 */
+                ceiling: number | null;
+                connection_id: string;
+                connection_name: string;
+                /**
+                 * Format: int64
+                 * @description Changes that are withheld for it now.
+                 */
+                count: number;
+                /** Format: date-time */
+                decided_at: string | null;
+                /** @description Name of the person. */
+                decided_by: string | null;
+                id: string;
+                kind: components["schemas"]["ApprovalKind"];
+                note: string | null;
+                /**
+                 * Format: int64
+                 * @description Changes that turned out to be none: the system shows something else by now.
+                 */
+                recovered: number;
+                /** @description The run that asked first. */
+                run_id: string | null;
+                sentence: string;
+                /** @description open; approved while a run applies them; settled; declined */
+                state: components["schemas"]["ApprovalState"];
+                stream: string;
+                system: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -2618,6 +3431,95 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Failure: {
+            items: {
+                /** Format: date-time */
+                at: string;
+                /** @description `account` or `contact`; null for a run */
+                entity: string | null;
+                /** @description With the prefix of its kind. */
+                entity_id: string | null;
+                /** @description The record's key, where a field of it fails. */
+                key: string | null;
+                message: string;
+                /** Format: date-time */
+                next_try_at: string | null;
+                run_id: string | null;
+                write_id: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_FailureClass: {
+            items: {
+                /** @description The core field, the fields the system complained of, or the workflow. */
+                about: string | null;
+                /** Format: date-time */
+                closed_at: string | null;
+                /** @description The system's own code. */
+                code: string | null;
+                connection_id: string;
+                connection_name: string;
+                /**
+                 * Format: int64
+                 * @description How often they fail: a record with two failed writes counts twice.
+                 */
+                failures: number;
+                /** Format: date-time */
+                first_seen_at: string;
+                id: string;
+                /**
+                 * @description Of a field: transform, lookup, type, size. Of writes and runs: who must act, as the system's
+                 *     answer says it.
+                 */
+                kind: string | null;
+                /** Format: date-time */
+                last_seen_at: string;
+                /** @description Without what differs from record to record. */
+                message: string;
+                /** @description Hidden from lists that do not ask for hidden ones. */
+                muted: boolean;
+                /** Format: date-time */
+                muted_at: string | null;
+                /** @description Name of the person. */
+                muted_by: string | null;
+                /**
+                 * Format: date-time
+                 * @description When the next of them is tried by itself.
+                 */
+                next_try_at: string | null;
+                note: string | null;
+                /**
+                 * Format: int64
+                 * @description How many records fail now; of runs, how many flows.
+                 */
+                records: number;
+                remedy: components["schemas"]["FailureRemedy"];
+                /** @description The newest three. */
+                samples: components["schemas"]["Failure"][];
+                source: components["schemas"]["FailureSource"];
+                /** @description `closed` once nothing of it fails any more; it opens again when something does. */
+                state: components["schemas"]["FailureClassState"];
+                stream: string;
+                system: string;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Group: {
             items: {
                 /** Format: date-time */
@@ -2742,6 +3644,59 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_MappingApproval: {
+            items: {
+                answer: string | null;
+                /** Format: date-time */
+                asked_at: string;
+                /** @description Name of who asked. */
+                asked_by: string | null;
+                /** Format: date-time */
+                decided_at: string | null;
+                decided_by: string | null;
+                id: string;
+                note: string | null;
+                /** @description open, approved or refused */
+                state: string;
+                /** @description SHA-256 of the text it is about. */
+                text_hash: string;
+                /** Format: int32 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_MappingFixture: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                created_by: string | null;
+                differences: components["schemas"]["FixtureDifference"][];
+                /** @description What is to be made of it: `values`, `references`, `failed`. */
+                expected: Record<string, unknown>;
+                /** @description The record as it was pinned. */
+                fields: Record<string, unknown>;
+                /** @description Whether the newest version does so. */
+                green: boolean;
+                id: string;
+                key: string;
+                name: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_MappingSummary: {
             items: {
                 connection_id: string;
@@ -2776,7 +3731,12 @@ export interface components {
                 created_by: string;
                 /** @description How many fields it maps. */
                 fields: number;
-                /** @description draft, published or superseded */
+                /**
+                 * Format: int32
+                 * @description The earlier version whose text it brought back.
+                 */
+                restores: number | null;
+                /** @description draft, published, superseded or rolled_back */
                 state: string;
                 /** Format: int32 */
                 version: number;
@@ -2805,6 +3765,135 @@ export interface components {
                 id: string;
                 /** Format: date-time */
                 last_seen_at: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Preview: {
+            items: {
+                /**
+                 * Format: int32
+                 * @description The version that was in force then.
+                 */
+                against: number | null;
+                /** Format: date-time */
+                asked_at: string;
+                asked_by: string | null;
+                /** Format: date-time */
+                began_at: string | null;
+                /** @description Failures by cause, the most frequent first. */
+                causes: components["schemas"]["PreviewCause"][];
+                /** @description What would be written to systems. */
+                cost: components["schemas"]["PreviewCost"][];
+                counts: components["schemas"]["PreviewCounts"] | null;
+                /** Format: date-time */
+                ended_at: string | null;
+                /** @description Values that would change, by core field. */
+                fields: {
+                    [key: string]: number;
+                };
+                id: string;
+                live: components["schemas"]["PreviewLive"] | null;
+                /**
+                 * Format: int64
+                 * @description Failures of further causes.
+                 */
+                other_causes: number;
+                /**
+                 * @description Whether the version asks for fields that the stored snapshots do not hold: the stream will be
+                 *     read again, and the numbers say nothing about those fields.
+                 */
+                reads_again: boolean;
+                run_id: string;
+                /** @description waiting, running, done, failed */
+                state: string;
+                /** Format: int32 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_PreviewRow: {
+            items: {
+                /** @description create, update, unchanged, delete, exclude */
+                act: string;
+                /** @description A removal that a person has to decide. */
+                asks: boolean;
+                conflicts: components["schemas"]["PreviewConflict"][];
+                failed: components["schemas"]["PreviewFailure"][];
+                fields: components["schemas"]["PreviewField"][];
+                /** @description The hub's record; null for one that would be made. */
+                id: string | null;
+                /** @description The record's key in its system. */
+                key: string;
+                /** @description Read again from the system. */
+                live: boolean;
+                /** @description Core fields whose value changes on the way out and back in. */
+                not_kept: string[];
+                /** @description Core fields that wait for another record. */
+                waiting: string[];
+                /** @description Core fields that the record's system would be given. */
+                written: string[];
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Publication: {
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When it had been applied to all stored snapshots.
+                 */
+                applied_at: string | null;
+                approval_id: string | null;
+                /**
+                 * @description Whether every record came out to the byte as its preview showed it; null without a preview
+                 *     or before it was applied.
+                 */
+                as_previewed: boolean | null;
+                /** Format: date-time */
+                at: string;
+                /** @description Name of who did it. */
+                by: string | null;
+                counts: components["schemas"]["PreviewCounts"] | null;
+                /** @description Values that changed, by core field. */
+                fields: {
+                    [key: string]: number;
+                };
+                id: string;
+                preview_id: string | null;
+                /**
+                 * Format: int32
+                 * @description The version that was in force before.
+                 */
+                replaced: number | null;
+                /**
+                 * Format: int32
+                 * @description For one that rolled back: the version whose text came back.
+                 */
+                restored: number | null;
+                /** @description Applies it to the stored snapshots; null where there were none. */
+                run_id: string | null;
+                /** Format: int32 */
+                version: number;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -2980,6 +4069,37 @@ export interface components {
              */
             total: number | null;
         };
+        /** @description One page of a list. */
+        Page_WithheldChange: {
+            items: {
+                /** Format: date-time */
+                at: string;
+                /** @description What it would have set, where it writes over values. */
+                changes: components["schemas"]["TimelineChange"][];
+                /** Format: date-time */
+                ended_at: string | null;
+                /** @description `account` or `contact` */
+                entity: string;
+                /** @description With the prefix of its kind; null for a record of which none was made. */
+                entity_id: string | null;
+                id: string;
+                /** @description The record's key in its system. */
+                key: string;
+                run_id: string;
+                /**
+                 * @description open, applied, declined; recovered where the system shows something else by now; gone where the
+                 *     record is not there any more
+                 */
+                state: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
         /** @description A link with which somebody sets a password, once. */
         PasswordLink: {
             /** Format: date-time */
@@ -2992,6 +4112,10 @@ export interface components {
         PauseLane: {
             /** @description For whoever wonders why nothing goes. */
             reason?: string;
+        };
+        /** @description The id of a fixture. */
+        PinnedFixture: {
+            id: string;
         };
         /** @description What is to be counted. */
         PlanBudget: {
@@ -3015,6 +4139,178 @@ export interface components {
              * @description With `weight`; without it the weight is 1.
              */
             weight?: number | null;
+        };
+        /** @description What a version of a mapping would do. */
+        Preview: {
+            /**
+             * Format: int32
+             * @description The version that was in force then.
+             */
+            against: number | null;
+            /** Format: date-time */
+            asked_at: string;
+            asked_by: string | null;
+            /** Format: date-time */
+            began_at: string | null;
+            /** @description Failures by cause, the most frequent first. */
+            causes: components["schemas"]["PreviewCause"][];
+            /** @description What would be written to systems. */
+            cost: components["schemas"]["PreviewCost"][];
+            counts: components["schemas"]["PreviewCounts"] | null;
+            /** Format: date-time */
+            ended_at: string | null;
+            /** @description Values that would change, by core field. */
+            fields: {
+                [key: string]: number;
+            };
+            id: string;
+            live: components["schemas"]["PreviewLive"] | null;
+            /**
+             * Format: int64
+             * @description Failures of further causes.
+             */
+            other_causes: number;
+            /**
+             * @description Whether the version asks for fields that the stored snapshots do not hold: the stream will be
+             *     read again, and the numbers say nothing about those fields.
+             */
+            reads_again: boolean;
+            run_id: string;
+            /** @description waiting, running, done, failed */
+            state: string;
+            /** Format: int32 */
+            version: number;
+        };
+        /** @description Failures of one cause. */
+        PreviewCause: {
+            /** @description transform, lookup, type, size */
+            cause: string;
+            /** @description Key of one of the records. */
+            example: string;
+            field: string;
+            reason: string;
+            /** Format: int64 */
+            records: number;
+            /** @description The remote field. */
+            remote: string;
+        };
+        /** @description A group of fields that a person would have to decide. */
+        PreviewConflict: {
+            fields: components["schemas"]["PreviewSides"][];
+            group: string;
+            reason: string | null;
+        };
+        /** @description Writes to one stream of a system. */
+        PreviewCost: {
+            /** Format: int64 */
+            calls: number;
+            connection_id: string;
+            connection_name: string;
+            stream: string;
+            /** Format: int64 */
+            writes: number;
+        };
+        /** @description What becomes of how many records. */
+        PreviewCounts: {
+            /**
+             * Format: int64
+             * @description Groups of fields, and removals, that a person has to decide.
+             */
+            conflicts: number;
+            /** Format: int64 */
+            creates: number;
+            /** Format: int64 */
+            deletes: number;
+            /** Format: int64 */
+            excluded: number;
+            /**
+             * Format: int64
+             * @description Records of which at least one field cannot be taken over.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Records with values that change on the way out and back in.
+             */
+            not_kept: number;
+            /** Format: int64 */
+            read: number;
+            /** Format: int64 */
+            unchanged: number;
+            /** Format: int64 */
+            updates: number;
+            /**
+             * Format: int64
+             * @description Records that wait for another one.
+             */
+            waiting: number;
+        };
+        /** @description A field that cannot be taken over. */
+        PreviewFailure: {
+            cause: string;
+            field: string;
+            reason: string;
+            remote: string;
+        };
+        /** @description A value that would change. */
+        PreviewField: {
+            after: unknown;
+            before: unknown;
+            field: string;
+            label: string;
+            /** @description A value that would lose. */
+            lost: unknown;
+            /** @description Why, in a sentence. */
+            reason: string | null;
+        };
+        /** @description What reading some records again gave. */
+        PreviewLive: {
+            /** Format: int64 */
+            asked: number;
+            counts: components["schemas"]["PreviewCounts"];
+            /** @description Why the system did not give them. */
+            error: string | null;
+            /** Format: int64 */
+            found: number;
+        };
+        PreviewOrder: {
+            /**
+             * Format: int32
+             * @description Records to read again from the system beside the snapshots, at most 100.
+             */
+            live?: number;
+            /** Format: int32 */
+            version: number;
+        };
+        /** @description A record to which something would happen. */
+        PreviewRow: {
+            /** @description create, update, unchanged, delete, exclude */
+            act: string;
+            /** @description A removal that a person has to decide. */
+            asks: boolean;
+            conflicts: components["schemas"]["PreviewConflict"][];
+            failed: components["schemas"]["PreviewFailure"][];
+            fields: components["schemas"]["PreviewField"][];
+            /** @description The hub's record; null for one that would be made. */
+            id: string | null;
+            /** @description The record's key in its system. */
+            key: string;
+            /** @description Read again from the system. */
+            live: boolean;
+            /** @description Core fields whose value changes on the way out and back in. */
+            not_kept: string[];
+            /** @description Core fields that wait for another record. */
+            waiting: string[];
+            /** @description Core fields that the record's system would be given. */
+            written: string[];
+        };
+        /** @description The sides of a field under conflict. */
+        PreviewSides: {
+            base: unknown;
+            core: unknown;
+            field: string;
+            label: string;
+            remote: unknown;
         };
         /** @description A problem as it is sent (RFC 9457). */
         Problem: {
@@ -3072,6 +4368,66 @@ export interface components {
             value: unknown;
             write_state: components["schemas"]["WriteStateName"] | null;
         };
+        /** @description A version that was put in force. */
+        Publication: {
+            /**
+             * Format: date-time
+             * @description When it had been applied to all stored snapshots.
+             */
+            applied_at: string | null;
+            approval_id: string | null;
+            /**
+             * @description Whether every record came out to the byte as its preview showed it; null without a preview
+             *     or before it was applied.
+             */
+            as_previewed: boolean | null;
+            /** Format: date-time */
+            at: string;
+            /** @description Name of who did it. */
+            by: string | null;
+            counts: components["schemas"]["PreviewCounts"] | null;
+            /** @description Values that changed, by core field. */
+            fields: {
+                [key: string]: number;
+            };
+            id: string;
+            preview_id: string | null;
+            /**
+             * Format: int32
+             * @description The version that was in force before.
+             */
+            replaced: number | null;
+            /**
+             * Format: int32
+             * @description For one that rolled back: the version whose text came back.
+             */
+            restored: number | null;
+            /** @description Applies it to the stored snapshots; null where there were none. */
+            run_id: string | null;
+            /** Format: int32 */
+            version: number;
+        };
+        PublishOrder: {
+            /** @description What was shown of it; refused when that holds no more. */
+            preview_id?: string | null;
+            /**
+             * Format: int32
+             * @description A draft.
+             */
+            version: number;
+        };
+        /** @description What is asked for before a mapping is put in force. */
+        PublishRules: {
+            /** @description Only with a second person's approval. */
+            needs_approval: boolean;
+            /** @description Only by a preview that is complete and not stale. */
+            needs_preview: boolean;
+            /**
+             * Format: int32
+             * @description Percent of a stream's records that may have moved since a preview, 0 to 100.
+             */
+            stale_percent: number;
+        };
         Pull: {
             /** @description Read all of it again, not only what changed. */
             full?: boolean;
@@ -3085,11 +4441,94 @@ export interface components {
             name: string;
             ok: boolean;
         };
+        /** @description A record as it was at a moment. */
+        RecordAsOf: {
+            /** Format: date-time */
+            at: string;
+            /** Format: date-time */
+            created_at: string;
+            fields: components["schemas"]["RecordFieldAsOf"][];
+            id: string;
+            /** @description Whether it had been removed by then; its values are those it had last. */
+            removed: boolean;
+            /** Format: date-time */
+            removed_at: string | null;
+            /**
+             * Format: int64
+             * @description Of the record as it is now: what restoring it needs.
+             */
+            version: number;
+        };
+        /** @description One change of a field. */
+        RecordCause: {
+            /** Format: date-time */
+            at: string;
+            id: string;
+            /** @description merged, edited, resolved, normalised, undone */
+            kind: string;
+            new: unknown;
+            old: unknown;
+            origin: components["schemas"]["Origin"] | null;
+        };
         RecordCounts: {
             /** Format: int64 */
             accounts: number;
             /** Format: int64 */
             contacts: number;
+        };
+        /** @description What became of a record between two moments. */
+        RecordDiff: {
+            /** @description The fields that differ. */
+            fields: components["schemas"]["RecordFieldDiff"][];
+            /** Format: date-time */
+            from: string;
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it had been removed as of `from`, if it had.
+             */
+            removed_from: string | null;
+            /** Format: date-time */
+            removed_to: string | null;
+            /** Format: date-time */
+            to: string;
+        };
+        RecordFieldAsOf: {
+            label: string;
+            name: string;
+            origin: components["schemas"]["Origin"] | null;
+            type: components["schemas"]["FieldType"];
+            value: unknown;
+        };
+        RecordFieldDiff: {
+            /** @description The newest of those, newest first. */
+            causes: components["schemas"]["RecordCause"][];
+            /**
+             * Format: int64
+             * @description How often it was set in between.
+             */
+            changes: number;
+            from: unknown;
+            label: string;
+            name: string;
+            to: unknown;
+            type: components["schemas"]["FieldType"];
+        };
+        /** @description What a removal would do now. */
+        RemovalPlan: {
+            id: string;
+            records: components["schemas"]["RemovalRecord"][];
+            /** Format: int64 */
+            version: number;
+        };
+        /** @description What a removal would do to one record. */
+        RemovalRecord: {
+            connection_id: string;
+            connection_name: string;
+            /** @description Whether it is deleted over there; else it stays and its link ends. */
+            deleted: boolean;
+            key: string;
+            stream: string;
         };
         ResetWish: {
             email: string;
@@ -3119,6 +4558,13 @@ export interface components {
         };
         /** @enum {string} */
         RoleName: "admin" | "manager" | "csm" | "agent" | "operator" | "viewer" | "partner" | "customer_admin" | "customer_manager" | "customer_user";
+        RollBackOrder: {
+            /**
+             * Format: int32
+             * @description One that was in force before.
+             */
+            version: number;
+        };
         Rotation: {
             /**
              * Format: int64
@@ -3184,6 +4630,11 @@ export interface components {
             unchanged: number;
             /** Format: int64 */
             updated: number;
+            /**
+             * Format: int64
+             * @description Changes beyond a cap, which wait for an approval.
+             */
+            withheld: number;
             /** Format: int64 */
             written: number;
         };
@@ -3502,12 +4953,32 @@ export interface components {
         StepKindName: "step" | "tx" | "sleep" | "signal" | "child" | "start";
         /** @enum {string} */
         StepStateName: "done" | "failed" | "running" | "waiting";
+        /** @description A cap is passed by what is more than the count and more than the share. */
+        StreamCap: {
+            /** Format: int64 */
+            count: number;
+            /**
+             * Format: int32
+             * @description Of the stream's records, in percent.
+             */
+            share: number;
+        };
+        /** @description How much one run may do to a stream before it asks. */
+        StreamCaps: {
+            /** @description Records of which entities are made, once the stream was read to its end. */
+            creates: components["schemas"]["StreamCap"];
+            /** @description Records that are removed. */
+            deletes: components["schemas"]["StreamCap"];
+            /** @description Values that are written over others in the core. */
+            overwrites: components["schemas"]["StreamCap"];
+        };
         /** @enum {string} */
         StreamPhaseName: "never" | "full" | "incremental";
         StreamSetup: {
             enabled: boolean;
             /** @description Which kind of entity its records are: `account` or `contact`. */
             entity: string;
+            on_remove?: components["schemas"]["OnRemoveName"] | null;
         };
         /** @description A system that can be connected. */
         System: {
@@ -3540,7 +5011,7 @@ export interface components {
             who: string;
         };
         /** @enum {string} */
-        TimelineKind: "created" | "merged" | "edited" | "written" | "write_failed" | "conflict_opened" | "conflict_resolved" | "removed" | "restored" | "undone" | "undo_kept" | "linked";
+        TimelineKind: "created" | "merged" | "edited" | "written" | "write_failed" | "conflict_opened" | "conflict_resolved" | "removed" | "unlinked" | "restored" | "undone" | "undo_kept" | "linked";
         /** @description How much undoing a run does. */
         UndoCounts: {
             /**
@@ -3650,6 +5121,28 @@ export interface components {
          * @enum {string}
          */
         Who: "wait" | "tenant" | "person" | "us";
+        /** @description One change that was read and not applied. */
+        WithheldChange: {
+            /** Format: date-time */
+            at: string;
+            /** @description What it would have set, where it writes over values. */
+            changes: components["schemas"]["TimelineChange"][];
+            /** Format: date-time */
+            ended_at: string | null;
+            /** @description `account` or `contact` */
+            entity: string;
+            /** @description With the prefix of its kind; null for a record of which none was made. */
+            entity_id: string | null;
+            id: string;
+            /** @description The record's key in its system. */
+            key: string;
+            run_id: string;
+            /**
+             * @description open, applied, declined; recovered where the system shows something else by now; gone where the
+             *     record is not there any more
+             */
+            state: string;
+        };
         WriteCounts: {
             /** Format: int64 */
             failed: number;
@@ -3774,6 +5267,40 @@ export interface operations {
             };
         };
     };
+    delete_account: {
+        parameters: {
+            query?: {
+                /** @description `archive` if it is left out. */
+                kind?: "unlink" | "archive";
+            };
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     update_account: {
         parameters: {
             query?: never;
@@ -3798,6 +5325,75 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_account_as_of: {
+        parameters: {
+            query: {
+                /** @description Not later than now. */
+                at: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it was then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordAsOf"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diff_account: {
+        parameters: {
+            query: {
+                from: string;
+                /** @description Not before `from` and not later than now; now if it is left out. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The differences */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordDiff"];
                 };
             };
             /** @description A problem */
@@ -3842,6 +5438,73 @@ export interface operations {
             };
         };
     };
+    plan_account_removal: {
+        parameters: {
+            query?: {
+                /** @description `archive` if it is left out. */
+                kind?: "unlink" | "archive";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovalPlan"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_account: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_account_timeline: {
         parameters: {
             query?: {
@@ -3863,6 +5526,174 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_TimelineEntry"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_approvals: {
+        parameters: {
+            query?: {
+                state?: "open" | "decided";
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Approval"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The approval */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalOrder"];
+            };
+        };
+        responses: {
+            /** @description Started */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decline_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalRefusal"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Approval"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_approval_records: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_WithheldChange"];
                 };
             };
             /** @description A problem */
@@ -4545,6 +6376,76 @@ export interface operations {
             };
         };
     };
+    get_stream_caps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caps */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamCaps"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_stream_caps: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamCaps"];
+            };
+        };
+        responses: {
+            /** @description As they are now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamCaps"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pull_stream: {
         parameters: {
             query?: never;
@@ -4685,6 +6586,40 @@ export interface operations {
             };
         };
     };
+    delete_contact: {
+        parameters: {
+            query?: {
+                /** @description `archive` if it is left out. */
+                kind?: "unlink" | "archive";
+            };
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     update_contact: {
         parameters: {
             query?: never;
@@ -4722,6 +6657,75 @@ export interface operations {
             };
         };
     };
+    get_contact_as_of: {
+        parameters: {
+            query: {
+                /** @description Not later than now. */
+                at: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it was then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordAsOf"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diff_contact: {
+        parameters: {
+            query: {
+                from: string;
+                /** @description Not before `from` and not later than now; now if it is left out. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The differences */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordDiff"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_contact_provenance: {
         parameters: {
             query?: never;
@@ -4740,6 +6744,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Provenance"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_contact_removal: {
+        parameters: {
+            query?: {
+                /** @description `archive` if it is left out. */
+                kind?: "unlink" | "archive";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovalPlan"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_contact: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Contact"];
                 };
             };
             /** @description A problem */
@@ -4803,6 +6874,210 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Changed"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_failure_classes: {
+        parameters: {
+            query?: {
+                state?: "open" | "closed";
+                /** @description Only hidden ones, or only those that are not; both if it is left out. */
+                muted?: boolean;
+                connection_id?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FailureClass"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_failure_class: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The class */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailureClass"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_failure_class: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FailureClassChange"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailureClass"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_failure_class_records: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Failure"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_failure_retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailureRetryPlan"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_failure_class: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FailureRetryOrder"];
+            };
+        };
+        responses: {
+            /** @description Started */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
                 };
             };
             /** @description A problem */
@@ -5570,6 +7845,70 @@ export interface operations {
             };
         };
     };
+    get_mapping_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublishRules"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_mapping_rules: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublishRules"];
+            };
+        };
+        responses: {
+            /** @description As they are now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublishRules"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_mapping: {
         parameters: {
             query?: never;
@@ -5615,6 +7954,453 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["MappingText"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mapping"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_mapping_approvals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MappingApproval"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_mapping_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalQuestion"];
+            };
+        };
+        responses: {
+            /** @description Asked */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MappingApproval"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decide_mapping_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                approval: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalAnswer"];
+            };
+        };
+        responses: {
+            /** @description Answered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MappingApproval"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_mapping_fixtures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MappingFixture"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pin_mapping_fixture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFixture"];
+            };
+        };
+        responses: {
+            /** @description Pinned */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PinnedFixture"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unpin_mapping_fixture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                fixture: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_previews: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Preview"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewOrder"];
+            };
+        };
+        responses: {
+            /** @description Started */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                preview: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The preview */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_preview_rows: {
+        parameters: {
+            query?: {
+                act?: "create" | "update" | "unchanged" | "delete" | "exclude";
+                /** @description Only those that were read again from the system, or only those of the snapshots. */
+                live?: boolean;
+                conflict?: boolean;
+                failed?: boolean;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                preview: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PreviewRow"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_publications: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Publication"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    publish_mapping: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublishOrder"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mapping"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    roll_back_mapping: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollBackOrder"];
             };
         };
         responses: {
