@@ -31,8 +31,8 @@ pub(crate) async fn open_conflicts(world: &World<'_>) -> Result<Vec<(ConflictId,
     Ok(open.collect())
 }
 
-/// Connection, key, entity, base; whether it is removed, merged, waiting.
-type Stored = (Uuid, String, Uuid, Json<Values>, bool, bool, bool);
+/// Connection, key, entity, base; whether it is removed, merged, waiting, let alone.
+type Stored = (Uuid, String, Uuid, Json<Values>, bool, bool, bool, bool);
 
 /// A record as the hub knows it.
 struct Row {
@@ -44,6 +44,8 @@ struct Row {
     /// It lives on inside another, and the hub does not follow it there.
     is_merged: bool,
     is_waiting: bool,
+    /// Somebody decided that its entity stays removed: it stays over there, by itself.
+    is_let_alone: bool,
 }
 
 struct Conflict {
@@ -102,7 +104,7 @@ async fn left(world: &World<'_>) -> Result<Left> {
     let rows: Vec<Stored> = sqlx::query_as(
         "select connection_id, key, entity_id, base::jsonb, removed_at is not null,
                 coalesce(removal -> 'how' ->> 'kind' = 'merged_into', false),
-                unresolved is not null
+                unresolved is not null, coalesce(removal ? 'removed_here', false)
          from records where tenant_id = $1 order by connection_id, key",
     )
     .bind(tenant)
@@ -111,14 +113,17 @@ async fn left(world: &World<'_>) -> Result<Left> {
     let rows: Vec<Row> = rows
         .into_iter()
         .map(
-            |(connection, key, entity, base, is_removed, is_merged, is_waiting)| Row {
-                peer: peer_of(connection),
-                key,
-                entity: EntityId(entity),
-                base: base.0,
-                is_removed,
-                is_merged,
-                is_waiting,
+            |(connection, key, entity, base, is_removed, is_merged, is_waiting, is_let_alone)| {
+                Row {
+                    peer: peer_of(connection),
+                    key,
+                    entity: EntityId(entity),
+                    base: base.0,
+                    is_removed,
+                    is_merged,
+                    is_waiting,
+                    is_let_alone,
+                }
             },
         )
         .collect();
@@ -327,7 +332,7 @@ fn records_are_known(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
                 .find(|row| row.peer == place && row.key == *key);
             match (known.is_gone(), row) {
                 (false, None) => wrong.push(format!("unknown: {place}/{key}")),
-                (false, Some(row)) if row.is_removed => {
+                (false, Some(row)) if row.is_removed && !row.is_let_alone => {
                     wrong.push(format!("known as gone: {place}/{key}"));
                 }
                 (true, Some(row)) if !row.is_removed => {
