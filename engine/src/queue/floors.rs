@@ -113,3 +113,87 @@ impl Floors {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{ProcessId, TenantId};
+    use crate::store::activations::{Claimed, Lease};
+
+    fn claimed(tenant: TenantId, due: DateTime<Utc>) -> Claimed {
+        Claimed {
+            lease: Lease {
+                tenant,
+                id: RunId::fresh(),
+                epoch: 1,
+                owner: ProcessId::fresh(),
+            },
+            workflow: "noop".to_owned(),
+            version: 1,
+            input: Vec::new(),
+            cancel_requested: false,
+            deadline: None,
+            trigger: "test".to_owned(),
+            trace: None,
+            priority: 0,
+            due_at: Some(due),
+        }
+    }
+
+    fn noted(due: DateTime<Utc>, took: Duration) -> (Floors, RunId) {
+        let mut floors = Floors::new(Duration::ZERO);
+        let claim = Claim {
+            runs: vec![claimed(TenantId::fresh(), due)],
+            ..Claim::default()
+        };
+        let id = claim.runs[0].lease.id;
+        floors.note(&claim, at(), true, took);
+        (floors, id)
+    }
+
+    fn at() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    #[test]
+    fn a_claim_begins_where_a_dear_one_ended() {
+        let due = at() - Duration::from_secs(9);
+        let (floors, id) = noted(due, Duration::from_secs(10));
+        assert_eq!(floors.for_claim()[0].1, (due, id));
+    }
+
+    #[test]
+    fn a_claim_that_costs_little_looks_everywhere() {
+        let (floors, _) = noted(at() - Duration::from_secs(9), Duration::from_millis(1));
+        assert!(floors.for_claim().is_empty());
+    }
+
+    #[test]
+    fn what_slow_transactions_start_is_not_below_a_floor() {
+        let (floors, _) = noted(at(), Duration::from_secs(10));
+        assert_eq!(floors.for_claim()[0].1.0, at() - LATE);
+    }
+
+    #[test]
+    fn runs_that_are_queued_again_lower_the_floors() {
+        let (mut floors, _) = noted(at() - Duration::from_secs(9), Duration::from_secs(10));
+        floors.lower(at());
+        assert_eq!(floors.for_claim()[0].1.0, at() - Duration::from_secs(9));
+        floors.lower(DateTime::UNIX_EPOCH);
+        assert_eq!(floors.for_claim()[0].1.0, DateTime::UNIX_EPOCH);
+        floors.forget();
+        assert!(floors.for_claim().is_empty());
+    }
+
+    #[test]
+    fn floors_are_known_of_so_many_groups() {
+        let mut floors = Floors::new(Duration::ZERO);
+        let tenants = (0..MOST + 9).map(|_| TenantId::fresh());
+        let claim = Claim {
+            runs: tenants.map(|tenant| claimed(tenant, at())).collect(),
+            ..Claim::default()
+        };
+        floors.note(&claim, at(), true, Duration::from_secs(10));
+        assert_eq!(floors.for_claim().len(), MOST);
+    }
+}

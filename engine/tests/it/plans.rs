@@ -47,11 +47,18 @@ async fn plan(world: &World) -> String {
 
 /// Pages that a claim of 50 runs touches, and how many it gets; nothing stays claimed.
 async fn pages(world: &World) -> (i64, i64) {
+    pages_from(world, "'{}', '{}', '{}', '{}', '{}', '{}'").await
+}
+
+/// [`pages`] with these floors.
+async fn pages_from(world: &World, floors: &str) -> (i64, i64) {
     let mut tx = prepared(world).await;
-    let explain = "explain (analyze, buffers, format json)
-        execute claim('00000000-0000-0000-0000-000000000001', now(), 50,
-                      '00000000-0000-0000-0000-000000000000', 64, '1 minute', '{}',
-        '{}', '{}', '{}', '{}', '{}', '{}')";
+    let explain = format!(
+        "explain (analyze, buffers, format json)
+         execute claim('00000000-0000-0000-0000-000000000001', now(), 50,
+                       '00000000-0000-0000-0000-000000000000', 64, '1 minute', '{{}}', {floors})"
+    );
+    let explain = sqlx::AssertSqlSafe(explain);
     let row = sqlx::raw_sql(explain).fetch_one(&mut *tx).await.unwrap();
     forget(tx).await;
     let plan: Json = row.get(0);
@@ -151,4 +158,43 @@ async fn a_claim_of_a_long_queue_touches_no_more_than_of_a_short_one() {
     // An index grows by a level.
     assert!(touched[1] < touched[0] * 3 / 2, "{touched:?}");
     assert!(touched[1] < 6000, "{touched:?}");
+}
+
+#[tokio::test]
+async fn a_claim_from_floors_walks_over_no_dead_rows_of_an_open_snapshot() {
+    let world = World::new().await;
+    fill(&world, 3, 30_000).await;
+    let mut holder = world.sql.begin().await.unwrap();
+    sqlx::raw_sql("set transaction isolation level repeatable read; select count(*) from tenants")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    sqlx::raw_sql(
+        "delete from runs;
+         insert into runs (tenant_id, id, workflow, version, state, due_at, trigger, input,
+                           created_at)
+         select t.tenant_id, gen_random_uuid(), 'noop', 1, 'queued', now() + interval '1 second', 'test',
+                '\x31', now()
+         from tenants t cross join generate_series(1, 50)",
+    )
+    .execute(&world.sql)
+    .await
+    .unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let (everywhere, all) = pages(&world).await;
+    // Of the two priorities that the dead rows had, for each tenant.
+    let tenants: Vec<String> = sqlx::query_scalar("select tenant_id::text from tenants")
+        .fetch_all(&world.sql)
+        .await
+        .unwrap();
+    let floors = format!(
+        "'{{{0},{0}}}', array_fill('noop'::text, array[6]), array_fill(1::smallint, array[6]),
+         '{{0,0,0,1,1,1}}', array_fill(now() - interval '10 seconds', array[6]),
+         array_fill('00000000-0000-0000-0000-000000000000'::uuid, array[6])",
+        tenants.join(",")
+    );
+    let (from_floors, same) = pages_from(&world, &floors).await;
+    holder.rollback().await.unwrap();
+    assert_eq!((all, same), (50, 50));
+    assert!(from_floors * 5 < everywhere, "{from_floors} {everywhere}");
 }
