@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { createFileRoute, redirect, useNavigate } from '@tanstack/react-router';
+import { createFileRoute, Link, redirect, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
@@ -9,6 +9,7 @@ import { textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { Field } from '#/ui/field';
+import { LINK } from '#/ui/link';
 import { ErrorState } from '#/ui/states';
 
 export const Route = createFileRoute('/sign-in')({
@@ -80,6 +81,9 @@ function SignIn() {
           {t('sign_in.submit')}
         </Button>
       </Form>
+      <Link to="/forgot-password" className={`inline-flex items-center self-start text-sm touch ${LINK}`}>
+        {t('sign_in.forgot')}
+      </Link>
     </Gate>
   );
 }

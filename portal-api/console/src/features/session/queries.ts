@@ -28,3 +28,13 @@ export async function signOut(): Promise<void> {
 export async function changePassword(body: { current: string; new: string }): Promise<void> {
   await unwrap(api.POST('/api/v1/session/password', { body }));
 }
+
+/** Sets a password with the token of a link; the link is used up. */
+export async function redeemLink(body: { token: string; password: string }): Promise<void> {
+  await unwrap(api.POST('/api/v1/session/link', { body }));
+}
+
+/** Asks for a link by e-mail. The answer does not say whether somebody signs in with this address. */
+export async function requestReset(body: { email: string }): Promise<void> {
+  await unwrap(api.POST('/api/v1/session/reset', { body }));
+}
