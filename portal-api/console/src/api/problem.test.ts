@@ -16,6 +16,7 @@ it('gives the messages to the fields of a form', () => {
   });
   expect(problem.byField()).toEqual({ 'config.auth.client_id': 'must not be empty', name: 'is taken' });
   expect(problem.byField('config.')).toEqual({ 'auth.client_id': 'must not be empty' });
+  expect(problem.byField()).toBe(problem.byField());
 });
 
 it('has a title even when the answer was no problem at all', () => {

@@ -9,6 +9,7 @@ export class Problem extends Error {
   readonly instance: string | null;
   readonly errors: FieldError[];
   readonly body: Readonly<Record<string, unknown>>;
+  readonly #fields = new Map<string, Readonly<Record<string, string>>>();
 
   constructor(status: number, body: Record<string, unknown>) {
     const title = text(body.title) ?? `HTTP ${status}`;
@@ -29,13 +30,21 @@ export class Problem extends Error {
     return problem;
   }
 
-  /** The messages by form field: `/config/client_id` becomes `config.client_id`. */
-  byField(prefix = ''): Record<string, string> {
+  /**
+   * The messages by form field: `/config/client_id` becomes `config.client_id`.
+   *
+   * Always the same object: React Aria takes another one for another answer, says it again of a field that was
+   * corrected since, and keeps the form from being sent.
+   */
+  byField(prefix = ''): Readonly<Record<string, string>> {
+    const made = this.#fields.get(prefix);
+    if (made) return made;
     const found: Record<string, string> = {};
     for (const error of this.errors) {
       const name = error.pointer.replace(/^#?\//, '').replaceAll('/', '.');
       if (name.startsWith(prefix)) found[name.slice(prefix.length)] = error.message;
     }
+    this.#fields.set(prefix, found);
     return found;
   }
 }

@@ -1,6 +1,6 @@
 import { useMutation } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
-import { useMemo, useState } from 'react';
+import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import { Gate } from '#/app/gate';
@@ -25,13 +25,11 @@ function Ask({ error, isPending, onSubmit }: AskProps) {
   const t = useWords();
   const [email, setEmail] = useState('');
   const problem = error && toProblem(error);
-  // The same object until the next answer: a field whose value changes then drops what was said of the old one.
-  const byField = useMemo(() => (error ? toProblem(error).byField() : undefined), [error]);
   return (
     <Gate title={t('forgot_password.title')} text={t('forgot_password.text')}>
       <Form
         className="flex flex-col gap-4"
-        validationErrors={byField}
+        validationErrors={problem?.byField()}
         onSubmit={(event) => {
           event.preventDefault();
           onSubmit({ email });

@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link, useLocation, useNavigate } from '@tanstack/react-router';
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import { Gate } from '#/app/gate';
@@ -58,13 +58,11 @@ function Choose({ error, isPending, onSubmit }: ChooseProps) {
   const [password, setPassword] = useState('');
   const [again, setAgain] = useState('');
   const problem = error && toProblem(error);
-  // The same object until the next answer: a field whose value changes then drops what was said of the old one.
-  const byField = useMemo(() => (error ? toProblem(error).byField() : undefined), [error]);
   return (
     <Gate title={t('set_password.title')} text={t('set_password.text')}>
       <Form
         className="flex flex-col gap-4"
-        validationErrors={byField}
+        validationErrors={problem?.byField()}
         onSubmit={(event) => {
           event.preventDefault();
           onSubmit(password);
