@@ -30,6 +30,9 @@ const SCREENS: Record<string, (page: Page) => Promise<string>> = {
   notices: async () => '/licenses',
 };
 
+/** Those before the console. */
+const GATES = ['/sign-in', '/forgot-password', '/set-password', '/set-password#token'];
+
 async function one(page: Page, list: string, search = ''): Promise<string> {
   const [path = list] = list.split('?');
   const { id } = await first(page.request, list);
@@ -50,13 +53,15 @@ for (const theme of ['light', 'dark'] as const) {
       });
     }
 
-    test('axe finds nothing on: sign-in', async ({ browser, baseURL }) => {
-      const context = await browser.newContext({ baseURL, colorScheme: theme, storageState: undefined });
-      const page = await context.newPage();
-      await visit(page, '/sign-in');
-      expect(await violations(page)).toEqual([]);
-      await context.close();
-    });
+    for (const address of GATES) {
+      test(`axe finds nothing on: ${address}`, async ({ browser, baseURL }) => {
+        const context = await browser.newContext({ baseURL, colorScheme: theme, storageState: undefined });
+        const page = await context.newPage();
+        await visit(page, address);
+        expect(await violations(page)).toEqual([]);
+        await context.close();
+      });
+    }
 
     test('axe finds nothing on: open overlays', async ({ page }) => {
       await visit(page, '/runs');

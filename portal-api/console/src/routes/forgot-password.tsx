@@ -35,15 +35,18 @@ function Ask({ error, isPending, onSubmit }: AskProps) {
           onSubmit({ email });
         }}
       >
-        <Field
-          label={t('sign_in.email')}
-          type="email"
-          name="email"
-          autoComplete="username"
-          value={email}
-          onChange={setEmail}
-          isRequired
-        />
+        {/* Room for a line of error, which goes when the field is left: the button stays under the pointer. */}
+        <div className="pb-5 has-[[aria-invalid=true]]:pb-0">
+          <Field
+            label={t('sign_in.email')}
+            type="email"
+            name="email"
+            autoComplete="username"
+            value={email}
+            onChange={setEmail}
+            isRequired
+          />
+        </div>
         {problem && problem.errors.length === 0 && <ErrorState compact error={problem} />}
         <Button type="submit" look="primary" size="large" isPending={isPending}>
           {t('forgot_password.submit')}

@@ -78,16 +78,19 @@ function Choose({ error, isPending, onSubmit }: ChooseProps) {
           onChange={setPassword}
           isRequired
         />
-        <Field
-          label={t('password.again')}
-          type="password"
-          name="again"
-          autoComplete="new-password"
-          value={again}
-          onChange={setAgain}
-          validate={(value) => (value === password ? null : t('password.differs'))}
-          isRequired
-        />
+        {/* Room for a line of error, which goes when the field is left: the button stays under the pointer. */}
+        <div className="pb-5 has-[[aria-invalid=true]]:pb-0">
+          <Field
+            label={t('password.again')}
+            type="password"
+            name="again"
+            autoComplete="new-password"
+            value={again}
+            onChange={setAgain}
+            validate={(value) => (value === password ? null : t('password.differs'))}
+            isRequired
+          />
+        </div>
         {problem && problem.errors.length === 0 && <ErrorState compact error={problem} />}
         <Button type="submit" look="primary" size="large" isPending={isPending}>
           {t('set_password.submit')}
