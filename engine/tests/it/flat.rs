@@ -335,7 +335,10 @@ async fn neither_work_nor_reading_costs_more_the_more_has_been_done() {
             states: vec![state],
             ..RunFilter::default()
         };
-        let mut scanned = work.scanned + one.scanned;
+        let mut scanned = vec![
+            ("work".to_owned(), work.scanned),
+            ("one".to_owned(), one.scanned),
+        ];
         for (filter, after, expected) in [
             (RunFilter::default(), None, 50),
             (RunFilter::default(), Some(id), 50),
@@ -372,11 +375,10 @@ async fn neither_work_nor_reading_costs_more_the_more_has_been_done() {
             let what = format!("{size}: {filter:?}");
             let list = past.list(filter, after, expected).await;
             assert!(list.blocks < 500, "{what}: {list:?}");
-            scanned += list.scanned;
+            scanned.push((what, list.scanned));
         }
-        assert!(
-            size < 100_000 || scanned == 0,
-            "{size}: {scanned} rows were scanned"
-        );
+        // The few runs that are open may be read from end to end; a day's finished ones not.
+        let is_flat = size < 100_000 || scanned.iter().all(|(_, rows)| *rows < 1_000);
+        assert!(is_flat, "{size}: rows were scanned: {scanned:?}");
     }
 }
