@@ -100,7 +100,7 @@ pub fn sources() -> Result<Vec<SourceFile>> {
     ];
     let generated = [
         "schema.d.ts",
-        "routeTree.gen.ts",
+        "route-tree.gen.ts",
         "connectors/registry/src/lib.rs",
     ];
     let mut files = files()?;
