@@ -54,6 +54,18 @@ create table user_grants (
 );
 call protect_tenant_table('user_grants');
 
+-- What a user may beyond the role: grants and those of groups, some perhaps twice.
+create function permissions_beyond_role(tenant uuid, person uuid) returns text[]
+    language sql stable
+    return array(
+        select g.permission from user_grants g
+        where g.tenant_id = tenant and g.user_id = person
+        union all
+        select unnest(ug.permissions)
+        from group_members m
+        join user_groups ug on ug.tenant_id = m.tenant_id and ug.id = m.group_id
+        where m.tenant_id = tenant and m.user_id = person);
+
 -- Links that let a person set a password, once.
 create table user_links (
     tenant_id  uuid not null default current_tenant(),

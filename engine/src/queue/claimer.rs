@@ -101,6 +101,8 @@ async fn keep_claiming(core: &Core, ahead: &Arc<Ahead>) {
             Err(error) => {
                 tracing::warn!(%error, "claim failed");
                 drop(claiming);
+                // What it was told of, or took, is queued as it was.
+                floors.forget();
                 tokio::select! {
                     biased;
                     () = core.stopping.cancelled() => return,
@@ -204,7 +206,6 @@ async fn claim(
     if let Err(error) = tx.commit().await {
         // They may be ours for all that, and nobody would ever run them.
         core.release(leases());
-        floors.forget();
         return Err(error);
     }
     if !claim.runs.is_empty() {

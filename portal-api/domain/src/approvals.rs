@@ -115,11 +115,13 @@ pub async fn records(
             catalogues.insert(row.entity.clone(), catalogue);
         }
     }
-    let items = slice.items.into_iter().map(|row| {
-        let shown = |id: EntityId| show::id(&row.entity, id);
+    let mut items = Vec::with_capacity(slice.items.len());
+    for row in slice.items {
         let stored = row.fields.as_ref().map(Vec::<Stored>::deserialize);
-        let stored = stored.and_then(Result::ok).unwrap_or_default();
-        let changes = stored.into_iter().map(|change| {
+        let stored = stored
+            .transpose()
+            .map_err(|error| StoreError::corrupt("fields of a withheld change", error))?;
+        let changes = stored.unwrap_or_default().into_iter().map(|change| {
             let field = catalogues[&row.entity].field(&change.field);
             FieldChange {
                 label: field.map_or_else(|| change.field.clone(), |field| field.label.clone()),
@@ -128,14 +130,14 @@ pub async fn records(
                 field: change.field,
             }
         });
-        Withheld {
+        items.push(Withheld {
             changes: changes.collect(),
-            entity_id: row.entity_id.map(shown),
+            entity_id: row.entity_id.map(|id| show::id(&row.entity, id)),
             row,
-        }
-    });
+        });
+    }
     Ok(Slice {
-        items: items.collect(),
+        items,
         next: slice.next,
         total: None,
     })

@@ -202,15 +202,7 @@ pub(crate) async fn find(
                k.permissions, k.calls_per_minute, k.last_used_at, u.id as "user: UserId", u.email,
                u.name, u.role, u.must_change_password, t.name as tenant_name, t.environment,
                p.calls_per_minute as "tenant_calls?",
-               array(
-                   select g.permission from user_grants g
-                   where g.tenant_id = k.tenant_id and g.user_id = k.user_id
-                   union all
-                   select unnest(ug.permissions)
-                   from group_members m
-                   join user_groups ug on ug.tenant_id = m.tenant_id and ug.id = m.group_id
-                   where m.tenant_id = k.tenant_id and m.user_id = k.user_id
-               ) as "more!"
+               permissions_beyond_role(k.tenant_id, k.user_id) as "more!"
         from api_keys k
         join users u on u.tenant_id = k.tenant_id and u.id = k.user_id
         join tenants t on t.tenant_id = k.tenant_id

@@ -180,15 +180,7 @@ async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, St
                                false) as "must_change_password!",
                t.name as tenant_name, t.environment,
                p.calls_per_minute as "tenant_calls?",
-               array(
-                   select g.permission from user_grants g
-                   where g.tenant_id = s.tenant_id and g.user_id = s.user_id
-                   union all
-                   select unnest(ug.permissions)
-                   from group_members m
-                   join user_groups ug on ug.tenant_id = m.tenant_id and ug.id = m.group_id
-                   where m.tenant_id = s.tenant_id and m.user_id = s.user_id
-               ) as "more!"
+               permissions_beyond_role(s.tenant_id, s.user_id) as "more!"
         from sessions s
         join users u on u.tenant_id = s.tenant_id and u.id = s.user_id
         join tenants t on t.tenant_id = s.tenant_id
