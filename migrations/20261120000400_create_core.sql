@@ -103,6 +103,8 @@ create table records (
     run_id            uuid,
     removed_at        timestamptz,
     removal           jsonb,
+    -- When the hub last wrote it: what changes soon after may be somebody's answer to that.
+    written_at        timestamptz,
     primary key (tenant_id, connection_id, stream, key)
 ) with (fillfactor = 85);
 create unique index records_entity on records (tenant_id, entity_id, connection_id, stream)
@@ -142,7 +144,8 @@ create table conflicts (
     stream        text not null,
     record_key    text not null,
     field_group   text not null,
-    kind          text not null check (kind in ('edit', 'delete')),
+    -- overwritten: a write of ours went over a value that nobody had seen; open until a person answers
+    kind          text not null check (kind in ('edit', 'delete', 'overwritten')),
     -- {field: {base, core, remote}}
     fields        jsonb not null,
     state         text not null default 'open' check (state in ('open', 'resolved')),
@@ -156,7 +159,7 @@ create table conflicts (
     primary key (tenant_id, id)
 );
 create unique index conflicts_open on conflicts
-    (tenant_id, entity_id, connection_id, stream, field_group) where state = 'open';
+    (tenant_id, entity_id, connection_id, stream, field_group, kind) where state = 'open';
 create index conflicts_list on conflicts (tenant_id, state, opened_at desc, id desc);
 call protect_tenant_table('conflicts');
 
@@ -185,6 +188,9 @@ create table writes (
     sent          jsonb,
     -- Values that the system was known to hold for these; null where the write is to make the record.
     before        jsonb,
+    -- The record's version when it was looked at, where the system tells one: what is written must be
+    -- written over that, and what lay between is looked for.
+    expected      text,
     sent_at       timestamptz,
     settled_at    timestamptz,
     -- {kind, code?, message, fields?}

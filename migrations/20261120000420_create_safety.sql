@@ -23,6 +23,33 @@ create function failure_class(
     return md5(concat_ws(chr(31), connection::text, stream, source, coalesce(kind, ''),
                          coalesce(code, ''), coalesce(about, ''), fold_message(message)))::uuid;
 
+-- Fields that a system keeps changing after the hub wrote them. At five times in ten minutes, or the
+-- same two values five times in a row within days, the field of that record is frozen: nothing of it is read or written until somebody lets it go.
+create table rewrites (
+    tenant_id     uuid not null default current_tenant(),
+    id            uuid not null,
+    connection_id uuid not null,
+    stream        text not null,
+    entity        text not null,
+    entity_id     uuid not null,
+    field         text not null,
+    -- The write that was changed last: one is counted once, however often its end is seen.
+    write_id      uuid not null,
+    -- What the hub wrote, and what the system showed then.
+    ours          jsonb not null,
+    theirs        jsonb not null,
+    times         timestamptz[] not null,
+    -- How often in a row the two sides set these very values, at whatever pace.
+    repeats       integer not null default 1,
+    frozen_at     timestamptz,
+    run_id        uuid,
+    primary key (tenant_id, connection_id, stream, entity_id, field)
+);
+create unique index rewrites_frozen on rewrites (tenant_id, id) where frozen_at is not null;
+create index rewrites_entity on rewrites (tenant_id, connection_id, stream, entity_id)
+    where frozen_at is not null;
+call protect_tenant_table('rewrites');
+
 -- What fails now. `thing` is what is counted: a record, an entity with its writes, a workflow of a
 -- stream; `ref` is the write or the run itself. Each part has an index of its own.
 create view failing with (security_invoker = true) as
@@ -74,6 +101,18 @@ cross join lateral (
     from jsonb_array_elements_text(coalesce(w.error -> 'fields', '[]')) as name
 ) f
 where w.state = 'pending' and w.error is not null
+union all
+-- Frozen fields; the message is told apart by its words, and says both values.
+select r.tenant_id, r.connection_id, r.stream, 'breaker', 'frozen', null, r.field, m.message,
+       failure_class(r.connection_id, r.stream, 'breaker', 'frozen', null, r.field, m.message),
+       r.entity, r.entity_id, r.entity_id::text, null::uuid, r.frozen_at, null
+from rewrites r
+cross join lateral (
+    select format('the hub writes "%s" and the system sets "%s", again and again',
+                  left(translate(r.ours #>> '{}', '"', ''''), 100),
+                  left(translate(r.theirs #>> '{}', '"', ''''), 100)) as message
+) m
+where r.frozen_at is not null
 union all
 select r.tenant_id, r.connection_id, r.stream, 'run', r.error ->> 'class', r.error ->> 'code',
        r.workflow, r.error ->> 'message',
@@ -129,7 +168,7 @@ create table failure_classes (
     id            uuid not null,
     connection_id uuid not null,
     stream        text not null,
-    source        text not null check (source in ('field', 'write', 'run')),
+    source        text not null check (source in ('field', 'write', 'run', 'breaker')),
     kind          text,
     code          text,
     -- The core field, the fields a system complained of, or the workflow.

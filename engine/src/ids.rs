@@ -101,6 +101,9 @@ ids! {
     /// One start of one process.
     ProcessId = "prc";
     ConflictId = "cfl";
+    /// A field of a record that is frozen.
+    BreakerId = "brk";
+    CanaryId = "can";
     WriteId = "wrt";
     ChangeId = "chg";
     /// Made of the cause itself: the same cause has the same id for ever.

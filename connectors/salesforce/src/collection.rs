@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::{DateTime, Utc};
 use connector_sdk::{ConnectorError, ErrorKind, Fields, Receipt, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,11 +15,16 @@ use crate::streams::values;
 /// Most rows of one collection.
 pub(crate) const BATCH: usize = 200;
 
+/// Most requests in one composite request, each with headers of its own.
+pub(crate) const COMPOSITE: usize = 25;
+
 /// What is done with a collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Create,
     Update,
+    /// An update under a condition.
+    Guarded,
     Delete,
 }
 
@@ -31,6 +37,8 @@ pub(crate) struct Ready {
     /// What two rows of one request must not share.
     pub(crate) identity: String,
     pub(crate) parent: Option<String>,
+    /// When the record was last changed before it was looked at: it must not have been since.
+    pub(crate) unchanged_since: Option<DateTime<Utc>>,
     pub(crate) body: BTreeMap<String, Box<RawValue>>,
 }
 
@@ -42,6 +50,9 @@ pub(crate) struct Outcome {
     pub(crate) created: Option<bool>,
     #[serde(default)]
     pub(crate) errors: Vec<Fault>,
+    /// Of an answer that came with a status of its own.
+    #[serde(skip)]
+    pub(crate) status: u16,
 }
 
 pub(crate) fn id_of(key: &str) -> Result<String> {
@@ -85,27 +96,30 @@ pub(crate) fn settle(row: &Ready, outcome: Outcome) -> Result<Receipt> {
             }
         };
         return Ok(Receipt {
-            key,
-            version: None,
             created: row.kind == Kind::Create && outcome.created.unwrap_or(true),
-            stored: None,
+            is_checked: row.kind == Kind::Guarded,
+            ..Receipt::of(key)
         });
     }
     let mut faults = outcome.errors.into_iter();
     let Some(fault) = faults.next() else {
+        if outcome.status == 412 {
+            return Err(ConnectorError::moved());
+        }
+        if outcome.status >= 500 {
+            return Err(ConnectorError::transient("the service failed on the row")
+                .with_outcome_unknown());
+        }
         return Err(ConnectorError::rejected(
             "the system refuses the row without a reason",
         ));
     };
-    let error = fault.into_error(400);
+    let status = if outcome.status == 0 { 400 } else { outcome.status };
+    let mut error = fault.into_error(status);
+    error.outcome_unknown |= status >= 500;
     if row.kind == Kind::Delete && error.kind == ErrorKind::Gone {
         // A repeated delete has its wish.
-        return Ok(Receipt {
-            key: row.identity.clone(),
-            version: None,
-            created: false,
-            stored: None,
-        });
+        return Ok(Receipt::of(row.identity.clone()));
     }
     Err(error)
 }
@@ -130,7 +144,11 @@ pub(crate) fn groups(rows: Vec<Ready>) -> Vec<Vec<Ready>> {
             (one.kind, &one.parent, one.at).cmp(&(other.kind, &other.parent, other.at))
         });
         for same_kind in members.chunk_by(|one, other| one.kind == other.kind) {
-            groups.extend(same_kind.chunks(BATCH).map(<[Ready]>::to_vec));
+            let most = match same_kind.first().map(|row| row.kind) {
+                Some(Kind::Guarded) => COMPOSITE,
+                _ => BATCH,
+            };
+            groups.extend(same_kind.chunks(most).map(<[Ready]>::to_vec));
         }
     }
     groups
@@ -146,6 +164,7 @@ mod tests {
             kind,
             identity: identity.to_owned(),
             parent: parent.map(str::to_owned),
+            unchanged_since: None,
             body: BTreeMap::new(),
         }
     }
@@ -180,6 +199,15 @@ mod tests {
             .collect();
         let sizes: Vec<usize> = groups(rows).iter().map(Vec::len).collect();
         assert_eq!(sizes, [200, 200, 50]);
+    }
+
+    #[test]
+    fn rows_under_a_condition_go_twenty_five_at_a_time() {
+        let rows = (0..60)
+            .map(|at| row(at, Kind::Guarded, &at.to_string(), None))
+            .collect();
+        let sizes: Vec<usize> = groups(rows).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [25, 25, 10]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod config;
 mod cursor;
 mod deletes;
 mod errors;
+mod guard;
 mod ids;
 mod query;
 mod rows;

@@ -1,4 +1,5 @@
-//! Writes by collections: creates as upserts on the hub's id, updates and deletes by id.
+//! Writes by collections: creates as upserts on the hub's id, updates and deletes by id. Updates of
+//! records that were looked at go under a condition ([`guard`]).
 //!
 //! One call sends its requests one after the other, rows of one parent side by side, so that they
 //! never wait for each other's lock. Rows that others hold locked are tried again here a few
@@ -19,6 +20,7 @@ use crate::Salesforce;
 use crate::client::{Call, Client};
 use crate::collection::{Kind, Outcome, Ready, body_of, groups, id_of, settle};
 use crate::config::Config;
+use crate::guard;
 use crate::rows::{Columns, RawRow, Row, field_list, parse, retrieve};
 use crate::soql::{query_string, quote};
 use crate::streams::describe::{Described, Descriptions};
@@ -98,9 +100,16 @@ impl Writer<'_> {
 
     fn prepare(&self, at: usize, write: &Write, described: &Described) -> Result<Ready> {
         let parent = write.parent.clone();
+        let is_update = matches!(write.op, WriteOp::Update { .. });
+        let expected = write.expected.as_deref().filter(|_| is_update);
+        let unchanged_since = expected.map(guard::condition).transpose()?;
+        let kind_of_update = match unchanged_since {
+            Some(_) => Kind::Guarded,
+            None => Kind::Update,
+        };
         let (kind, identity, fields) = match &write.op {
             WriteOp::Create { fields } => (Kind::Create, write.hub_id.clone(), Some(fields)),
-            WriteOp::Update { key, fields } => (Kind::Update, id_of(key)?, Some(fields)),
+            WriteOp::Update { key, fields } => (kind_of_update, id_of(key)?, Some(fields)),
             WriteOp::Delete { key } => (Kind::Delete, id_of(key)?, None),
         };
         let mut body = match fields {
@@ -115,7 +124,7 @@ impl Writer<'_> {
                 }
                 body.insert(field.clone(), text(&write.hub_id));
             }
-            (Kind::Update, _) => {
+            (Kind::Update | Kind::Guarded, _) => {
                 body.insert("id".to_owned(), text(&identity));
             }
             _ => {}
@@ -128,6 +137,7 @@ impl Writer<'_> {
             kind,
             identity,
             parent,
+            unchanged_since,
             body,
         })
     }
@@ -198,6 +208,9 @@ impl Writer<'_> {
             records: Vec<&'a BTreeMap<String, Box<RawValue>>>,
         }
         let kind = rows.first().map_or(Kind::Update, |row| row.kind);
+        if kind == Kind::Guarded {
+            return guard::send(self.org, self.object.name, rows).await;
+        }
         let body = Body {
             all_or_none: false,
             records: rows.iter().map(|row| &row.body).collect(),
@@ -209,7 +222,7 @@ impl Writer<'_> {
                 Call::send(Method::PATCH, path, &body)
             }
             (Kind::Create, None) => Call::send(Method::POST, all, &body),
-            (Kind::Update, _) => Call::send(Method::PATCH, all, &body),
+            (Kind::Update | Kind::Guarded, _) => Call::send(Method::PATCH, all, &body),
             (Kind::Delete, _) => {
                 let ids: Vec<&str> = rows.iter().map(|row| row.identity.as_str()).collect();
                 Call::delete(format!("{all}?ids={}&allOrNone=false", ids.join(",")))
@@ -285,9 +298,10 @@ impl Writer<'_> {
         let described = self.known.get(self.object, self.org).await?;
         let columns = Columns::of(&described, fields)?;
         let rows = retrieve(self.org, self.object, &ids, &columns).await?;
+        let read_at = self.org.server_time()?;
         Ok(rows
             .into_iter()
-            .map(|row| row.map(Row::into_record))
+            .map(|row| row.map(|row| guard::marked(row.into_record(), read_at)))
             .collect())
     }
 

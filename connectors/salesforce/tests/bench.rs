@@ -216,6 +216,7 @@ pub(crate) fn write(hub_id: &str, op: WriteOp) -> Write {
         idempotency_key: format!("w-{hub_id}"),
         hub_id: hub_id.to_owned(),
         parent: None,
+        expected: None,
         op,
     }
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
 use crate::{
-    ConnectorError, Consent, ConsentAnswer, Cursor, Http, Page, Receipt, Record, Result, Stream,
-    StreamName, TokenStore, Write,
+    ConnectorError, Consent, ConsentAnswer, Cursor, Http, Page, Receipt, Record, Result, Since,
+    Stream, StreamName, TokenStore, Write,
 };
 
 /// What the hub knows of a system before it has a connection.
@@ -132,4 +132,15 @@ pub trait Sink: Connector {
         hub_id: &str,
         fields: &[String],
     ) -> impl Future<Output = Result<Option<Record>>> + Send;
+
+    /// What records held after a version of them, oldest first, the state of now last: for systems
+    /// that keep a history and cannot write under a condition. One entry per question, in order.
+    fn history(
+        &self,
+        stream: &StreamName,
+        since: &[Since],
+    ) -> impl Future<Output = Result<Vec<Vec<Record>>>> + Send {
+        let what = format!("the history of {} records of {stream}", since.len());
+        async move { Err(ConnectorError::unsupported(&what)) }
+    }
 }

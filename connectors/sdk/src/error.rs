@@ -48,6 +48,9 @@ pub struct ConnectorError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+/// The code of every refusal by [`ConnectorError::moved`].
+pub const MOVED: &str = "PRECONDITION_FAILED";
+
 impl ConnectorError {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
@@ -79,6 +82,16 @@ impl ConnectorError {
 
     pub fn gone(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Gone, message)
+    }
+
+    /// The record is not as the write expected it: it was changed over there meanwhile.
+    pub fn moved() -> Self {
+        Self::new(ErrorKind::Conflict, "the record changed there meanwhile").with_code(MOVED)
+    }
+
+    /// Whether this says that a write under a condition was not carried out.
+    pub fn is_moved(&self) -> bool {
+        self.kind == ErrorKind::Conflict && self.code.as_deref() == Some(MOVED)
     }
 
     pub fn unsupported(what: &str) -> Self {

@@ -23,7 +23,7 @@ mod write;
 pub use backoff::{Backoff, between};
 pub use connector::{AuthKind, Connector, RateLimit, Read, Sink, Source, Spec, Usage};
 pub use consent::{Consent, ConsentAnswer, StoredConsent};
-pub use error::{ConnectorError, ErrorKind, Result};
+pub use error::{ConnectorError, ErrorKind, MOVED, Result};
 pub use http::{Http, HttpOptions, Reply};
 pub use oauth::{Grant, Session, TokenAnswer, Tokens, ask_tokens};
 pub use record::{
@@ -33,4 +33,4 @@ pub use record::{
 pub use registry::{Opened, Registry, SystemEntry};
 pub use tokens::{MemoryTokens, StoredTokens, TokenStore};
 pub use value::{Value, ValueError};
-pub use write::{Receipt, Write, WriteOp};
+pub use write::{Receipt, Since, Write, WriteOp};

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     Connector, ConnectorError, Consent, ConsentAnswer, Http, Page, Read, Receipt, Record, Result,
-    Sink, Source, Spec, Stream, StreamName, TokenStore, Usage, Write,
+    Since, Sink, Source, Spec, Stream, StreamName, TokenStore, Usage, Write,
 };
 
 type Open =
@@ -64,6 +64,14 @@ pub trait Opened: Send + Sync {
         hub_id: &'a str,
         fields: &'a [String],
     ) -> BoxFuture<'a, Result<Option<Record>>>;
+    fn history<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        since: &'a [Since],
+    ) -> BoxFuture<'a, Result<Vec<Vec<Record>>>> {
+        let what = format!("the history of {} records of {stream}", since.len());
+        Box::pin(async move { Err(ConnectorError::unsupported(&what)) })
+    }
 }
 
 /// All systems this build can talk to.
@@ -188,5 +196,13 @@ impl<C: Source + Sink> Opened for TwoWay<C> {
         fields: &'a [String],
     ) -> BoxFuture<'a, Result<Option<Record>>> {
         Box::pin(self.0.find(stream, hub_id, fields))
+    }
+
+    fn history<'a>(
+        &'a self,
+        stream: &'a StreamName,
+        since: &'a [Since],
+    ) -> BoxFuture<'a, Result<Vec<Vec<Record>>>> {
+        Box::pin(self.0.history(stream, since))
     }
 }

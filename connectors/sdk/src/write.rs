@@ -15,6 +15,10 @@ pub struct Write {
     /// The system's key of the record this one hangs below (a contact's account): writes below
     /// one parent are not sent side by side, because systems lock the parent.
     pub parent: Option<String>,
+    /// Of an update: the record's version as it was looked at. A system that can writes only over
+    /// that, and answers [`crate::ConnectorError::moved`] when the record is another by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
     pub op: WriteOp,
 }
 
@@ -36,4 +40,33 @@ pub struct Receipt {
     /// The row as read back after the write, where the connector could: systems truncate and
     /// normalise. Holds at least the written fields.
     pub stored: Option<Record>,
+    /// Whether the system itself made sure that the record was as [`Write::expected`] says.
+    #[serde(default)]
+    pub is_checked: bool,
+    /// Where it did not: what the record held since then, oldest first, as [`Since`] was answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub between: Vec<Record>,
+}
+
+impl Receipt {
+    /// Of a record with this key, of which nothing else is known.
+    pub fn of(key: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            version: None,
+            created: false,
+            stored: None,
+            is_checked: false,
+            between: Vec::new(),
+        }
+    }
+}
+
+/// Asks what a record held after a version of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Since {
+    pub key: String,
+    pub version: String,
+    /// The fields to tell, by the system's names.
+    pub fields: Vec<String>,
 }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use canonical::{Fingerprint, canonical, canonical_with, fingerprint, same};
+pub use canonical::{Fingerprint, canonical, canonical_with, fingerprint, is_form_of, same};
 pub use field::{Field, FieldDef, FieldKind, Personal};
 pub use typed::{MAX_CHOICES, MAX_TEXT_BYTES, TypeError, typed};
 pub(crate) use typed::{found, parse_date, parse_instant};

@@ -25,7 +25,7 @@ pub fn merge(input: &MergeInput<'_>) -> Merged {
         if is_settled(group, input, core) {
             continue;
         }
-        if let Some(rule) = blocked(group, input.patch) {
+        if let Some(rule) = frozen(group, input).or_else(|| blocked(group, input.patch)) {
             merged.decide(group, rule, Winner::Neither);
             continue;
         }
@@ -97,6 +97,19 @@ fn is_settled(group: &GroupRule, input: &MergeInput<'_>, core: &Values) -> bool 
         })
 }
 
+/// A group of which one field is frozen stands still as a whole.
+fn frozen(group: &GroupRule, input: &MergeInput<'_>) -> Option<Rule> {
+    let frozen = &input.context.frozen;
+    if frozen.is_empty() {
+        return None;
+    }
+    let mut fields = group.fields.iter();
+    let field = fields.find(|field| frozen.contains(&*field.name))?;
+    Some(Rule::Frozen {
+        field: field.name.clone(),
+    })
+}
+
 /// A group of which one field is unknown stands still as a whole: half of it would be invented.
 fn blocked(group: &GroupRule, patch: &Patch) -> Option<Rule> {
     if patch.failed.is_empty() && patch.references.is_empty() {
@@ -153,6 +166,8 @@ impl<'a> Case<'a> {
                 merged.base.insert(rule.name.to_string(), said.clone());
             } else if precedes_write(rule, input) {
                 sides.said = None;
+            } else if sides.base.is_some() && sides.remote_moved() {
+                merged.moved.insert(rule.name.clone());
             }
             sides
         };

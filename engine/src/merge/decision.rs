@@ -84,8 +84,14 @@ pub enum Rule {
     /// The system stored another value than it was given, and the hub's has changed since it was
     /// sent.
     MovedOn,
+    /// It was set between the hub's look and its write, which went over it.
+    Overwritten,
     /// A field of the group could not be mapped; the group stands still.
     Quarantined {
+        field: Arc<str>,
+    },
+    /// The record's system changed a field of the group after each of our writes, too often.
+    Frozen {
         field: Arc<str>,
     },
     /// A field of the group points at a record that is not here yet.
@@ -180,9 +186,15 @@ impl Decision {
                 "{peer} stored {subject} otherwise than {hub} wrote it, and {hub} had changed it again \
                  by then."
             ),
+            Rule::Overwritten => format!(
+                "Somebody set {subject} in {peer} just before {hub}'s write went over it."
+            ),
             Rule::Quarantined { field } => {
                 format!("{peer}'s value of {field} could not be mapped; {subject} stands still.")
             }
+            Rule::Frozen { field } => format!(
+                "{field} is frozen: {peer} kept changing what {hub} wrote; {subject} stands still."
+            ),
             Rule::Waiting { field } => {
                 format!(
                     "{field} points at a record of {peer} that is not here yet; {subject} waits."

@@ -1,6 +1,6 @@
 //! What a merge looks at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,9 @@ pub struct Context {
     /// Core fields a person pinned. Expired pins are left out by the caller.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pins: BTreeMap<String, Pin>,
+    /// Core fields that are frozen for this record: nothing of them is taken or owed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub frozen: BTreeSet<String>,
     /// Values the hub wrote to this record and has not seen come back; expired ones left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub echoes: Vec<Echo>,

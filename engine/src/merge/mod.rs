@@ -17,6 +17,8 @@
 //! 7. *Nothing agreed yet*: first contact. One side empty: the other's value fills it. Else the
 //!    mapping says who wins.
 //!
+//! A group with a frozen field ([`Context::frozen`]) stands still, like one that cannot be read.
+//!
 //! The base moves only on agreement: when the hub takes the peer's value, when both mean the same,
 //! or when our own write came back ([`Echo`]). A value that is pushed becomes base when the write's
 //! receipt says so, which is for the caller. Under an open conflict neither side is
@@ -68,6 +70,9 @@ pub struct Merged {
     /// Places in [`Context::echoes`] of own writes that can no longer come back, because the peer
     /// has moved past them: delete them too.
     pub retired: Vec<usize>,
+    /// Core fields of which the record says something else than was agreed, and than we wrote.
+    #[serde(skip)]
+    pub moved: BTreeSet<Arc<str>>,
 }
 
 impl Merged {

@@ -24,7 +24,7 @@ pub struct Opened {
     pub entity_id: EntityId,
     pub record_key: String,
     pub group: String,
-    /// `edit` or `delete`.
+    /// `edit`, `delete` or `overwritten`.
     pub kind: &'static str,
     pub fields: BTreeMap<String, Sides>,
 }
@@ -78,15 +78,13 @@ pub async fn open(
         from unnest($5::uuid[], $6::text[], $7::uuid[], $8::text[], $9::text[], $10::text[],
                     $11::text[])
             as row (id, entity, entity_id, record_key, field_group, kind, fields)
-        on conflict (tenant_id, entity_id, connection_id, stream, field_group)
+        on conflict (tenant_id, entity_id, connection_id, stream, field_group, kind)
             where state = 'open'
         do update
         set fields = excluded.fields,
-            kind = excluded.kind,
             run_id = excluded.run_id,
             version = conflicts.version + 1
         where conflicts.fields is distinct from excluded.fields
-           or conflicts.kind is distinct from excluded.kind
         ",
         connection.0,
         stream,
@@ -214,7 +212,8 @@ pub async fn resolve(
     Ok(())
 }
 
-/// Closes open conflicts whose two sides have come to agree by themselves.
+/// Closes open conflicts whose two sides have come to agree by themselves. What a write of ours went
+/// over stays: that both sides agree is our doing.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -240,6 +239,7 @@ pub async fn settle(
           and conflicts.entity_id = agreed.entity_id
           and conflicts.field_group = agreed.field_group
           and conflicts.state = 'open'
+          and conflicts.kind <> 'overwritten'
         ",
         connection.0,
         stream,

@@ -1,7 +1,7 @@
 //! The outbox: what is owed to systems. Rows are intents; values are read when they are sent.
 
 use chrono::{DateTime, Utc};
-use sqlx::types::Uuid;
+use sqlx::types::{Json, Uuid};
 
 use super::{StoreError, Tx};
 use crate::ids::{ConnectionId, EntityId, RunId, UserId, WriteId};
@@ -64,6 +64,10 @@ pub struct Claimed {
     pub fields: Vec<String>,
     pub attempt: i32,
     pub look_first: bool,
+    /// Whether a person's edit asked for it last.
+    pub is_by_person: bool,
+    /// What an earlier attempt carried that may have been carried out.
+    pub earlier: Option<Values>,
 }
 
 /// Adds intents. One that is still pending for the same entity and place takes the fields over, and
@@ -131,11 +135,14 @@ pub async fn enqueue(tx: &mut Tx, intents: &[Intent], cause: Cause) -> Result<()
 }
 
 /// A due write as it was seen before the record it is about was looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Seen {
     pub id: WriteId,
     /// Moves when more is asked for: then the record must be looked at again.
     pub asked_at: DateTime<Utc>,
+    /// The version of the record when it was looked at, where its system tells one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// The oldest due writes of one stream, each with the key of the record it is about, if there is
@@ -178,6 +185,7 @@ pub async fn due(
         let seen = Seen {
             id: WriteId(row.id),
             asked_at: row.asked_at,
+            version: None,
         };
         (seen, row.key)
     });
@@ -203,7 +211,7 @@ pub async fn claim(
     let ids: Vec<Uuid> = seen.iter().map(|seen| seen.id.0).collect();
     let asked: Vec<DateTime<Utc>> = seen.iter().map(|seen| seen.asked_at).collect();
     let rows = sqlx::query!(
-        "
+        r#"
         update writes
         set state = 'sending', attempt = attempt + 1, run_id = $4, sent_at = $3
         from unnest($5::uuid[], $6::timestamptz[]) as seen (id, asked_at)
@@ -212,8 +220,10 @@ pub async fn claim(
           and writes.connection_id = $1
           and writes.stream = $2
           and writes.state = 'pending'
-        returning writes.id, entity_id, op, fields, attempt, look_first
-        ",
+        returning writes.id, entity_id, op, fields, attempt, look_first,
+                  cause_user_id is not null as "is_by_person!",
+                  case when look_first then sent end as "earlier: Json<Values>"
+        "#,
         connection.0,
         stream,
         now,
@@ -232,6 +242,8 @@ pub async fn claim(
                 fields: row.fields,
                 attempt: row.attempt,
                 look_first: row.look_first,
+                is_by_person: row.is_by_person,
+                earlier: row.earlier.map(|json| json.0),
             })
         })
         .collect()
@@ -273,6 +285,17 @@ pub async fn adopt(
     Ok(again.len() as u64)
 }
 
+/// What a write carries to its system.
+#[derive(Clone, Debug)]
+pub struct Carried {
+    pub id: WriteId,
+    pub sent: Values,
+    /// What the record is known to hold in their place; `None` where it is yet to be made.
+    pub before: Option<Values>,
+    /// The version of the record that it is written over.
+    pub expected: Option<String>,
+}
+
 /// Records what is being sent, and what the system is known to hold in its place; that is `None` where
 /// the write is to make the record. Such a write carries more than was asked for: should it have to be
 /// repeated, and the record be there by then, all of it is still to be brought over.
@@ -281,34 +304,38 @@ pub async fn adopt(
 /// [`StoreError`].
 pub async fn note_sent(
     tx: &mut Tx,
-    sent: &[(WriteId, Values, Option<Values>)],
+    sent: &[Carried],
 ) -> Result<(), StoreError> {
-    let ids: Vec<Uuid> = sent.iter().map(|(id, ..)| id.0).collect();
+    let ids: Vec<Uuid> = sent.iter().map(|row| row.id.0).collect();
     let values = sent
         .iter()
-        .map(|(_, values, _)| serde_json::to_string(values).map_err(StoreError::Encode))
+        .map(|row| serde_json::to_string(&row.sent).map_err(StoreError::Encode))
         .collect::<Result<Vec<_>, _>>()?;
     let before = sent
         .iter()
-        .map(|(.., before)| before.as_ref().map(serde_json::to_string).transpose())
+        .map(|row| row.before.as_ref().map(serde_json::to_string).transpose())
         .collect::<Result<Vec<_>, _>>()
         .map_err(StoreError::Encode)?;
+    let expected: Vec<Option<&str>> = sent.iter().map(|row| row.expected.as_deref()).collect();
     sqlx::query!(
         "
         update writes
         set sent = row.sent::jsonb,
             before = row.before::jsonb,
+            expected = row.expected,
             fields = array(
                 select distinct unnest(
                     writes.fields || array(select jsonb_object_keys(row.sent::jsonb))
                 ) order by 1
             )
-        from unnest($1::uuid[], $2::text[], $3::text[]) as row (id, sent, before)
+        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
+            as row (id, sent, before, expected)
         where writes.id = row.id
         ",
         &ids,
         &values,
         &before as &[Option<String>],
+        &expected as &[Option<&str>],
     )
     .execute(tx.conn())
     .await?;
@@ -380,7 +407,10 @@ pub async fn requeue(tx: &mut Tx, again: &[Again]) -> Result<(), StoreError> {
         "
         update writes newer
         set fields = array(select distinct unnest(newer.fields || older.fields) order by 1),
-            look_first = newer.look_first or row.look_first
+            look_first = newer.look_first or row.look_first,
+            sent = coalesce(newer.sent, older.sent),
+            before = coalesce(newer.before, older.before),
+            expected = coalesce(newer.expected, older.expected)
         from writes older
         join unnest($1::uuid[], $2::boolean[]) as row (id, look_first) on row.id = older.id
         where newer.state = 'pending'

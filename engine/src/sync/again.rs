@@ -13,8 +13,9 @@ use sqlx::types::Uuid;
 use super::context::SyncError;
 use super::page::{self, Page};
 use crate::entity::CoreTables;
-use crate::ids::{ConnectionId, FailureClassId, RunId, UserId};
+use crate::ids::{ConnectionId, EntityId, FailureClassId, RunId, UserId};
 use crate::store::failures::{self, ClassRow, Source, Thing};
+use crate::store::rewrites::{self, Frozen};
 use crate::store::runs::{self, Dedupe, DedupeMode, DedupeUntil, NewRun, StartOptions};
 use crate::store::{StoreError, Tx, records};
 
@@ -34,12 +35,21 @@ pub struct RetryInput {
     pub most: u64,
     /// On whose behalf.
     pub user: UserId,
+    /// What failed, where it matters: the frozen field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+    /// One thing of the class and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
 }
 
 impl RetryInput {
     /// A class is tried again by one at a time.
     pub fn key(&self) -> String {
-        format!("retry/{}", self.class)
+        match &self.only {
+            None => format!("retry/{}", self.class),
+            Some(thing) => format!("retry/{}/{thing}", self.class),
+        }
     }
 }
 
@@ -70,8 +80,14 @@ pub async fn apply(
 ) -> Result<Retried, SyncError> {
     let place = (input.connection, input.stream.as_str());
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let things = failures::part(tx, input.class, place, input.until, after, most).await?;
-    let is_full = things.len() as u64 == limit;
+    let things = match &input.only {
+        None => failures::part(tx, input.class, place, input.until, after, most).await?,
+        Some(thing) => vec![Thing {
+            thing: thing.clone(),
+            references: Vec::new(),
+        }],
+    };
+    let is_full = input.only.is_none() && things.len() as u64 == limit;
     let mut retried = Retried {
         done: things.len() as u64,
         next: things
@@ -96,6 +112,12 @@ pub async fn apply(
                 .owed
                 .insert((input.connection, input.stream.clone()));
         }
+        Source::Breaker => {
+            let field = input.about.as_deref().unwrap_or_default();
+            let applied = release(tx, tables, place, run, field, things).await?;
+            retried.counts = applied.counts;
+            retried.owed = applied.owed;
+        }
         // A flow is as its newest run.
         Source::Run => {
             for thing in things {
@@ -106,6 +128,29 @@ pub async fn apply(
         }
     }
     Ok(retried)
+}
+
+/// Lets a frozen field go, and merges what the records held when they were last seen.
+async fn release(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    (connection, stream): (ConnectionId, &str),
+    run: RunId,
+    field: &str,
+    things: Vec<Thing>,
+) -> Result<page::Applied, SyncError> {
+    let entities: Vec<EntityId> = things
+        .iter()
+        .filter_map(|thing| Uuid::try_parse(&thing.thing).ok())
+        .map(EntityId)
+        .collect();
+    let released = rewrites::release(tx, connection, stream, &entities, field).await?;
+    let linked = records::by_entities(tx, connection, stream, &released).await?;
+    let things = linked.into_values().map(|linked| Thing {
+        thing: linked.key,
+        references: Vec::new(),
+    });
+    map_again(tx, tables, (connection, stream), run, things.collect()).await
 }
 
 /// Applies records as if they had come again, with the mapping and the fields of now.
@@ -161,7 +206,36 @@ pub async fn start(
         until: tx.now(),
         most,
         user,
+        about: class.about.clone(),
+        only: None,
     };
+    begin(tx, input).await
+}
+
+/// Starts letting one frozen field go; returns the run that does it.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn start_release(
+    tx: &mut Tx,
+    frozen: &Frozen,
+    user: UserId,
+) -> Result<RunId, StoreError> {
+    let input = RetryInput {
+        class: frozen.class,
+        connection: frozen.connection,
+        stream: frozen.stream.clone(),
+        source: Source::Breaker,
+        until: tx.now(),
+        most: 1,
+        user,
+        about: Some(frozen.field.clone()),
+        only: Some(frozen.entity_id.0.to_string()),
+    };
+    begin(tx, input).await
+}
+
+async fn begin(tx: &mut Tx, input: RetryInput) -> Result<RunId, StoreError> {
     let new = NewRun {
         workflow: RETRY_WORKFLOW.to_owned(),
         version: 1,

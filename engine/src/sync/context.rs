@@ -1,5 +1,6 @@
 //! What a merge needs to know of a stream and its neighbours, read once per transaction.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -157,7 +158,11 @@ impl Neighbourhood {
 }
 
 /// What a merge knows beside the values.
-pub(super) fn merge_context(entity: &Entity, echoes: Vec<Echo>) -> Context {
+pub(super) fn merge_context(
+    entity: &Entity,
+    echoes: Vec<Echo>,
+    frozen: BTreeSet<String>,
+) -> Context {
     let changed = |field: &String| -> Option<(String, DateTime<Utc>)> {
         Some((field.clone(), entity.provenance.changed_at(field)?))
     };
@@ -168,6 +173,7 @@ pub(super) fn merge_context(entity: &Entity, echoes: Vec<Echo>) -> Context {
             skew: SKEW,
         },
         echoes,
+        frozen,
         ..Context::default()
     }
 }

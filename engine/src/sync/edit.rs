@@ -7,7 +7,8 @@ use std::sync::Arc;
 use connector_sdk::Value;
 
 use super::context::{Invalid, Neighbourhood, SyncError};
-use super::effects::Effects;
+use super::effects::{Effects, writes_field};
+use super::outbox;
 use crate::catalogue::{Empty, Field, FieldKind, same, typed};
 use crate::entity::{CoreTables, Entity};
 use crate::ids::{ConflictId, ConnectionId, EntityId, UserId};
@@ -354,8 +355,16 @@ async fn decide_fields(
         kind: "resolved",
         fields: log,
     });
-    if !resolved.push.is_empty() {
-        effects.owe(stream, around.kind.name, entity.id, resolved.push);
+    // What was overwritten is not over there: whatever was decided is to be brought over.
+    let is_there = open.kind != outbox::OVERWRITTEN;
+    let push = if is_there {
+        resolved.push
+    } else {
+        let writes = |field: &&String| writes_field(&stream.rules, field);
+        open.fields.keys().filter(writes).cloned().collect()
+    };
+    if !push.is_empty() {
+        effects.owe(stream, around.kind.name, entity.id, push);
     }
     let has_moved = !moved.is_empty();
     if has_moved {
@@ -367,14 +376,10 @@ async fn decide_fields(
     };
     let source = Some((open.connection, open.stream.as_str()));
     let stored = effects.store(tx, around, source, actor).await?;
-    records::agree(
-        tx,
-        open.connection,
-        &open.stream,
-        &open.record_key,
-        &resolved.base,
-    )
-    .await?;
+    if is_there {
+        let (name, key) = (&open.stream, &open.record_key);
+        records::agree(tx, open.connection, name, key, &resolved.base).await?;
+    }
     if has_moved {
         entity.version += 1;
         entity.updated_at = tx.now();

@@ -15,6 +15,7 @@ use crate::provenance::{By, Origin, Why};
 use crate::store::changes::{self, Actor, Change, FieldChange};
 use crate::store::conflicts::{self, Opened, Sides};
 use crate::store::writes::{self, Cause, Intent, Op};
+use crate::store::rewrites::{self, Rewrite};
 use crate::store::{Statement, StoreError, Tx, echoes, records};
 
 /// Entities that one transaction tells watchers of one by one; whoever watches a larger page reads
@@ -316,6 +317,10 @@ pub(super) struct Beside {
     pub(super) conflicts: Vec<Opened>,
     pub(super) agreed: Vec<(EntityId, String)>,
     pub(super) seen: Vec<(EntityId, String, crate::catalogue::Fingerprint)>,
+    /// What the system made of our writes.
+    pub(super) rewrites: Vec<Rewrite>,
+    /// The kind of the entities, where there are rewrites.
+    pub(super) entity: &'static str,
 }
 
 impl Beside {
@@ -376,6 +381,7 @@ impl Beside {
         conflicts::open(tx, connection, stream, run, &self.conflicts).await?;
         conflicts::settle(tx, connection, stream, &self.agreed).await?;
         echoes::consume(tx, connection, &self.seen).await?;
+        rewrites::note(tx, connection, stream, self.entity, run, &self.rewrites).await?;
         Ok(())
     }
 }
@@ -401,7 +407,10 @@ pub(super) fn is_heard_of(rules: &Rules, group: &str, patch: &Patch, merged: &Me
         decision.group.as_ref() == Some(&rule.name)
             && matches!(
                 decision.rule,
-                Rule::Quarantined { .. } | Rule::Waiting { .. } | Rule::Incomplete
+                Rule::Quarantined { .. }
+                    | Rule::Frozen { .. }
+                    | Rule::Waiting { .. }
+                    | Rule::Incomplete
             )
     });
     rule.fields.iter().any(is_said) && !is_undecided

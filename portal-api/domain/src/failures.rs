@@ -194,6 +194,13 @@ async fn planned(tx: &mut Tx, class: &ClassRow) -> Result<Plan, StoreError> {
                 counted(count, "record", "records")
             ),
         ),
+        Source::Breaker => (
+            None,
+            format!(
+                "lets the field of {} go: what both sides hold is merged, and changes flow again",
+                counted(count, "record", "records")
+            ),
+        ),
         Source::Run => (
             class.next_read_at,
             format!(
@@ -261,7 +268,7 @@ pub async fn mute(
 /// Whether it is tried again by itself.
 fn is_tried(class: &ClassRow) -> bool {
     match class.source {
-        Source::Field => false,
+        Source::Field | Source::Breaker => false,
         Source::Write => class.next_try_at.is_some(),
         Source::Run => class.next_read_at.is_some(),
     }
@@ -277,6 +284,11 @@ fn remedy(source: Source, kind: Option<&str>, is_tried: bool) -> Remedy {
         (Source::Field, "size") => (
             Who::Person,
             "Shorten the value in the system, or map it to a field that holds it.",
+        ),
+        (Source::Breaker, _) => (
+            Who::Person,
+            "Find what sets the other value over there, and stop it or let it own the field; then \
+             let the field go.",
         ),
         (Source::Field, _) => (
             Who::Person,

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod approvals;
+pub mod breakers;
 mod columns;
 pub mod conflicts;
 pub mod connections;

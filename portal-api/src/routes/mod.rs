@@ -3,6 +3,7 @@
 mod accounts;
 mod approvals;
 mod audit;
+mod breakers;
 mod budgets;
 mod conflicts;
 mod connections;
@@ -44,6 +45,7 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(schedules::router())
         .merge(runs::router())
         .merge(lanes::router())
+        .merge(breakers::router())
         .merge(budgets::router())
         .merge(accounts::router())
         .merge(contacts::router())

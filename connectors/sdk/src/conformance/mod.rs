@@ -241,6 +241,7 @@ fn write_of(hub_id: &str, op: WriteOp) -> Write {
         idempotency_key: format!("write-of-{hub_id}"),
         hub_id: hub_id.to_owned(),
         parent: None,
+        expected: None,
         op,
     }
 }

@@ -1,6 +1,10 @@
 //! When are two values of a field the same? Values are compared in this form and stored as they
 //! came: peers trim, re-case and re-format what they are given, and that is no change.
 
+mod form;
+
+pub use self::form::is_form_of;
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -21,6 +21,8 @@ pub enum Source {
     Write,
     /// A run that reads or writes a stream.
     Run,
+    /// A field that is frozen, because its system kept changing what the hub wrote.
+    Breaker,
 }
 
 impl Source {
@@ -29,6 +31,7 @@ impl Source {
             Self::Field => "field",
             Self::Write => "write",
             Self::Run => "run",
+            Self::Breaker => "breaker",
         }
     }
 
@@ -37,6 +40,7 @@ impl Source {
             "field" => Ok(Self::Field),
             "write" => Ok(Self::Write),
             "run" => Ok(Self::Run),
+            "breaker" => Ok(Self::Breaker),
             other => Err(StoreError::corrupt("source of a failure", other.to_owned())),
         }
     }

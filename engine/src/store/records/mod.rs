@@ -33,6 +33,8 @@ pub struct Linked {
     pub mapping_version: i32,
     pub unresolved: Option<Unresolved>,
     pub removed: bool,
+    /// When the hub last wrote it.
+    pub written_at: Option<DateTime<Utc>>,
     /// An undo took back what was made of it: it stays out until that is undone.
     pub kept_out: bool,
 }
@@ -60,11 +62,12 @@ pub async fn by_keys(
         select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
                r.remote_version, r.remote_changed_at, r.mapping_version,
                r.unresolved as "unresolved: Json<Unresolved>", r.removed_at is not null as "removed!",
+               r.written_at,
                coalesce(r.removal ?| array['undone', 'removed_here'], false) as "kept_out!"
         from unnest($3::text[]) as wanted (key)
         cross join lateral (
             select key, entity_id, base, content_hash, remote_version, remote_changed_at,
-                   mapping_version, unresolved, removed_at, removal
+                   mapping_version, unresolved, removed_at, removal, written_at
             from records
             where connection_id = $1 and stream = $2 and key = wanted.key
             for update
@@ -88,6 +91,7 @@ pub async fn by_keys(
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
             removed: row.removed,
+            written_at: row.written_at,
             kept_out: row.kept_out,
         };
         (linked.key.clone(), linked)
@@ -150,6 +154,7 @@ pub async fn by_entities(
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
             removed: false,
+            written_at: None,
             kept_out: false,
         };
         (linked.entity_id, linked)
@@ -190,6 +195,34 @@ pub async fn targets(
         .into_iter()
         .map(|row| (row.key, EntityId(row.entity_id)))
         .collect())
+}
+
+/// Notes that records were written now.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn note_written(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    keys: &[String],
+) -> Result<(), StoreError> {
+    let now = tx.now();
+    sqlx::query!(
+        "
+        update records
+        set written_at = $4
+        from unnest($3::text[]) as written (key)
+        where connection_id = $1 and stream = $2 and records.key = written.key
+        ",
+        connection.0,
+        stream,
+        keys,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// How many records of a stream are there.

@@ -8,12 +8,12 @@ use connector_sdk::{ErrorKind, Value, Write, WriteOp};
 use super::{Batch, Outgoing};
 use crate::catalogue::{Empty, fingerprint, same};
 use crate::entity::{CoreTables, Entity};
-use crate::ids::{ConnectionId, EntityId, RunId};
+use crate::ids::{ConnectionId, EntityId, RunId, WriteId};
 use crate::mapping::{Values, WritePolicy};
 use crate::merge::FieldRule;
 use crate::store::records::{self, Linked};
-use crate::store::writes::{self, Again, Cause, Claimed, Intent, Op, Seen};
-use crate::store::{StoreError, Tx, conflicts, echoes};
+use crate::store::writes::{self, Again, Carried, Cause, Claimed, Intent, Op, Seen};
+use crate::store::{StoreError, Tx, conflicts, echoes, rewrites};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::{RECORD, writes_field};
 
@@ -57,6 +57,11 @@ pub async fn claim(
         left: left(tx, stream, &linked).await?,
         linked,
         open: conflicts::open_groups(tx, connection, &stream.plan.stream, &ids).await?,
+        frozen: rewrites::frozen(tx, connection, &stream.plan.stream, &ids).await?,
+        versions: seen
+            .iter()
+            .filter_map(|seen| Some((seen.id, seen.version.clone()?)))
+            .collect(),
         keys: reference_keys(tx, stream, entities.values()).await?,
     };
     let mut batch = Batch::default();
@@ -70,7 +75,7 @@ pub async fn claim(
             entities.get(&write.entity_id),
             &write,
         ) {
-            Prepared::Send(outgoing, later) => {
+            Prepared::Send(mut outgoing, later) => {
                 if !later.is_empty() {
                     apart.push(Intent {
                         connection,
@@ -82,7 +87,13 @@ pub async fn claim(
                     });
                 }
                 let before = sides.before(outgoing.entity_id, &outgoing.sent);
-                sent.push((outgoing.id, outgoing.sent.clone(), before));
+                outgoing.before = before.clone().unwrap_or_default();
+                sent.push(Carried {
+                    id: outgoing.id,
+                    sent: outgoing.sent.clone(),
+                    before,
+                    expected: outgoing.write.expected.clone(),
+                });
                 batch.outgoing.push(*outgoing);
             }
             Prepared::Nothing => ended.push((write.id, None)),
@@ -116,6 +127,9 @@ struct Sides {
     /// Whose record is outside of the mapping's condition.
     left: BTreeSet<EntityId>,
     open: HashMap<EntityId, Vec<String>>,
+    frozen: HashMap<EntityId, BTreeSet<String>>,
+    /// Versions of the records, as they were looked at for these writes.
+    versions: HashMap<WriteId, String>,
     /// Core field and entity it points at, to the key of that entity's record.
     keys: HashMap<(String, String), String>,
 }
@@ -253,7 +267,7 @@ fn prepare(
         let op = WriteOp::Delete {
             key: linked.key.clone(),
         };
-        return Prepared::Send(outgoing(write, None, op, Values::new()), Vec::new());
+        return Prepared::Send(outgoing(write, None, None, op, Values::new()), Vec::new());
     }
     if entity.removed_at.is_some() {
         return Prepared::Nothing;
@@ -317,7 +331,8 @@ fn prepare(
             WriteOp::Create { fields: all }
         }
     };
-    Prepared::Send(outgoing(write, parent, op, sent), later)
+    let expected = linked.and_then(|_| sides.versions.get(&write.id).cloned());
+    Prepared::Send(outgoing(write, parent, expected, op, sent), later)
 }
 
 /// Whether the system makes no record without one of these fields.
@@ -335,7 +350,13 @@ fn needs(stream: &Stream, fields: &[String]) -> bool {
     })
 }
 
-fn outgoing(write: &Claimed, parent: Option<String>, op: WriteOp, sent: Values) -> Box<Outgoing> {
+fn outgoing(
+    write: &Claimed,
+    parent: Option<String>,
+    expected: Option<String>,
+    op: WriteOp,
+    sent: Values,
+) -> Box<Outgoing> {
     Box::new(Outgoing {
         id: write.id,
         entity_id: write.entity_id,
@@ -345,8 +366,12 @@ fn outgoing(write: &Claimed, parent: Option<String>, op: WriteOp, sent: Values) 
             idempotency_key: write.id.to_string(),
             hub_id: write.entity_id.0.to_string(),
             parent,
+            expected,
             op,
         },
+        is_by_person: write.is_by_person,
+        before: Values::new(),
+        earlier: write.earlier.clone(),
         sent,
     })
 }
@@ -367,6 +392,13 @@ fn fields_to_send(
     let is_open = |field: &str| {
         let group = stream.rules.group_of(field);
         group.is_some_and(|group| open.iter().any(|name| *name == *group.name))
+    };
+    let frozen = sides.frozen.get(&write.entity_id);
+    let is_frozen = |field: &str| {
+        let Some((frozen, group)) = frozen.zip(stream.rules.group_of(field)) else {
+            return false;
+        };
+        group.fields.iter().any(|rule| frozen.contains(&*rule.name))
     };
     let Some(linked) = linked else {
         let named = entity
@@ -394,7 +426,8 @@ fn fields_to_send(
         held.is_none_or(|held| !same(&rule.field, &entity.value(field), held, rule.empty))
     };
     let named = write.fields.iter().filter(|field| {
-        writes_field(&stream.rules, field) && may_write(field) && !is_open(field) && differs(field)
+        let may_go = may_write(field) && !is_open(field) && !is_frozen(field);
+        writes_field(&stream.rules, field) && may_go && differs(field)
     });
     named.cloned().collect()
 }

@@ -5,6 +5,8 @@
 //! by the run before it is sent, so that a crash repeats the same writes with the same keys.
 
 mod claim;
+mod misses;
+mod overwritten;
 mod settle;
 mod start;
 
@@ -15,6 +17,8 @@ use crate::ids::{EntityId, WriteId};
 use crate::mapping::Values;
 
 pub use claim::claim;
+pub(super) use overwritten::OVERWRITTEN;
+pub use overwritten::{Between, keep_overwritten};
 pub use settle::{Settled, put_back, settle};
 pub use start::{PUSH_WORKFLOW, PushInput, start_push_when_due, start_pushes};
 
@@ -27,6 +31,15 @@ pub struct Outgoing {
     /// An earlier attempt may have created it: find it by the hub's id before creating it.
     pub look_first: bool,
     pub write: Write,
+    /// Whether a person's edit asked for it.
+    #[serde(default)]
+    pub is_by_person: bool,
+    /// What the record was seen to hold in their place; empty where it is yet to be made.
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub before: Values,
+    /// Of a create: what an earlier attempt carried that may have been carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Values>,
     /// The core values it carries.
     pub sent: Values,
 }

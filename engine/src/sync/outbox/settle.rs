@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use connector_sdk::{ErrorKind, Receipt, Value, WriteOp};
+use connector_sdk::{ErrorKind, MOVED, Receipt, Value, WriteOp};
 use serde::{Deserialize, Serialize};
 
+use super::misses::Misses;
+use super::overwritten::{self, Between};
 use super::{Outcome, Outgoing, Refusal};
-use crate::catalogue::same;
+use crate::catalogue::{is_form_of, same};
 use crate::entity::{CoreTables, Entity, Stored};
 use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::{Patch, Values};
@@ -23,6 +25,8 @@ use crate::sync::effects::{Effects, changed};
 
 /// Attempts after which a write that never gets through is left to a person.
 const MOST_ATTEMPTS: i32 = 12;
+/// Attempts in which a record that moved meanwhile is looked at again without waiting.
+const QUICK_LOOKS: i32 = 3;
 /// The longest a write waits for its next attempt.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
@@ -71,7 +75,7 @@ pub async fn settle(
                     id: outgoing.id,
                     due_at,
                     look_first: refusal.outcome_unknown,
-                    error: Some(shown(&refusal)),
+                    error: (!is_moved(&refusal)).then(|| shown(&refusal)),
                 }),
                 None => ended.push((outgoing.id, Some(shown(&refusal)))),
             },
@@ -82,7 +86,20 @@ pub async fn settle(
     settled.retried = again.len() as u64;
     writes::finish(tx, &ended).await?;
     writes::requeue(tx, &again).await?;
+    let between = stored
+        .iter_mut()
+        .filter(|(_, receipt): &&mut (Outgoing, Receipt)| !receipt.between.is_empty())
+        .map(|(outgoing, receipt)| Between {
+            entity_id: outgoing.entity_id,
+            key: receipt.key.clone(),
+            sent: outgoing.sent.clone(),
+            before: outgoing.before.clone(),
+            states: std::mem::take(&mut receipt.between),
+        })
+        .collect();
     accept(tx, &around, stream, run, stored, &mut settled).await?;
+    let owed = overwritten::keep(tx, &around, stream, run, between).await?;
+    settled.owed.extend(owed);
     Ok(settled)
 }
 
@@ -137,8 +154,17 @@ fn retry_at(now: DateTime<Utc>, outgoing: &Outgoing, refusal: &Refusal) -> Optio
     Some(now + wait(outgoing.attempt, refusal))
 }
 
-/// How long a write waits for its next attempt: as the system asks, else doubling from 5 s.
+/// Whether the record had changed since it was looked at, so that nothing was written.
+fn is_moved(refusal: &Refusal) -> bool {
+    refusal.kind == ErrorKind::Conflict && refusal.code.as_deref() == Some(MOVED)
+}
+
+/// How long a write waits for its next attempt: as the system asks, else doubling from 5 s. One whose
+/// record moved looks again at once, a few times.
 fn wait(attempt: i32, refusal: &Refusal) -> TimeDelta {
+    if is_moved(refusal) && refusal.retry_after_ms.is_none() && attempt <= QUICK_LOOKS {
+        return TimeDelta::zero();
+    }
     let doubled = Duration::from_secs(5).saturating_mul(1 << (attempt - 1).clamp(0, 10));
     let asked = refusal
         .retry_after_ms
@@ -174,6 +200,7 @@ async fn accept(
     let entities = around.kind.load(tx, &ids).await?;
     let mut entities: HashMap<_, _> = entities.into_iter().map(|row| (row.id, row)).collect();
     let (mut rows, mut removed, mut stamps) = (Vec::new(), Vec::new(), Vec::new());
+    let mut misses = Misses::default();
     let mut effects = Effects::default();
     for (outgoing, receipt) in stored {
         if matches!(outgoing.write.op, WriteOp::Delete { .. }) {
@@ -214,7 +241,22 @@ async fn accept(
                 stream: plan.stream.clone(),
                 source,
             })?;
-        let (merged, lost) = agree(stream, entity, &mut base, &outgoing.sent, patch.as_ref());
+        let is_create = matches!(outgoing.write.op, WriteOp::Create { .. });
+        let earlier = outgoing.earlier.as_ref().filter(|_| is_create);
+        if let Some(patch) = patch.as_ref().filter(|_| earlier.is_none()) {
+            misses.note(stream, &outgoing, patch);
+        }
+        let Agreed {
+            merged,
+            lost,
+            put_back,
+        } = agree(
+            stream,
+            entity,
+            &mut base,
+            (&outgoing.sent, earlier),
+            patch.as_ref(),
+        );
         effects.log(Change {
             entity: around.kind.name,
             entity_id: entity.id,
@@ -262,9 +304,9 @@ async fn accept(
         }
         // What changed here since it was claimed is owed, whoever changed it: to a record that was
         // being made nothing is, for want of a link, nor to the one that a change came from.
-        let is_create = matches!(outgoing.write.op, WriteOp::Create { .. });
         let mut behind = moved_on(stream, entity, &base);
         behind.retain(|field| is_create || outgoing.sent.contains_key(field));
+        behind.extend(put_back);
         if !behind.is_empty() {
             effects.owe(stream, around.kind.name, entity.id, behind);
         }
@@ -306,7 +348,8 @@ async fn accept(
         records::remove(tx, connection, name, Some(run), &removed).await?;
     }
     echoes::note_stamp(tx, &stamps).await?;
-    Ok(())
+    records::note_written(tx, connection, name, &keys).await?;
+    misses.store(tx, place, &around.kind).await
 }
 
 /// Fields that the stream writes and that the core holds differently than was agreed.
@@ -323,6 +366,16 @@ fn moved_on(stream: &Stream, entity: &Entity, base: &Values) -> Vec<String> {
         .collect()
 }
 
+/// What became of the two sides after a write.
+#[derive(Default)]
+struct Agreed {
+    /// Where the hub takes over the system's form.
+    merged: Option<merge::Merged>,
+    lost: Vec<FieldChange>,
+    /// Fields that hold something else already, and that are the hub's.
+    put_back: BTreeSet<String>,
+}
+
 /// Moves the base to what was sent and accepted. Where the system shows another form of a value
 /// and the core has not moved on since, the system's form is merged in, so that both sides agree;
 /// where the core has moved on, the system's form is the base that the next write starts from, and is
@@ -331,12 +384,12 @@ fn agree(
     stream: &Stream,
     entity: &Entity,
     base: &mut Values,
-    sent: &Values,
+    (sent, earlier): (&Values, Option<&Values>),
     read_back: Option<&Patch>,
-) -> (Option<merge::Merged>, Vec<FieldChange>) {
+) -> Agreed {
     base.extend(sent.clone());
     let Some(mut patch) = read_back.cloned() else {
-        return (None, Vec::new());
+        return Agreed::default();
     };
     patch.values.retain(|field, _| sent.contains_key(field));
     patch.references.clear();
@@ -346,8 +399,19 @@ fn agree(
         rule.is_some_and(|rule| same(&rule.field, one, other, rule.empty))
     };
     let was_sent = |field: &str| sent.get(field).unwrap_or(&Value::Null);
-    let (later, now): (Values, Values) = patch
+    // A record that an earlier attempt made holds what that one carried: agreed, and behind by now.
+    let is_earlier = |field: &String, stored: &Value| {
+        let earlier = earlier.and_then(|earlier| earlier.get(field));
+        let is_form =
+            |given: &Value| is_same(field, given, stored) || is_form_of(given, stored);
+        earlier.is_some_and(is_form) && !is_form(was_sent(field))
+    };
+    let (made, rest): (Values, Values) = patch
         .values
+        .into_iter()
+        .partition(|(field, stored)| is_earlier(field, stored));
+    base.extend(made);
+    let (later, now): (Values, Values) = rest
         .into_iter()
         .partition(|(field, _)| !is_same(field, &entity.value(field), was_sent(field)));
     let lost = later
@@ -375,5 +439,9 @@ fn agree(
         patch: &patch,
         context: &Context::default(),
     });
-    ((!merged.changes.is_empty()).then_some(merged), lost)
+    Agreed {
+        put_back: merged.push.clone(),
+        merged: (!merged.changes.is_empty()).then_some(merged),
+        lost,
+    }
 }

@@ -20,6 +20,7 @@ use self::ahead::Item;
 pub use self::ahead::{Changes, MappedWith};
 use self::guard::Guard;
 pub use self::guard::Ledger;
+pub(super) use self::pass::rewrite_counts;
 use self::pass::{Incoming, Pass};
 pub(super) use self::watch::{Looked, Watch};
 use super::context::{Neighbourhood, Stream, SyncError};

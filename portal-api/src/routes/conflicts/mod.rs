@@ -38,7 +38,8 @@ pub(crate) struct Conflict {
     stream: String,
     group: String,
     fields: Vec<ConflictField>,
-    /// edit, or delete where the record is gone over there
+    /// edit; delete where the record is gone over there; overwritten where a write of ours went over a
+    /// value that nobody had seen: `remote` is that value
     kind: String,
     opened_at: DateTime<Utc>,
     #[schema(value_type = Option<String>)]

@@ -375,10 +375,9 @@ pub(crate) fn stored_as(outgoing: &Outgoing, key: &str, other: &[(&str, Value)])
     };
     Outcome::Stored {
         receipt: Receipt {
-            key: key.to_owned(),
-            version: None,
             created: matches!(outgoing.write.op, WriteOp::Create { .. }),
             stored: Some(stored),
+            ..Receipt::of(key)
         },
     }
 }

@@ -159,7 +159,7 @@ async fn a_page_that_has_lain_about_takes_back_nothing_that_was_written_meanwhil
     world.rests().await
 }
 
-// 5: the change is real. That the fifth freezes the field is the breaker's.
+// 5: the change is real.
 #[tokio::test]
 async fn what_an_automation_sets_as_our_user_right_after_our_write_is_a_change() -> Result<()> {
     let server = Server::new().await?;
@@ -180,6 +180,97 @@ async fn what_an_automation_sets_as_our_user_right_after_our_write_is_a_change()
         .expect("the automation ran");
     world.read_all(0).await?;
     assert_eq!(world.here(account, edit.field).await?, edit.value);
+    world.rests().await
+}
+
+// 5, second half: a flow that insists on its own value, and a hub that owns the field.
+#[tokio::test]
+async fn a_field_that_a_flow_rewrites_five_times_is_frozen_and_the_class_names_both_values()
+-> Result<()> {
+    let server = Server::new().await?;
+    let insisting = Habits {
+        rules: Rules::HubOwns,
+        insists: Some((INDUSTRY, "Theirs".into())),
+        ..plain()
+    };
+    let mut world = World::with(&server, &[insisting], None).await?;
+    let (key, account) = world.read_one(0, &[]).await?;
+    world.sets(account.id, INDUSTRY, "Ours").await?;
+    world.drain().await?;
+    // The first write and four that put the value back; then nothing of the field moves any more.
+    assert_eq!(world.written(0), 5);
+    assert_eq!(world.here(account.id, INDUSTRY).await?, "Ours".into());
+    assert_eq!(world.there(0, &key, INDUSTRY), "Theirs".into());
+    let mut tx = world.begin().await?;
+    engine::store::failures::fold(&mut tx).await?;
+    tx.commit().await?;
+    let class: (String, Option<String>, String) = sqlx::query_as(
+        "select source, about, samples -> 0 ->> 'message' from failure_classes
+         where tenant_id = $1 and state = 'open'",
+    )
+    .bind(world.tenant.0)
+    .fetch_one(&server.pool)
+    .await?;
+    assert_eq!((class.0.as_str(), class.1.as_deref()), ("breaker", Some("industry")));
+    assert!(class.2.contains("\"Ours\"") && class.2.contains("\"Theirs\""), "{}", class.2);
+    // Other fields flow, the frozen one does not: neither way.
+    world.sets(account.id, PHONE, "5550001").await?;
+    world.sets(account.id, INDUSTRY, "Ours again").await?;
+    world.read_all(0).await?;
+    assert_eq!(world.there(0, &key, PHONE), "5550001".into());
+    assert_eq!(world.there(0, &key, INDUSTRY), "Theirs".into());
+    assert_eq!(world.here(account.id, INDUSTRY).await?, "Ours again".into());
+    world.rests().await?;
+    // Let go once the flow is gone: the owner's value goes over.
+    world.peers[0].state().habits.insists = None;
+    world.releases(account.id, "industry").await?;
+    assert_eq!(world.there(0, &key, INDUSTRY), "Ours again".into());
+    world.rests().await
+}
+
+// 5: slower than ten minutes, but the same two values for ever.
+#[tokio::test]
+async fn two_values_that_take_turns_slowly_are_frozen_too() -> Result<()> {
+    let server = Server::new().await?;
+    let owned = Habits {
+        rules: Rules::HubOwns,
+        ..plain()
+    };
+    let mut world = World::with(&server, &[owned], None).await?;
+    let (key, account) = world.read_one(0, &[]).await?;
+    world.sets(account.id, INDUSTRY, "Ours").await?;
+    world.drain().await?;
+    for _ in 0..8 {
+        world.pass(std::time::Duration::from_secs(9 * 60));
+        world.sets_there(0, &key, INDUSTRY, "Theirs");
+        world.read_all(0).await?;
+    }
+    assert_eq!(world.written(0), 5, "the fifth change is not put back");
+    assert_eq!(world.there(0, &key, INDUSTRY), "Theirs".into());
+    world.rests().await
+}
+
+// A person who corrects a value again and again freezes nothing, whatever form the system gives it.
+#[tokio::test]
+async fn a_form_of_what_a_person_enters_is_a_near_miss_and_freezes_nothing() -> Result<()> {
+    let server = Server::new().await?;
+    let titled = Habits {
+        titles: true,
+        ..plain()
+    };
+    let mut world = World::with(&server, &[titled], None).await?;
+    let (key, account) = world.read_one(0, &[]).await?;
+    for number in 1..=7 {
+        let text = format!("text {number}");
+        world.sets(account.id, DESCRIPTION, text).await?;
+        world.drain().await?;
+    }
+    assert_eq!(world.there(0, &key, DESCRIPTION), "Text 7".into());
+    assert_eq!(world.here(account.id, DESCRIPTION).await?, "Text 7".into());
+    let misses = "select coalesce(sum(count), 0)::bigint from near_misses where tenant_id = $1";
+    assert_eq!(world.count(misses).await?, 7);
+    let frozen = "select count(*) from rewrites where tenant_id = $1";
+    assert_eq!(world.count(frozen).await?, 0);
     world.rests().await
 }
 

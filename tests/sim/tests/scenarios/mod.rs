@@ -115,6 +115,34 @@ impl World<'_> {
         self.happen(&Event::Step { pick: 0, fault }).await
     }
 
+    /// A person lets a frozen field go, and what that asks for is done.
+    async fn releases(&mut self, id: EntityId, field: &str) -> Result<()> {
+        self.pass(Duration::from_secs(1));
+        let mut tx = self.begin().await?;
+        let frozen = engine::store::rewrites::list(&mut tx, None, 10, None).await?;
+        let is_it = |one: &&engine::store::rewrites::Frozen| {
+            one.entity_id == id && one.field == field
+        };
+        let frozen = frozen.items.iter().find(is_it).context("it is not frozen")?;
+        let input = engine::sync::again::RetryInput {
+            class: frozen.class,
+            connection: frozen.connection,
+            stream: frozen.stream.clone(),
+            source: engine::store::failures::Source::Breaker,
+            until: tx.now(),
+            most: 1,
+            user: self.user,
+            about: Some(frozen.field.clone()),
+            only: Some(id.0.to_string()),
+        };
+        let run = engine::ids::RunId::fresh();
+        let tables = &self.server.tables;
+        let done = engine::sync::again::apply(&mut tx, tables, &input, run, "", 10).await?;
+        engine::sync::outbox::start_pushes(&mut tx, &done.owed, "retry").await?;
+        tx.commit().await?;
+        self.drain().await
+    }
+
     /// A number out of the database, by a statement with the tenant as its parameter.
     async fn count(&self, statement: &'static str) -> Result<i64> {
         let count = sqlx::query_scalar(statement).bind(self.tenant.0);

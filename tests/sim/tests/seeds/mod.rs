@@ -40,6 +40,7 @@ struct Tried {
     written: u64,
     edits: usize,
     unseen: usize,
+    refused: u64,
     conflicts: usize,
     rounds: [u64; 8],
 }
@@ -80,6 +81,7 @@ impl Tried {
         self.written += outcome.written;
         self.edits += outcome.edits;
         self.unseen += outcome.unseen;
+        self.refused += outcome.refused;
         self.conflicts += outcome.conflicts;
         self.rounds[outcome.rounds as usize] += 1;
         let first = self.failing.as_ref().map_or(u64::MAX, |(seed, _)| *seed);
@@ -120,11 +122,13 @@ fn whatever_breaks_no_edit_is_lost_and_all_sides_come_to_agree() {
         panic!("{told}");
     }
     eprintln!(
-        "{seeds} seeds from {from}: all is well with {} edits, {} writes, {} conflicts, {} edits under \
-         a write before anybody could see them; worlds by rounds until quiet: {:?}; {:.1} s",
+        "{seeds} seeds from {from}: all is well with {} edits, {} writes, {} conflicts; between look and \
+         write: none gone over where systems write under a condition ({} writes refused), {} gone over \
+         where they keep a history, each of them kept; worlds by rounds until quiet: {:?}; {:.1} s",
         tried.edits,
         tried.written,
         tried.conflicts,
+        tried.refused,
         tried.unseen,
         tried.rounds,
         begun.elapsed().as_secs_f64(),

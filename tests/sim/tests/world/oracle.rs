@@ -71,6 +71,8 @@ struct Left {
     entities: BTreeMap<EntityId, Entity>,
     conflicts: Vec<Conflict>,
     writes: Vec<Write>,
+    /// Fields that are frozen: system, entity, field.
+    frozen: Vec<(usize, EntityId, String)>,
     /// Values that history, conflicts or writes tell of.
     told: BTreeSet<String>,
 }
@@ -154,6 +156,17 @@ async fn left(world: &World<'_>) -> Result<Left> {
     .bind(tenant)
     .fetch_all(pool)
     .await?;
+    let frozen: Vec<(Uuid, Uuid, String)> = sqlx::query_as(
+        "select connection_id, entity_id, field from rewrites
+         where tenant_id = $1 and frozen_at is not null",
+    )
+    .bind(tenant)
+    .fetch_all(pool)
+    .await?;
+    let frozen = frozen
+        .into_iter()
+        .map(|(connection, entity, field)| (peer_of(connection), EntityId(entity), field));
+    let frozen = frozen.collect();
     let told: Vec<Json<serde_json::Value>> = sqlx::query_scalar(
         "select fields from changes where tenant_id = $1
          union all select fields from conflicts where tenant_id = $1
@@ -185,6 +198,7 @@ async fn left(world: &World<'_>) -> Result<Left> {
             .map(|entity| (entity.id, entity))
             .collect(),
         conflicts,
+        frozen,
         writes: writes
             .into_iter()
             .map(|(connection, entity, state, fields)| Write {
@@ -229,6 +243,11 @@ impl Left {
         rule.group.as_deref().unwrap_or(name)
     }
 
+    fn group_of(&self, name: &str) -> &str {
+        let field = FIELDS.iter().position(|(core, _)| *core == name);
+        self.group(field.expect("fields are the catalogue's"))
+    }
+
     fn row_of(&self, peer: usize, entity: EntityId) -> Option<&Row> {
         self.rows
             .iter()
@@ -250,7 +269,10 @@ impl Left {
                 && write.peer == row.peer
                 && write.fields.iter().any(|field| field == name)
         });
-        in_conflict || has_failed
+        let is_frozen = self.frozen.iter().any(|(peer, entity, frozen)| {
+            *peer == row.peer && *entity == row.entity && self.group_of(frozen) == self.group(field)
+        });
+        in_conflict || has_failed || is_frozen
     }
 }
 
@@ -281,7 +303,7 @@ fn edits_are_findable(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
                 later.number > edit.number && later.key == edit.key && later.field == edit.field
             });
             let is_gone = state.records[&edit.key].is_gone();
-            if !is_found(&token) && !is_superseded && !is_gone && !state.unseen.contains(&token) {
+            if !is_found(&token) && !is_superseded && !is_gone {
                 let field = FIELDS[edit.field].1;
                 wrong.push(format!(
                     "lost edit: {place}/{} {field} to {token}",
@@ -527,7 +549,7 @@ async fn nothing_comes_back(world: &World<'_>, wrong: &mut Vec<String>) -> Resul
         .iter()
         .flat_map(|peer| peer.state().edits.clone())
         .filter_map(|edit| token(&edit.value))
-        .filter(|token| here.contains(token))
+        .filter(|token| here.contains(token) || token == "t0")
         .collect();
     let rows: Vec<(Uuid, Json<serde_json::Value>)> = sqlx::query_as(
         "select entity_id, fields from changes where tenant_id = $1 order by at, id",

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use connector_sdk::{
     Change, ConnectorError, Cursor, ErrorKind, Fields, Opened, Page, Read, Receipt, Record,
-    Removal, Result, Stream, StreamName, Tombstone, Usage, Value, Write, WriteOp,
+    Removal, Result, Since, Stream, StreamName, Tombstone, Usage, Value, Write, WriteOp,
 };
 use futures::future::{BoxFuture, FutureExt};
 
-use super::plan::{Fault, Habits, Set};
+use super::plan::{Fault, Guard, Habits, Set};
 
 /// Core field, field over there. The last is a reference, the two before it move together.
 pub(crate) const FIELDS: [(&str, &str); 8] = [
@@ -28,6 +28,8 @@ pub(crate) const FIELDS: [(&str, &str); 8] = [
 pub(crate) const NAME: usize = 0;
 pub(crate) const EMPLOYEES: usize = 3;
 pub(crate) const PARENT: usize = 7;
+/// The field that some systems insist on.
+pub(crate) const INSISTED: usize = 2;
 pub(crate) const HUB_ID: &str = "Hub_Id__c";
 
 /// What a system does beyond its largest delay.
@@ -105,6 +107,11 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// As records tell it: how many versions there were.
+    fn version(&self) -> Option<String> {
+        Some(self.versions.len().to_string())
+    }
+
     fn newest(&self) -> &Version {
         self.versions.last().expect("a record has a version")
     }
@@ -129,6 +136,8 @@ pub(crate) struct State {
     /// preceded the write.
     pub(crate) unseen: BTreeSet<String>,
     pub(crate) written: u64,
+    /// Writes that were refused, because their record had changed since the look.
+    pub(crate) refused: u64,
     pub(crate) wrong: Vec<String>,
     /// In the way of a simulation that leaves ties out, see `planted`.
     pub(crate) skips_ties: bool,
@@ -150,6 +159,7 @@ impl Peer {
             edits: Vec::new(),
             unseen: BTreeSet::new(),
             written: 0,
+            refused: 0,
             wrong: Vec::new(),
             skips_ties: false,
             count: 0,
@@ -403,9 +413,26 @@ impl State {
         let one = |key: &String| {
             let known = self.records.get_mut(key).filter(|known| !known.is_gone())?;
             known.looked_at = count;
-            Some(record(key, known.newest()))
+            let mut record = record(key, known.newest());
+            record.version = known.version();
+            Some(record)
         };
         Ok(keys.iter().map(one).collect())
+    }
+
+    /// What records held after a version of them.
+    fn history(&mut self, since: &[Since]) -> Result<Vec<Vec<Record>>> {
+        self.call()?;
+        if self.habits.guard != Guard::History {
+            return Err(ConnectorError::unsupported("history"));
+        }
+        let one = |since: &Since| {
+            let known = self.records.get(&since.key)?;
+            let seen: usize = since.version.parse().ok()?;
+            let later = known.versions.iter().skip(seen);
+            Some(later.map(|version| record(&since.key, version)).collect())
+        };
+        Ok(since.iter().map(|one_since| one(one_since).unwrap_or_default()).collect())
     }
 
     fn find(&mut self, hub_id: &str) -> Result<Option<Record>> {
@@ -474,6 +501,12 @@ impl State {
                 let Some(known) = known else {
                     return Err(ConnectorError::gone(format!("record {key} is not there")));
                 };
+                let is_as_expected = known.version() == write.expected;
+                let is_asked = self.habits.guard == Guard::Condition && write.expected.is_some();
+                if is_asked && !is_as_expected {
+                    self.refused += 1;
+                    return Err(ConnectorError::moved());
+                }
                 let looked_at = known.looked_at;
                 let overwritten = self.edits.iter().filter(|edit| {
                     edit.key == *key
@@ -495,14 +528,31 @@ impl State {
         let version = &self.records[&key];
         Ok(Receipt {
             version: Some(version.versions.len().to_string()),
-            key,
             created,
-            stored: None,
+            is_checked: self.habits.guard == Guard::Condition && write.expected.is_some(),
+            ..Receipt::of(key)
         })
+    }
+
+    /// A flow that sets its own value whenever the field holds another.
+    fn insist(&mut self, key: &str) {
+        let Some((field, value)) = self.habits.insists.clone() else {
+            return;
+        };
+        let known = &self.records[key];
+        let is_other = known.fields().get(FIELDS[field].1) != Some(&value);
+        if known.is_gone() || !is_other {
+            return;
+        }
+        let now = self.now;
+        self.now += TimeDelta::milliseconds(30);
+        self.edit(key, field, value);
+        self.now = now;
     }
 
     /// What an automation makes of our write, as our user and a moment later.
     fn automate(&mut self, key: &str) {
+        self.insist(key);
         if self.habits.automates == 0 || self.records[key].is_gone() {
             return;
         }
@@ -616,5 +666,13 @@ impl Opened for Peer {
         _fields: &'a [String],
     ) -> BoxFuture<'a, Result<Option<Record>>> {
         async { self.state().find(hub_id) }.boxed()
+    }
+
+    fn history<'a>(
+        &'a self,
+        _stream: &'a StreamName,
+        since: &'a [Since],
+    ) -> BoxFuture<'a, Result<Vec<Vec<Record>>>> {
+        async { self.state().history(since) }.boxed()
     }
 }

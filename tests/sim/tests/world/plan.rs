@@ -38,8 +38,22 @@ pub(crate) struct Habits {
     pub(crate) is_unsearchable: bool,
     /// Writes of ours after which an automation sets another value, as our user.
     pub(crate) automates: u32,
+    /// A flow sets this value, as our user, after every write of ours that leaves another there.
+    pub(crate) insists: Option<(Field, connector_sdk::Value)>,
+    /// How it keeps a write from going over what nobody has seen.
+    pub(crate) guard: Guard,
     /// Owner and policies of its mapping.
     pub(crate) rules: Rules,
+}
+
+/// What a system does about a change between a look and a write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Guard {
+    /// Writes only over the version that was looked at.
+    #[default]
+    Condition,
+    /// Writes over everything, and tells afterwards what was there.
+    History,
 }
 
 /// Which fields of a system's mapping are decided how.
@@ -145,7 +159,17 @@ impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let peers = 2 + usize::from(rng.percent(35));
-        let peers: Vec<Habits> = (0..peers).map(|place| habits(&mut rng, place)).collect();
+        let mut peers: Vec<Habits> = (0..peers).map(|place| habits(&mut rng, place)).collect();
+        // From numbers of their own: worlds that were known keep their events.
+        let mut more = Rng::new(seed ^ 0x5eed_0002);
+        for peer in &mut peers {
+            if more.percent(50) {
+                peer.guard = Guard::History;
+            }
+            if peer.reads_back && more.percent(12) {
+                peer.insists = Some((super::peer::INSISTED, "t0x always so".into()));
+            }
+        }
         let mut events = vec![Event::CreateHere];
         for peer in 0..peers.len() {
             events.push(Event::CreateThere { peer, parent: None });
@@ -185,6 +209,8 @@ fn habits(rng: &mut Rng, place: usize) -> Habits {
         reads_back,
         is_unsearchable: false,
         automates: [0, 0, 1, 2][rng.pick() % 4],
+        insists: None,
+        guard: Guard::Condition,
         rules: match (place, rng.below(3)) {
             (_, 0) => Rules::Ask,
             (0, _) => Rules::OwnsIndustry,

@@ -38,10 +38,16 @@ pub(crate) enum Planted {
     OriginForgotten,
     /// A page that was read before a write is applied after it.
     OldPagesApplied,
+    /// Writes go out without the version they are written over.
+    ConditionForgotten,
+    /// What the history tells that a write went over is not kept.
+    HistoryIgnored,
+    /// Fields are never frozen.
+    BreakerNeverTrips,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::EchoForgotten,
         Self::EchoByTime,
         Self::BaseMovesOnSending,
@@ -59,5 +65,8 @@ impl Planted {
         Self::RemovalsMissed,
         Self::OriginForgotten,
         Self::OldPagesApplied,
+        Self::ConditionForgotten,
+        Self::HistoryIgnored,
+        Self::BreakerNeverTrips,
     ];
 }

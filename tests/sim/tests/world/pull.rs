@@ -282,7 +282,7 @@ impl World<'_> {
     }
 
     /// What a core with a planted fault does to a page it has applied.
-    async fn spoil(&self) -> Result<()> {
+    pub(crate) async fn spoil(&self) -> Result<()> {
         let statement = match self.planted {
             Some(Planted::ConflictsOverwritten) => {
                 "update conflicts set state = 'resolved', fields = '{}'
@@ -303,6 +303,7 @@ impl World<'_> {
                  update accounts set removed_at = now()
                  where tenant_id = $1 and id in (select entity_id from beaten)"
             }
+            Some(Planted::BreakerNeverTrips) => "delete from rewrites where tenant_id = $1",
             Some(Planted::OriginForgotten) => {
                 "update accounts set provenance = '{}' where tenant_id = $1"
             }

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use connector_sdk::{Change, Opened, Receipt, Record, WriteOp};
-use engine::ids::RunId;
+use engine::ids::{RunId, WriteId};
+use engine::store::doubts;
 use engine::store::writes::{self, Seen};
-use engine::sync::outbox::{self, Outcome, Outgoing, Refusal};
-use workflows::push_writes::send;
+use engine::sync::outbox::{self, Between, Outcome, Outgoing, Refusal};
+use workflows::push_writes::{look_between, note_versions, send};
 
 use super::plan::Fault;
 use super::planted::Planted;
@@ -22,6 +23,8 @@ pub(crate) enum At {
     Looked {
         seen: Vec<Seen>,
         records: Vec<Record>,
+        between: Vec<Between>,
+        cleared: Vec<WriteId>,
     },
     /// Before `ClaimWrites`.
     Claim { seen: Vec<Seen> },
@@ -58,7 +61,12 @@ impl World<'_> {
                 self.note(format!("{peer}: dies with what it saw"));
                 Ok(Went::On(At::Look))
             }
-            At::Looked { seen, records } => {
+            At::Looked {
+                seen,
+                records,
+                between,
+                cleared,
+            } => {
                 let mut tx = self.begin().await?;
                 let changes: Vec<Change> = records.into_iter().map(Change::Upsert).collect();
                 if !changes.is_empty() {
@@ -69,6 +77,13 @@ impl World<'_> {
                         return Ok(Went::Again(At::Look));
                     }
                 }
+                let (tables, connection) = (&self.server.tables, self.connections[peer]);
+                let mut owed =
+                    outbox::keep_overwritten(&mut tx, tables, connection, STREAM, run, between)
+                        .await?;
+                doubts::settle(&mut tx, &cleared).await?;
+                owed.remove(&(connection, STREAM.to_owned()));
+                outbox::start_pushes(&mut tx, &owed, "push").await?;
                 if fault == Fault::DiesAfterCall {
                     drop(tx);
                     self.note(format!("{peer}: dies before what it saw is committed"));
@@ -93,14 +108,17 @@ impl World<'_> {
             writes::adopt(&mut tx, connection, STREAM, run).await?;
         }
         let due = writes::due(&mut tx, connection, STREAM, BATCH).await?;
+        let ids: Vec<WriteId> = due.iter().map(|(seen, _)| seen.id).collect();
+        let doubts = doubts::among(&mut tx, connection, STREAM, &ids).await?;
         tx.commit().await?;
-        let (seen, keys): (Vec<Seen>, Vec<Option<String>>) = due.into_iter().unzip();
-        let keys: Vec<String> = keys.into_iter().flatten().collect();
+        let (mut seen, wanted): (Vec<Seen>, Vec<Option<String>>) = due.into_iter().unzip();
+        let keys: Vec<String> = wanted.iter().flatten().cloned().collect();
         if fault == Fault::Dies {
             self.note(format!("{peer}: dies before it looks"));
             return Ok(Went::On(At::Look));
         }
-        let mut records = Vec::new();
+        let mut records: Vec<Record> = Vec::new();
+        let (mut between, mut cleared) = (Vec::new(), Vec::new());
         if !keys.is_empty() && !self.is(Planted::LooksNot) {
             match self.peers[peer].fetch(&STREAM.into(), &keys, &[]).await {
                 Ok(found) => records.extend(found.into_iter().flatten()),
@@ -109,12 +127,28 @@ impl World<'_> {
                     return Ok(Went::Again(At::Look));
                 }
             }
+            if !self.is(Planted::ConditionForgotten) {
+                note_versions(&mut seen, &wanted, &records);
+            }
+            let system = self.peers[peer].clone();
+            match look_between(&*system, &STREAM.into(), doubts, &[]).await {
+                Ok(looked) => (between, cleared) = looked,
+                Err(error) => {
+                    self.note(format!("{peer}: the look back fails: {error}"));
+                    return Ok(Went::Again(At::Look));
+                }
+            }
         }
         self.note(format!(
             "{peer}: {} writes are due, looks at {keys:?}",
             seen.len()
         ));
-        Ok(Went::On(At::Looked { seen, records }))
+        Ok(Went::On(At::Looked {
+            seen,
+            records,
+            between,
+            cleared,
+        }))
     }
 
     async fn claim(
@@ -266,6 +300,9 @@ impl World<'_> {
             return Ok(Went::On(At::Settle { outgoing, sent }));
         }
         tx.commit().await?;
+        if self.is(Planted::BreakerNeverTrips) {
+            self.spoil().await?;
+        }
         self.note(format!(
             "{peer}: settled: {} written, {} failed, {} later, {} in another form",
             settled.written, settled.failed, settled.retried, settled.normalised
@@ -283,12 +320,12 @@ impl World<'_> {
             (Outcome::Refused(_), WriteOp::Update { key, .. })
                 if self.is(Planted::RefusedIsStored) =>
             {
-                let receipt = Receipt {
-                    key: key.clone(),
-                    version: None,
-                    created: false,
-                    stored: None,
-                };
+                Outcome::Stored {
+                    receipt: Receipt::of(key.clone()),
+                }
+            }
+            (Outcome::Stored { mut receipt }, _) if self.is(Planted::HistoryIgnored) => {
+                receipt.between.clear();
                 Outcome::Stored { receipt }
             }
             (outcome, _) => outcome,

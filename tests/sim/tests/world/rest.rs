@@ -31,8 +31,11 @@ pub(crate) struct Outcome {
     /// Rows that systems took.
     pub(crate) written: u64,
     pub(crate) edits: usize,
-    /// Edits that a write of ours went over unseen, in the moment between look and write.
+    /// Edits that a write of ours went over unseen, in the moment between look and write, where a system
+    /// keeps only a history; each is found all the same.
     pub(crate) unseen: usize,
+    /// Writes that were refused, because their record had changed since the look.
+    pub(crate) refused: u64,
     pub(crate) conflicts: usize,
     /// Rounds until all was quiet.
     pub(crate) rounds: u32,
@@ -79,7 +82,14 @@ impl World<'_> {
             let state = peer.state();
             outcome.written += state.written;
             outcome.edits += state.edits.len();
+            if state.habits.guard == super::plan::Guard::Condition && !state.unseen.is_empty() {
+                let unseen = &state.unseen;
+                outcome.wrong.push(format!(
+                    "unseen edit: system {place} writes under a condition: {unseen:?}"
+                ));
+            }
             outcome.unseen += state.unseen.len();
+            outcome.refused += state.refused;
             outcome.wrong.extend(
                 state
                     .wrong

@@ -1,7 +1,10 @@
 //! One page on its way through: mapped, resolved, loaded, merged, stored.
 
 mod references;
+mod rewritten;
 mod taken;
+
+pub(in crate::sync) use self::rewritten::counts as rewrite_counts;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,6 +27,7 @@ use crate::store::approvals::Kind;
 use crate::store::changes::{Change as Logged, FieldChange};
 use crate::store::conflicts;
 use crate::store::records::{self, Linked, Place, Row, Snapshot, Unresolved};
+use crate::store::rewrites::Written;
 use crate::store::withheld::Withheld;
 use crate::store::{StoreError, Tx, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError, merge_context};
@@ -83,6 +87,9 @@ pub(super) struct Pass {
     pub(super) entities: HashMap<EntityId, Entity>,
     echoes: HashMap<EntityId, Vec<merge::Echo>>,
     open: HashMap<EntityId, Vec<String>>,
+    /// Fields that are frozen, and the writes of the last minutes, which a change may be the answer to.
+    frozen: HashMap<EntityId, BTreeSet<String>>,
+    written: HashMap<EntityId, Vec<Written>>,
     pub(super) made: Made,
     pub(super) counts: Counts,
     /// How many values may be written over.
@@ -117,6 +124,8 @@ impl Pass {
             entities: HashMap::new(),
             echoes: HashMap::new(),
             open: HashMap::new(),
+            frozen: HashMap::new(),
+            written: HashMap::new(),
             made: Made::default(),
             counts: Counts::default(),
             room: Room::default(),
@@ -267,6 +276,7 @@ impl Pass {
             .collect();
         self.echoes = echoes::expected(tx, connection, &ids).await?;
         self.open = conflicts::open_groups(tx, connection, stream, &ids).await?;
+        self.load_rewrites(tx, incoming, &ids).await?;
         for record in incoming {
             let linked = record.linked.as_ref().map(|linked| linked.entity_id);
             if let Some(id) = linked.or(record.named)
@@ -291,7 +301,10 @@ impl Pass {
             .unwrap_or_default();
         let context = core
             .as_ref()
-            .map(|core| merge_context(core, echoes.clone()))
+            .map(|core| {
+                let frozen = self.frozen.get(&core.id).cloned().unwrap_or_default();
+                merge_context(core, echoes.clone(), frozen)
+            })
             .unwrap_or_default();
         let merged = merge::merge(&MergeInput {
             rules: &self.stream.rules,
@@ -335,6 +348,7 @@ impl Pass {
         self.made
             .beside
             .note(kind, entity.id, &record.patch, &merged, &echoes, &open);
+        self.note_rewrites(entity.id, &record.patch, &merged);
         let restored = entity.removed_at.is_some() && was_removed;
         if restored {
             entity.removed_at = None;

@@ -5,25 +5,28 @@
 //! journal sends the same rows again; updates are the same values, and creates are looked for by
 //! the hub's id first, so nothing is doubled.
 
+mod calls;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use connector_sdk::{
-    Change, ConnectorError, ErrorKind, Opened, Receipt, Record, StreamName, Write, WriteOp,
-};
+use connector_sdk::{Change, ConnectorError, ErrorKind, Receipt, Record, StreamName};
 use engine::Tx;
 use engine::budget::Lane;
+use engine::ids::WriteId;
 use engine::runtime::{
     Class, Counts, Failure, Run, RunError, Step, StepCx, StepError, TxStep, Workflow,
 };
+use engine::store::doubts;
 use engine::store::plans;
 use engine::store::writes::{self, Seen};
 use engine::sync::outbox::{
-    self, Batch, Outcome, Outgoing, PUSH_WORKFLOW, PushInput, Refusal, Settled,
+    self, Batch, Between, Outcome, Outgoing, PUSH_WORKFLOW, PushInput, Refusal, Settled,
 };
 use engine::sync::page;
 use serde::{Deserialize, Serialize};
 
+pub use self::calls::{look_between, note_versions, send};
 use crate::hub::{Hub, sync_error};
 
 /// Rows of one batch.
@@ -140,6 +143,9 @@ struct ReadFirst {
 struct Found {
     seen: Vec<Seen>,
     records: Vec<Record>,
+    /// What lay under writes that may have been carried out, and the writes it was looked for.
+    between: Vec<Between>,
+    cleared: Vec<WriteId>,
 }
 
 impl ReadFirst {
@@ -169,8 +175,10 @@ impl TxStep for ReadFirst {
         writes::adopt(&mut tx, *connection, stream, cx.run_id()).await?;
         let due = writes::due(&mut tx, *connection, stream, BATCH).await?;
         let plan = plans::of_stream(&mut tx, *connection, stream).await?;
+        let ids: Vec<WriteId> = due.iter().map(|(seen, _)| seen.id).collect();
+        let doubts = doubts::among(&mut tx, *connection, stream, &ids).await?;
         tx.commit().await?;
-        let (seen, keys): (Vec<Seen>, Vec<Option<String>>) = due.into_iter().unzip();
+        let (mut seen, keys): (Vec<Seen>, Vec<Option<String>>) = due.into_iter().unzip();
         if !seen.is_empty() {
             // For looking, sending and reading back, all before the batch is claimed: a batch that
             // waited between its claim and its sending would send old values.
@@ -180,18 +188,28 @@ impl TxStep for ReadFirst {
             };
             hub.spend(cx, *connection, lane, 3).await?;
         }
-        let keys: Vec<String> = keys.into_iter().flatten().collect();
-        let mut records = Vec::new();
-        if let Some(plan) = plan.filter(|_| !keys.is_empty()) {
+        let wanted: Vec<String> = keys.iter().flatten().cloned().collect();
+        let mut records: Vec<Record> = Vec::new();
+        let (mut between, mut cleared) = (Vec::new(), Vec::new());
+        if let Some(plan) = plan.filter(|_| !wanted.is_empty()) {
             let opened = hub.open(cx.tenant(), *connection).await?;
             let stream = StreamName(stream.clone());
             let found = opened
-                .fetch(&stream, &keys, &plan.mapping.remote_fields())
+                .fetch(&stream, &wanted, &plan.mapping.remote_fields())
                 .await;
             let found = hub.noted(cx, *connection, opened.usage(), found).await?;
             records.extend(found.into_iter().flatten());
+            note_versions(&mut seen, &keys, &records);
+            let fields = plan.mapping.remote_fields();
+            let looked = look_between(&*opened, &stream, doubts, &fields).await;
+            (between, cleared) = hub.noted(cx, *connection, opened.usage(), looked).await?;
         }
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Found { seen, records });
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Found {
+            seen,
+            records,
+            between,
+            cleared,
+        });
         Ok(())
     }
 
@@ -221,10 +239,15 @@ impl TxStep for ReadFirst {
         let mut applied = page::apply(tx, &hub.tables, page)
             .await
             .map_err(sync_error)?;
+        let PushInput { connection, stream } = &self.place.input;
+        let (tables, run) = (&hub.tables, cx.run_id());
+        let owed = outbox::keep_overwritten(tx, tables, *connection, stream, run, found.between)
+            .await
+            .map_err(sync_error)?;
+        doubts::settle(tx, &found.cleared).await?;
+        applied.owed.extend(owed);
         // What this stream is owed is claimed next, or starts a push of its own.
-        applied
-            .owed
-            .remove(&(self.place.input.connection, self.place.input.stream.clone()));
+        applied.owed.remove(&(*connection, stream.clone()));
         outbox::start_pushes(tx, &applied.owed, "push").await?;
         Ok(found.seen)
     }
@@ -317,83 +340,6 @@ fn outcome(row: Result<Receipt, ConnectorError>) -> Outcome {
         Ok(receipt) => Outcome::Stored { receipt },
         Err(error) => Outcome::Refused((&error).into()),
     }
-}
-
-/// Sends the rows; the answer has one entry per row, in order. Where they `may_be_sent` already, what
-/// is to be created is looked for first. Until such a row is stored it stays unknown whether it is
-/// there; where the system cannot be searched, the row is left to a person.
-///
-/// # Errors
-/// The system decided nothing about any row, as far as is known.
-pub async fn send(
-    opened: &dyn Opened,
-    stream: &StreamName,
-    outgoing: &[Outgoing],
-    may_be_sent: bool,
-) -> Result<Vec<Result<Receipt, ConnectorError>>, ConnectorError> {
-    let may_exist = |row: &Outgoing| {
-        let is_create = matches!(row.write.op, WriteOp::Create { .. });
-        is_create && (row.look_first || may_be_sent)
-    };
-    let unknown = |mut error: ConnectorError, is_unknown: bool| {
-        error.outcome_unknown |= is_unknown;
-        error
-    };
-    let is_any_unknown = outgoing.iter().any(may_exist);
-    let mut writes = Vec::with_capacity(outgoing.len());
-    let mut answers = Vec::with_capacity(outgoing.len());
-    for row in outgoing {
-        let write = if may_exist(row) {
-            found(opened, stream, row).await
-        } else {
-            Ok(row.write.clone())
-        };
-        match write {
-            Ok(write) => {
-                writes.push(write);
-                answers.push(None);
-            }
-            Err(error) if error.kind == ErrorKind::Unsupported => answers.push(Some(Err(error))),
-            Err(error) => return Err(unknown(error, true)),
-        }
-    }
-    let sent = if writes.is_empty() {
-        Vec::new()
-    } else {
-        let sent = opened.write(stream, &writes).await;
-        sent.map_err(|error| unknown(error, is_any_unknown))?
-    };
-    if sent.len() != writes.len() {
-        return Err(
-            ConnectorError::transient("system answered another number of rows")
-                .with_outcome_unknown(),
-        );
-    }
-    let mut sent = sent.into_iter();
-    let answers = answers.into_iter().zip(outgoing).map(|(answer, row)| {
-        let answer = answer.or_else(|| sent.next());
-        let unanswered = || Err(ConnectorError::transient("the row was not sent"));
-        let answer = answer.unwrap_or_else(unanswered);
-        answer.map_err(|error| unknown(error, may_exist(row)))
-    });
-    Ok(answers.collect())
-}
-
-/// The create, or an update of what an earlier attempt created.
-async fn found(
-    opened: &dyn Opened,
-    stream: &StreamName,
-    row: &Outgoing,
-) -> Result<Write, ConnectorError> {
-    let mut write = row.write.clone();
-    let there = opened.find(stream, &row.write.hub_id, &[]).await?;
-    if let (Some(record), WriteOp::Create { fields }) = (there, &row.write.op) {
-        write.op = WriteOp::Update {
-            key: record.key,
-            fields: fields.clone(),
-        };
-    }
-    Ok(write)
 }
 
 struct SettleWrites {

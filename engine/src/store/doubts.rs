@@ -1,0 +1,79 @@
+//! Writes of which it is not known what they went over: they may have been carried out, and nobody has
+//! looked since what lay between the look before them and now.
+
+use sqlx::types::{Json, Uuid};
+
+use super::{StoreError, Tx};
+use crate::ids::{ConnectionId, EntityId, WriteId};
+use crate::mapping::Values;
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct Doubt {
+    pub write: WriteId,
+    pub entity_id: EntityId,
+    pub key: String,
+    /// The version of the record at the look before it.
+    pub expected: String,
+    /// Core values as they were sent, and what the record held in their place.
+    pub sent: Values,
+    pub before: Values,
+}
+
+/// Those among these writes.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn among(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    writes: &[WriteId],
+) -> Result<Vec<Doubt>, StoreError> {
+    let ids: Vec<Uuid> = writes.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"
+        select w.id, w.entity_id, r.key, w.expected as "expected!", w.sent as "sent!: Json<Values>",
+               w.before as "before!: Json<Values>"
+        from writes w
+        join records r
+          on r.entity_id = w.entity_id
+         and r.connection_id = w.connection_id
+         and r.stream = w.stream
+         and r.removed_at is null
+        where w.id = any($3) and w.connection_id = $1 and w.stream = $2
+          and w.look_first and w.expected is not null and w.sent is not null
+          and w.before is not null
+        order by w.id
+        "#,
+        connection.0,
+        stream,
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let doubts = rows.into_iter().map(|row| Doubt {
+        write: WriteId(row.id),
+        entity_id: EntityId(row.entity_id),
+        key: row.key,
+        expected: row.expected,
+        sent: row.sent.0,
+        before: row.before.0,
+    });
+    Ok(doubts.collect())
+}
+
+/// Notes that it was looked what these writes went over.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn settle(tx: &mut Tx, writes: &[WriteId]) -> Result<(), StoreError> {
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = writes.iter().map(|id| id.0).collect();
+    sqlx::query!("update writes set expected = null where id = any($1)", &ids)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
