@@ -6,6 +6,7 @@
 //! - [`push_writes`]: sends what is owed to a stream and settles it by the answers.
 //! - [`remap_stream`]: applies a published version to the stored snapshots.
 //! - [`retry_failures`]: tries again what failed for one cause.
+//! - [`run_canary`]: tries a version of a mapping on some records.
 //! - [`send_mail`]: sends a stored mail to a user.
 //! - [`undo_run`]: takes back what a run did.
 //!
@@ -19,6 +20,7 @@ pub mod pull_stream;
 pub mod push_writes;
 pub mod remap_stream;
 pub mod retry_failures;
+pub mod run_canary;
 pub mod send_mail;
 pub mod undo_run;
 
@@ -30,5 +32,6 @@ pub use pull_stream::PullStream;
 pub use push_writes::PushWrites;
 pub use remap_stream::RemapStream;
 pub use retry_failures::RetryFailures;
+pub use run_canary::RunCanary;
 pub use send_mail::SendMail;
 pub use undo_run::UndoRun;

@@ -9,6 +9,7 @@ use engine::ids::ConnectionId;
 use engine::outcomes::{Part, Totals};
 use engine::runtime::{Counts, Progress, Run, RunError, StepCx, StepError, TxStep, Workflow};
 use engine::store::{plans, publications, snapshots};
+use engine::sync::page::Ledger;
 use engine::sync::preview;
 use engine::sync::{SyncError, outbox};
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,7 @@ impl Workflow for RemapStream {
     async fn run(cx: &mut Run, input: RemapInput) -> Result<Totals, RunError> {
         let mut so_far = Done::default();
         for number in 0_u64.. {
-            let before = so_far.part.totals.clone();
+            let before = (so_far.part.totals.clone(), so_far.withheld);
             let part = RemapPart {
                 connection: input.connection,
                 stream: input.stream.clone(),
@@ -41,7 +42,10 @@ impl Workflow for RemapStream {
                 so_far,
             };
             so_far = cx.tx(part).await?;
-            cx.counts(counts(&before, &so_far.part.totals));
+            cx.counts(Counts {
+                withheld: so_far.withheld - before.1,
+                ..counts(&before.0, &so_far.part.totals)
+            });
             cx.progress(Progress {
                 done: so_far.part.totals.read,
                 total: so_far.expected,
@@ -77,6 +81,12 @@ fn counts(before: &Totals, now: &Totals) -> Counts {
 struct Done {
     part: Part,
     expected: Option<u64>,
+    /// What is capped goes from part to part, as it does from page to page.
+    #[serde(default)]
+    ledger: Ledger,
+    /// Changes beyond a cap, which wait for a person.
+    #[serde(default)]
+    withheld: u64,
 }
 
 struct RemapPart {
@@ -109,13 +119,15 @@ impl TxStep for RemapPart {
             done.expected = u64::try_from(count).ok();
         }
         let after = done.part.next.take().unwrap_or_default();
-        let applied = preview::apply(tx, &hub.tables, &plan, cx.run_id(), &after, PART)
+        let applied = preview::apply(tx, &hub.tables, &plan, cx.run_id(), &after, PART, done.ledger)
             .await
             .map_err(sync_error)?;
         outbox::start_pushes(tx, &applied.owed, "remap").await?;
         done.part.totals.add(applied.part.totals);
         done.part.digest.add(applied.part.digest);
         done.part.next = applied.part.next;
+        done.ledger = applied.ledger;
+        done.withheld += applied.withheld;
         Ok(done)
     }
 }

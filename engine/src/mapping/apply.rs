@@ -121,6 +121,28 @@ impl Mapping {
         }
     }
 
+    /// Core fields whose condition does not hold for a record with these fields: they are neither read
+    /// from it nor written to it. What is not known to hold does not.
+    pub fn withheld(&self, fields: &Fields) -> BTreeSet<String> {
+        self.by_condition(fields, |holds| holds != Some(true))
+    }
+
+    /// Core fields whose condition certainly does not hold for a record that is to be made of these
+    /// fields. What only the system knows of it cannot be asked yet.
+    pub fn refused(&self, fields: &Fields) -> BTreeSet<String> {
+        self.by_condition(fields, |holds| holds == Some(false))
+    }
+
+    fn by_condition(&self, fields: &Fields, is_out: impl Fn(Option<bool>) -> bool) -> BTreeSet<String> {
+        let rows = self.rows.iter();
+        let out = rows.filter(|row| {
+            let when = row.when.as_ref();
+            // One that cannot be computed says nothing.
+            when.is_some_and(|when| is_out(when.holds(fields).unwrap_or(None)))
+        });
+        out.map(|row| row.core.clone()).collect()
+    }
+
     /// Whether a core value survives the way out and back in. What does not is changed by the peer's
     /// next read; the mapping editor names such values. Fields that do not go both ways keep
     /// everything.

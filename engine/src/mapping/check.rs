@@ -227,7 +227,7 @@ impl<'m> Check<'m> {
     fn core(&mut self, row: &Row, field: &Field) {
         let fits = match row.policy {
             Policy::Union => field.kind == FieldKind::Choices,
-            Policy::Append => field.kind == FieldKind::LongText,
+            Policy::Append | Policy::TextMerge => field.kind == FieldKind::LongText,
             Policy::Max | Policy::Min => field.kind.is_ordered(),
             Policy::Newest | Policy::Ask => true,
         };

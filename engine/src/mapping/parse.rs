@@ -331,6 +331,7 @@ fn decided(section: &Section<'_, '_>, mistakes: &mut Mistakes<'_>) -> Decided {
         ("newest", Policy::Newest),
         ("union", Policy::Union),
         ("append", Policy::Append),
+        ("text_merge", Policy::TextMerge),
         ("max", Policy::Max),
         ("min", Policy::Min),
         ("ask", Policy::Ask),

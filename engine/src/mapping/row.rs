@@ -126,6 +126,8 @@ pub enum Policy {
     Union,
     /// What either side wrote below the text is kept; nothing is taken out of it.
     Append,
+    /// Line by line; of lines that both changed, both stand.
+    TextMerge,
     Max,
     Min,
     /// A person; neither side is overwritten until then.

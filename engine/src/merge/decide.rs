@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use connector_sdk::Value;
 
 use super::echo::{hear_echo, precedes_write};
-use super::sides::{NULL, Sides, append, union};
+use super::sides::{NULL, Sides, append, by_lines, union};
 use super::{
     Conflict, ConflictField, Context, Decision, FieldChange, FieldRule, GroupRule, MergeInput,
     Merged, Rule, Winner,
@@ -325,6 +325,7 @@ impl<'a> Case<'a> {
             let union = match rule {
                 // Whoever decided so has looked that there is one.
                 Rule::Append => append(field, remote).unwrap_or_else(|| field.core.clone()),
+                Rule::TextMerge => by_lines(field, remote).unwrap_or_else(|| field.core.clone()),
                 _ => union(field, remote),
             };
             if field.same(&union, remote) {

@@ -70,6 +70,7 @@ pub enum Rule {
     ClocksDoNotTell,
     Union,
     Append,
+    TextMerge,
     Max,
     Min,
     /// The policy does not fit the values; a person decides.
@@ -171,6 +172,9 @@ impl Decision {
             Rule::Append => {
                 format!("Both wrote on {subject}; what either added is kept below it.")
             }
+            Rule::TextMerge => format!(
+                "Both changed {subject}; it was merged line by line, and of lines that both changed both stand."
+            ),
             Rule::NotOverwritten => format!(
                 "{peer} holds another {subject}, and the mapping writes there only where nothing is."
             ),
@@ -222,6 +226,7 @@ fn policy_name(policy: Policy) -> &'static str {
         Policy::Newest => "newest",
         Policy::Union => "union",
         Policy::Append => "append",
+        Policy::TextMerge => "text_merge",
         Policy::Max => "max",
         Policy::Min => "min",
         Policy::Ask => "ask",

@@ -34,6 +34,7 @@ mod input;
 mod resolve;
 mod rules;
 mod sides;
+mod text;
 mod verdict;
 
 pub use decide::merge;

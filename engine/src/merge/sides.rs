@@ -3,6 +3,7 @@
 use connector_sdk::Value;
 
 use super::FieldRule;
+use super::text::merge_lines;
 use crate::catalogue::{MAX_TEXT_BYTES, canonical_with, same};
 
 pub(super) static NULL: Value = Value::Null;
@@ -89,11 +90,6 @@ pub(super) fn union(field: &Sides<'_>, remote: &Value) -> Value {
 /// that the hub took out stay out, so doing it again adds nothing. `None` where it would be longer
 /// than the field, or a side is no text.
 pub(super) fn append(field: &Sides<'_>, remote: &Value) -> Option<Value> {
-    let text = |value: &Value| match value {
-        Value::Null => Some(String::new()),
-        Value::Text(text) => Some(text.clone()),
-        _ => None,
-    };
     let (mut ours, theirs, agreed) = (text(field.core)?, text(remote)?, text(field.agreed())?);
     let known: std::collections::BTreeSet<String> = ours
         .lines()
@@ -106,9 +102,28 @@ pub(super) fn append(field: &Sides<'_>, remote: &Value) -> Option<Value> {
         }
         ours.push_str(line);
     }
+    fits(field, ours)
+}
+
+/// Both texts merged line by line. `None` where that would be longer than the field, takes too long, or
+/// a side is no text.
+pub(super) fn by_lines(field: &Sides<'_>, remote: &Value) -> Option<Value> {
+    let (ours, theirs, agreed) = (text(field.core)?, text(remote)?, text(field.agreed())?);
+    fits(field, merge_lines(&agreed, &ours, &theirs)?)
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some(String::new()),
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn fits(field: &Sides<'_>, text: String) -> Option<Value> {
     let longest = field.rule.field.max_length;
     let fits = longest.is_none_or(|longest| {
-        u32::try_from(ours.chars().count()).is_ok_and(|length| length <= longest)
+        u32::try_from(text.chars().count()).is_ok_and(|length| length <= longest)
     });
-    (fits && ours.len() <= MAX_TEXT_BYTES).then_some(Value::Text(ours))
+    (fits && text.len() <= MAX_TEXT_BYTES).then_some(Value::Text(text))
 }

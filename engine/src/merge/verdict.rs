@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use connector_sdk::Value;
 
 use super::decide::Case;
-use super::sides::{NULL, Sides, append};
+use super::sides::{NULL, Sides, append, by_lines};
 use super::{Rule, Winner};
 use crate::catalogue::{FieldKind, canonical_with, parse_instant};
 use crate::mapping::{Direction, FirstContact, Policy, Side};
@@ -73,6 +73,12 @@ impl Case<'_> {
                     && append(field, field.remote().unwrap_or(&NULL)).is_some() =>
             {
                 (Rule::Append, Winner::Both)
+            }
+            (Policy::TextMerge, [field])
+                if field.rule.field.kind == FieldKind::LongText
+                    && by_lines(field, field.remote().unwrap_or(&NULL)).is_some() =>
+            {
+                (Rule::TextMerge, Winner::Both)
             }
             (Policy::Max, [field]) => {
                 extreme(field, Ordering::Greater).map_or(unfit, |winner| (Rule::Max, winner))

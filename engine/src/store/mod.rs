@@ -19,6 +19,7 @@ pub mod approvals;
 pub mod attempts;
 pub mod audit;
 pub(crate) mod budgets;
+pub mod canaries;
 pub mod caps;
 pub mod changes;
 pub mod conflicts;

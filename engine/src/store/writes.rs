@@ -143,6 +143,9 @@ pub struct Seen {
     /// The version of the record when it was looked at, where its system tells one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// It was not there any more.
+    #[serde(default)]
+    pub is_absent: bool,
 }
 
 /// The oldest due writes of one stream, each with the key of the record it is about, if there is
@@ -186,6 +189,7 @@ pub async fn due(
             id: WriteId(row.id),
             asked_at: row.asked_at,
             version: None,
+            is_absent: false,
         };
         (seen, row.key)
     });

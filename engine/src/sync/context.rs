@@ -10,6 +10,7 @@ use crate::entity::{CoreTables, Entity, Kind};
 use crate::ids::ConnectionId;
 use crate::mapping::{MapError, MappingProblem};
 use crate::merge::{Clock, Context, Echo, Rules};
+use crate::store::canaries::Running;
 use crate::store::plans::{self, Plan};
 use crate::store::{StoreError, Tx};
 
@@ -115,6 +116,18 @@ impl Neighbourhood {
         }
         let needed = Some((connection, stream.as_str()));
         Self::gather(tx, tables, &entity, plans, needed).await
+    }
+
+    /// As [`Self::of`], with the version of a canary in force for the stream.
+    pub(super) async fn with_canary(
+        tx: &mut Tx,
+        tables: &CoreTables,
+        (connection, stream): (ConnectionId, &str),
+        canary: &Running,
+    ) -> Result<Self, SyncError> {
+        let (version, body) = (canary.version, &canary.body);
+        let draft = plans::drafted(tx, connection, stream, version, body).await?;
+        Self::with_draft(tx, tables, draft).await
     }
 
     async fn gather(

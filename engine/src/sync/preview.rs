@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::context::{Neighbourhood, SyncError};
-use super::page::{self, Counts, Page, Watch};
+use super::page::{self, Counts, Ledger, Page, Watch};
 use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, RunId};
 use crate::outcomes::{Digest, Outcome, Owed, Part, Totals};
@@ -111,6 +111,10 @@ async fn look_at(
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
     pub part: Part,
+    /// Changes beyond a cap: a person is asked.
+    pub withheld: u64,
+    /// What the run did so far of what is capped.
+    pub ledger: Ledger,
     /// Streams that now have writes pending.
     pub owed: BTreeSet<(ConnectionId, String)>,
 }
@@ -127,6 +131,7 @@ pub async fn apply(
     run: RunId,
     after: &str,
     limit: i64,
+    ledger: Ledger,
 ) -> Result<Applied, SyncError> {
     let (connection, stream) = (plan.connection, plan.stream.as_str());
     let version = plan.mapping_version;
@@ -134,11 +139,14 @@ pub async fn apply(
     let next = next(&records, limit);
     let changes: Vec<Change> = records.into_iter().map(Change::Upsert).collect();
     if changes.is_empty() {
-        return Ok(Applied::default());
+        return Ok(Applied {
+            ledger,
+            ..Applied::default()
+        });
     }
     let page = page_of(connection, stream, run, changes);
     let watch = Some(Watch::default());
-    let (applied, watch) = page::apply_watched(tx, tables, page, watch).await?;
+    let (applied, watch) = page::apply_watched(tx, tables, page, ledger, watch).await?;
     let outcomes = watch.unwrap_or_default().outcomes;
     Ok(Applied {
         part: Part {
@@ -146,6 +154,8 @@ pub async fn apply(
             digest: digest(&outcomes)?,
             next,
         },
+        withheld: applied.counts.withheld,
+        ledger: applied.ledger,
         owed: applied.owed,
     })
 }

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod approvals;
 pub mod breakers;
+pub mod canaries;
 mod columns;
 pub mod conflicts;
 pub mod connections;

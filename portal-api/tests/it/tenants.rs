@@ -1,7 +1,7 @@
 //! What belongs to another tenant is not there.
 
 use axum::http::Method;
-use engine::ids::{FixtureId, MappingApprovalId, PreviewId};
+use engine::ids::{CanaryId, FixtureId, MappingApprovalId, PreviewId};
 use serde_json::{Value as Json, json};
 
 use crate::world::World;
@@ -75,6 +75,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
             .replace("{stream}", "Account")
             .replace("{version}", "1")
             .replace("{preview}", &PreviewId::fresh().to_string())
+            .replace("{canary}", &CanaryId::fresh().to_string())
             .replace("{fixture}", &FixtureId::fresh().to_string())
             .replace("{approval}", &MappingApprovalId::fresh().to_string());
         for (method, operation) in item.as_object().unwrap() {
@@ -114,6 +115,7 @@ fn body(operation: &str) -> Option<Json> {
         "decline_approval" => json!({}),
         "pull_stream" => json!({}),
         "put_mapping" => json!({"text": "", "publish": false}),
+        "start_canary" => json!({"version": 1, "share": 10}),
         "publish_mapping" => json!({"version": 1}),
         "roll_back_mapping" => json!({"version": 1}),
         "start_preview" => json!({"version": 1}),

@@ -1,6 +1,6 @@
 //! The calls of a push: looking, sending, and asking what lay between the two.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use connector_sdk::{
     ConnectorError, ErrorKind, Opened, Receipt, Record, Result, Since, StreamName, WriteOp,
@@ -10,15 +10,17 @@ use engine::store::doubts::Doubt;
 use engine::store::writes::Seen;
 use engine::sync::outbox::{Between, Outgoing};
 
-/// Notes with each write the version of its record, as it was just looked at.
+/// Notes with each write the version of its record, as it was just looked at, or that it is not there.
 pub fn note_versions(seen: &mut [Seen], keys: &[Option<String>], records: &[Record]) {
     let versions: HashMap<&str, &String> = records
         .iter()
         .filter_map(|record| Some((record.key.as_str(), record.version.as_ref()?)))
         .collect();
+    let there: HashSet<&str> = records.iter().map(|record| record.key.as_str()).collect();
     for (seen, key) in seen.iter_mut().zip(keys) {
         let version = key.as_ref().and_then(|key| versions.get(key.as_str()));
         seen.version = version.map(|version| (*version).clone());
+        seen.is_absent = key.as_ref().is_some_and(|key| !there.contains(key.as_str()));
     }
 }
 
@@ -84,6 +86,13 @@ pub async fn send(
     let mut writes = Vec::with_capacity(outgoing.len());
     let mut answers = Vec::with_capacity(outgoing.len());
     for row in outgoing {
+        if row.is_absent && matches!(row.write.op, WriteOp::Update { .. }) {
+            // It may be back by now, as nobody knows what.
+            answers.push(Some(Err(ConnectorError::gone(
+                "the record was not there when it was looked at",
+            ))));
+            continue;
+        }
         let there = if may_exist(row) {
             found(opened, stream, row).await
         } else {

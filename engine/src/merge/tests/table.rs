@@ -174,7 +174,7 @@ fn who_wins(case: &Case) -> Wins {
     match policy {
         "newest" if case.trusted && case.later > 5 => Wins::Remote,
         "newest" if case.trusted && case.later < -5 => Wins::Core,
-        "union" => Wins::Union,
+        "union" | "append" | "text_merge" => Wins::Union,
         "max" | "min" if core == NULL => Wins::Remote,
         "max" | "min" if remote == NULL => Wins::Core,
         "max" if core > remote => Wins::Core,
@@ -189,6 +189,7 @@ fn field_of(policy: &str) -> &'static str {
     match policy {
         "union" => "tags",
         "max" | "min" => "count",
+        "append" | "text_merge" => "notes",
         _ => "name",
     }
 }
@@ -217,7 +218,8 @@ fn letters(value: Option<&Value>) -> Option<String> {
             let code = u32::try_from(*number).unwrap();
             Some(char::from_u32(code).unwrap().to_string())
         }
-        value => Some(value.to_string()),
+        // Lines of a text as the entries of a list.
+        value => Some(value.to_string().replace('\n', ";")),
     }
 }
 
@@ -287,6 +289,8 @@ fn every_case_of_one_field_follows_the_written_rules() {
         "ask",
         "newest",
         "union",
+        "append",
+        "text_merge",
         "max",
         "min",
         "owner core",
@@ -336,5 +340,5 @@ fn every_case_of_one_field_follows_the_written_rules() {
             }
         }
     }
-    assert_eq!(cases, 19 * 3 * 4 * 4 * 5 * 5 * 2);
+    assert_eq!(cases, 25 * 3 * 4 * 4 * 5 * 5 * 2);
 }

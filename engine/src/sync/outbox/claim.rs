@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use connector_sdk::{ErrorKind, Value, Write, WriteOp};
 
+use super::sides::Sides;
 use super::{Batch, Outgoing};
 use crate::catalogue::{Empty, fingerprint, same};
 use crate::entity::{CoreTables, Entity};
 use crate::ids::{ConnectionId, EntityId, RunId, WriteId};
 use crate::mapping::{Values, WritePolicy};
 use crate::merge::FieldRule;
-use crate::store::records::{self, Linked};
+use crate::store::changes::{self, Actor, Change};
+use crate::store::records;
 use crate::store::writes::{self, Again, Carried, Cause, Claimed, Intent, Op, Seen};
-use crate::store::{StoreError, Tx, conflicts, echoes, rewrites};
+use crate::store::{StoreError, Tx, canaries, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::{RECORD, writes_field};
 
@@ -36,7 +38,7 @@ pub async fn claim(
     run: RunId,
     seen: &[Seen],
 ) -> Result<Batch, SyncError> {
-    let claimed = writes::claim(tx, connection, stream, run, seen).await?;
+    let mut claimed = writes::claim(tx, connection, stream, run, seen).await?;
     if claimed.is_empty() {
         return Ok(Batch::default());
     }
@@ -47,187 +49,135 @@ pub async fn claim(
         });
     };
     let around = Neighbourhood::of(tx, tables, &entity, Some((connection, stream))).await?;
-    let stream = around.stream(connection, stream)?;
     let ids: Vec<EntityId> = claimed.iter().map(|write| write.entity_id).collect();
     let entities = around.kind.load(tx, &ids).await?;
     let entities: HashMap<_, _> = entities.into_iter().map(|row| (row.id, row)).collect();
-    let linked = records::by_entities(tx, connection, &stream.plan.stream, &ids).await?;
-    let sides = Sides {
-        held: held(tx, &around, stream, &linked).await?,
-        left: left(tx, stream, &linked).await?,
-        linked,
-        open: conflicts::open_groups(tx, connection, &stream.plan.stream, &ids).await?,
-        frozen: rewrites::frozen(tx, connection, &stream.plan.stream, &ids).await?,
-        versions: seen
-            .iter()
-            .filter_map(|seen| Some((seen.id, seen.version.clone()?)))
-            .collect(),
-        keys: reference_keys(tx, stream, entities.values()).await?,
-    };
-    let mut batch = Batch::default();
-    let (mut ended, mut again, mut sent) = (Vec::new(), Vec::new(), Vec::new());
-    let mut apart = Vec::new();
-    for write in claimed {
-        match prepare(
-            &around,
-            stream,
-            &sides,
-            entities.get(&write.entity_id),
-            &write,
-        ) {
-            Prepared::Send(mut outgoing, later) => {
-                if !later.is_empty() {
-                    apart.push(Intent {
-                        connection,
-                        stream: stream.plan.stream.clone(),
-                        entity: around.kind.name,
-                        entity_id: outgoing.entity_id,
-                        op: Op::Upsert,
-                        fields: later,
-                    });
-                }
-                let before = sides.before(outgoing.entity_id, &outgoing.sent);
-                outgoing.before = before.clone().unwrap_or_default();
-                sent.push(Carried {
-                    id: outgoing.id,
-                    sent: outgoing.sent.clone(),
-                    before,
-                    expected: outgoing.write.expected.clone(),
-                });
-                batch.outgoing.push(*outgoing);
-            }
-            Prepared::Nothing => ended.push((write.id, None)),
-            Prepared::Refused(error) => ended.push((write.id, Some(error))),
-            Prepared::Later => again.push(Again {
-                id: write.id,
-                due_at: tx.now() + TimeDelta::seconds(30),
-                look_first: write.look_first,
-                error: None,
-            }),
-        }
-    }
-    batch.settled = ended.len() as u64;
-    writes::finish(tx, &ended).await?;
-    writes::requeue(tx, &again).await?;
-    let cause = Cause {
-        run: Some(run),
-        ..Cause::default()
-    };
-    writes::enqueue(tx, &apart, cause).await?;
-    writes::note_sent(tx, &sent).await?;
-    expect_echoes(tx, &around, connection, &batch.outgoing).await?;
-    Ok(batch)
-}
-
-/// What is known of the other side of the claimed entities.
-struct Sides {
-    linked: HashMap<EntityId, Linked>,
-    /// The values that their records were last seen to hold; references are not among them.
-    held: HashMap<EntityId, Values>,
-    /// Whose record is outside of the mapping's condition.
-    left: BTreeSet<EntityId>,
-    open: HashMap<EntityId, Vec<String>>,
-    frozen: HashMap<EntityId, BTreeSet<String>>,
-    /// Versions of the records, as they were looked at for these writes.
-    versions: HashMap<WriteId, String>,
-    /// Core field and entity it points at, to the key of that entity's record.
-    keys: HashMap<(String, String), String>,
-}
-
-/// Entities whose record, as last seen, the mapping does not take: nothing of it is merged, so
-/// nothing may be written over it.
-async fn left(
-    tx: &mut Tx,
-    stream: &Stream,
-    linked: &HashMap<EntityId, Linked>,
-) -> Result<BTreeSet<EntityId>, StoreError> {
-    let Some(filter) = &stream.plan.mapping.filter else {
-        return Ok(BTreeSet::new());
-    };
-    let keys: Vec<String> = linked.values().map(|linked| linked.key.clone()).collect();
-    let (connection, name) = (stream.plan.connection, &stream.plan.stream);
-    let seen = records::raw(tx, connection, name, &keys).await?;
-    let outside: BTreeSet<String> = seen
-        .into_iter()
-        .filter(|record| !matches!(filter.holds(&record.fields), Ok(Some(true) | None)))
-        .map(|record| record.key)
-        .collect();
-    let is_outside = |linked: &Linked| outside.contains(&linked.key);
-    Ok(linked
-        .iter()
-        .filter(|(_, linked)| is_outside(linked))
-        .map(|(id, _)| *id)
-        .collect())
-}
-
-/// Keys of the records that the entities' references stand for over there.
-async fn reference_keys(
-    tx: &mut Tx,
-    stream: &Stream,
-    entities: impl Iterator<Item = &Entity> + Clone,
-) -> Result<HashMap<(String, String), String>, StoreError> {
-    let mut keys = HashMap::new();
-    for (field, target) in stream.plan.mapping.references() {
-        let ids: BTreeSet<EntityId> = entities
-            .clone()
-            .filter_map(|entity| entity.values.get(field)?.as_str())
-            .filter_map(|text| uuid::Uuid::try_parse(text).ok())
-            .map(EntityId)
+    let mut linked = records::by_entities(tx, connection, stream, &ids).await?;
+    let mut claiming = Claiming::default();
+    if let Some(canary) = canaries::running(tx, connection, stream).await? {
+        let apart: HashMap<_, _> = linked
+            .extract_if(|_, linked| canary.takes(&linked.key))
             .collect();
-        let ids: Vec<EntityId> = ids.into_iter().collect();
-        let found = records::by_entities(tx, stream.plan.connection, target.as_str(), &ids).await?;
-        keys.extend(
-            found
-                .into_iter()
-                .map(|(id, linked)| ((field.to_owned(), id.0.to_string()), linked.key)),
-        );
-    }
-    Ok(keys)
-}
-
-impl Sides {
-    /// What a record is known to hold for these fields; `None` where it is yet to be made.
-    fn before(&self, entity: EntityId, fields: &Values) -> Option<Values> {
-        let linked = self.linked.get(&entity)?;
-        let held = |field| self.held(linked, field).cloned().unwrap_or_default();
-        let fields = fields.keys();
-        Some(fields.map(|field| (field.clone(), held(field))).collect())
-    }
-
-    /// What a record was last seen to hold, or else what was agreed.
-    fn held<'s>(&'s self, linked: &'s Linked, field: &str) -> Option<&'s Value> {
-        let seen = self.held.get(&linked.entity_id);
-        let seen = seen.and_then(|values| values.get(field));
-        seen.or_else(|| linked.base.get(field))
-    }
-}
-
-/// The values that records were last seen to hold. Not their bases: what the hub holds against a
-/// change over there was never agreed.
-async fn held(
-    tx: &mut Tx,
-    around: &Neighbourhood,
-    stream: &Stream,
-    linked: &HashMap<EntityId, Linked>,
-) -> Result<HashMap<EntityId, Values>, SyncError> {
-    let plan = &stream.plan;
-    let keys: HashMap<&str, EntityId> = linked
-        .values()
-        .map(|linked| (linked.key.as_str(), linked.entity_id))
-        .collect();
-    let places: Vec<String> = keys.keys().map(|key| (*key).to_owned()).collect();
-    let mut held = HashMap::with_capacity(keys.len());
-    for record in records::raw(tx, plan.connection, &plan.stream, &places).await? {
-        let patch = plan.mapping.inbound(&around.catalogue, &record);
-        let patch = patch.map_err(|source| SyncError::Map {
-            stream: plan.stream.clone(),
-            source,
-        })?;
-        if let Some(entity) = keys.get(record.key.as_str()) {
-            held.insert(*entity, patch.values);
+        if !apart.is_empty() {
+            let is_apart = |write: &Claimed| apart.contains_key(&write.entity_id);
+            let (theirs, rest) = claimed.into_iter().partition(is_apart);
+            claimed = rest;
+            let place = (connection, stream);
+            let around = Neighbourhood::with_canary(tx, tables, place, &canary).await?;
+            let known = around.stream(connection, stream)?;
+            let sides = Sides::of(tx, &around, known, &entities, apart, seen).await?;
+            claiming.take(tx.now(), (&around, known), &sides, &entities, theirs);
         }
     }
-    Ok(held)
+    let known = around.stream(connection, stream)?;
+    let sides = Sides::of(tx, &around, known, &entities, linked, seen).await?;
+    claiming.take(tx.now(), (&around, known), &sides, &entities, claimed);
+    claiming.store(tx, &around, connection, run).await
+}
+
+/// What becomes of the claimed writes.
+#[derive(Default)]
+struct Claiming {
+    batch: Batch,
+    ended: Vec<(WriteId, Option<serde_json::Value>)>,
+    again: Vec<Again>,
+    sent: Vec<Carried>,
+    /// References that have to wait, apart from the other fields of their records.
+    apart: Vec<Intent>,
+    lost: Vec<Change>,
+}
+
+impl Claiming {
+    /// Works writes out that one version of the mapping is in force for.
+    fn take(
+        &mut self,
+        now: DateTime<Utc>,
+        (around, stream): (&Neighbourhood, &Stream),
+        sides: &Sides,
+        entities: &HashMap<EntityId, Entity>,
+        claimed: Vec<Claimed>,
+    ) {
+        for write in claimed {
+            let entity = entities.get(&write.entity_id);
+            match prepare(around, stream, sides, entity, &write) {
+                Prepared::Send(outgoing, later) => self.send(around, stream, sides, *outgoing, later),
+                Prepared::Nothing => self.ended.push((write.id, None)),
+                Prepared::Refused(error) => self.ended.push((write.id, Some(error))),
+                Prepared::Later => self.again.push(Again {
+                    id: write.id,
+                    due_at: now + TimeDelta::seconds(30),
+                    look_first: write.look_first,
+                    error: None,
+                }),
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        around: &Neighbourhood,
+        stream: &Stream,
+        sides: &Sides,
+        mut outgoing: Outgoing,
+        later: Vec<String>,
+    ) {
+        let (entity, entity_id) = (around.kind.name, outgoing.entity_id);
+        if !later.is_empty() {
+            self.apart.push(Intent {
+                connection: stream.plan.connection,
+                stream: stream.plan.stream.clone(),
+                entity,
+                entity_id,
+                op: Op::Upsert,
+                fields: later,
+            });
+        }
+        let before = sides.before(entity_id, &outgoing.sent);
+        let losses = sides.never_agreed(entity_id, before.as_ref());
+        if !losses.is_empty() {
+            self.lost.push(Change {
+                entity,
+                entity_id,
+                kind: "kept",
+                fields: losses,
+            });
+        }
+        outgoing.before = before.clone().unwrap_or_default();
+        outgoing.is_absent = sides.absent.contains(&outgoing.id);
+        self.sent.push(Carried {
+            id: outgoing.id,
+            sent: outgoing.sent.clone(),
+            before,
+            expected: outgoing.write.expected.clone(),
+        });
+        self.batch.outgoing.push(outgoing);
+    }
+
+    async fn store(
+        mut self,
+        tx: &mut Tx,
+        around: &Neighbourhood,
+        connection: ConnectionId,
+        run: RunId,
+    ) -> Result<Batch, SyncError> {
+        self.batch.settled = self.ended.len() as u64;
+        writes::finish(tx, &self.ended).await?;
+        writes::requeue(tx, &self.again).await?;
+        let cause = Cause {
+            run: Some(run),
+            ..Cause::default()
+        };
+        writes::enqueue(tx, &self.apart, cause).await?;
+        writes::note_sent(tx, &self.sent).await?;
+        let actor = Actor {
+            connection: Some(connection),
+            run: Some(run),
+            ..Actor::default()
+        };
+        changes::log(tx, actor, &self.lost).await?;
+        expect_echoes(tx, around, connection, &self.batch.outgoing).await?;
+        Ok(self.batch)
+    }
 }
 
 enum Prepared {
@@ -307,6 +257,18 @@ fn prepare(
         .mapping
         .outbound(&around.catalogue, &values, &only)
     {
+        Ok(fields) if linked.is_none() => {
+            let mut all = stream.plan.mapping.constants.clone();
+            all.extend(fields.clone());
+            for field in stream.plan.mapping.refused(&all) {
+                sent.remove(&field);
+                values.remove(&field);
+                only.remove(&field);
+            }
+            let mapping = &stream.plan.mapping;
+            // What could be mapped together can be mapped in part.
+            mapping.outbound(&around.catalogue, &values, &only).unwrap_or(fields)
+        }
         Ok(fields) => fields,
         Err(error) => {
             return Prepared::Refused(serde_json::json!({
@@ -372,6 +334,7 @@ fn outgoing(
         is_by_person: write.is_by_person,
         before: Values::new(),
         earlier: write.earlier.clone(),
+        is_absent: false,
         sent,
     })
 }
@@ -382,7 +345,7 @@ fn fields_to_send(
     stream: &Stream,
     sides: &Sides,
     entity: &Entity,
-    linked: Option<&Linked>,
+    linked: Option<&records::Linked>,
     write: &Claimed,
 ) -> BTreeSet<String> {
     let open = sides
@@ -426,7 +389,10 @@ fn fields_to_send(
         held.is_none_or(|held| !same(&rule.field, &entity.value(field), held, rule.empty))
     };
     let named = write.fields.iter().filter(|field| {
-        let may_go = may_write(field) && !is_open(field) && !is_frozen(field);
+        let may_go = may_write(field)
+            && !is_open(field)
+            && !is_frozen(field)
+            && !sides.is_withheld(write.entity_id, field);
         writes_field(&stream.rules, field) && may_go && differs(field)
     });
     named.cloned().collect()

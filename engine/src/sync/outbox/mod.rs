@@ -8,6 +8,7 @@ mod claim;
 mod misses;
 mod overwritten;
 mod settle;
+mod sides;
 mod start;
 
 use connector_sdk::{ConnectorError, ErrorKind, Receipt, Write};
@@ -40,6 +41,9 @@ pub struct Outgoing {
     /// Of a create: what an earlier attempt carried that may have been carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earlier: Option<Values>,
+    /// The record was not there when it was looked at.
+    #[serde(default)]
+    pub is_absent: bool,
     /// The core values it carries.
     pub sent: Values,
 }

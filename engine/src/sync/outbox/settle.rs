@@ -17,6 +17,7 @@ use crate::mapping::{Patch, Values};
 use crate::merge::{self, Context, MergeInput, Rule, Winner};
 use crate::provenance::{By, Why};
 use crate::store::changes::{Actor, Change, FieldChange};
+use crate::store::canaries::{self, Seen};
 use crate::store::records::{self, Place, Row};
 use crate::store::writes::{self, Again};
 use crate::store::{Tx, echoes};
@@ -86,6 +87,43 @@ pub async fn settle(
     settled.retried = again.len() as u64;
     writes::finish(tx, &ended).await?;
     writes::requeue(tx, &again).await?;
+    let mut parts = vec![stored];
+    let canary = canaries::running(tx, connection, &stream.plan.stream).await?;
+    if let Some(canary) = &canary {
+        let stored = parts.swap_remove(0);
+        let is_apart = |(_, receipt): &(Outgoing, Receipt)| canary.takes(&receipt.key);
+        let (apart, rest) = stored.into_iter().partition(is_apart);
+        parts = vec![rest, apart];
+    }
+    for (part, stored) in parts.into_iter().enumerate() {
+        let canary = canary.as_ref().filter(|_| part == 1 && !stored.is_empty());
+        let Some(canary) = canary else {
+            accept_all(tx, &around, stream, run, stored, &mut settled).await?;
+            continue;
+        };
+        let (place, before) = ((connection, stream.plan.stream.as_str()), settled.normalised);
+        let around = Neighbourhood::with_canary(tx, tables, place, canary).await?;
+        let stream = around.stream(connection, place.1)?;
+        accept_all(tx, &around, stream, run, stored, &mut settled).await?;
+        let near_misses = i64::try_from(settled.normalised - before).unwrap_or(i64::MAX);
+        let seen = Seen {
+            near_misses,
+            ..Seen::default()
+        };
+        canaries::note(tx, canary.id, seen).await?;
+    }
+    Ok(settled)
+}
+
+/// Takes receipts over, and what the writes went over.
+async fn accept_all(
+    tx: &mut Tx,
+    around: &Neighbourhood,
+    stream: &Stream,
+    run: RunId,
+    mut stored: Vec<(Outgoing, Receipt)>,
+    settled: &mut Settled,
+) -> Result<(), SyncError> {
     let between = stored
         .iter_mut()
         .filter(|(_, receipt): &&mut (Outgoing, Receipt)| !receipt.between.is_empty())
@@ -97,10 +135,10 @@ pub async fn settle(
             states: std::mem::take(&mut receipt.between),
         })
         .collect();
-    accept(tx, &around, stream, run, stored, &mut settled).await?;
-    let owed = overwritten::keep(tx, &around, stream, run, between).await?;
+    accept(tx, around, stream, run, stored, settled).await?;
+    let owed = overwritten::keep(tx, around, stream, run, between).await?;
     settled.owed.extend(owed);
-    Ok(settled)
+    Ok(())
 }
 
 /// Puts a whole batch back that the system decided nothing about: it could not be reached, was

@@ -130,6 +130,17 @@ impl Changes {
         }
     }
 
+    /// Takes out the changes of some records.
+    pub(super) fn take_out(&mut self, is_meant: impl Fn(&str) -> bool) -> Self {
+        let items = std::mem::take(&mut self.items);
+        let (out, left) = items.into_iter().partition(|item| is_meant(item.key()));
+        self.items = left;
+        Self {
+            items: out,
+            by: self.by.clone(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }

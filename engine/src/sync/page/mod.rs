@@ -27,6 +27,7 @@ use super::context::{Neighbourhood, Stream, SyncError};
 use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, RunId};
 use crate::store::Tx;
+use crate::store::canaries::{self, Seen};
 use crate::store::plans::{self, Phase};
 use crate::store::records::{self, Linked};
 
@@ -113,15 +114,16 @@ pub async fn apply_within(
     Ok(apply_as(tx, tables, page, how).await?.0)
 }
 
-/// [`apply`] that tells, where it is given a watch, what became of each record.
+/// [`apply_within`] that tells, where it is given a watch, what became of each record.
 pub(super) async fn apply_watched(
     tx: &mut Tx,
     tables: &CoreTables,
     page: Page,
+    ledger: Ledger,
     watch: Option<Watch>,
 ) -> Result<(Applied, Option<Watch>), SyncError> {
     let how = How {
-        ledger: None,
+        ledger: Some(ledger),
         watch,
     };
     apply_as(tx, tables, page, how).await
@@ -156,7 +158,57 @@ async fn apply_as(
     };
     let needed = Some((page.connection, page.stream.as_str()));
     let around = Neighbourhood::of(tx, tables, &entity, needed).await?;
-    let ready = prepare(tx, around, &mut page, how).await?;
+    let canary = canaries::running(tx, page.connection, &page.stream).await?;
+    let Some(canary) = canary else {
+        let (applied, watch) = apply_part(tx, around, &mut page, how).await?;
+        return Ok((advance(tx, &page, applied).await?, watch));
+    };
+    let mut apart = Page {
+        connection: page.connection,
+        stream: page.stream.clone(),
+        run: page.run,
+        changes: page.changes.take_out(|key| canary.takes(key)),
+        cursor: None,
+    };
+    let is_within = how.ledger.is_some();
+    let (mut applied, watch) = apply_part(tx, around, &mut page, how).await?;
+    if apart.changes.len() > 0 {
+        let place = (page.connection, page.stream.as_str());
+        let around = Neighbourhood::with_canary(tx, tables, place, &canary).await?;
+        let how = How {
+            ledger: is_within.then_some(applied.ledger),
+            watch: None,
+        };
+        let (part, _) = apply_part(tx, around, &mut apart, how).await?;
+        canaries::note(tx, canary.id, seen(&part.counts)).await?;
+        applied.counts.add(&part.counts);
+        applied.owed.extend(part.owed);
+        if is_within {
+            applied.ledger = part.ledger;
+        }
+    }
+    Ok((advance(tx, &page, applied).await?, watch))
+}
+
+/// What a canary is judged by.
+fn seen(counts: &Counts) -> Seen {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    Seen {
+        records: number(counts.read),
+        failures: number(counts.failed),
+        conflicts: number(counts.conflicts),
+        near_misses: 0,
+    }
+}
+
+/// Applies a page, or the part of it that one version of the mapping is in force for.
+async fn apply_part(
+    tx: &mut Tx,
+    around: Neighbourhood,
+    page: &mut Page,
+    how: How,
+) -> Result<(Applied, Option<Watch>), SyncError> {
+    let ready = prepare(tx, around, page, how).await?;
 
     // While one batch is stored the next is merged.
     let now = tx.now();
@@ -181,7 +233,7 @@ async fn apply_as(
         is_settled: false,
         ledger: guard.map(|guard| guard.ledger(room)).unwrap_or_default(),
     };
-    Ok((advance(tx, &page, applied).await?, watch))
+    Ok((applied, watch))
 }
 
 /// Works a page out as [`apply`] does and stores nothing. Rows are locked until the transaction

@@ -8,7 +8,7 @@ use engine::store::mappings::{self, Author, Behind, MappingRow, MappingVersion};
 use engine::store::previews;
 use engine::store::publications::{self, NewPublication};
 use engine::store::runs::{self, NewRun, StartOptions};
-use engine::store::{mapping_approvals, plans, snapshots};
+use engine::store::{canaries, mapping_approvals, plans, snapshots};
 use engine::sync::{SyncError, preview};
 use engine::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
@@ -93,6 +93,31 @@ pub async fn publish(
     tables: &CoreTables,
     order: Order<'_>,
 ) -> Result<PublicationId, Refused> {
+    let (version, approval) = checked(tx, tables, order).await?;
+    put(tx, order, &version, approval, Behind::Superseded).await
+}
+
+/// Whether a draft may be tried on some records: what publishing asks for is asked for here.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn check_canary(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    order: Order<'_>,
+) -> Result<(), Refused> {
+    if order.mapping.published_version.is_none() {
+        return blocked("nothing is in force yet: publish the version, there is nothing to compare");
+    }
+    checked(tx, tables, order).await.map(|_| ())
+}
+
+/// A draft that fits, with what the tenant's rules ask for.
+async fn checked(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    order: Order<'_>,
+) -> Result<(MappingVersion, Option<MappingApprovalId>), Refused> {
     let version = mappings::version(tx, order.mapping.id, order.version).await?;
     match version.state.as_str() {
         "draft" => {}
@@ -108,7 +133,8 @@ pub async fn publish(
     let rules = mapping_rules::get(tx).await?;
     match order.preview {
         Some(id) => is_fresh(tx, tables, order, &version, id, rules).await?,
-        None if rules.needs_preview => {
+        // A canary of this version was let begin by one, and shows more than that.
+        None if rules.needs_preview && !is_tried(tx, order).await? => {
             return blocked("a preview is asked for here: make one and publish by it");
         }
         None => {}
@@ -118,7 +144,13 @@ pub async fn publish(
     } else {
         None
     };
-    put(tx, order, &version, approval, Behind::Superseded).await
+    Ok((version, approval))
+}
+
+async fn is_tried(tx: &mut Tx, order: Order<'_>) -> Result<bool, StoreError> {
+    let (connection, stream) = (order.mapping.connection_id, &order.mapping.stream);
+    let canary = canaries::running(tx, connection, stream).await?;
+    Ok(canary.is_some_and(|canary| canary.version == order.version))
 }
 
 /// Brings the text of an earlier version back, as a new version that is in force at once: what was
@@ -282,6 +314,7 @@ async fn put(
 ) -> Result<PublicationId, Refused> {
     let mapping = order.mapping;
     let (connection, stream) = (mapping.connection_id, mapping.stream.clone());
+    canaries::end(tx, mapping.id, Some(order.version), "replaced").await?;
     mappings::put_in_force(tx, mapping.id, order.version, behind).await?;
     let id = PublicationId::fresh();
     let outdated = snapshots::count_outdated(tx, connection, &stream, order.version).await?;

@@ -1,6 +1,7 @@
 //! Mappings: read, check, edit, preview, have approved, publish, roll back.
 
 mod approvals;
+mod canaries;
 mod check;
 mod create;
 mod fixtures;
@@ -45,6 +46,10 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(fixtures::unpin))
         .routes(routes!(approvals::list, approvals::ask))
         .routes(routes!(approvals::decide))
+        .routes(routes!(canaries::list, canaries::start))
+        .routes(routes!(canaries::get))
+        .routes(routes!(canaries::stop))
+        .routes(routes!(canaries::promote))
 }
 
 /// A mapping with its newest text and what is to be said about it.

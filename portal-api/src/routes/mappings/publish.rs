@@ -106,12 +106,12 @@ async fn shown(caller: &SignedIn, id: MappingId) -> Result<(i64, Mapping), ApiEr
     Ok((row.version, Mapping::new(row, review)))
 }
 
-async fn now(caller: &SignedIn, id: MappingId) -> Result<Tagged<Mapping>, ApiError> {
+pub(super) async fn now(caller: &SignedIn, id: MappingId) -> Result<Tagged<Mapping>, ApiError> {
     let (version, mapping) = shown(caller, id).await?;
     Ok(Tagged(version, mapping))
 }
 
-async fn stale(caller: &SignedIn, id: MappingId) -> Result<ApiError, ApiError> {
+pub(super) async fn stale(caller: &SignedIn, id: MappingId) -> Result<ApiError, ApiError> {
     Ok(ApiError::stale(&shown(caller, id).await?.1))
 }
 

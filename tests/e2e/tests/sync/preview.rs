@@ -8,6 +8,7 @@ use engine::ids::{MappingId, RunId};
 use engine::outcomes::{Act, Digest, Outcome, Owed, Part, Totals};
 use engine::store::mappings::{self, Author, Behind};
 use engine::store::{plans, records};
+use engine::sync::page::Ledger;
 use engine::sync::preview;
 
 use super::world::{MAPPING, World, record};
@@ -60,13 +61,15 @@ async fn put_in_force(world: &World, version: i32) -> Result<()> {
 
 async fn apply(world: &World, limit: i64) -> Result<Part> {
     let mut whole = Part::default();
+    let mut ledger = Ledger::default();
     loop {
         let mut tx = world.begin().await?;
         let plan = plans::of_stream(&mut tx, world.connection, "Account").await?;
         let plan = plan.expect("a mapping is in force");
         let after = whole.next.take().unwrap_or_default();
         let run = RunId::fresh();
-        let applied = preview::apply(&mut tx, &world.tables, &plan, run, &after, limit).await?;
+        let applied = preview::apply(&mut tx, &world.tables, &plan, run, &after, limit, ledger).await?;
+        ledger = applied.ledger;
         tx.commit().await?;
         whole.totals.add(applied.part.totals);
         whole.digest.add(applied.part.digest);

@@ -127,7 +127,7 @@ impl World<'_> {
                     return Ok(Went::Again(At::Look));
                 }
             }
-            if !self.is(Planted::ConditionForgotten) {
+            if !self.is(Planted::ConditionForgotten) && !self.is(Planted::LooksNot) {
                 note_versions(&mut seen, &wanted, &records);
             }
             let system = self.peers[peer].clone();

@@ -1,0 +1,198 @@
+//! What is known of the records that writes are about, besides the values of the hub.
+
+use std::collections::{BTreeSet, HashMap};
+
+use connector_sdk::Value;
+
+use crate::entity::Entity;
+use crate::ids::{EntityId, WriteId};
+use crate::mapping::Values;
+use crate::merge::{Rule, Winner};
+use crate::provenance::Why;
+use crate::store::changes::FieldChange;
+use crate::store::records::{self, Linked};
+use crate::store::writes::Seen;
+use crate::store::{StoreError, Tx, conflicts, rewrites};
+use crate::sync::context::{Neighbourhood, Stream, SyncError};
+
+/// What is known of the other side of the claimed entities.
+pub(super) struct Sides {
+    pub(super) linked: HashMap<EntityId, Linked>,
+    /// The values that their records were last seen to hold; references are not among them.
+    held: HashMap<EntityId, Values>,
+    /// Whose record is outside of the mapping's condition.
+    pub(super) left: BTreeSet<EntityId>,
+    pub(super) open: HashMap<EntityId, Vec<String>>,
+    pub(super) frozen: HashMap<EntityId, BTreeSet<String>>,
+    /// Versions of the records, as they were looked at for these writes.
+    pub(super) versions: HashMap<WriteId, String>,
+    /// Writes whose record was not there when it was looked at.
+    pub(super) absent: BTreeSet<WriteId>,
+    /// Core fields of each entity that the mapping does not take from its record as that is by now.
+    withheld: HashMap<EntityId, BTreeSet<String>>,
+    /// Core field and entity it points at, to the key of that entity's record.
+    pub(super) keys: HashMap<(String, String), String>,
+}
+
+/// Entities whose record, as last seen, the mapping does not take: nothing of it is merged, so
+/// nothing may be written over it.
+async fn left(
+    tx: &mut Tx,
+    stream: &Stream,
+    linked: &HashMap<EntityId, Linked>,
+) -> Result<BTreeSet<EntityId>, StoreError> {
+    let Some(filter) = &stream.plan.mapping.filter else {
+        return Ok(BTreeSet::new());
+    };
+    let keys: Vec<String> = linked.values().map(|linked| linked.key.clone()).collect();
+    let (connection, name) = (stream.plan.connection, &stream.plan.stream);
+    let seen = records::raw(tx, connection, name, &keys).await?;
+    let outside: BTreeSet<String> = seen
+        .into_iter()
+        .filter(|record| !matches!(filter.holds(&record.fields), Ok(Some(true) | None)))
+        .map(|record| record.key)
+        .collect();
+    let is_outside = |linked: &Linked| outside.contains(&linked.key);
+    Ok(linked
+        .iter()
+        .filter(|(_, linked)| is_outside(linked))
+        .map(|(id, _)| *id)
+        .collect())
+}
+
+/// Keys of the records that the entities' references stand for over there.
+async fn reference_keys(
+    tx: &mut Tx,
+    stream: &Stream,
+    entities: impl Iterator<Item = &Entity> + Clone,
+) -> Result<HashMap<(String, String), String>, StoreError> {
+    let mut keys = HashMap::new();
+    for (field, target) in stream.plan.mapping.references() {
+        let ids: BTreeSet<EntityId> = entities
+            .clone()
+            .filter_map(|entity| entity.values.get(field)?.as_str())
+            .filter_map(|text| uuid::Uuid::try_parse(text).ok())
+            .map(EntityId)
+            .collect();
+        let ids: Vec<EntityId> = ids.into_iter().collect();
+        let found = records::by_entities(tx, stream.plan.connection, target.as_str(), &ids).await?;
+        keys.extend(
+            found
+                .into_iter()
+                .map(|(id, linked)| ((field.to_owned(), id.0.to_string()), linked.key)),
+        );
+    }
+    Ok(keys)
+}
+
+impl Sides {
+    /// Reads it.
+    pub(super) async fn of(
+        tx: &mut Tx,
+        around: &Neighbourhood,
+        stream: &Stream,
+        entities: &HashMap<EntityId, Entity>,
+        linked: HashMap<EntityId, Linked>,
+        seen: &[Seen],
+    ) -> Result<Self, SyncError> {
+        let (connection, name) = (stream.plan.connection, &stream.plan.stream);
+        let ids: Vec<EntityId> = entities.keys().copied().collect();
+        let (held, withheld) = held(tx, around, stream, &linked).await?;
+        Ok(Self {
+            held,
+            withheld,
+            left: left(tx, stream, &linked).await?,
+            linked,
+            open: conflicts::open_groups(tx, connection, name, &ids).await?,
+            frozen: rewrites::frozen(tx, connection, name, &ids).await?,
+            versions: seen
+                .iter()
+                .filter_map(|seen| Some((seen.id, seen.version.clone()?)))
+                .collect(),
+            absent: seen
+                .iter()
+                .filter(|seen| seen.is_absent)
+                .map(|seen| seen.id)
+                .collect(),
+            keys: reference_keys(tx, stream, entities.values()).await?,
+        })
+    }
+
+    /// Whether the condition of a field's row keeps it apart from the record as that is by now.
+    pub(super) fn is_withheld(&self, entity: EntityId, field: &str) -> bool {
+        let withheld = self.withheld.get(&entity);
+        withheld.is_some_and(|fields| fields.contains(field))
+    }
+
+    /// What a record is known to hold for these fields; `None` where it is yet to be made.
+    pub(super) fn before(&self, entity: EntityId, fields: &Values) -> Option<Values> {
+        let linked = self.linked.get(&entity)?;
+        let held = |field| self.held(linked, field).cloned().unwrap_or_default();
+        let fields = fields.keys();
+        Some(fields.map(|field| (field.clone(), held(field))).collect())
+    }
+
+    /// Values over there that nothing was ever agreed about: the hub had none when they were seen, and
+    /// has one by now that goes over them.
+    pub(super) fn never_agreed(&self, entity: EntityId, before: Option<&Values>) -> Vec<FieldChange> {
+        let Some((linked, before)) = self.linked.get(&entity).zip(before) else {
+            return Vec::new();
+        };
+        let is_lost =
+            |(field, value): &(&String, &Value)| !value.is_null() && !linked.base.contains_key(*field);
+        let lost = before.iter().filter(is_lost).map(|(field, value)| FieldChange {
+            field: field.clone(),
+            old: Value::Null,
+            new: Value::Null,
+            why: Some(Why {
+                rule: Rule::FirstContact,
+                winner: Winner::Core,
+            }),
+            lost: Some(value.clone()),
+            kept: None,
+            was: None,
+        });
+        lost.collect()
+    }
+
+    /// What a record was last seen to hold, or else what was agreed.
+    pub(super) fn held<'s>(&'s self, linked: &'s Linked, field: &str) -> Option<&'s Value> {
+        let seen = self.held.get(&linked.entity_id);
+        let seen = seen.and_then(|values| values.get(field));
+        seen.or_else(|| linked.base.get(field))
+    }
+}
+
+/// The values that records were last seen to hold. Not their bases: what the hub holds against a
+/// change over there was never agreed.
+async fn held(
+    tx: &mut Tx,
+    around: &Neighbourhood,
+    stream: &Stream,
+    linked: &HashMap<EntityId, Linked>,
+) -> Result<(HashMap<EntityId, Values>, HashMap<EntityId, BTreeSet<String>>), SyncError> {
+    let plan = &stream.plan;
+    let keys: HashMap<&str, EntityId> = linked
+        .values()
+        .map(|linked| (linked.key.as_str(), linked.entity_id))
+        .collect();
+    let places: Vec<String> = keys.keys().map(|key| (*key).to_owned()).collect();
+    let mut held = HashMap::with_capacity(keys.len());
+    let mut withheld = HashMap::new();
+    for record in records::raw(tx, plan.connection, &plan.stream, &places).await? {
+        let patch = plan.mapping.inbound(&around.catalogue, &record);
+        let patch = patch.map_err(|source| SyncError::Map {
+            stream: plan.stream.clone(),
+            source,
+        })?;
+        if let Some(entity) = keys.get(record.key.as_str()) {
+            held.insert(*entity, patch.values);
+            let fields = plan.mapping.withheld(&record.fields);
+            if !fields.is_empty() {
+                withheld.insert(*entity, fields);
+            }
+        }
+    }
+    Ok((held, withheld))
+}
+
