@@ -257,3 +257,50 @@ async fn many_calls_ask_the_database_seldom() {
         .await;
     assert!((1..200).contains(&takes), "{takes} for 1000 calls");
 }
+
+// Scenario 17: others burn most of the day's calls while a backfill runs and forty people edit.
+#[tokio::test]
+async fn with_strangers_in_the_budget_people_are_served_and_a_backfill_slows_and_says_when() {
+    let world = World::new().await;
+    let calls = Arc::new(Calls::default());
+    let (capacity, refill) = (1_000.0, 4.0);
+    set(&world, &BudgetSpec::new(capacity, refill)).await;
+    let engine = engine(&world, &calls).await;
+    let backfill = world.start::<Caller>(&(Who::Backfill, 1.0, 900)).await;
+    eventually("the backfill is under way", || async {
+        calls.count(Who::Backfill) >= 50
+    })
+    .await;
+    // At noon the system says that seventy percent are gone: most of it was not us.
+    let mut tx = world.store.begin(world.tenant).await.unwrap();
+    budget::note_left(&mut tx, "account", 300.0).await.unwrap();
+    tx.commit().await.unwrap();
+    let (noon, before) = (Instant::now(), calls.count(Who::Backfill));
+    let people: Vec<_> = (0..40).map(|_| (Who::Person, 1.0, 1)).collect();
+    engine
+        .start_many::<Caller>(world.tenant, &people, &StartOptions::default())
+        .await
+        .unwrap();
+    eventually("everybody's edit is through", || async {
+        calls.count(Who::Person) == 40
+    })
+    .await;
+    eventually("the backfill waits", || async {
+        world.run(backfill).await.state == RunState::Queued
+    })
+    .await;
+    // It had what it had taken in advance, and what came back; nothing of the reserve of those before.
+    let window = noon.elapsed().as_secs_f64() + 0.5;
+    let made = (calls.count(Who::Backfill) - before) as f64;
+    assert!(made <= capacity / 20.0 + refill * window, "{made} in {window} s");
+    let mut tx = world.store.begin(world.tenant).await.unwrap();
+    let left = budget::get(&mut tx, "account").await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(left.tokens >= 150.0, "the reserve of people and reads stands: {}", left.tokens);
+    // Everybody got in by asking here: the system had to refuse nobody, and the run says when it goes on.
+    let attempts = world.attempts(backfill).await;
+    assert!(attempts.iter().all(|attempt| attempt.error["code"] == "budget"));
+    let next = attempts.last().expect("it was told to wait").next_at;
+    assert!(next.is_some());
+    engine.shutdown().await;
+}

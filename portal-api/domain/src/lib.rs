@@ -27,6 +27,7 @@ pub mod pulls;
 pub mod rates;
 pub mod removals;
 pub mod runs;
+pub mod schedule_previews;
 pub mod schedules;
 pub mod security;
 pub mod sessions;

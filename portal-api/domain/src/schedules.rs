@@ -195,6 +195,24 @@ fn pause(wish: &Wish, before: Option<&Pause>) -> Result<Option<Pause>, Refusal> 
     })))
 }
 
+/// What is to be read, where it is set up.
+pub(crate) async fn checked(tx: &mut Tx, wish: &Wish) -> Result<(ConnectionId, String), Refusal> {
+    let connection = wish
+        .connection_id
+        .ok_or_else(|| invalid("connection_id", "name the connection to read from"))?;
+    let stream = wish
+        .stream
+        .clone()
+        .ok_or_else(|| invalid("stream", "name the stream to read"))?;
+    match store_streams::get(tx, connection, &stream).await {
+        Ok(_) => Ok((connection, stream)),
+        Err(StoreError::NotFound(what)) => {
+            Err(invalid("stream", format!("{what} is not set up")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 async fn spec(tx: &mut Tx, wish: Wish, before: Option<&Pause>) -> Result<ScheduleSpec, Refusal> {
     let name = wish.name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME {
@@ -212,19 +230,7 @@ async fn spec(tx: &mut Tx, wish: Wish, before: Option<&Pause>) -> Result<Schedul
     }
     let pause = pause(&wish, before)?;
     let name = name.to_owned();
-    let connection = wish
-        .connection_id
-        .ok_or_else(|| invalid("connection_id", "name the connection to read from"))?;
-    let stream = wish
-        .stream
-        .ok_or_else(|| invalid("stream", "name the stream to read"))?;
-    match store_streams::get(tx, connection, &stream).await {
-        Ok(_) => {}
-        Err(StoreError::NotFound(what)) => {
-            return Err(invalid("stream", format!("{what} is not set up")));
-        }
-        Err(error) => return Err(error.into()),
-    }
+    let (connection, stream) = checked(tx, &wish).await?;
     let input = PullInput {
         connection,
         stream: stream.clone(),

@@ -22,6 +22,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
     let key = json!({"name": "CI", "permissions": ["runs.read"]});
     let key = world.admin.post("/keys", &key).await.expect(201)["key"]["id"].clone();
     let conflict = crate::conflicts::opened(&world, &connected).await;
+    let breaker = crate::breakers::frozen(&world, &connected).await;
     let approval = crate::approvals::asked(&world, &connected).await;
     let ids = [
         ("connections", connected.id.clone()),
@@ -40,6 +41,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
             one(world.admin.get("/contacts").await.expect(200)),
         ),
         ("conflicts", conflict),
+        ("breakers", breaker),
         ("failure-classes", class["id"].as_str().unwrap().to_owned()),
         ("approvals", approval["id"].as_str().unwrap().to_owned()),
         ("users", one(world.admin.get("/users").await.expect(200))),

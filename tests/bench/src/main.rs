@@ -5,6 +5,7 @@
 
 mod engine;
 mod fields;
+mod preview;
 mod processes;
 mod pull;
 mod statements;
@@ -23,6 +24,8 @@ enum Bench {
     Engine(engine::EngineBench),
     /// Mapping and merging alone, in memory.
     Fields,
+    /// A preview of a mapping over all stored snapshots.
+    Preview(preview::Preview),
     /// First and idle pull of accounts from the simulated Salesforce.
     Pull(pull::Pull),
 }
@@ -32,6 +35,7 @@ async fn main() -> anyhow::Result<()> {
     match Arguments::parse().bench {
         Bench::Engine(engine) => engine::run(&engine).await,
         Bench::Fields => fields::run(),
+        Bench::Preview(preview) => preview::run(&preview).await,
         Bench::Pull(pull) => pull::run(&pull).await,
     }
 }

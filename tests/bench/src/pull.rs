@@ -140,7 +140,7 @@ async fn start(api: &Api, connection: &str) -> Result<()> {
     Ok(())
 }
 
-async fn connect(api: &Api, there: &There) -> Result<String> {
+pub(crate) async fn connect(api: &Api, there: &There) -> Result<String> {
     let config = json!({
         "login_url": there.base,
         "auth": {
@@ -164,7 +164,7 @@ async fn connect(api: &Api, there: &There) -> Result<String> {
     Ok(connection)
 }
 
-struct Figures {
+pub(crate) struct Figures {
     took: f64,
     hub: f64,
     simulator: f64,
@@ -179,7 +179,7 @@ impl Figures {
     }
 }
 
-async fn pull(
+pub(crate) async fn pull(
     api: &Api,
     connection: &str,
     hub: u32,
@@ -216,8 +216,8 @@ async fn pull(
 }
 
 /// The simulated Salesforce in a process of its own.
-struct There {
-    process: Child,
+pub(crate) struct There {
+    pub(crate) process: Child,
     base: String,
     client_id: String,
     client_secret: String,
@@ -225,7 +225,7 @@ struct There {
 }
 
 impl There {
-    fn start() -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
@@ -257,7 +257,7 @@ impl There {
         })
     }
 
-    async fn control(&self, path: &str, body: Option<&Json>) -> Result<Json> {
+    pub(crate) async fn control(&self, path: &str, body: Option<&Json>) -> Result<Json> {
         let url = format!("{}/__control/{path}", self.base);
         let request = match body {
             Some(body) => self.client.post(url).json(body),

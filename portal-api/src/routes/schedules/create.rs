@@ -2,6 +2,7 @@ use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use domain::permissions::needs::SchedulesManage;
 use domain::pulls::PULL_WORKFLOW;
+use domain::schedule_previews;
 use domain::schedules::{self, CATCH_UP_LIMIT, Wish};
 use engine::ids::ConnectionId;
 use engine::runtime::cron::{Gap, Repeat, Timing};
@@ -49,6 +50,34 @@ pub(crate) struct NewSchedule {
     #[serde(default)]
     paused: bool,
     paused_reason: Option<String>,
+    /// What was shown of it; refused when that holds no more.
+    preview: Option<String>,
+}
+
+impl NewSchedule {
+    /// What is wished for, and what was shown of it.
+    pub(super) fn wish(self) -> (Wish, Option<String>) {
+        let timing = Timing {
+            gap: self.gap.unwrap_or_default(),
+            repeat: self.repeat.unwrap_or_default(),
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            jitter_seconds: self.jitter_seconds.unwrap_or(0),
+            ..Timing::new(self.cron, self.time_zone.unwrap_or_else(|| "UTC".into()))
+        };
+        let workflow = self.workflow.unwrap_or_else(|| PULL_WORKFLOW.to_owned());
+        let wish = Wish {
+            connection_id: self.connection_id,
+            stream: self.stream,
+            overlap: self.overlap.unwrap_or_default(),
+            catch_up: self.catch_up.unwrap_or_default(),
+            catch_up_limit: self.catch_up_limit.unwrap_or(CATCH_UP_LIMIT),
+            paused: self.paused,
+            paused_reason: self.paused_reason,
+            ..Wish::new(self.name, workflow, timing)
+        };
+        (wish, self.preview)
+    }
 }
 
 /// Makes a schedule
@@ -61,26 +90,12 @@ pub(super) async fn create(
     caller: May<SchedulesManage>,
     Json(body): Json<NewSchedule>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let timing = Timing {
-        gap: body.gap.unwrap_or_default(),
-        repeat: body.repeat.unwrap_or_default(),
-        starts_at: body.starts_at,
-        ends_at: body.ends_at,
-        jitter_seconds: body.jitter_seconds.unwrap_or(0),
-        ..Timing::new(body.cron, body.time_zone.unwrap_or_else(|| "UTC".into()))
-    };
-    let workflow = body.workflow.unwrap_or_else(|| PULL_WORKFLOW.to_owned());
-    let wish = Wish {
-        connection_id: body.connection_id,
-        stream: body.stream,
-        overlap: body.overlap.unwrap_or_default(),
-        catch_up: body.catch_up.unwrap_or_default(),
-        catch_up_limit: body.catch_up_limit.unwrap_or(CATCH_UP_LIMIT),
-        paused: body.paused,
-        paused_reason: body.paused_reason,
-        ..Wish::new(body.name, workflow, timing)
-    };
+    let (wish, shown) = body.wish();
     let mut tx = caller.begin().await?;
+    if let Some(shown) = shown {
+        let checked = schedule_previews::check(&mut tx, &wish, None, &shown).await;
+        checked.map_err(refuse)?;
+    }
     let schedule = schedules::create(&mut tx, wish).await.map_err(refuse)?;
     tx.commit().await?;
     Ok(Created(schedule.version, Schedule::new(schedule)))

@@ -4,6 +4,7 @@ mod create;
 mod delete;
 mod get;
 mod list;
+mod preview;
 mod run;
 mod skip;
 mod update;
@@ -24,6 +25,7 @@ use crate::portal::Portal;
 pub(super) fn router() -> OpenApiRouter<Portal> {
     OpenApiRouter::new()
         .routes(routes!(list::list, create::create))
+        .routes(routes!(preview::preview))
         .routes(routes!(get::get, update::update, delete::delete))
         .routes(routes!(run::run))
         .routes(routes!(skip::skip))

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use domain::permissions::needs::SchedulesManage;
+use domain::schedule_previews;
 use domain::schedules::{self, Refusal, Wish};
 use engine::StoreError;
 use engine::ids::ScheduleId;
@@ -46,6 +47,8 @@ pub(crate) struct ScheduleChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     paused_reason: Option<Option<String>>,
+    /// What was shown of it; refused when that holds no more.
+    preview: Option<String>,
 }
 
 impl ScheduleChange {
@@ -90,7 +93,12 @@ pub(super) async fn update(
 ) -> Result<Tagged<Schedule>, ApiError> {
     let mut tx = caller.begin().await?;
     let current = store::get(&mut tx, id).await?;
+    let shown_before = body.preview.clone();
     let wish = body.over(&current);
+    if let Some(token) = shown_before {
+        let checked = schedule_previews::check(&mut tx, &wish, Some(id), &token).await;
+        checked.map_err(refuse)?;
+    }
     match schedules::change(&mut tx, &current, version, wish).await {
         Ok(schedule) => {
             let (version, schedule) = (schedule.version, Schedule::new(schedule));

@@ -268,3 +268,31 @@ async fn another_tenant_has_neither_the_caps_nor_the_questions() -> Result<()> {
     assert!(list.items.is_empty());
     Ok(())
 }
+
+// Scenario 19: a table with empty columns, as somebody brings it.
+#[tokio::test]
+async fn five_thousand_empty_cells_do_not_wipe_five_thousand_values() -> Result<()> {
+    const RECORDS: usize = 5_000;
+    let world = World::new().await?;
+    let mut ledger = Ledger::default();
+    for part in (0..RECORDS).collect::<Vec<_>>().chunks(1_000) {
+        let page = part.iter().map(|key| named(*key, "5550001")).collect();
+        ledger = within(&world, page, ledger).await?.ledger;
+    }
+    let phones = "select count(*) from accounts where phone is not null";
+    assert_eq!(world.count(phones).await?, 5_000);
+    let (mut ledger, mut withheld) = (Ledger::default(), 0);
+    for part in (0..RECORDS).collect::<Vec<_>>().chunks(1_000) {
+        let page = part.iter().map(|key| named(*key, "")).collect();
+        let applied = within(&world, page, ledger).await?;
+        (ledger, withheld) = (applied.ledger, withheld + applied.counts.withheld);
+    }
+    assert_eq!((withheld, world.count(phones).await?), (4_000, 4_000));
+    let asked = open(&world).await?;
+    assert_eq!((asked[0].kind, asked[0].open), (Kind::Overwrite, 4_000));
+    // Declined, and brought again by a run of tomorrow: nothing of it happens by itself.
+    let page = vec![named(4_999, "")];
+    let applied = within(&world, page, Ledger::default()).await?;
+    assert_eq!((applied.counts.updated, applied.counts.withheld), (0, 1));
+    Ok(())
+}

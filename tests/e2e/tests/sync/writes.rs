@@ -229,3 +229,114 @@ async fn an_edit_that_was_not_there_at_the_look_waits_for_the_next_look() -> Res
     assert_eq!(world.claim().await?.outgoing.len(), 2);
     Ok(())
 }
+
+fn refused_as(kind: ErrorKind, code: &str, field: &str) -> Outcome {
+    Outcome::Refused(Refusal {
+        kind,
+        code: Some(code.to_owned()),
+        message: "a rule over there refuses the record".to_owned(),
+        fields: vec![field.to_owned()],
+        retry_after_ms: Some(0),
+        outcome_unknown: false,
+    })
+}
+
+// Scenario 20. That locked rows go grouped by parent and alone is the connector's (its tests).
+#[tokio::test]
+async fn of_two_hundred_rows_one_is_refused_eleven_are_locked_and_a_retry_touches_one() -> Result<()>
+{
+    let world = World::new().await?;
+    let keys: Vec<String> = (0..200).map(|number| format!("{number:03}")).collect();
+    let page = keys
+        .iter()
+        .map(|key| record(key, &[("Name", key.as_str().into())]));
+    world.pull(page.collect()).await?;
+    for key in &keys {
+        let account = world.account(key).await?;
+        world.edit(&account, &[("phone", "5551111".into())]).await?;
+    }
+    let batch = world.claim().await?;
+    assert_eq!(batch.outgoing.len(), 200);
+    let answer = |outgoing: engine::sync::outbox::Outgoing, is_first: bool| {
+        let WriteOp::Update { key, .. } = &outgoing.write.op else {
+            panic!("not an update")
+        };
+        let outcome = match key.parse::<u32>().unwrap() {
+            7 => refused_as(ErrorKind::Rejected, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "Phone"),
+            100..111 if is_first => {
+                refused_as(ErrorKind::Transient, "UNABLE_TO_LOCK_ROW", "")
+            }
+            _ => stored(&outgoing, key),
+        };
+        (outgoing, outcome)
+    };
+    let first = batch.outgoing.into_iter().map(|row| answer(row, true));
+    let settled = world.settle(first.collect()).await?;
+    assert_eq!((settled.written, settled.failed, settled.retried), (188, 1, 11));
+    let again = world.claim().await?;
+    assert_eq!(again.outgoing.len(), 11, "the locked ones alone");
+    let again = again.outgoing.into_iter().map(|row| answer(row, false));
+    assert_eq!(world.settle(again.collect()).await?.written, 11);
+    assert!(world.claim().await?.outgoing.is_empty());
+
+    let mut tx = world.begin().await?;
+    engine::store::failures::fold(&mut tx).await?;
+    let query = engine::store::failures::ClassQuery {
+        is_open: Some(true),
+        ..Default::default()
+    };
+    let open = engine::store::failures::list(&mut tx, query, 10, None).await?.items;
+    assert_eq!(open.len(), 1, "{open:?}");
+    let class = &open[0];
+    assert_eq!(class.code.as_deref(), Some("FIELD_CUSTOM_VALIDATION_EXCEPTION"));
+    assert_eq!((class.about.as_deref(), class.things), (Some("Phone"), 1));
+    let input = engine::sync::again::RetryInput {
+        class: class.id,
+        connection: class.connection,
+        stream: class.stream.clone(),
+        source: class.source,
+        until: tx.now(),
+        most: 1,
+        user: world.user,
+        about: class.about.clone(),
+        only: None,
+    };
+    let run = engine::ids::RunId::fresh();
+    let done = engine::sync::again::apply(&mut tx, &world.tables, &input, run, "", 100).await?;
+    assert_eq!(done.done, 1);
+    tx.commit().await?;
+    assert_eq!(world.claim().await?.outgoing.len(), 1);
+    Ok(())
+}
+
+// A row's condition holds its field back on the way out as well.
+#[tokio::test]
+async fn a_field_whose_condition_does_not_hold_is_neither_read_nor_written() -> Result<()> {
+    let world = World::new().await?;
+    let mapping = super::world::MAPPING.replacen(
+        "remote = \"Phone\"",
+        "remote = \"Phone\"\nwhen = \"Industry = 'Rail'\"",
+        1,
+    );
+    let other = world.connect("Second", &mapping).await?;
+    let fields = |industry: &str| {
+        [
+            ("Name", "One".into()),
+            ("Phone", "5550000".into()),
+            ("Industry", industry.into()),
+        ]
+    };
+    world.pull_from(other, vec![record("1", &fields("Air"))]).await?;
+    let account = world.account_of(other, "1").await?;
+    assert!(account.value("phone").is_null(), "not read");
+    world.edit(&account, &[("phone", "5551111".into())]).await?;
+    assert!(world.claim_for(other).await?.outgoing.is_empty(), "not written");
+    // Once it holds, both sides are merged like any other.
+    world.pull_from(other, vec![record("1", &fields("Rail"))]).await?;
+    let account = world.account_of(other, "1").await?;
+    world.edit(&account, &[("phone", "5552222".into())]).await?;
+    let sent = world.claim_for(other).await?.outgoing;
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].sent["phone"], "5552222".into());
+    Ok(())
+}

@@ -89,6 +89,7 @@ pub(crate) async fn look(world: &mut World<'_>) -> Result<usize> {
     writes_have_ended(world, &left, &mut wrong);
     conflicts_are_with_people(world, &left, &mut wrong);
     nothing_comes_back(world, &mut wrong).await?;
+    canaries_keep_their_limits(world, &mut wrong).await?;
     world.wrong.extend(wrong);
     Ok(left.conflicts.len())
 }
@@ -533,6 +534,22 @@ fn conflicts_are_with_people(world: &World<'_>, left: &Left, wrong: &mut Vec<Str
             ));
         }
     }
+}
+
+/// A canary that is beyond its limit is over.
+async fn canaries_keep_their_limits(world: &World<'_>, wrong: &mut Vec<String>) -> Result<()> {
+    let over: Vec<(i64, i64)> = sqlx::query_as(
+        "select conflicts, most_conflicts from canaries
+         where tenant_id = $1 and state = 'running'
+           and (conflicts > most_conflicts or failures > most_failures or misses > most_misses)",
+    )
+    .bind(world.tenant.0)
+    .fetch_all(&world.server.pool)
+    .await?;
+    for (conflicts, most) in over {
+        wrong.push(format!("canary goes on: {conflicts} conflicts, {most} are borne"));
+    }
+    Ok(())
 }
 
 /// A value that was replaced here does not come back by itself: where only one side moved, it did not

@@ -42,6 +42,8 @@ pub(crate) struct Habits {
     pub(crate) insists: Option<(Field, connector_sdk::Value)>,
     /// How it keeps a write from going over what nobody has seen.
     pub(crate) guard: Guard,
+    /// A second version of its mapping is tried on half of its records; it bears so many conflicts.
+    pub(crate) canary: Option<i64>,
     /// Owner and policies of its mapping.
     pub(crate) rules: Rules,
 }
@@ -166,6 +168,9 @@ impl Plan {
             if more.percent(50) {
                 peer.guard = Guard::History;
             }
+            if more.percent(20) {
+                peer.canary = Some(i64::from(more.percent(50)));
+            }
             if peer.reads_back && more.percent(12) {
                 peer.insists = Some((super::peer::INSISTED, "t0x always so".into()));
             }
@@ -210,6 +215,7 @@ fn habits(rng: &mut Rng, place: usize) -> Habits {
         is_unsearchable: false,
         automates: [0, 0, 1, 2][rng.pick() % 4],
         insists: None,
+        canary: None,
         guard: Guard::Condition,
         rules: match (place, rng.below(3)) {
             (_, 0) => Rules::Ask,

@@ -44,10 +44,12 @@ pub(crate) enum Planted {
     HistoryIgnored,
     /// Fields are never frozen.
     BreakerNeverTrips,
+    /// A canary goes on beyond its limit.
+    CanaryGoesOn,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::EchoForgotten,
         Self::EchoByTime,
         Self::BaseMovesOnSending,
@@ -68,5 +70,6 @@ impl Planted {
         Self::ConditionForgotten,
         Self::HistoryIgnored,
         Self::BreakerNeverTrips,
+        Self::CanaryGoesOn,
     ];
 }

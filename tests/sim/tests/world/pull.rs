@@ -304,6 +304,9 @@ impl World<'_> {
                  where tenant_id = $1 and id in (select entity_id from beaten)"
             }
             Some(Planted::BreakerNeverTrips) => "delete from rewrites where tenant_id = $1",
+            Some(Planted::CanaryGoesOn) => {
+                "update canaries set state = 'running', reason = null where tenant_id = $1"
+            }
             Some(Planted::OriginForgotten) => {
                 "update accounts set provenance = '{}' where tenant_id = $1"
             }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use connector_sdk::{FieldType, Stream, StreamField, StreamName};
-use engine::ids::{ConnectionId, UserId};
+use engine::ids::{CanaryId, ConnectionId, RunId, UserId};
+use engine::store::canaries::{self, Limits, NewCanary};
 use engine::store::connections::{self, NewConnection};
 use engine::store::{mappings, streams};
 
@@ -73,7 +74,29 @@ impl<'a> World<'a> {
             streams::insert(&mut tx, id, "account", true, &description()).await?;
             let mapping = mapping(habits.rules);
             let author = mappings::Author::named("simulated");
-            mappings::insert(&mut tx, id, STREAM, "account", &mapping, author, true).await?;
+            let mapped =
+                mappings::insert(&mut tx, id, STREAM, "account", &mapping, author, true).await?;
+            if let Some(conflicts) = habits.canary {
+                let text = format!("{mapping}\n# on trial\n");
+                let version = mappings::append(&mut tx, mapped, 1, &text, author, None).await?;
+                let canary = NewCanary {
+                    id: CanaryId::fresh(),
+                    mapping: mapped,
+                    connection: id,
+                    stream: STREAM,
+                    version,
+                    share: Some(50),
+                    keys: &[],
+                    limits: Limits {
+                        conflicts,
+                        ..Limits::default()
+                    },
+                    preview: None,
+                    run: RunId::fresh(),
+                    by: world.user,
+                };
+                canaries::insert(&mut tx, &canary).await?;
+            }
             world.connections.push(id);
         }
         tx.commit().await?;
