@@ -119,9 +119,17 @@ impl TxStep for RemapPart {
             done.expected = u64::try_from(count).ok();
         }
         let after = done.part.next.take().unwrap_or_default();
-        let applied = preview::apply(tx, &hub.tables, &plan, cx.run_id(), &after, PART, done.ledger)
-            .await
-            .map_err(sync_error)?;
+        let applied = preview::apply(
+            tx,
+            &hub.tables,
+            &plan,
+            cx.run_id(),
+            &after,
+            PART,
+            done.ledger,
+        )
+        .await
+        .map_err(sync_error)?;
         outbox::start_pushes(tx, &applied.owed, "remap").await?;
         done.part.totals.add(applied.part.totals);
         done.part.digest.add(applied.part.digest);

@@ -95,7 +95,9 @@ impl TxStep for CanaryPart {
             .last()
             .filter(|_| is_full)
             .map(|record| record.key.clone());
-        let taken = records.into_iter().filter(|record| canary.takes(&record.key));
+        let taken = records
+            .into_iter()
+            .filter(|record| canary.takes(&record.key));
         let changes: Vec<Change> = taken.map(Change::Upsert).collect();
         if !changes.is_empty() {
             let page = Page {

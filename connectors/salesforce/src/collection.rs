@@ -107,14 +107,19 @@ pub(crate) fn settle(row: &Ready, outcome: Outcome) -> Result<Receipt> {
             return Err(ConnectorError::moved());
         }
         if outcome.status >= 500 {
-            return Err(ConnectorError::transient("the service failed on the row")
-                .with_outcome_unknown());
+            return Err(
+                ConnectorError::transient("the service failed on the row").with_outcome_unknown()
+            );
         }
         return Err(ConnectorError::rejected(
             "the system refuses the row without a reason",
         ));
     };
-    let status = if outcome.status == 0 { 400 } else { outcome.status };
+    let status = if outcome.status == 0 {
+        400
+    } else {
+        outcome.status
+    };
     let mut error = fault.into_error(status);
     error.outcome_unknown |= status >= 500;
     if row.kind == Kind::Delete && error.kind == ErrorKind::Gone {

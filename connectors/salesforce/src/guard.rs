@@ -98,8 +98,7 @@ pub(crate) async fn send(org: &Client, object: &str, rows: &[Ready]) -> Result<V
     };
     let call = Call::send(Method::POST, org.data("/composite"), &body);
     let reply = org.send(call).await?;
-    let answer: Answer<'_> =
-        parse(&reply.body).map_err(ConnectorError::with_outcome_unknown)?;
+    let answer: Answer<'_> = parse(&reply.body).map_err(ConnectorError::with_outcome_unknown)?;
     if answer.composite_response.len() != rows.len() {
         return Err(ConnectorError::transient(
             "the system answered about another number of rows than were sent",
@@ -161,10 +160,14 @@ mod tests {
     #[test]
     fn a_version_whose_second_was_not_over_makes_no_condition() {
         let read_at = values::parse_instant("2026-05-02T10:11:12Z").unwrap();
-        let sure = marked(record("2026-05-02T10:11:11Z"), read_at).version.unwrap();
+        let sure = marked(record("2026-05-02T10:11:11Z"), read_at)
+            .version
+            .unwrap();
         let since = condition(&sure).unwrap();
         assert_eq!(http_date(since), "Sat, 02 May 2026 10:11:11 GMT");
-        let unsure = marked(record("2026-05-02T10:11:12Z"), read_at).version.unwrap();
+        let unsure = marked(record("2026-05-02T10:11:12Z"), read_at)
+            .version
+            .unwrap();
         let error = condition(&unsure).unwrap_err();
         assert!(error.is_moved() && error.retry_after == Some(NEXT_SECOND));
         assert!(!condition("yesterday").unwrap_err().is_moved());

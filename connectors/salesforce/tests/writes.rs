@@ -360,7 +360,11 @@ async fn what_changed_after_the_look_is_not_written_over() {
     }
     let phone = |at: usize| org.sim.get("Account", &keys[at]).unwrap()["Phone"].clone();
     assert_eq!((phone(5), phone(6)), (json!("5550001"), json!("5559999")));
-    assert_eq!(org.sim.requests().of("composite"), 3, "25 rows to a request");
+    assert_eq!(
+        org.sim.requests().of("composite"),
+        3,
+        "25 rows to a request"
+    );
     assert_eq!(org.sim.requests().of("collection"), 0);
 
     // Looked at again it goes through.
@@ -378,7 +382,9 @@ async fn a_record_that_changes_in_the_second_of_the_look_is_put_off_to_the_next(
     let key = org.sim.ids("Account").remove(0);
     let connector = org.connect(json!({}));
     connector.check().await.unwrap();
-    org.sim.update("Account", &key, json!({"Phone": "5550001"})).unwrap();
+    org.sim
+        .update("Account", &key, json!({"Phone": "5550001"}))
+        .unwrap();
     let mut write = looked_at(&connector, &key, &[("Phone", "5559999".into())]).await;
     if !write.expected.as_ref().unwrap().ends_with('~') {
         // The second went by just then: as a look in it would have been answered.
@@ -417,7 +423,10 @@ async fn rows_under_a_condition_are_refused_locked_and_read_back_like_others() {
     let refused = answers[1].as_ref().unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Rejected);
     assert_eq!(refused.fields, ["Name"]);
-    assert!(answers[0].is_ok() && answers[2].is_ok(), "the lock is waited for");
+    assert!(
+        answers[0].is_ok() && answers[2].is_ok(),
+        "the lock is waited for"
+    );
     // A version that is none of ours is refused and never sent.
     let mut odd = update(&keys[0], &[("Name", "odd".into())]);
     odd.expected = Some("yesterday\r\nX-Header: 1".to_owned());

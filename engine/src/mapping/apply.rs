@@ -133,7 +133,11 @@ impl Mapping {
         self.by_condition(fields, |holds| holds == Some(false))
     }
 
-    fn by_condition(&self, fields: &Fields, is_out: impl Fn(Option<bool>) -> bool) -> BTreeSet<String> {
+    fn by_condition(
+        &self,
+        fields: &Fields,
+        is_out: impl Fn(Option<bool>) -> bool,
+    ) -> BTreeSet<String> {
         let rows = self.rows.iter();
         let out = rows.filter(|row| {
             let when = row.when.as_ref();

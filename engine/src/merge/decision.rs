@@ -190,9 +190,9 @@ impl Decision {
                 "{peer} stored {subject} otherwise than {hub} wrote it, and {hub} had changed it again \
                  by then."
             ),
-            Rule::Overwritten => format!(
-                "Somebody set {subject} in {peer} just before {hub}'s write went over it."
-            ),
+            Rule::Overwritten => {
+                format!("Somebody set {subject} in {peer} just before {hub}'s write went over it.")
+            }
             Rule::Quarantined { field } => {
                 format!("{peer}'s value of {field} could not be mapped; {subject} stands still.")
             }

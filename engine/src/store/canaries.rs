@@ -238,9 +238,13 @@ pub async fn end(
 /// [`StoreError`].
 pub async fn applied(tx: &mut Tx, id: CanaryId) -> Result<(), StoreError> {
     let now = tx.now();
-    sqlx::query!("update canaries set applied_at = $2 where id = $1", id.0, now)
-        .execute(tx.conn())
-        .await?;
+    sqlx::query!(
+        "update canaries set applied_at = $2 where id = $1",
+        id.0,
+        now
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }
 
@@ -349,7 +353,10 @@ pub async fn list(
 /// # Errors
 /// [`StoreError::NotFound`].
 pub async fn get(tx: &mut Tx, mapping: MappingId, id: CanaryId) -> Result<Canary, StoreError> {
-    let found = rows(tx, mapping, Some(id), 1, None).await?.into_iter().next();
+    let found = rows(tx, mapping, Some(id), 1, None)
+        .await?
+        .into_iter()
+        .next();
     found.ok_or_else(|| StoreError::NotFound(format!("canary {id}")))
 }
 

@@ -306,10 +306,7 @@ pub struct Carried {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn note_sent(
-    tx: &mut Tx,
-    sent: &[Carried],
-) -> Result<(), StoreError> {
+pub async fn note_sent(tx: &mut Tx, sent: &[Carried]) -> Result<(), StoreError> {
     let ids: Vec<Uuid> = sent.iter().map(|row| row.id.0).collect();
     let values = sent
         .iter()

@@ -14,8 +14,8 @@ use crate::merge::{Decision, FieldRule, Merged, Rule, Rules};
 use crate::provenance::{By, Origin, Why};
 use crate::store::changes::{self, Actor, Change, FieldChange};
 use crate::store::conflicts::{self, Opened, Sides};
-use crate::store::writes::{self, Cause, Intent, Op};
 use crate::store::rewrites::{self, Rewrite};
+use crate::store::writes::{self, Cause, Intent, Op};
 use crate::store::{Statement, StoreError, Tx, echoes, records};
 
 /// Entities that one transaction tells watchers of one by one; whoever watches a larger page reads

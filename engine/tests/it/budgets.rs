@@ -292,14 +292,25 @@ async fn with_strangers_in_the_budget_people_are_served_and_a_backfill_slows_and
     // It had what it had taken in advance, and what came back; nothing of the reserve of those before.
     let window = noon.elapsed().as_secs_f64() + 0.5;
     let made = (calls.count(Who::Backfill) - before) as f64;
-    assert!(made <= capacity / 20.0 + refill * window, "{made} in {window} s");
+    assert!(
+        made <= capacity / 20.0 + refill * window,
+        "{made} in {window} s"
+    );
     let mut tx = world.store.begin(world.tenant).await.unwrap();
     let left = budget::get(&mut tx, "account").await.unwrap();
     tx.commit().await.unwrap();
-    assert!(left.tokens >= 150.0, "the reserve of people and reads stands: {}", left.tokens);
+    assert!(
+        left.tokens >= 150.0,
+        "the reserve of people and reads stands: {}",
+        left.tokens
+    );
     // Everybody got in by asking here: the system had to refuse nobody, and the run says when it goes on.
     let attempts = world.attempts(backfill).await;
-    assert!(attempts.iter().all(|attempt| attempt.error["code"] == "budget"));
+    assert!(
+        attempts
+            .iter()
+            .all(|attempt| attempt.error["code"] == "budget")
+    );
     let next = attempts.last().expect("it was told to wait").next_at;
     assert!(next.is_some());
     engine.shutdown().await;

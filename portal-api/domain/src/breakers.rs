@@ -78,11 +78,7 @@ pub async fn list(
 ///
 /// # Errors
 /// [`StoreError::NotFound`], also when it was let go meanwhile.
-pub async fn get(
-    tx: &mut Tx,
-    tables: &CoreTables,
-    id: BreakerId,
-) -> Result<Breaker, StoreError> {
+pub async fn get(tx: &mut Tx, tables: &CoreTables, id: BreakerId) -> Result<Breaker, StoreError> {
     let row = rewrites::get(tx, id).await?;
     let kind = tables.kind(&row.entity)?;
     let catalogue = plans::catalogue(tx, &kind).await?;

@@ -114,11 +114,7 @@ async fn start_run(tx: &mut Tx, input: &CanaryInput) -> Result<RunId, StoreError
 ///
 /// # Errors
 /// [`StoreError::NotFound`]; [`StoreError::Conflict`] for one that is over.
-pub async fn stop(
-    tx: &mut Tx,
-    mapping: &MappingRow,
-    id: CanaryId,
-) -> Result<Canary, StoreError> {
+pub async fn stop(tx: &mut Tx, mapping: &MappingRow, id: CanaryId) -> Result<Canary, StoreError> {
     running(tx, mapping, id).await?;
     canaries::end(tx, mapping.id, None, "asked").await?;
     tx.changed("mapping", mapping.id);

@@ -61,10 +61,15 @@ pub async fn preview(
     let now = tx.now();
     let id = replaces.unwrap_or_else(ScheduleId::fresh);
     let times = Times::new(&wish.timing).map_err(schedules::ScheduleError::from)?;
-    times.first(id, now).map_err(schedules::ScheduleError::from)?;
+    times
+        .first(id, now)
+        .map_err(schedules::ScheduleError::from)?;
     let firings = |count| {
         let firings = times.firings(id, now, count);
-        firings.into_iter().map(|firing| firing.at).collect::<Vec<_>>()
+        firings
+            .into_iter()
+            .map(|firing| firing.at)
+            .collect::<Vec<_>>()
     };
     let next = firings(5);
     let runs_per_day = in_a_day(&firings(MOST), now);
@@ -75,14 +80,18 @@ pub async fn preview(
             && other.spec.pause.is_none()
     });
     let mut costs = BTreeMap::new();
-    for stream in others.iter().filter_map(|other| other.spec.stream.clone()).chain([stream.clone()])
+    for stream in others
+        .iter()
+        .filter_map(|other| other.spec.stream.clone())
+        .chain([stream.clone()])
     {
         if !costs.contains_key(&stream) {
             let cost = calls_per_run(tx, connection, &stream).await?;
             costs.insert(stream, cost);
         }
     }
-    let cost_of = |stream: Option<&String>| stream.and_then(|one| costs.get(one)).copied().unwrap_or(1);
+    let cost_of =
+        |stream: Option<&String>| stream.and_then(|one| costs.get(one)).copied().unwrap_or(1);
     let others_per_day = others
         .iter()
         .map(|other| per_day(other, now) * cost_of(other.spec.stream.as_ref()))
@@ -118,7 +127,8 @@ pub async fn check(
     if preview(tx, wish, replaces).await?.token == shown {
         return Ok(());
     }
-    let message = "the preview is of another schedule, or other schedules or the budget changed since";
+    let message =
+        "the preview is of another schedule, or other schedules or the budget changed since";
     Err(StoreError::Conflict(message.to_owned()).into())
 }
 
@@ -148,11 +158,15 @@ fn overlaps(next: &[DateTime<Utc>], others: &[Schedule]) -> Vec<(ScheduleId, Str
     };
     let meets = |other: &&Schedule| {
         let times = other.next_times(MOST);
-        let soon = times.iter().take_while(|at| **at <= *last + TimeDelta::minutes(1));
+        let soon = times
+            .iter()
+            .take_while(|at| **at <= *last + TimeDelta::minutes(1));
         soon.into_iter().any(is_near)
     };
     let meeting = others.iter().filter(meets);
-    meeting.map(|other| (other.id, other.spec.name.clone())).collect()
+    meeting
+        .map(|other| (other.id, other.spec.name.clone()))
+        .collect()
 }
 
 /// What reading a stream came to lately: a call at least, and one for each page.
@@ -180,7 +194,10 @@ async fn calls_per_run(
     )
     .fetch_one(tx.conn())
     .await?;
-    Ok(calls.and_then(|calls| u64::try_from(calls).ok()).unwrap_or(1).max(1))
+    Ok(calls
+        .and_then(|calls| u64::try_from(calls).ok())
+        .unwrap_or(1)
+        .max(1))
 }
 
 fn token(wish: &Wish, others: &[Schedule], budget: Option<u64>) -> String {
@@ -193,8 +210,10 @@ fn token(wish: &Wish, others: &[Schedule], budget: Option<u64>) -> String {
         ends_at,
         jitter_seconds,
     } = &wish.timing;
-    let others: Vec<(ScheduleId, i64)> =
-        others.iter().map(|other| (other.id, other.version)).collect();
+    let others: Vec<(ScheduleId, i64)> = others
+        .iter()
+        .map(|other| (other.id, other.version))
+        .collect();
     let facts = serde_json::json!({
         "workflow": wish.workflow,
         "connection": wish.connection_id,
@@ -215,5 +234,8 @@ fn token(wish: &Wish, others: &[Schedule], budget: Option<u64>) -> String {
         "budget": budget,
     });
     let digest = Sha256::digest(facts.to_string().as_bytes());
-    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    digest[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -206,9 +206,7 @@ pub(crate) async fn checked(tx: &mut Tx, wish: &Wish) -> Result<(ConnectionId, S
         .ok_or_else(|| invalid("stream", "name the stream to read"))?;
     match store_streams::get(tx, connection, &stream).await {
         Ok(_) => Ok((connection, stream)),
-        Err(StoreError::NotFound(what)) => {
-            Err(invalid("stream", format!("{what} is not set up")))
-        }
+        Err(StoreError::NotFound(what)) => Err(invalid("stream", format!("{what} is not set up"))),
         Err(error) => Err(error.into()),
     }
 }

@@ -29,7 +29,11 @@ async fn a_frozen_field_is_shown_with_both_values_and_let_go_once() {
     let world = World::new().await;
     let connected = world.pulled().await;
     let id = frozen(&world, &connected).await;
-    let shown = world.admin.get(&format!("/breakers/{id}")).await.expect(200);
+    let shown = world
+        .admin
+        .get(&format!("/breakers/{id}"))
+        .await
+        .expect(200);
     assert_eq!(
         (&shown["field"], &shown["ours"], &shown["theirs"]),
         (&json!("industry"), &json!("Rail"), &json!("Air")),
@@ -38,17 +42,35 @@ async fn a_frozen_field_is_shown_with_both_values_and_let_go_once() {
     assert!(shown["entity_id"].as_str().unwrap().starts_with("acc_"));
     let classes = world.admin.get("/failure-classes").await.expect(200);
     let class = &classes["items"][0];
-    assert_eq!((&class["source"], &class["about"]), (&json!("breaker"), &json!("industry")));
+    assert_eq!(
+        (&class["source"], &class["about"]),
+        (&json!("breaker"), &json!("industry"))
+    );
     assert_eq!(class["id"], shown["failure_class_id"]);
     let message = class["samples"][0]["message"].as_str().unwrap();
-    assert!(message.contains("\"Rail\"") && message.contains("\"Air\""), "{message}");
+    assert!(
+        message.contains("\"Rail\"") && message.contains("\"Air\""),
+        "{message}"
+    );
 
     let release = format!("/breakers/{id}/release");
     world.admin.post(&release, &json!({})).await.expect(202);
     world.work_until_idle().await;
-    world.admin.get(&format!("/breakers/{id}")).await.problem(404, "not-found");
-    world.admin.post(&release, &json!({})).await.problem(404, "not-found");
-    let classes = world.admin.get("/failure-classes?state=closed").await.expect(200);
+    world
+        .admin
+        .get(&format!("/breakers/{id}"))
+        .await
+        .problem(404, "not-found");
+    world
+        .admin
+        .post(&release, &json!({}))
+        .await
+        .problem(404, "not-found");
+    let classes = world
+        .admin
+        .get("/failure-classes?state=closed")
+        .await
+        .expect(200);
     assert_eq!(classes["items"][0]["source"], "breaker", "{classes}");
 }
 
@@ -58,8 +80,15 @@ async fn retrying_the_class_lets_all_of_its_fields_go() {
     let connected = world.pulled().await;
     frozen(&world, &connected).await;
     let classes = world.admin.get("/failure-classes").await.expect(200);
-    let path = format!("/failure-classes/{}/retry", classes["items"][0]["id"].as_str().unwrap());
-    world.admin.post(&path, &json!({"count": 1})).await.expect(202);
+    let path = format!(
+        "/failure-classes/{}/retry",
+        classes["items"][0]["id"].as_str().unwrap()
+    );
+    world
+        .admin
+        .post(&path, &json!({"count": 1}))
+        .await
+        .expect(202);
     world.work_until_idle().await;
     let list = world.admin.get("/breakers").await.expect(200);
     assert_eq!(list["items"], json!([]));

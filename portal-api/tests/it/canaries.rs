@@ -14,7 +14,9 @@ async fn canary(world: &World, path: &str, canary: &Json) -> Json {
 async fn names(world: &World) -> Vec<String> {
     let list = world.admin.get("/accounts").await.expect(200);
     let items = list["items"].as_array().unwrap().clone();
-    let names = items.iter().map(|one| one["name"].as_str().unwrap().to_owned());
+    let names = items
+        .iter()
+        .map(|one| one["name"].as_str().unwrap().to_owned());
     names.collect()
 }
 
@@ -35,12 +37,20 @@ async fn a_canary_maps_its_records_only_until_it_is_promoted() {
         "version": version, "keys": [keys[0], keys[1]],
         "limits": {"failures": 5, "conflicts": 5, "near_misses": 5},
     });
-    let begun = world.admin.post(&format!("{path}/canaries"), &order).await.expect(201);
+    let begun = world
+        .admin
+        .post(&format!("{path}/canaries"), &order)
+        .await
+        .expect(201);
     let second = world.admin.post(&format!("{path}/canaries"), &order).await;
     second.problem(409, "conflict");
     world.work_until_idle().await;
     let seen = canary(&world, &path, &begun).await;
-    assert_eq!((&seen["state"], &seen["records"]), (&json!("running"), &json!(2)), "{seen}");
+    assert_eq!(
+        (&seen["state"], &seen["records"]),
+        (&json!("running"), &json!(2)),
+        "{seen}"
+    );
     assert!(!seen["applied_at"].is_null());
     assert_eq!(shouted(&names(&world).await), before + 2);
 
@@ -75,7 +85,11 @@ async fn a_canary_stops_by_itself_beyond_its_limit_and_its_run_is_undone_on_orde
         "version": version, "keys": &keys[..3],
         "limits": {"failures": 2, "conflicts": 0, "near_misses": 0},
     });
-    let begun = world.admin.post(&format!("{path}/canaries"), &order).await.expect(201);
+    let begun = world
+        .admin
+        .post(&format!("{path}/canaries"), &order)
+        .await
+        .expect(201);
     world.work_until_idle().await;
     let seen = canary(&world, &path, &begun).await;
     assert_eq!(
@@ -95,7 +109,11 @@ async fn a_canary_stops_by_itself_beyond_its_limit_and_its_run_is_undone_on_orde
     world.work_until_idle().await;
     assert_eq!(names(&world).await, quiet);
     let stop = format!("{path}/canaries/{}/stop", begun["id"].as_str().unwrap());
-    world.admin.post(&stop, &json!({})).await.problem(409, "conflict");
+    world
+        .admin
+        .post(&stop, &json!({}))
+        .await
+        .problem(409, "conflict");
 }
 
 #[tokio::test]
@@ -109,15 +127,29 @@ async fn what_is_no_canary_is_refused() {
         (json!({"version": version}), "/share"),
         (json!({"version": version, "share": 0}), "/share"),
         (json!({"version": version, "share": 51}), "/share"),
-        (json!({"version": version, "share": 10, "keys": ["a"]}), "/keys"),
+        (
+            json!({"version": version, "share": 10, "keys": ["a"]}),
+            "/keys",
+        ),
         (json!({"version": version, "keys": [""]}), "/keys"),
         (json!({"version": version, "keys": ["a\u{0}b"]}), "/keys"),
-        (json!({"version": version, "keys": vec!["a"; 1_001]}), "/keys"),
+        (
+            json!({"version": version, "keys": vec!["a"; 1_001]}),
+            "/keys",
+        ),
     ] {
         world.admin.post(&canaries, &body).await.invalid(pointer);
     }
     let order = json!({"version": 1, "share": 10});
-    world.admin.post(&canaries, &order).await.problem(409, "conflict");
+    world
+        .admin
+        .post(&canaries, &order)
+        .await
+        .problem(409, "conflict");
     let order = json!({"version": 77, "share": 10});
-    world.admin.post(&canaries, &order).await.problem(404, "not-found");
+    world
+        .admin
+        .post(&canaries, &order)
+        .await
+        .problem(404, "not-found");
 }

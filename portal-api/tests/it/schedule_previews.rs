@@ -13,7 +13,11 @@ async fn a_schedule_is_shown_with_its_cost_and_made_only_as_it_was_shown() {
         "name": "Often", "connection_id": connected.id, "stream": "Account", "cron": "*/5 * * * *",
     });
     let order = json!({"schedule": schedule});
-    let shown = world.admin.post("/schedules/preview", &order).await.expect(200);
+    let shown = world
+        .admin
+        .post("/schedules/preview", &order)
+        .await
+        .expect(200);
     assert_eq!(shown["next"].as_array().unwrap().len(), 5);
     let runs = shown["runs_per_day"].as_u64().unwrap();
     assert!((287..=288).contains(&runs), "{shown}");
@@ -24,9 +28,20 @@ async fn a_schedule_is_shown_with_its_cost_and_made_only_as_it_was_shown() {
     let budget = json!({"capacity": 10.0, "refill_per_second": 0.001, "reserve": [0.0, 0.05, 0.15, 0.3, 0.5]});
     let path = format!("/budgets/{}", connected.id);
     let etag = world.admin.get(&path).await;
-    let etag = if etag.status == 200 { etag.etag() } else { "\"0\"".to_owned() };
-    world.admin.send(Method::PUT, &path, Some(&etag), Some(&budget)).await;
-    let tight = world.admin.post("/schedules/preview", &order).await.expect(200);
+    let etag = if etag.status == 200 {
+        etag.etag()
+    } else {
+        "\"0\"".to_owned()
+    };
+    world
+        .admin
+        .send(Method::PUT, &path, Some(&etag), Some(&budget))
+        .await;
+    let tight = world
+        .admin
+        .post("/schedules/preview", &order)
+        .await
+        .expect(200);
     assert_eq!(tight["budget_per_day"], 73, "{tight}");
     assert_eq!(tight["over_budget"], true);
 
@@ -38,14 +53,22 @@ async fn a_schedule_is_shown_with_its_cost_and_made_only_as_it_was_shown() {
     };
     let stale = world.admin.post("/schedules", &with(&shown["token"])).await;
     stale.problem(409, "conflict");
-    let made = world.admin.post("/schedules", &with(&tight["token"])).await.expect(201);
+    let made = world
+        .admin
+        .post("/schedules", &with(&tight["token"]))
+        .await
+        .expect(201);
 
     // One that would fire together with it says so.
     let mut second = schedule.clone();
     second["name"] = json!("Too");
     second["cron"] = json!("*/10 * * * *");
     let order = json!({"schedule": second});
-    let meets = world.admin.post("/schedules/preview", &order).await.expect(200);
+    let meets = world
+        .admin
+        .post("/schedules/preview", &order)
+        .await
+        .expect(200);
     let names: Vec<&str> = meets["overlaps"]
         .as_array()
         .unwrap()
@@ -59,14 +82,25 @@ async fn a_schedule_is_shown_with_its_cost_and_made_only_as_it_was_shown() {
     let mut hourly = schedule.clone();
     hourly["cron"] = json!("0 * * * *");
     let order = json!({"schedule": hourly, "replaces": made["id"]});
-    let change = world.admin.post("/schedules/preview", &order).await.expect(200);
+    let change = world
+        .admin
+        .post("/schedules/preview", &order)
+        .await
+        .expect(200);
     let path = format!("/schedules/{}", made["id"].as_str().unwrap());
     let etag = world.admin.get(&path).await.etag();
     let body = json!({"cron": "0 * * * *", "preview": change["token"]});
     let other = json!({"cron": "1 * * * *", "preview": change["token"]});
-    let refused = world.admin.send(Method::PATCH, &path, Some(&etag), Some(&other)).await;
+    let refused = world
+        .admin
+        .send(Method::PATCH, &path, Some(&etag), Some(&other))
+        .await;
     refused.problem(409, "conflict");
-    world.admin.send(Method::PATCH, &path, Some(&etag), Some(&body)).await.expect(200);
+    world
+        .admin
+        .send(Method::PATCH, &path, Some(&etag), Some(&body))
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
@@ -83,7 +117,10 @@ async fn what_cannot_be_a_schedule_has_no_preview() {
         ("0 0 30 2 *", "Account", "/cron"),
         ("0 0 * * *", "Nothing", "/stream"),
     ] {
-        let answer = world.admin.post("/schedules/preview", &order(cron, stream)).await;
+        let answer = world
+            .admin
+            .post("/schedules/preview", &order(cron, stream))
+            .await;
         answer.invalid(pointer);
     }
 }

@@ -60,7 +60,9 @@ async fn measured(options: &Preview, cluster: &Cluster, folder: &Path) -> Result
     let louder = text.replacen("in = \"trim\"", "in = \"trim | upper\"\nout = \"trim\"", 1);
     ensure!(louder != text, "the shipped mapping trims names");
     let body = json!({"text": louder, "publish": false});
-    let saved = api.send(Method::PUT, &path, etag.as_deref(), Some(&body)).await?;
+    let saved = api
+        .send(Method::PUT, &path, etag.as_deref(), Some(&body))
+        .await?;
     let version = saved.ok()?["newest_version"].clone();
     for _ in 0..options.times {
         let begun = Instant::now();

@@ -20,7 +20,9 @@ pub fn note_versions(seen: &mut [Seen], keys: &[Option<String>], records: &[Reco
     for (seen, key) in seen.iter_mut().zip(keys) {
         let version = key.as_ref().and_then(|key| versions.get(key.as_str()));
         seen.version = version.map(|version| (*version).clone());
-        seen.is_absent = key.as_ref().is_some_and(|key| !there.contains(key.as_str()));
+        seen.is_absent = key
+            .as_ref()
+            .is_some_and(|key| !there.contains(key.as_str()));
     }
 }
 
@@ -52,13 +54,16 @@ pub async fn look_between(
         Err(error) => return Err(error),
     };
     let cleared = doubts.iter().map(|doubt| doubt.write).collect();
-    let between = doubts.into_iter().zip(states).map(|(doubt, states)| Between {
-        entity_id: doubt.entity_id,
-        key: doubt.key,
-        sent: doubt.sent,
-        before: doubt.before,
-        states,
-    });
+    let between = doubts
+        .into_iter()
+        .zip(states)
+        .map(|(doubt, states)| Between {
+            entity_id: doubt.entity_id,
+            key: doubt.key,
+            sent: doubt.sent,
+            before: doubt.before,
+            states,
+        });
     Ok((between.collect(), cleared))
 }
 
@@ -194,4 +199,3 @@ async fn tell_between(
         }
     }
 }
-

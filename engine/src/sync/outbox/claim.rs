@@ -100,7 +100,9 @@ impl Claiming {
         for write in claimed {
             let entity = entities.get(&write.entity_id);
             match prepare(around, stream, sides, entity, &write) {
-                Prepared::Send(outgoing, later) => self.send(around, stream, sides, *outgoing, later),
+                Prepared::Send(outgoing, later) => {
+                    self.send(around, stream, sides, *outgoing, later)
+                }
                 Prepared::Nothing => self.ended.push((write.id, None)),
                 Prepared::Refused(error) => self.ended.push((write.id, Some(error))),
                 Prepared::Later => self.again.push(Again {
@@ -267,7 +269,9 @@ fn prepare(
             }
             let mapping = &stream.plan.mapping;
             // What could be mapped together can be mapped in part.
-            mapping.outbound(&around.catalogue, &values, &only).unwrap_or(fields)
+            mapping
+                .outbound(&around.catalogue, &values, &only)
+                .unwrap_or(fields)
         }
         Ok(fields) => fields,
         Err(error) => {

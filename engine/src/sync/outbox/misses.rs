@@ -5,9 +5,9 @@ use crate::catalogue::same;
 use crate::entity::Kind;
 use crate::ids::EntityId;
 use crate::mapping::Patch;
+use crate::store::Tx;
 use crate::store::records::Place;
 use crate::store::rewrites::{self, Rewrite};
-use crate::store::Tx;
 use crate::sync::context::{Stream, SyncError};
 use crate::sync::page::rewrite_counts;
 
@@ -24,7 +24,8 @@ impl Misses {
     /// Compares what was read back with what was sent.
     pub(super) fn note(&mut self, stream: &Stream, outgoing: &Outgoing, read_back: &Patch) {
         for (field, ours) in &outgoing.sent {
-            let (Some(rule), Some(theirs)) = (stream.rules.field(field), read_back.values.get(field))
+            let (Some(rule), Some(theirs)) =
+                (stream.rules.field(field), read_back.values.get(field))
             else {
                 continue;
             };

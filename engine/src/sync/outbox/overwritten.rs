@@ -136,11 +136,7 @@ pub(super) async fn keep(
 }
 
 /// What was written over, as if the record had said it.
-fn overwritten(
-    around: &Neighbourhood,
-    stream: &Stream,
-    one: &Between,
-) -> Result<Patch, SyncError> {
+fn overwritten(around: &Neighbourhood, stream: &Stream, one: &Between) -> Result<Patch, SyncError> {
     let plan = &stream.plan;
     let mut patch = Patch {
         key: one.key.clone(),
@@ -249,8 +245,14 @@ mod tests {
     #[test]
     fn what_lay_between_is_found_under_our_own_value_in_whatever_form() {
         assert_eq!(found("old", "ours", &["ours"]), None);
-        assert_eq!(found("old", "ours", &["theirs", "ours"]).as_deref(), Some("theirs"));
-        assert_eq!(found("old", "ours", &["theirs", "Ours"]).as_deref(), Some("theirs"));
+        assert_eq!(
+            found("old", "ours", &["theirs", "ours"]).as_deref(),
+            Some("theirs")
+        );
+        assert_eq!(
+            found("old", "ours", &["theirs", "Ours"]).as_deref(),
+            Some("theirs")
+        );
         // Sent twice, because nobody knew whether it had arrived.
         let twice = found("old", "ours", &["theirs", "ours", "ours"]);
         assert_eq!(twice.as_deref(), Some("theirs"));

@@ -16,8 +16,8 @@ use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::{Patch, Values};
 use crate::merge::{self, Context, MergeInput, Rule, Winner};
 use crate::provenance::{By, Why};
-use crate::store::changes::{Actor, Change, FieldChange};
 use crate::store::canaries::{self, Seen};
+use crate::store::changes::{Actor, Change, FieldChange};
 use crate::store::records::{self, Place, Row};
 use crate::store::writes::{self, Again};
 use crate::store::{Tx, echoes};
@@ -101,7 +101,10 @@ pub async fn settle(
             accept_all(tx, &around, stream, run, stored, &mut settled).await?;
             continue;
         };
-        let (place, before) = ((connection, stream.plan.stream.as_str()), settled.normalised);
+        let (place, before) = (
+            (connection, stream.plan.stream.as_str()),
+            settled.normalised,
+        );
         let around = Neighbourhood::with_canary(tx, tables, place, canary).await?;
         let stream = around.stream(connection, place.1)?;
         accept_all(tx, &around, stream, run, stored, &mut settled).await?;
@@ -440,8 +443,7 @@ fn agree(
     // A record that an earlier attempt made holds what that one carried: agreed, and behind by now.
     let is_earlier = |field: &String, stored: &Value| {
         let earlier = earlier.and_then(|earlier| earlier.get(field));
-        let is_form =
-            |given: &Value| is_same(field, given, stored) || is_form_of(given, stored);
+        let is_form = |given: &Value| is_same(field, given, stored) || is_form_of(given, stored);
         earlier.is_some_and(is_form) && !is_form(was_sent(field))
     };
     let (made, rest): (Values, Values) = patch

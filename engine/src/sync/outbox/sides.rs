@@ -134,24 +134,32 @@ impl Sides {
 
     /// Values over there that nothing was ever agreed about: the hub had none when they were seen, and
     /// has one by now that goes over them.
-    pub(super) fn never_agreed(&self, entity: EntityId, before: Option<&Values>) -> Vec<FieldChange> {
+    pub(super) fn never_agreed(
+        &self,
+        entity: EntityId,
+        before: Option<&Values>,
+    ) -> Vec<FieldChange> {
         let Some((linked, before)) = self.linked.get(&entity).zip(before) else {
             return Vec::new();
         };
-        let is_lost =
-            |(field, value): &(&String, &Value)| !value.is_null() && !linked.base.contains_key(*field);
-        let lost = before.iter().filter(is_lost).map(|(field, value)| FieldChange {
-            field: field.clone(),
-            old: Value::Null,
-            new: Value::Null,
-            why: Some(Why {
-                rule: Rule::FirstContact,
-                winner: Winner::Core,
-            }),
-            lost: Some(value.clone()),
-            kept: None,
-            was: None,
-        });
+        let is_lost = |(field, value): &(&String, &Value)| {
+            !value.is_null() && !linked.base.contains_key(*field)
+        };
+        let lost = before
+            .iter()
+            .filter(is_lost)
+            .map(|(field, value)| FieldChange {
+                field: field.clone(),
+                old: Value::Null,
+                new: Value::Null,
+                why: Some(Why {
+                    rule: Rule::FirstContact,
+                    winner: Winner::Core,
+                }),
+                lost: Some(value.clone()),
+                kept: None,
+                was: None,
+            });
         lost.collect()
     }
 
@@ -170,7 +178,13 @@ async fn held(
     around: &Neighbourhood,
     stream: &Stream,
     linked: &HashMap<EntityId, Linked>,
-) -> Result<(HashMap<EntityId, Values>, HashMap<EntityId, BTreeSet<String>>), SyncError> {
+) -> Result<
+    (
+        HashMap<EntityId, Values>,
+        HashMap<EntityId, BTreeSet<String>>,
+    ),
+    SyncError,
+> {
     let plan = &stream.plan;
     let keys: HashMap<&str, EntityId> = linked
         .values()
@@ -195,4 +209,3 @@ async fn held(
     }
     Ok((held, withheld))
 }
-

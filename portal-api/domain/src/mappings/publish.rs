@@ -107,7 +107,9 @@ pub async fn check_canary(
     order: Order<'_>,
 ) -> Result<(), Refused> {
     if order.mapping.published_version.is_none() {
-        return blocked("nothing is in force yet: publish the version, there is nothing to compare");
+        return blocked(
+            "nothing is in force yet: publish the version, there is nothing to compare",
+        );
     }
     checked(tx, tables, order).await.map(|_| ())
 }

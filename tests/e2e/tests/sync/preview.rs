@@ -68,7 +68,8 @@ async fn apply(world: &World, limit: i64) -> Result<Part> {
         let plan = plan.expect("a mapping is in force");
         let after = whole.next.take().unwrap_or_default();
         let run = RunId::fresh();
-        let applied = preview::apply(&mut tx, &world.tables, &plan, run, &after, limit, ledger).await?;
+        let applied =
+            preview::apply(&mut tx, &world.tables, &plan, run, &after, limit, ledger).await?;
         ledger = applied.ledger;
         tx.commit().await?;
         whole.totals.add(applied.part.totals);

@@ -262,17 +262,22 @@ async fn of_two_hundred_rows_one_is_refused_eleven_are_locked_and_a_retry_touche
             panic!("not an update")
         };
         let outcome = match key.parse::<u32>().unwrap() {
-            7 => refused_as(ErrorKind::Rejected, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "Phone"),
-            100..111 if is_first => {
-                refused_as(ErrorKind::Transient, "UNABLE_TO_LOCK_ROW", "")
-            }
+            7 => refused_as(
+                ErrorKind::Rejected,
+                "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+                "Phone",
+            ),
+            100..111 if is_first => refused_as(ErrorKind::Transient, "UNABLE_TO_LOCK_ROW", ""),
             _ => stored(&outgoing, key),
         };
         (outgoing, outcome)
     };
     let first = batch.outgoing.into_iter().map(|row| answer(row, true));
     let settled = world.settle(first.collect()).await?;
-    assert_eq!((settled.written, settled.failed, settled.retried), (188, 1, 11));
+    assert_eq!(
+        (settled.written, settled.failed, settled.retried),
+        (188, 1, 11)
+    );
     let again = world.claim().await?;
     assert_eq!(again.outgoing.len(), 11, "the locked ones alone");
     let again = again.outgoing.into_iter().map(|row| answer(row, false));
@@ -285,10 +290,15 @@ async fn of_two_hundred_rows_one_is_refused_eleven_are_locked_and_a_retry_touche
         is_open: Some(true),
         ..Default::default()
     };
-    let open = engine::store::failures::list(&mut tx, query, 10, None).await?.items;
+    let open = engine::store::failures::list(&mut tx, query, 10, None)
+        .await?
+        .items;
     assert_eq!(open.len(), 1, "{open:?}");
     let class = &open[0];
-    assert_eq!(class.code.as_deref(), Some("FIELD_CUSTOM_VALIDATION_EXCEPTION"));
+    assert_eq!(
+        class.code.as_deref(),
+        Some("FIELD_CUSTOM_VALIDATION_EXCEPTION")
+    );
     assert_eq!((class.about.as_deref(), class.things), (Some("Phone"), 1));
     let input = engine::sync::again::RetryInput {
         class: class.id,
@@ -326,13 +336,20 @@ async fn a_field_whose_condition_does_not_hold_is_neither_read_nor_written() -> 
             ("Industry", industry.into()),
         ]
     };
-    world.pull_from(other, vec![record("1", &fields("Air"))]).await?;
+    world
+        .pull_from(other, vec![record("1", &fields("Air"))])
+        .await?;
     let account = world.account_of(other, "1").await?;
     assert!(account.value("phone").is_null(), "not read");
     world.edit(&account, &[("phone", "5551111".into())]).await?;
-    assert!(world.claim_for(other).await?.outgoing.is_empty(), "not written");
+    assert!(
+        world.claim_for(other).await?.outgoing.is_empty(),
+        "not written"
+    );
     // Once it holds, both sides are merged like any other.
-    world.pull_from(other, vec![record("1", &fields("Rail"))]).await?;
+    world
+        .pull_from(other, vec![record("1", &fields("Rail"))])
+        .await?;
     let account = world.account_of(other, "1").await?;
     world.edit(&account, &[("phone", "5552222".into())]).await?;
     let sent = world.claim_for(other).await?.outgoing;

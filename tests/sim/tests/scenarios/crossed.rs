@@ -5,7 +5,7 @@ use connector_sdk::Value;
 
 use super::{DESCRIPTION, INDUSTRY, PHONE, plain};
 use crate::world::World;
-use crate::world::plan::{Fault, Habits, Rules};
+use crate::world::plan::{Event, Fault, Guard, Habits, Rules};
 use crate::world::server::Server;
 
 // 2
@@ -211,8 +211,15 @@ async fn a_field_that_a_flow_rewrites_five_times_is_frozen_and_the_class_names_b
     .bind(world.tenant.0)
     .fetch_one(&server.pool)
     .await?;
-    assert_eq!((class.0.as_str(), class.1.as_deref()), ("breaker", Some("industry")));
-    assert!(class.2.contains("\"Ours\"") && class.2.contains("\"Theirs\""), "{}", class.2);
+    assert_eq!(
+        (class.0.as_str(), class.1.as_deref()),
+        ("breaker", Some("industry"))
+    );
+    assert!(
+        class.2.contains("\"Ours\"") && class.2.contains("\"Theirs\""),
+        "{}",
+        class.2
+    );
     // Other fields flow, the frozen one does not: neither way.
     world.sets(account.id, PHONE, "5550001").await?;
     world.sets(account.id, INDUSTRY, "Ours again").await?;
@@ -342,4 +349,69 @@ async fn a_change_that_is_first_seen_in_a_read_back_is_merged_by_the_next_read()
     }
     assert_eq!(world.peers[0].state().edits.len(), 1 + 3);
     world.rests().await
+}
+
+// The moment between the look and the write: nothing set in it is lost, whatever the system can.
+#[tokio::test]
+async fn what_is_set_between_look_and_write_is_refused_or_found_and_a_person_decides() -> Result<()>
+{
+    let server = Server::new().await?;
+    for (guard, kind, stands) in [
+        (Guard::Condition, "edit", "theirs"),
+        (Guard::History, "overwritten", "ours"),
+    ] {
+        let guarded = Habits { guard, ..plain() };
+        let mut world = World::with(&server, &[guarded], None).await?;
+        let (key, account) = world.read_one(0, &[(INDUSTRY, "before".into())]).await?;
+        world.sets(account.id, INDUSTRY, "ours").await?;
+        // Look, apply, claim.
+        world.steps(3).await?;
+        world.sets_there(0, &key, INDUSTRY, "theirs");
+        world.drain().await?;
+        world.rests().await?;
+        assert_eq!(world.there(0, &key, INDUSTRY), stands.into());
+        let open: Vec<(String, String)> = sqlx::query_as(
+            "select kind, fields -> 'industry' ->> 'remote' from conflicts
+             where tenant_id = $1 and state = 'open'",
+        )
+        .bind(world.tenant.0)
+        .fetch_all(&server.pool)
+        .await?;
+        assert_eq!(open, [(kind.to_owned(), "theirs".to_owned())]);
+        world
+            .happen(&Event::Answer {
+                conflict: 0,
+                how: 1,
+            })
+            .await?;
+        world.drain().await?;
+        assert_eq!(world.there(0, &key, INDUSTRY), "theirs".into(), "{kind}");
+        assert_eq!(world.here(account.id, INDUSTRY).await?, "theirs".into());
+        world.rests().await?;
+    }
+    Ok(())
+}
+
+// The same, and the process dies before it knows what became of its write.
+#[tokio::test]
+async fn what_a_write_of_a_dead_process_went_over_is_found_by_the_next() -> Result<()> {
+    let server = Server::new().await?;
+    let told = Habits {
+        guard: Guard::History,
+        ..plain()
+    };
+    for fault in [Fault::DiesAfterCall, Fault::Cancelled] {
+        let mut world = World::with(&server, std::slice::from_ref(&told), None).await?;
+        let (key, account) = world.read_one(0, &[(INDUSTRY, "before".into())]).await?;
+        world.sets(account.id, INDUSTRY, "ours").await?;
+        world.steps(3).await?;
+        world.sets_there(0, &key, INDUSTRY, "theirs");
+        world.one_step(fault).await?;
+        world.sets(account.id, PHONE, "5550001").await?;
+        world.rests().await?;
+        let found = "select count(*) from conflicts
+                     where tenant_id = $1 and kind = 'overwritten' and state = 'open'";
+        assert_eq!(world.count(found).await?, 1, "{fault:?}");
+    }
+    Ok(())
 }

@@ -120,10 +120,13 @@ impl World<'_> {
         self.pass(Duration::from_secs(1));
         let mut tx = self.begin().await?;
         let frozen = engine::store::rewrites::list(&mut tx, None, 10, None).await?;
-        let is_it = |one: &&engine::store::rewrites::Frozen| {
-            one.entity_id == id && one.field == field
-        };
-        let frozen = frozen.items.iter().find(is_it).context("it is not frozen")?;
+        let is_it =
+            |one: &&engine::store::rewrites::Frozen| one.entity_id == id && one.field == field;
+        let frozen = frozen
+            .items
+            .iter()
+            .find(is_it)
+            .context("it is not frozen")?;
         let input = engine::sync::again::RetryInput {
             class: frozen.class,
             connection: frozen.connection,

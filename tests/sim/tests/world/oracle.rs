@@ -547,7 +547,9 @@ async fn canaries_keep_their_limits(world: &World<'_>, wrong: &mut Vec<String>) 
     .fetch_all(&world.server.pool)
     .await?;
     for (conflicts, most) in over {
-        wrong.push(format!("canary goes on: {conflicts} conflicts, {most} are borne"));
+        wrong.push(format!(
+            "canary goes on: {conflicts} conflicts, {most} are borne"
+        ));
     }
     Ok(())
 }

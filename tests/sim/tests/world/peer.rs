@@ -432,7 +432,10 @@ impl State {
             let later = known.versions.iter().skip(seen);
             Some(later.map(|version| record(&since.key, version)).collect())
         };
-        Ok(since.iter().map(|one_since| one(one_since).unwrap_or_default()).collect())
+        Ok(since
+            .iter()
+            .map(|one_since| one(one_since).unwrap_or_default())
+            .collect())
     }
 
     fn find(&mut self, hub_id: &str) -> Result<Option<Record>> {
