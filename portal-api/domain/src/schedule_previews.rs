@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use engine::budget;
 use engine::ids::{ConnectionId, ScheduleId};
 use engine::runtime::cron::{Times, Timing};
-use engine::store::budgets;
 use engine::store::schedules::{self, Schedule};
 use engine::{StoreError, Tx};
 use sha2::{Digest, Sha256};
@@ -97,7 +97,7 @@ pub async fn preview(
         .map(|other| per_day(other, now) * cost_of(other.spec.stream.as_ref()))
         .sum();
     let calls_per_run = cost_of(Some(&stream));
-    let budget_per_day = match budgets::get(tx, &connection.to_string()).await {
+    let budget_per_day = match budget::get(tx, &connection.to_string()).await {
         Ok(row) => Some(allowed(row.spec.refill, row.spec.reserve[INCREMENTAL])),
         Err(StoreError::NotFound(_)) => None,
         Err(error) => return Err(error.into()),
@@ -158,10 +158,10 @@ fn overlaps(next: &[DateTime<Utc>], others: &[Schedule]) -> Vec<(ScheduleId, Str
     };
     let meets = |other: &&Schedule| {
         let times = other.next_times(MOST);
-        let soon = times
+        let mut soon = times
             .iter()
             .take_while(|at| **at <= *last + TimeDelta::minutes(1));
-        soon.into_iter().any(is_near)
+        soon.any(is_near)
     };
     let meeting = others.iter().filter(meets);
     meeting
