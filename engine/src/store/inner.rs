@@ -1,6 +1,7 @@
 //! What the doors to the database lead to: Postgres, or, in the engine's own tests, the simulation's
 //! model of it.
 
+use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::StoreError;
@@ -8,6 +9,8 @@ use super::StoreError;
 /// What a transaction is made on.
 pub(super) enum Inner {
     Postgres(Transaction<'static, Postgres>),
+    /// Its one statement is a transaction by itself.
+    Alone(PoolConnection<Postgres>),
     #[cfg(test)]
     Model(crate::simulation::Transaction),
 }
@@ -16,6 +19,7 @@ impl Inner {
     pub(super) fn conn(&mut self) -> &mut PgConnection {
         match self {
             Self::Postgres(tx) => tx,
+            Self::Alone(connection) => connection,
             #[cfg(test)]
             Self::Model(_) => panic!("the model does not know this statement"),
         }
@@ -24,7 +28,7 @@ impl Inner {
     #[cfg(test)]
     pub(super) fn model(&mut self) -> Option<&mut crate::simulation::Transaction> {
         match self {
-            Self::Postgres(_) => None,
+            Self::Postgres(_) | Self::Alone(_) => None,
             Self::Model(model) => Some(model),
         }
     }
@@ -32,6 +36,7 @@ impl Inner {
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(tx) => Ok(tx.commit().await?),
+            Self::Alone(_) => Ok(()),
             #[cfg(test)]
             Self::Model(model) => model.commit().await,
         }
@@ -46,7 +51,11 @@ impl super::Store {
             .max_lifetime(None)
             .idle_timeout(None)
             .connect_lazy_with(sqlx::postgres::PgConnectOptions::new_without_pgpass());
+        let patience = std::time::Duration::from_secs(30);
+        let connect = sqlx::postgres::PgConnectOptions::new_without_pgpass;
         Self {
+            claims: super::Dedicated::new(connect(), patience, &super::CLAIMS),
+            journal: super::Dedicated::new(connect(), patience, &super::JOURNAL),
             feed: crate::feed::Feed::simulated(pool.clone(), client.clone()),
             pool,
             clock,

@@ -25,6 +25,7 @@ pub mod conflicts;
 pub mod connections;
 pub mod custom_fields;
 pub(crate) mod days;
+mod dedicated;
 pub mod echoes;
 mod error;
 pub mod failures;
@@ -57,6 +58,7 @@ pub mod undo;
 pub mod withheld;
 pub mod writes;
 
+use dedicated::{CLAIMS, Dedicated, JOURNAL};
 pub use error::StoreError;
 use inner::Inner;
 pub use limits::Limits;
@@ -112,6 +114,8 @@ impl Default for StoreOptions {
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    claims: Dedicated,
+    journal: Dedicated,
     clock: Clock,
     feed: Feed,
     limits: Limits,
@@ -140,14 +144,20 @@ impl Store {
             .map_err(|_elapsed| sqlx::Error::PoolTimedOut)??
             .close()
             .await?;
+        let connect = connect.application_name("syncline");
+        let patience = options.acquire_timeout;
+        let claims = Dedicated::new(connect.clone(), patience, &CLAIMS);
+        let journal = Dedicated::new(connect.clone(), patience, &JOURNAL);
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
-            .acquire_timeout(options.acquire_timeout)
-            .connect_with(connect.application_name("syncline"))
+            .acquire_timeout(patience)
+            .connect_with(connect)
             .await?;
         let feed = Feed::new(pool.clone());
         Ok(Self {
             pool,
+            claims,
+            journal,
             clock,
             feed,
             limits: options.limits,
@@ -201,6 +211,8 @@ impl Store {
     /// Closes all connections; what is under way fails.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.claims.close().await;
+        self.journal.close().await;
     }
 
     /// The pool, for what needs a connection outside a transaction: the doorbell's listener and the
@@ -292,6 +304,57 @@ impl Store {
         }
         let inner = self.pool.begin_with(begin).await?;
         Ok(self.system_tx(Inner::Postgres(inner), self.clock.now()))
+    }
+
+    /// The transaction in which the statements of claims must run.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub(crate) async fn begin_claim(&self) -> Result<SystemTx, StoreError> {
+        #[cfg(test)]
+        if let Some(tx) = self.modelled(&CLAIMS).await? {
+            return Ok(tx);
+        }
+        let inner = Inner::Postgres(self.claims.begin().await?);
+        Ok(self.system_tx(inner, self.clock.now()))
+    }
+
+    /// The transaction in which the journal is written.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub(crate) async fn begin_journal(&self) -> Result<SystemTx, StoreError> {
+        #[cfg(test)]
+        if let Some(tx) = self.modelled(&JOURNAL).await? {
+            return Ok(tx);
+        }
+        let inner = Inner::Postgres(self.journal.begin().await?);
+        Ok(self.system_tx(inner, self.clock.now()))
+    }
+
+    /// [`Store::begin_journal`] for what is one statement, and thereby its own transaction: when that
+    /// has been answered it is committed, and when its answer is lost the outcome is unknown.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub(crate) async fn journal_alone(&self) -> Result<SystemTx, StoreError> {
+        #[cfg(test)]
+        if let Some(tx) = self.modelled(&JOURNAL).await? {
+            return Ok(tx);
+        }
+        let inner = Inner::Alone(self.journal.connection().await?);
+        Ok(self.system_tx(inner, self.clock.now()))
+    }
+
+    #[cfg(test)]
+    async fn modelled(&self, kind: &dedicated::Kind) -> Result<Option<SystemTx>, StoreError> {
+        let Some(client) = &self.simulated else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        let begin = format!("{}; {}", kind.settings, kind.begin);
+        let model = client.begin(&begin, None, now).await?;
+        Ok(Some(self.system_tx(Inner::Model(model), now)))
     }
 
     fn system_tx(&self, inner: Inner, now: DateTime<Utc>) -> SystemTx {

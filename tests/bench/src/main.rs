@@ -11,6 +11,10 @@ mod statements;
 
 use clap::{Parser, Subcommand};
 
+/// The hub's own; the hand-written ceiling has it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
