@@ -19,17 +19,20 @@ with recursive me as materialized (
     select *
     from unnest($8::uuid[], $9::text[], $10::smallint[], $11::smallint[], $12::timestamptz[],
                 $13::uuid[]) as f(tenant_id, workflow, version, priority, due_at, id)
-), walk(tenant_id, workflow, version, priority, tenants, hops) as (
-    select $4::uuid, ''::text, '-32768'::smallint, '-32768'::smallint, 0, 0
+), walk(tenant_id, workflow, version, priority, floor_due_at, floor_id, tenants, hops) as (
+    select $4::uuid, ''::text, '-32768'::smallint, '-32768'::smallint, null::timestamptz, null::uuid,
+           0, 0
     union all
     select n.tenant_id, n.workflow, n.version, n.priority,
+           case when n.has_floor then k.floor_due_at end, case when n.has_floor then k.floor_id end,
            w.tenants + (w.tenants = 0 or n.tenant_id <> w.tenant_id)::integer, w.hops + 1
     from walk w
     cross join lateral (
         -- The next group that has a floor: what is dead in it is not walked over.
         select coalesce(f.tenant_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff') as tenant_id,
                coalesce(f.workflow, '') as workflow, coalesce(f.version, 0::smallint) as version,
-               coalesce(f.priority, 0::smallint) as priority, f.tenant_id is not null as has_floor,
+               coalesce(f.priority, 0::smallint) as priority, f.due_at as floor_due_at,
+               f.id as floor_id, f.tenant_id is not null as has_floor,
                f.tenant_id = w.tenant_id as same_tenant,
                (f.tenant_id, f.workflow) = (w.tenant_id, w.workflow) as same_workflow,
                (f.tenant_id, f.workflow, f.version)
@@ -46,7 +49,9 @@ with recursive me as materialized (
     cross join lateral (
         -- What comes next: a group with a run before that with the next floor, or that itself. A scan
         -- ends early only where all but the last of its columns are fixed: hence one for each.
-        select *
+        select *,
+               (c.tenant_id, c.workflow, c.version, c.priority)
+                   = (k.tenant_id, k.workflow, k.version, k.priority) as has_floor
         from ((select tenant_id, workflow, version, priority from runs
                where not k.has_floor
                  and state = 'queued' and not behind and not asleep
@@ -136,8 +141,8 @@ with recursive me as materialized (
            w.tenant_id, w.workflow, w.version, w.priority, l.limited,
            l.tenant_room, l.workflow_room, l.hub_room,
            least(l.tenant_room, l.workflow_room, l.hub_room) as room,
-           coalesce(f.due_at, '-infinity') as floor_due_at,
-           coalesce(f.id, '00000000-0000-0000-0000-000000000000') as floor_id,
+           coalesce(w.floor_due_at, '-infinity') as floor_due_at,
+           coalesce(w.floor_id, '00000000-0000-0000-0000-000000000000') as floor_id,
            (u.used ->> 0)::double precision / l.weight as used,
            (u.used ->> 1)::double precision / l.weight as average
     from walk w
@@ -176,11 +181,15 @@ with recursive me as materialized (
             offset 0
         ) x
     ) l
-    left join floors f
-      on f.tenant_id = w.tenant_id and f.workflow = w.workflow
-     and f.version = w.version and f.priority = w.priority
     where w.hops > 0 and w.tenants <= $5 and not l.shut
       and w.workflow || '/' || w.version = any(me.knows)
+      -- A group that has ended since has its floor for some time, and no part of what is claimed.
+      and (w.floor_due_at is null
+           or exists (select from runs
+                      where state = 'queued' and not behind and not asleep
+                        and tenant_id = w.tenant_id and workflow = w.workflow
+                        and version = w.version and priority = w.priority
+                        and (due_at, id) >= (w.floor_due_at, w.floor_id)))
 ), shares as materialized (
     -- Runs to look at of each group. Who used little lately is ahead of the others by two runs at most:
     -- who was idle does not stop them.

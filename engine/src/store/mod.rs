@@ -58,7 +58,7 @@ pub mod undo;
 pub mod withheld;
 pub mod writes;
 
-use dedicated::{CLAIMS, Dedicated, JOURNAL};
+use dedicated::Dedicated;
 pub use error::StoreError;
 use inner::Inner;
 pub use limits::Limits;
@@ -110,6 +110,9 @@ impl Default for StoreOptions {
     }
 }
 
+/// A connection that was idle for longer may have been closed by the server.
+const RESTED: Duration = Duration::from_secs(1);
+
 /// The database of the hub; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
@@ -146,11 +149,21 @@ impl Store {
             .await?;
         let connect = connect.application_name("syncline");
         let patience = options.acquire_timeout;
-        let claims = Dedicated::new(connect.clone(), patience, &CLAIMS);
-        let journal = Dedicated::new(connect.clone(), patience, &JOURNAL);
+        let claims = Dedicated::new(connect.clone(), patience, &dedicated::CLAIMS);
+        let journal = Dedicated::new(connect.clone(), patience, &dedicated::JOURNAL);
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(patience)
+            // Asked whether it is there only after a rest: otherwise each transaction pays for that.
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for > RESTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(connect)
             .await?;
         let feed = Feed::new(pool.clone());
@@ -211,8 +224,8 @@ impl Store {
     /// Closes all connections; what is under way fails.
     pub async fn close(&self) {
         self.pool.close().await;
-        self.claims.close().await;
-        self.journal.close().await;
+        self.claims.close();
+        self.journal.close();
     }
 
     /// The pool, for what needs a connection outside a transaction: the doorbell's listener and the
@@ -237,7 +250,7 @@ impl Store {
 
     /// The server ends a connection that leaves its transaction idle for longer than `idle`: behind
     /// a cut network the locks of a process that is gone would stay for hours.
-    async fn tenant(&self, tenant: TenantId, idle: &str) -> Result<Tx, StoreError> {
+    async fn tenant(&self, tenant: TenantId, idle: &'static str) -> Result<Tx, StoreError> {
         #[cfg(test)]
         if let Some(client) = &self.simulated {
             let now = self.clock.now();
@@ -245,15 +258,13 @@ impl Store {
             let model = client.begin(&begin, Some(tenant), now).await?;
             return Ok(self.tenant_tx(Inner::Model(model), tenant, now));
         }
-        let mut inner = self.pool.begin().await?;
-        sqlx::query(
-            "select set_config('role', 'syncline_app', true), set_config('hub.tenant', $1, true), \
-             set_config('idle_in_transaction_session_timeout', $2, true)",
-        )
-        .bind(tenant.0.to_string())
-        .bind(idle)
-        .execute(&mut *inner)
-        .await?;
+        // An id and words of ours: nothing in it needs escaping.
+        let begin = format!(
+            "begin; set local role syncline_app; set local hub.tenant = '{}'; \
+             set local idle_in_transaction_session_timeout = '{idle}'",
+            tenant.0
+        );
+        let inner = self.pool.begin_with(sqlx::AssertSqlSafe(begin)).await?;
         Ok(self.tenant_tx(Inner::Postgres(inner), tenant, self.clock.now()))
     }
 
@@ -304,57 +315,6 @@ impl Store {
         }
         let inner = self.pool.begin_with(begin).await?;
         Ok(self.system_tx(Inner::Postgres(inner), self.clock.now()))
-    }
-
-    /// The transaction in which the statements of claims must run.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub(crate) async fn begin_claim(&self) -> Result<SystemTx, StoreError> {
-        #[cfg(test)]
-        if let Some(tx) = self.modelled(&CLAIMS).await? {
-            return Ok(tx);
-        }
-        let inner = Inner::Postgres(self.claims.begin().await?);
-        Ok(self.system_tx(inner, self.clock.now()))
-    }
-
-    /// The transaction in which the journal is written.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub(crate) async fn begin_journal(&self) -> Result<SystemTx, StoreError> {
-        #[cfg(test)]
-        if let Some(tx) = self.modelled(&JOURNAL).await? {
-            return Ok(tx);
-        }
-        let inner = Inner::Postgres(self.journal.begin().await?);
-        Ok(self.system_tx(inner, self.clock.now()))
-    }
-
-    /// [`Store::begin_journal`] for what is one statement, and thereby its own transaction: when that
-    /// has been answered it is committed, and when its answer is lost the outcome is unknown.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub(crate) async fn journal_alone(&self) -> Result<SystemTx, StoreError> {
-        #[cfg(test)]
-        if let Some(tx) = self.modelled(&JOURNAL).await? {
-            return Ok(tx);
-        }
-        let inner = Inner::Alone(self.journal.connection().await?);
-        Ok(self.system_tx(inner, self.clock.now()))
-    }
-
-    #[cfg(test)]
-    async fn modelled(&self, kind: &dedicated::Kind) -> Result<Option<SystemTx>, StoreError> {
-        let Some(client) = &self.simulated else {
-            return Ok(None);
-        };
-        let now = self.clock.now();
-        let begin = format!("{}; {}", kind.settings, kind.begin);
-        let model = client.begin(&begin, None, now).await?;
-        Ok(Some(self.system_tx(Inner::Model(model), now)))
     }
 
     fn system_tx(&self, inner: Inner, now: DateTime<Utc>) -> SystemTx {
