@@ -24,8 +24,8 @@ use testdb::TestDb;
 use testkit::Salesforce;
 use tower::ServiceExt as _;
 
-/// Where browsers reach the hub.
-pub(crate) const ORIGIN: &str = "http://hub.example";
+/// Where browsers reach the hub: they make passkeys on encrypted pages only.
+pub(crate) const ORIGIN: &str = "https://hub.example";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
 pub(crate) struct World {
@@ -98,7 +98,7 @@ impl World {
             passwords: passwords.clone(),
             metrics: metrics(),
             https: false,
-            public_url: ORIGIN.to_owned(),
+            public_url: "http://hub.example".to_owned(),
             outbox: mail_server.is_some().then(|| outbox.clone()),
             factors: Factors {
                 vault: vault.clone(),

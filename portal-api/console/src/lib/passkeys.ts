@@ -1,8 +1,12 @@
 /** Passkeys as the server speaks of them: binary values are texts in base64url. */
 type Json = Record<string, unknown>;
 
+/** A passkey belongs to a name: at an address of numbers there are none. */
 export function canUsePasskeys(): boolean {
-  return typeof globalThis.PublicKeyCredential === 'function' && navigator.credentials !== undefined;
+  const hasName = !/^[\d.]+$|:/.test(globalThis.location?.hostname ?? '');
+  return (
+    hasName && typeof globalThis.PublicKeyCredential === 'function' && navigator.credentials !== undefined
+  );
 }
 
 /** Asks the browser to make a passkey; what the server takes of it. */

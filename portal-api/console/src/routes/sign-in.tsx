@@ -52,7 +52,7 @@ function Second({ stage, onDone, onOver }: SecondProps) {
   return (
     <Gate key="second" title={t('second.title')}>
       <SecondStageForm stage={stage} onDone={(session) => void onDone(session)} onOver={onOver} />
-      <Button look="quiet" className="self-start" onPress={onOver}>
+      <Button look="quiet" className="-ml-3 self-start" onPress={onOver}>
         {t('second.back')}
       </Button>
     </Gate>

@@ -20,9 +20,6 @@ use crate::extract::Json;
 use crate::portal::Portal;
 use crate::routes::factors::{PasskeyAnswer, PasskeyQuestion, party};
 
-/// Counted beside the addresses of sign-in.
-const PASSKEY: &str = "a passkey";
-
 /// Asks for a passkey, to sign in with it alone
 ///
 /// No address is asked for: the browser offers the passkeys that it has.
@@ -31,10 +28,9 @@ const PASSKEY: &str = "a passkey";
     responses((status = 200, description = "What the browser is to sign", body = PasskeyQuestion)),
 )]
 pub(super) async fn ask(
-    anyone: Anyone,
+    _anyone: Anyone,
     State(portal): State<Portal>,
 ) -> Result<axum::Json<PasskeyQuestion>, ApiError> {
-    refuse_guessing(&portal, anyone.address, PASSKEY)?;
     let asked = passkeys::start_sign_in(party(&portal)?, &portal.store).await?;
     Ok(axum::Json(asked.into()))
 }
@@ -54,15 +50,17 @@ pub(super) async fn answer(
     Json(body): Json<PasskeyAnswer>,
 ) -> Result<Response, ApiError> {
     let started = Instant::now();
-    refuse_guessing(&portal, anyone.address, PASSKEY)?;
     let question = Token::of(body.question.expose_secret());
+    // Each question is answered once: what is counted is how often this address is wrong.
+    let counted = format!("passkey {}", question.expose());
+    refuse_guessing(&portal, anyone.address, &counted)?;
     let party = party(&portal)?;
     let answered =
         passkeys::finish_sign_in(party, &portal.store, &question, &body.answer).await?;
     if let Some(user) = permitted(&portal, &anyone, answered).await? {
         return finish_sign_in(&portal, &anyone, &headers, &user, First::Passkey).await;
     }
-    portal.throttle().failed(anyone.address, PASSKEY);
+    portal.throttle().failed(anyone.address, &counted);
     metrics::counter!("syncline_sign_in_failures_total").increment(1);
     tokio::time::sleep_until(started + REFUSAL).await;
     Err(ApiError::new(

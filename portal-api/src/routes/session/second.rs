@@ -9,6 +9,7 @@ use domain::mails::SignInNotice;
 use domain::security;
 use domain::sessions::Token;
 use domain::sessions::stages::{self, Holder};
+use domain::users::User;
 use engine::store::audit::Actor;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -24,8 +25,10 @@ use crate::extract::Json;
 use crate::portal::Portal;
 use crate::routes::factors::{PasskeyAnswer, PasskeyQuestion, party, send_code, tell};
 
-/// Counted beside the addresses of sign-in.
-const STAGE: &str = "a second stage";
+/// What wrong codes are counted by, beside the addresses of sign-in.
+fn counted(user: &User) -> String {
+    format!("second {}", user.email)
+}
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -56,8 +59,8 @@ pub(super) async fn second(
 ) -> Result<Response, ApiError> {
     let started = Instant::now();
     let kind = code_kind(&body.method)?;
-    refuse_guessing(&portal, anyone.address, STAGE)?;
     let (Holder { user, .. }, ticket) = holder(&portal, &headers).await?;
+    refuse_guessing(&portal, anyone.address, &counted(&user))?;
     let mut tx = portal.store.begin(user.tenant).await?;
     tx.act_as(anyone.acting(stranger()));
     let policy = security::current(&mut tx).await?.policy;
@@ -68,7 +71,7 @@ pub(super) async fn second(
             tell(&portal, &mut tx, &user, SignInNotice::CodesLocked).await?;
         }
         tx.commit().await?;
-        return Err(refuse(&portal, &anyone, started).await);
+        return Err(refuse(&portal, &anyone, &user, started).await);
     }
     tx.act_as(anyone.acting(actor(&user)));
     let from = origin_of(&anyone, &headers);
@@ -81,6 +84,7 @@ pub(super) async fn second(
     }
     let more = afterwards(&mut tx, &portal, &user, &policy, &from, body.remember).await?;
     tx.commit().await?;
+    portal.throttle().succeeded(anyone.address, &counted(&user));
     entered(&portal, &opened, more).await
 }
 
@@ -135,8 +139,8 @@ pub(super) async fn answer(
     Json(body): Json<PasskeyAnswer>,
 ) -> Result<Response, ApiError> {
     let started = Instant::now();
-    refuse_guessing(&portal, anyone.address, STAGE)?;
     let (Holder { user, .. }, ticket) = holder(&portal, &headers).await?;
+    refuse_guessing(&portal, anyone.address, &counted(&user))?;
     let question = Token::of(body.question.expose_secret());
     let asked = challenges::take(&portal.store, Purpose::Second, Some(user.id), &question).await?;
     let mut tx = portal.store.begin(user.tenant).await?;
@@ -144,7 +148,7 @@ pub(super) async fn answer(
     let party = party(&portal)?;
     if !passkeys::finish_proof(party, &mut tx, user.id, asked, &body.answer).await? {
         tx.commit().await?;
-        return Err(refuse(&portal, &anyone, started).await);
+        return Err(refuse(&portal, &anyone, &user, started).await);
     }
     tx.act_as(anyone.acting(actor(&user)));
     let policy = security::current(&mut tx).await?.policy;
@@ -156,6 +160,7 @@ pub(super) async fn answer(
     };
     let more = afterwards(&mut tx, &portal, &user, &policy, &from, body.remember).await?;
     tx.commit().await?;
+    portal.throttle().succeeded(anyone.address, &counted(&user));
     entered(&portal, &opened, more).await
 }
 
@@ -177,8 +182,8 @@ pub(super) fn code_kind(method: &str) -> Result<Factor, ApiError> {
 }
 
 /// What a wrong code or passkey is told, no sooner than a wrong password.
-async fn refuse(portal: &Portal, anyone: &Anyone, started: Instant) -> ApiError {
-    portal.throttle().failed(anyone.address, STAGE);
+async fn refuse(portal: &Portal, anyone: &Anyone, user: &User, started: Instant) -> ApiError {
+    portal.throttle().failed(anyone.address, &counted(user));
     metrics::counter!("syncline_second_factor_failures_total").increment(1);
     tokio::time::sleep_until(started + REFUSAL).await;
     ApiError::new(

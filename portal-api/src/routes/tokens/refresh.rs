@@ -14,8 +14,8 @@ use crate::extract;
 use crate::portal::Portal;
 use crate::routes::session::refuse_guessing;
 
-/// Counted beside the addresses of sign-in.
-const REFRESH: &str = "a refresh token";
+/// What made-up tokens are counted by, beside the addresses of sign-in.
+const UNKNOWN: &str = "a refresh token";
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -36,10 +36,11 @@ pub(super) async fn refresh(
     State(portal): State<Portal>,
     extract::Json(body): extract::Json<Refresh>,
 ) -> Result<Json<TokenPair>, ApiError> {
-    refuse_guessing(&portal, anyone.address, REFRESH)?;
     let token = Token::of(body.refresh_token.expose_secret());
     let Some(bearer) = tokens::bearer(&portal.store, &token).await? else {
-        return Err(refuse(&portal, &anyone));
+        refuse_guessing(&portal, anyone.address, UNKNOWN)?;
+        portal.throttle().failed(anyone.address, UNKNOWN);
+        return Err(refused());
     };
     let mut tx = portal.store.begin(bearer.tenant).await?;
     tx.act_as(anyone.acting(Actor::Key {
@@ -51,7 +52,7 @@ pub(super) async fn refresh(
     tx.commit().await?;
     match refreshed {
         Refreshed::Pair(pair) => Ok(Json(pair.into())),
-        Refreshed::Ended => Err(refuse(&portal, &anyone)),
+        Refreshed::Ended => Err(refused()),
         Refreshed::Reused => {
             metrics::counter!("syncline_refresh_tokens_reused_total").increment(1);
             tracing::warn!(
@@ -59,14 +60,13 @@ pub(super) async fn refresh(
                 grant.id = %bearer.grant,
                 "a refresh token came twice: its grant was ended"
             );
-            Err(refuse(&portal, &anyone))
+            Err(refused())
         }
     }
 }
 
 /// Whatever is wrong is answered alike.
-fn refuse(portal: &Portal, anyone: &Anyone) -> ApiError {
-    portal.throttle().failed(anyone.address, REFRESH);
+fn refused() -> ApiError {
     ApiError::new(
         Slug::Unauthenticated,
         "this refresh token is none, was used before, or its grant has ended",

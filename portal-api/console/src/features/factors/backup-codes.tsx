@@ -34,7 +34,9 @@ export function BackupCodesPanel({ owned, guard, onCodes }: PanelProps) {
         )
       }
     >
-      <p className="max-w-prose text-sm text-ink-2">{t(has ? 'security.codes_text' : 'security.codes_none')}</p>
+      <p className="max-w-prose text-sm text-ink-2">
+        {t(has ? 'security.codes_text' : 'security.codes_none')}
+      </p>
       {has && (
         <p className={`numeric mt-2 text-sm font-medium ${few ? 'text-warn-ink' : 'text-ink'}`}>
           {t('security.codes_left', { left: owned.backup_codes_left })}
@@ -62,7 +64,9 @@ export function BackupCodes({ codes, onClose }: { codes: string[]; onClose: () =
           <Button
             icon={Copy}
             onPress={() => {
-              void navigator.clipboard.writeText(text).then(() => toast({ text: t('security.codes_copied') }));
+              void navigator.clipboard
+                .writeText(text)
+                .then(() => toast({ text: t('security.codes_copied') }));
             }}
           >
             {t('security.codes_copy')}

@@ -70,7 +70,9 @@ function StepUp({ onDone }: { onDone: () => void }) {
   const way = chosen ?? usable[0] ?? 'password';
   return (
     <div className="flex flex-col gap-4">
-      <p className="text-sm text-ink-2">{t('step_up.text')}</p>
+      <p className="text-sm text-ink-2">
+        {t('step_up.text')} {way !== 'password' && t(`second.${way}_text`)}
+      </p>
       {way === 'passkey' ? <ByPasskey onDone={onDone} /> : <BySecret key={way} way={way} onDone={onDone} />}
       <div className="flex flex-wrap gap-2">
         {usable

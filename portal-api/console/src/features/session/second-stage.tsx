@@ -24,26 +24,29 @@ export function SecondStageForm({ stage, onDone, onOver }: Props) {
   const [remember, setRemember] = useState(false);
   if (!method) return <p className="text-sm text-ink">{t('second.none')}</p>;
   const others = ways.filter((way) => way !== method);
+  const given = { remember, onDone, onOver };
+  const box = stage.device_days > 0 && (
+    <CheckBox
+      label={t('second.remember', { days: stage.device_days })}
+      value={remember}
+      onChange={setRemember}
+    />
+  );
   return (
     <div className="flex flex-col gap-4">
       <p className="text-sm text-ink-2">{t(`second.${method}_text`)}</p>
       {method === 'passkey' ? (
-        <WithPasskey remember={remember} onDone={onDone} onOver={onOver} />
+        <WithPasskey {...given}>{box}</WithPasskey>
       ) : (
-        <WithCode key={method} method={method} remember={remember} onDone={onDone} onOver={onOver} />
-      )}
-      {stage.device_days > 0 && (
-        <CheckBox
-          label={t('second.remember', { days: stage.device_days })}
-          value={remember}
-          onChange={setRemember}
-        />
+        <WithCode key={method} method={method} {...given}>
+          {box}
+        </WithCode>
       )}
       {others.length > 0 && (
         <div className="flex flex-col items-start gap-1 border-t border-line pt-3">
           <p className="text-xs text-ink-3">{t('second.other')}</p>
           {others.map((way) => (
-            <Button key={way} look="quiet" onPress={() => setMethod(way)}>
+            <Button key={way} look="quiet" className="-ml-3" onPress={() => setMethod(way)}>
               {t(`second.way_${way}`)}
             </Button>
           ))}
@@ -53,9 +56,15 @@ export function SecondStageForm({ stage, onDone, onOver }: Props) {
   );
 }
 
-type WayProps = { remember: boolean; onDone: (session: Session) => void; onOver: () => void };
+type WayProps = {
+  remember: boolean;
+  onDone: (session: Session) => void;
+  onOver: () => void;
+  /** What stands above the button. */
+  children: React.ReactNode;
+};
 
-function WithCode({ method, remember, onDone, onOver }: WayProps & { method: CodeMethod }) {
+function WithCode({ method, remember, onDone, onOver, children }: WayProps & { method: CodeMethod }) {
   const t = useWords();
   const [code, setCode] = useState('');
   const entry = useMutation({ mutationFn: signInSecond, onSuccess: onDone });
@@ -92,6 +101,7 @@ function WithCode({ method, remember, onDone, onOver }: WayProps & { method: Cod
         onChange={setCode}
         isRequired
       />
+      {children}
       <Refusal error={entry.error} onOver={onOver} />
       <Button type="submit" look="primary" size="large" isPending={entry.isPending}>
         {t('second.submit')}
@@ -100,11 +110,12 @@ function WithCode({ method, remember, onDone, onOver }: WayProps & { method: Cod
   );
 }
 
-function WithPasskey({ remember, onDone, onOver }: WayProps) {
+function WithPasskey({ remember, onDone, onOver, children }: WayProps) {
   const t = useWords();
   const entry = useMutation({ mutationFn: signInSecondPasskey, onSuccess: onDone });
   return (
     <div className="flex flex-col gap-4">
+      {children}
       <Refusal error={isCancelled(entry.error) ? null : entry.error} onOver={onOver} />
       <Button look="primary" size="large" onPress={() => entry.mutate(remember)} isPending={entry.isPending}>
         <KeyRound aria-hidden size={16} /> {t('second.use_passkey')}
