@@ -269,7 +269,11 @@ impl<P: Needs> FromRequestParts<Portal> for May<P> {
         if signed_in.session.user.must_change_password {
             return Err(ApiError::forbidden("set a password of your own first"));
         }
-        if signed_in.session.proof.is_some_and(|proof| proof.must_enrol) {
+        if signed_in
+            .session
+            .proof
+            .is_some_and(|proof| proof.must_enrol)
+        {
             return Err(ApiError::forbidden("set up a second factor first"));
         }
         if signed_in.session.permissions.has(P::PERMISSION) {

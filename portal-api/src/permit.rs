@@ -106,10 +106,7 @@ macro_rules! routes {
 pub(crate) use routes;
 
 /// Writes who may call into the description of one route.
-pub(crate) fn declare(
-    route: UtoipaMethodRouter<Portal>,
-    asks: Asks,
-) -> UtoipaMethodRouter<Portal> {
+pub(crate) fn declare(route: UtoipaMethodRouter<Portal>, asks: Asks) -> UtoipaMethodRouter<Portal> {
     let (schemas, mut paths, mut router) = route;
     for item in paths.paths.values_mut() {
         for described in operations(item) {

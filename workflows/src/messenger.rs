@@ -140,8 +140,17 @@ mod tests {
         let secret = "0123456789abcdef";
         assert!(made("https://sms.example/send", secret).is_ok());
         assert!(made("http://127.0.0.1:9000/", secret).is_ok());
-        for url in ["http://sms.example/", "ftp://127.0.0.1/", "", "sms.example", "http://localhost.evil.example/"] {
-            assert!(matches!(made(url, secret), Err(MessengerError::Url)), "{url}");
+        for url in [
+            "http://sms.example/",
+            "ftp://127.0.0.1/",
+            "",
+            "sms.example",
+            "http://localhost.evil.example/",
+        ] {
+            assert!(
+                matches!(made(url, secret), Err(MessengerError::Url)),
+                "{url}"
+            );
         }
         assert!(matches!(
             made("https://sms.example/", "short"),

@@ -135,13 +135,19 @@ fn replace(path: &Path, keys: &[&SecretSlice<u8>]) -> Result<()> {
             return Err(error);
         }
         let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&beside)?;
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&beside)?;
         for key in keys {
             file.write_all(key.expose_secret())?;
         }
         file.sync_all()?;
         fs::rename(&beside, path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };
     write().with_context(|| format!("cannot replace the vault's key {}", path.display()))
@@ -184,11 +190,10 @@ fn make(path: &Path) -> Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     match options.open(path) {
-        Ok(mut file) => {
-            file.write_all(key.expose_secret())
-                .and_then(|()| file.sync_all())
-                .with_context(|| format!("cannot write {}", path.display()))
-        }
+        Ok(mut file) => file
+            .write_all(key.expose_secret())
+            .and_then(|()| file.sync_all())
+            .with_context(|| format!("cannot write {}", path.display())),
         // Another process of this hub was quicker.
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
@@ -229,7 +234,10 @@ mod tests {
         assert!(running.open("a", &sealed).is_ok());
         begin_rotation(&path).unwrap();
         assert_eq!(running.key_id().unwrap(), new, "what was begun goes on");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         finish_rotation(&path).unwrap();
         assert_eq!(running.key_id().unwrap(), new);
         assert!(running.open("a", &sealed).is_err());

@@ -54,7 +54,9 @@ async fn world() -> World {
             mail(&pool, &vault, *tenant, &format!("text {at}")).await;
         }
         let id = engine::ids::fresh();
-        let secret = vault.seal(&format!("token-key/{id}"), b"a signing key").unwrap();
+        let secret = vault
+            .seal(&format!("token-key/{id}"), b"a signing key")
+            .unwrap();
         sqlx::query(
             "insert into token_keys (tenant_id, id, secret, created_at) values ($1, $2, $3, now())",
         )
@@ -78,7 +80,11 @@ async fn world() -> World {
 /// Stores a sealed mail, as somebody does who is at work.
 async fn mail(pool: &PgPool, vault: &Vault, tenant: TenantId, text: &str) {
     let id = MailId::fresh();
-    let body = vault.seal(&format!("mail/{}", id.0), text.as_bytes()).unwrap();
+    // As everybody does: sealed within the transaction that stores it.
+    let mut tx = pool.begin().await.unwrap();
+    let body = vault
+        .seal(&format!("mail/{}", id.0), text.as_bytes())
+        .unwrap();
     sqlx::query(
         "insert into outgoing_mails (tenant_id, id, kind, recipient, subject, body, created_at)
          values ($1, $2, 'reset', 'a@b', 's', $3, now())",
@@ -86,17 +92,24 @@ async fn mail(pool: &PgPool, vault: &Vault, tenant: TenantId, text: &str) {
     .bind(tenant.0)
     .bind(id.0)
     .bind(body)
-    .execute(pool)
+    .execute(&mut *tx)
     .await
     .unwrap();
+    tx.commit().await.unwrap();
 }
 
 /// How many values open with this vault, and how many there are.
 async fn opened(pool: &PgPool, vault: &Vault) -> (usize, usize) {
     let mails: Vec<(sqlx::types::Uuid, Vec<u8>)> =
-        sqlx::query_as("select id, body from outgoing_mails").fetch_all(pool).await.unwrap();
+        sqlx::query_as("select id, body from outgoing_mails")
+            .fetch_all(pool)
+            .await
+            .unwrap();
     let keys: Vec<(sqlx::types::Uuid, Vec<u8>)> =
-        sqlx::query_as("select id, secret from token_keys").fetch_all(pool).await.unwrap();
+        sqlx::query_as("select id, secret from token_keys")
+            .fetch_all(pool)
+            .await
+            .unwrap();
     let all = mails.len() + keys.len();
     let mails = mails.iter().filter(|(id, body)| {
         let opened = vault.open(&format!("mail/{id}"), body);
@@ -132,10 +145,15 @@ async fn a_rotation_that_is_cut_short_anywhere_loses_nothing_and_goes_on() {
         }
         if phase == Phase::Some {
             let (still_old, _) = opened(&world.pool, &vault(&old).unwrap()).await;
-            assert!((1..=462).contains(&still_old), "{still_old} are under the old key");
+            assert!(
+                (1..=462).contains(&still_old),
+                "{still_old} are under the old key"
+            );
         }
         mail(&world.pool, &running, world.tenants[0], "text of meanwhile").await;
-        rotate(&world.store, &world.key_file, Phase::Finished).await.unwrap();
+        rotate(&world.store, &world.key_file, Phase::Finished)
+            .await
+            .unwrap();
         assert_eq!(fs::read(&world.key_file).unwrap().len(), 32);
         for vault in [&running, &vault(&world.key_file).unwrap()] {
             let (opens, all) = opened(&world.pool, vault).await;
@@ -171,12 +189,11 @@ async fn who_is_at_work_meanwhile_notices_nothing() {
             let mut made = 0;
             while !stop.load(Ordering::SeqCst) {
                 mail(&pool, &vault, tenant, &format!("text {made}")).await;
-                let (id, body): (sqlx::types::Uuid, Vec<u8>) = sqlx::query_as(
-                    "select id, body from outgoing_mails order by random() limit 1",
-                )
-                .fetch_one(&pool)
-                .await
-                .unwrap();
+                let (id, body): (sqlx::types::Uuid, Vec<u8>) =
+                    sqlx::query_as("select id, body from outgoing_mails order by random() limit 1")
+                        .fetch_one(&pool)
+                        .await
+                        .unwrap();
                 vault.open(&format!("mail/{id}"), &body).unwrap();
                 made += 1;
             }
@@ -184,7 +201,9 @@ async fn who_is_at_work_meanwhile_notices_nothing() {
         })
     };
     for _ in 0..3 {
-        rotate(&world.store, &world.key_file, Phase::Finished).await.unwrap();
+        rotate(&world.store, &world.key_file, Phase::Finished)
+            .await
+            .unwrap();
     }
     stop.store(true, Ordering::SeqCst);
     assert!(at_work.await.unwrap() > 0);
@@ -197,9 +216,18 @@ async fn a_value_under_a_key_that_is_not_there_stops_the_rotation_before_the_old
     let world = world().await;
     let other = Vault::new(&Vault::fresh_key().unwrap()).unwrap();
     mail(&world.pool, &other, world.tenants[1], "text of another hub").await;
-    let error = rotate(&world.store, &world.key_file, Phase::Finished).await.unwrap_err();
-    assert!(format!("{error:#}").contains("outgoing_mails.body"), "{error:#}");
-    assert_eq!(fs::read(&world.key_file).unwrap().len(), 64, "both keys stay");
+    let error = rotate(&world.store, &world.key_file, Phase::Finished)
+        .await
+        .unwrap_err();
+    assert!(
+        format!("{error:#}").contains("outgoing_mails.body"),
+        "{error:#}"
+    );
+    assert_eq!(
+        fs::read(&world.key_file).unwrap().len(),
+        64,
+        "both keys stay"
+    );
 }
 
 #[tokio::test]
@@ -217,13 +245,19 @@ async fn every_column_of_bytes_is_sealed_and_known_or_known_not_to_be() {
     .unwrap();
     let sealed: Vec<&str> = sealed::columns().collect();
     for column in &sealed {
-        assert!(columns.iter().any(|known| known == column), "{column} is gone");
+        assert!(
+            columns.iter().any(|known| known == column),
+            "{column} is gone"
+        );
     }
     for column in columns {
         let is_plain = PLAIN.iter().any(|end| column.ends_with(end))
             || PUBLIC.contains(&column.as_str())
             || (column.starts_with("signals") && column.ends_with(".body"));
         let known = sealed.contains(&column.as_str()) || is_plain;
-        assert!(known, "{column}: is it sealed? then name it in domain::sealed");
+        assert!(
+            known,
+            "{column}: is it sealed? then name it in domain::sealed"
+        );
     }
 }

@@ -122,7 +122,11 @@ impl Vault {
         let master = self.0.current()?;
         let mut out = vec![FORMAT];
         out.extend_from_slice(master.id.as_bytes());
-        let wrapped = encrypt(&master.cipher, master.id.as_bytes(), data_key.expose_secret())?;
+        let wrapped = encrypt(
+            &master.cipher,
+            master.id.as_bytes(),
+            data_key.expose_secret(),
+        )?;
         out.extend_from_slice(&wrapped);
         Ok(out)
     }
@@ -162,7 +166,9 @@ fn decrypt(
     aad: &[u8],
     sealed: &[u8],
 ) -> Result<SecretSlice<u8>, VaultError> {
-    let (nonce, msg) = sealed.split_at_checked(NONCE).ok_or(VaultError::Unsealable)?;
+    let (nonce, msg) = sealed
+        .split_at_checked(NONCE)
+        .ok_or(VaultError::Unsealable)?;
     let nonce = XNonce::try_from(nonce).map_err(|_length| VaultError::Unsealable)?;
     cipher
         .decrypt(&nonce, Payload { msg, aad })
@@ -193,14 +199,20 @@ mod tests {
             let mut damaged = sealed.clone();
             damaged[at] ^= 1;
             assert!(vault.open("connection/1", &damaged).is_err(), "byte {at}");
-            assert!(vault.open("connection/1", &sealed[..at]).is_err(), "cut at {at}");
+            assert!(
+                vault.open("connection/1", &sealed[..at]).is_err(),
+                "cut at {at}"
+            );
         }
     }
 
     #[test]
     fn two_values_share_neither_data_key_nor_nonce() {
         let vault = vault();
-        let (one, two) = (vault.seal("a", b"x").unwrap(), vault.seal("a", b"x").unwrap());
+        let (one, two) = (
+            vault.seal("a", b"x").unwrap(),
+            vault.seal("a", b"x").unwrap(),
+        );
         assert_ne!(one[WRAPPED], two[WRAPPED]);
         assert_ne!(one[WRAPPED.end..], two[WRAPPED.end..]);
         // The body of one value does not open with the data key of another.
@@ -220,7 +232,10 @@ mod tests {
 
     impl Shelf {
         fn put(&self, keys: &[&SecretSlice<u8>]) {
-            *self.0.0.lock().unwrap() = keys.iter().map(|key| key.expose_secret().to_vec()).collect();
+            *self.0.0.lock().unwrap() = keys
+                .iter()
+                .map(|key| key.expose_secret().to_vec())
+                .collect();
             self.0.1.fetch_add(1, Ordering::SeqCst);
         }
     }
@@ -231,7 +246,15 @@ mod tests {
         }
 
         fn load(&self) -> Result<Vec<SecretSlice<u8>>, KeySourceError> {
-            Ok(self.0.0.lock().unwrap().iter().cloned().map(Into::into).collect())
+            Ok(self
+                .0
+                .0
+                .lock()
+                .unwrap()
+                .iter()
+                .cloned()
+                .map(Into::into)
+                .collect())
         }
     }
 
@@ -245,15 +268,29 @@ mod tests {
         assert_eq!(running.rewrap(&sealed).unwrap(), None);
 
         shelf.put(&[&new, &old]);
-        assert_eq!(running.open("a", &sealed).unwrap().expose_secret(), b"secret");
+        assert_eq!(
+            running.open("a", &sealed).unwrap().expose_secret(),
+            b"secret"
+        );
         let anew = running.rewrap(&sealed).unwrap().unwrap();
         assert_eq!(running.rewrap(&anew).unwrap(), None);
-        assert_eq!(anew[WRAPPED.end..], sealed[WRAPPED.end..], "the value itself stays");
+        assert_eq!(
+            anew[WRAPPED.end..],
+            sealed[WRAPPED.end..],
+            "the value itself stays"
+        );
 
         shelf.put(&[&new]);
         assert!(running.open("a", &sealed).is_err());
         assert_eq!(running.open("a", &anew).unwrap().expose_secret(), b"secret");
         assert!(Vault::new(&old).unwrap().open("a", &anew).is_err());
-        assert_eq!(Vault::new(&new).unwrap().open("a", &anew).unwrap().expose_secret(), b"secret");
+        assert_eq!(
+            Vault::new(&new)
+                .unwrap()
+                .open("a", &anew)
+                .unwrap()
+                .expose_secret(),
+            b"secret"
+        );
     }
 }

@@ -118,7 +118,11 @@ impl Ring {
         let Some(source) = &self.source else {
             return Ok(());
         };
-        let known = self.loaded.read().unwrap_or_else(PoisonError::into_inner).state;
+        let known = self
+            .loaded
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .state;
         if source.state()? == known {
             return Ok(());
         }
@@ -132,7 +136,10 @@ fn load(source: &dyn KeySource) -> Result<Loaded, VaultError> {
     // The state first: a change in between shows at the next use.
     let state = source.state()?;
     let keys = source.load()?;
-    let keys: Result<Vec<_>, _> = keys.iter().map(|key| Master::new(key).map(Arc::new)).collect();
+    let keys: Result<Vec<_>, _> = keys
+        .iter()
+        .map(|key| Master::new(key).map(Arc::new))
+        .collect();
     let keys = keys?;
     if keys.is_empty() {
         return Err(VaultError::KeyLength(0));

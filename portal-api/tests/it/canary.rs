@@ -47,13 +47,21 @@ async fn no_password_code_or_token_is_in_a_log_or_the_trail() {
     let world = World::with_clock(clock.clone()).await;
     let mut secrets = vec![PASSWORD.to_owned(), "a wrong canary".to_owned()];
 
-    let made = world.admin.post("/factors/totp", &json!({})).await.expect(201);
-    secrets.extend(["secret", "uri", "picture"].map(|name| made[name].as_str().unwrap().to_owned()));
+    let made = world
+        .admin
+        .post("/factors/totp", &json!({}))
+        .await
+        .expect(201);
+    secrets
+        .extend(["secret", "uri", "picture"].map(|name| made[name].as_str().unwrap().to_owned()));
     let (app, codes) = enrol(&world.admin, &clock).await;
     secrets.extend(codes.clone());
     clock.advance(Duration::from_secs(60));
     let mut client = world.stranger();
-    client.sign_in("admin@one.example", "a wrong canary").await.expect(401);
+    client
+        .sign_in("admin@one.example", "a wrong canary")
+        .await
+        .expect(401);
     let body = json!({"email": "admin@one.example", "password": PASSWORD});
     let answer = client.post("/session", &body).await;
     client.keep(&answer);
@@ -65,20 +73,38 @@ async fn no_password_code_or_token_is_in_a_log_or_the_trail() {
     client.keep(&answer);
     answer.expect(200);
     let cookies = client.cookie.clone().unwrap();
-    secrets.extend(cookies.split("; ").map(|cookie| cookie.split_once('=').unwrap().1.to_owned()));
+    secrets.extend(
+        cookies
+            .split("; ")
+            .map(|cookie| cookie.split_once('=').unwrap().1.to_owned()),
+    );
     let step = json!({"method": "backup_code", "secret": codes[0]});
     client.post("/session/step-up", &step).await.expect(200);
     let wrong = json!({"method": "totp", "secret": "a wrong canary"});
-    client.post("/session/step-up", &wrong).await.invalid("/secret");
+    client
+        .post("/session/step-up", &wrong)
+        .await
+        .invalid("/secret");
 
-    let question = client.post("/passkeys/question", &json!({})).await.expect(200);
+    let question = client
+        .post("/passkeys/question", &json!({}))
+        .await
+        .expect(200);
     secrets.push(question["question"].as_str().unwrap().to_owned());
     let body = json!({"name": "x", "question": question["question"], "answer": {"id": "x"}});
     client.post("/passkeys", &body).await.invalid("/answer");
     let body = json!({"name": "x", "permissions": ["records.read"]});
     let granted = client.post("/tokens", &body).await.expect(201);
-    let refresh = granted["tokens"]["refresh_token"].as_str().unwrap().to_owned();
-    secrets.push(granted["tokens"]["access_token"].as_str().unwrap().to_owned());
+    let refresh = granted["tokens"]["refresh_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    secrets.push(
+        granted["tokens"]["access_token"]
+            .as_str()
+            .unwrap()
+            .to_owned(),
+    );
     let body = json!({"refresh_token": refresh});
     for status in [200, 401] {
         client.post("/tokens/refresh", &body).await.expect(status);
@@ -87,7 +113,10 @@ async fn no_password_code_or_token_is_in_a_log_or_the_trail() {
     let key = json!({"name": "x", "permissions": []});
     let key = client.post("/keys", &key).await.expect(201);
     secrets.push(key["secret"].as_str().unwrap().to_owned());
-    client.send(Method::DELETE, "/factors/totp", None, None).await.expect(204);
+    client
+        .send(Method::DELETE, "/factors/totp", None, None)
+        .await
+        .expect(204);
 
     let trail = client.get("/audit.csv").await;
     drop(guard);

@@ -65,14 +65,26 @@ async fn a_code_that_pyotp_makes_signs_in() {
              portal-api/clients/requirements.txt`, and set SYNCLINE_PYTHON to it",
         );
     }
-    for start in ["2026-11-20T08:00:00Z", "2038-01-19T03:14:07Z", "2100-02-28T23:59:59Z"] {
+    for start in [
+        "2026-11-20T08:00:00Z",
+        "2038-01-19T03:14:07Z",
+        "2100-02-28T23:59:59Z",
+    ] {
         let clock = Clock::manual(start.parse().unwrap());
         let world = World::with_clock(clock.clone()).await;
-        let made = world.admin.post("/factors/totp", &json!({})).await.expect(201);
+        let made = world
+            .admin
+            .post("/factors/totp", &json!({}))
+            .await
+            .expect(201);
         let uri = made["uri"].as_str().unwrap();
         let first = code(&python, uri, clock.now().timestamp());
         let confirm = json!({"code": first});
-        world.admin.post("/factors/totp/confirm", &confirm).await.expect(200);
+        world
+            .admin
+            .post("/factors/totp/confirm", &confirm)
+            .await
+            .expect(200);
         clock.advance(Duration::from_secs(60));
         let mut client = world.stranger();
         let body = json!({"email": "admin@one.example", "password": PASSWORD});

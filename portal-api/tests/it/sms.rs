@@ -26,10 +26,6 @@ impl Provider {
         *self.answers.lock().unwrap() = 204;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/send", listener.local_addr().unwrap());
-        let take = async |State(provider): State<Self>, headers: HeaderMap, body: String| {
-            provider.got.lock().unwrap().push((headers, body));
-            StatusCode::from_u16(*provider.answers.lock().unwrap()).unwrap()
-        };
         let app = axum::Router::new()
             .route("/send", axum::routing::post(take))
             .with_state(self.clone());
@@ -46,6 +42,11 @@ impl Provider {
         let text = self.last()["text"].as_str().unwrap().to_owned();
         text.split(' ').next().unwrap().to_owned()
     }
+}
+
+async fn take(State(provider): State<Provider>, headers: HeaderMap, body: String) -> StatusCode {
+    provider.got.lock().unwrap().push((headers, body));
+    StatusCode::from_u16(*provider.answers.lock().unwrap()).unwrap()
 }
 
 async fn world() -> (World, Clock, Provider) {
@@ -90,7 +91,12 @@ async fn a_code_that_was_sent_signs_in_once_and_the_last_one_only() {
     {
         let got = provider.got.lock().unwrap();
         let (headers, body) = got.last().unwrap();
-        assert!(headers["syncline-signature"].to_str().unwrap().starts_with("v1="));
+        assert!(
+            headers["syncline-signature"]
+                .to_str()
+                .unwrap()
+                .starts_with("v1=")
+        );
         assert_eq!(headers["syncline-timestamp"], "1795161600");
         assert!(body.contains(headers["idempotency-key"].to_str().unwrap()));
     }
@@ -106,10 +112,19 @@ async fn a_code_that_was_sent_signs_in_once_and_the_last_one_only() {
     send().await.expect(202);
     let last = provider.code();
     assert_ne!(first, last);
-    client.post("/session/second", &second(&first)).await.problem(401, "unauthenticated");
-    client.post("/session/second", &second(&last)).await.expect(200);
+    client
+        .post("/session/second", &second(&first))
+        .await
+        .problem(401, "unauthenticated");
+    client
+        .post("/session/second", &second(&last))
+        .await
+        .expect(200);
     let client = first_stage(&world).await;
-    client.post("/session/second", &second(&last)).await.problem(401, "unauthenticated");
+    client
+        .post("/session/second", &second(&last))
+        .await
+        .problem(401, "unauthenticated");
 }
 
 #[tokio::test]
@@ -119,27 +134,50 @@ async fn a_code_expires_and_there_are_six_in_an_hour() {
     for _ in 0..5 {
         clock.advance(Duration::from_secs(31));
         let client = first_stage(&world).await;
-        client.post("/session/second/sms", &json!({})).await.expect(202);
+        client
+            .post("/session/second/sms", &json!({}))
+            .await
+            .expect(202);
     }
     clock.advance(Duration::from_secs(31));
     let client = first_stage(&world).await;
-    client.post("/session/second/sms", &json!({})).await.problem(429, "rate-limited");
+    client
+        .post("/session/second/sms", &json!({}))
+        .await
+        .problem(429, "rate-limited");
     assert_eq!(provider.got.lock().unwrap().len(), 6);
     clock.advance(Duration::from_secs(301));
     let late = second(&provider.code());
-    client.post("/session/second", &late).await.problem(401, "unauthenticated");
+    client
+        .post("/session/second", &late)
+        .await
+        .problem(401, "unauthenticated");
 }
 
 #[tokio::test]
 async fn bad_numbers_and_a_provider_that_fails_are_said_and_leak_nothing() {
     let (world, clock, provider) = world().await;
-    for bad in ["", "0170 1234567", "+1", "+49170123456789012", "tel:+491701234567"] {
+    for bad in [
+        "",
+        "0170 1234567",
+        "+1",
+        "+49170123456789012",
+        "tel:+491701234567",
+    ] {
         let number = json!({"number": bad});
-        world.admin.post("/factors/sms", &number).await.invalid("/number");
+        world
+            .admin
+            .post("/factors/sms", &number)
+            .await
+            .invalid("/number");
     }
     *provider.answers.lock().unwrap() = 500;
     let number = json!({"number": "+491701234567"});
-    let problem = world.admin.post("/factors/sms", &number).await.problem(503, "unavailable");
+    let problem = world
+        .admin
+        .post("/factors/sms", &number)
+        .await
+        .problem(503, "unavailable");
     assert!(!problem.to_string().contains("1701234"), "{problem}");
     *provider.answers.lock().unwrap() = 204;
     clock.advance(Duration::from_secs(31));
@@ -149,12 +187,19 @@ async fn bad_numbers_and_a_provider_that_fails_are_said_and_leak_nothing() {
     // Neither number nor code is in the trail or readable in the database.
     let trail = world.admin.get("/audit?limit=100").await;
     let text = String::from_utf8_lossy(&trail.bytes).into_owned();
-    assert!(!text.contains("1701234") && !text.contains(&provider.code()), "{text}");
+    assert!(
+        !text.contains("1701234") && !text.contains(&provider.code()),
+        "{text}"
+    );
     let sealed: Vec<u8> = sqlx::query_scalar("select number from sms_factors")
         .fetch_one(&world.db.pool().await.unwrap())
         .await
         .unwrap();
     assert!(!String::from_utf8_lossy(&sealed).contains("1701234"));
-    world.admin.send(Method::DELETE, "/factors/sms", None, None).await.expect(204);
+    world
+        .admin
+        .send(Method::DELETE, "/factors/sms", None, None)
+        .await
+        .expect(204);
     world.stranger().sign_in(EMAIL, PASSWORD).await.expect(200);
 }

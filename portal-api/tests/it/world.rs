@@ -355,7 +355,10 @@ impl Client {
                 jar.push((name.to_owned(), value.to_owned()));
             }
         }
-        let jar: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let jar: Vec<String> = jar
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         self.cookie = (!jar.is_empty()).then(|| jar.join("; "));
     }
 

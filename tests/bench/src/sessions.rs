@@ -85,7 +85,10 @@ async fn measured(bench: &SessionsBench, cluster: &Cluster) -> Result<()> {
 
 fn verdict(what: &str, found: Duration, wanted: Duration) {
     let word = if found < wanted { "kept" } else { "MISSED" };
-    println!("{what:<44}{:>12.3} ms  (under {wanted:?}: {word})", found.as_secs_f64() * 1e3);
+    println!(
+        "{what:<44}{:>12.3} ms  (under {wanted:?}: {word})",
+        found.as_secs_f64() * 1e3
+    );
 }
 
 /// One user for a hundred sessions, each session opened as a sign-in opens it.
@@ -147,10 +150,17 @@ async fn checks(
         let credential = Credential::Cookie(token);
         let found = sessions::identify(store, vault, &credential, None, "bench").await?;
         let session = found.session.context("the session holds")?;
-        ensure!(session.permissions.has(domain::permissions::Permission::HubRead));
+        ensure!(
+            session
+                .permissions
+                .has(domain::permissions::Permission::HubRead)
+        );
         with.push(begun.elapsed());
     }
-    let (with, without) = (figures("check with its transaction", with), figures("empty transaction", without));
+    let (with, without) = (
+        figures("check with its transaction", with),
+        figures("empty transaction", without),
+    );
     Ok(with.saturating_sub(without))
 }
 
@@ -198,7 +208,9 @@ fn figures(what: &str, mut took: Vec<Duration>) -> Duration {
     took.sort_unstable();
     let at = |share: f64| {
         let place = (took.len() as f64 * share) as usize;
-        took.get(place.min(took.len().saturating_sub(1))).copied().unwrap_or_default()
+        took.get(place.min(took.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or_default()
     };
     let millis = |time: Duration| time.as_secs_f64() * 1e3;
     let (half, most, longest) = (at(0.5), at(0.99), at(1.0));

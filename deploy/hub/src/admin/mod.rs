@@ -33,9 +33,7 @@ pub(crate) async fn run(common: Common, admin: Admin) -> Result<()> {
     let outcome = async {
         let store = database::connect(&database.url).await?;
         let done = match admin.command {
-            AdminCommand::RotateKeys => {
-                rotate_keys::run(&store, &data.key_file(&common)).await
-            }
+            AdminCommand::RotateKeys => rotate_keys::run(&store, &data.key_file(&common)).await,
             command => manage(&store, command).await,
         };
         store.close().await;

@@ -50,6 +50,10 @@ pub(super) async fn run(store: &Store, key_file: &Path) -> Result<()> {
 /// The file cannot be replaced, the database does not answer, a value is under a key that is not there,
 /// or a transaction from before does not end.
 pub async fn rotate(store: &Store, key_file: &Path, until: Phase) -> Result<u64> {
+    // A hub that starts makes one; an exchange of keys has one to exchange.
+    if !key_file.is_file() {
+        bail!("there is no key in {}", key_file.display());
+    }
     let vault = vault(key_file)?;
     sealed::check_key(store, &vault)
         .await
@@ -72,10 +76,10 @@ pub async fn rotate(store: &Store, key_file: &Path, until: Phase) -> Result<u64>
         }
         return Ok(done);
     }
-    let switched = store.database_time().await?;
     let mut values = reseal(store, &vault, &all).await?;
-    wait(store, switched).await?;
-    // What those had sealed that were under way.
+    // Whoever began before now may have sealed with the old key, or read what was under it and write it
+    // back as it was.
+    wait(store, store.database_time().await?).await?;
     values += reseal(store, &vault, &all).await?;
     if until == Phase::All {
         return Ok(values);
@@ -105,10 +109,10 @@ async fn reseal(
     Ok(values)
 }
 
-/// Waits for transactions that may have sealed something before the file changed.
-async fn wait(store: &Store, switched: chrono::DateTime<chrono::Utc>) -> Result<()> {
+/// Waits for transactions that began before a moment.
+async fn wait(store: &Store, moment: chrono::DateTime<chrono::Utc>) -> Result<()> {
     let begun = tokio::time::Instant::now();
-    while store.is_under_way_since_before(switched).await? {
+    while store.is_under_way_since_before(moment).await? {
         if begun.elapsed() > PATIENCE {
             bail!("a transaction from before the new key does not end: call this again later");
         }

@@ -13,7 +13,11 @@ const FACTORS = {
   fresh_until: '2026-11-20T08:15:00Z',
 };
 
-const TOTP = { secret: 'ABCDEFGHIJKL', uri: 'otpauth://totp/x', picture: 'data:image/svg+xml;base64,PHN2Zy8+' };
+const TOTP = {
+  secret: 'ABCDEFGHIJKL',
+  uri: 'otpauth://totp/x',
+  picture: 'data:image/svg+xml;base64,PHN2Zy8+',
+};
 const CODES = ['AAAA-BBBB-CCCC-DDDD', 'EEEE-FFFF-GGGG-HHHH'];
 
 it('sets an authenticator app up after it asked who one is, and shows the backup codes once', async () => {

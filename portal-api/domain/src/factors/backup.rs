@@ -21,7 +21,11 @@ pub(super) async fn first(tx: &mut Tx, user: UserId) -> Result<Vec<Token>, Facto
     )
     .fetch_one(tx.conn())
     .await?;
-    if has { Ok(Vec::new()) } else { renew(tx, user).await }
+    if has {
+        Ok(Vec::new())
+    } else {
+        renew(tx, user).await
+    }
 }
 
 /// Other codes in place of those the user has. They are answered this once.

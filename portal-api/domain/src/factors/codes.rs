@@ -2,10 +2,10 @@
 //! kind and wherever they came from, close the account for a while.
 
 use chrono::{DateTime, Utc};
+use engine::Tx;
 use engine::ids::UserId;
 use engine::store::audit::Entry;
 use engine::vault::Vault;
-use engine::Tx;
 use serde_json::json;
 
 use super::{Factor, FactorError, backup, sms, totp};

@@ -113,7 +113,10 @@ impl Owned {
     pub fn methods(&self, factors: &Factors) -> Vec<Factor> {
         let has = [
             (Factor::Totp, self.totp.is_some()),
-            (Factor::Passkey, self.passkeys > 0 && factors.passkeys.is_some()),
+            (
+                Factor::Passkey,
+                self.passkeys > 0 && factors.passkeys.is_some(),
+            ),
             (Factor::Sms, self.sms.is_some() && factors.sms.is_some()),
             (Factor::BackupCode, self.backup_codes_left > 0),
         ];

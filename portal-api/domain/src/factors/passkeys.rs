@@ -131,9 +131,9 @@ pub async fn finish_registration(
 ) -> Result<Option<(PasskeyId, Vec<Token>)>, FactorError> {
     let state: Option<PasskeyRegistration> = asked.read()?;
     let answer = RegisterPublicKeyCredential::deserialize(answer).ok();
-    let made = state.zip(answer).and_then(|(state, answer)| {
-        party.0.finish_passkey_registration(&answer, &state).ok()
-    });
+    let made = state
+        .zip(answer)
+        .and_then(|(state, answer)| party.0.finish_passkey_registration(&answer, &state).ok());
     let Some(passkey) = made else {
         tx.audit(Entry::refused("add_passkey", "user", user));
         return Ok(None);
@@ -170,11 +170,17 @@ pub async fn finish_registration(
 /// # Errors
 /// [`FactorError`].
 pub async fn start_sign_in(party: &RelyingParty, store: &Store) -> Result<Question, FactorError> {
-    let (mut asked, state) = party.0.start_discoverable_authentication().map_err(internal)?;
+    let (mut asked, state) = party
+        .0
+        .start_discoverable_authentication()
+        .map_err(internal)?;
     // A button asks for it, not a field that fills itself.
     asked.mediation = None;
     let token = challenges::keep(store, Purpose::SignIn, None, &state).await?;
-    Ok((serde_json::to_value(asked).map_err(FactorError::State)?, token))
+    Ok((
+        serde_json::to_value(asked).map_err(FactorError::State)?,
+        token,
+    ))
 }
 
 /// Whose passkey answered.
@@ -233,7 +239,9 @@ pub async fn finish_sign_in(
     };
     let mut passkey = read(row.credential)?;
     let key = DiscoverableKey::from(&passkey);
-    let shown = party.0.finish_discoverable_authentication_v2(&answer, state, &key);
+    let shown = party
+        .0
+        .finish_discoverable_authentication_v2(&answer, state, &key);
     let Ok(shown) = shown else {
         return Ok(Answered::Wrong(signer));
     };
@@ -270,9 +278,15 @@ pub async fn start_proof(
     if known.is_empty() {
         return Ok(None);
     }
-    let (asked, state) = party.0.start_passkey_authentication(&known).map_err(internal)?;
+    let (asked, state) = party
+        .0
+        .start_passkey_authentication(&known)
+        .map_err(internal)?;
     let token = challenges::keep(store, purpose, Some(user), &state).await?;
-    Ok(Some((serde_json::to_value(asked).map_err(FactorError::State)?, token)))
+    Ok(Some((
+        serde_json::to_value(asked).map_err(FactorError::State)?,
+        token,
+    )))
 }
 
 /// Whether the answer to [`start_proof`] is right. A closed account has no right answers.
@@ -288,9 +302,9 @@ pub async fn finish_proof(
 ) -> Result<bool, FactorError> {
     let state: Option<PasskeyAuthentication> = asked.read()?;
     let answer = PublicKeyCredential::deserialize(answer).ok();
-    let shown = state.zip(answer).and_then(|(state, answer)| {
-        party.0.finish_passkey_authentication(&answer, &state).ok()
-    });
+    let shown = state
+        .zip(answer)
+        .and_then(|(state, answer)| party.0.finish_passkey_authentication(&answer, &state).ok());
     let refused = Entry::refused("second_factor", "user", user);
     let refused = refused.after(json!({"factor": "passkey", "why": "wrong"}));
     let Some(shown) = shown else {

@@ -291,7 +291,15 @@ mod tests {
     #[test]
     fn a_number_has_its_country() {
         assert_eq!(number("+49 (170) 123-4567"), Ok("+491701234567".to_owned()));
-        for bad in ["", "+", "0170 1234567", "+0491701234", "+49", "+4917o1234567", "+491701234567890123"] {
+        for bad in [
+            "",
+            "+",
+            "0170 1234567",
+            "+0491701234",
+            "+49",
+            "+4917o1234567",
+            "+491701234567890123",
+        ] {
             assert!(number(bad).is_err(), "{bad}");
         }
     }
@@ -300,7 +308,10 @@ mod tests {
     fn a_code_has_six_digits() {
         for _ in 0..50 {
             let code = digits().unwrap();
-            assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
+            assert!(
+                code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()),
+                "{code}"
+            );
         }
     }
 }

@@ -3,11 +3,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use engine::StoreError;
 use engine::Tx;
 use engine::ids::UserId;
 use engine::store::audit::Entry;
 use engine::vault::Vault;
-use engine::StoreError;
 use qrcode::QrCode;
 use qrcode::render::svg;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -72,7 +72,11 @@ fn enrolment(
     let named = |text: &str, or: &str| {
         let text = text.replace(':', " ");
         let text = text.trim();
-        if text.is_empty() { or.to_owned() } else { text.to_owned() }
+        if text.is_empty() {
+            or.to_owned()
+        } else {
+            text.to_owned()
+        }
     };
     let totp = Builder::new()
         .with_secret(secret.expose_secret().to_vec())
@@ -180,7 +184,8 @@ fn step(secret: &SecretSlice<u8>, code: &str, now: u64) -> Option<i64> {
         .with_account_name("user")
         .build()
         .ok()?;
-    totp.check(&code, now).and_then(|step| i64::try_from(step).ok())
+    totp.check(&code, now)
+        .and_then(|step| i64::try_from(step).ok())
 }
 
 /// Takes the app away.
@@ -230,7 +235,15 @@ mod tests {
     fn what_is_no_code_is_refused() {
         let secret: SecretSlice<u8> = b"12345678901234567890".to_vec().into();
         assert!(step(&secret, "287 082", 59).is_some());
-        for bad in ["", "28708", "2870822", "28708a", "٢٨٧٠٨٢", "-28708", "+87082"] {
+        for bad in [
+            "",
+            "28708",
+            "2870822",
+            "28708a",
+            "٢٨٧٠٨٢",
+            "-28708",
+            "+87082",
+        ] {
             assert_eq!(step(&secret, bad, 59), None, "{bad}");
         }
     }

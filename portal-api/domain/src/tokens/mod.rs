@@ -201,7 +201,8 @@ pub async fn refresh(
     )
     .execute(tx.conn())
     .await?;
-    let refused = |why: &str| Entry::refused("refresh_tokens", "grant", grant).after(json!({"why": why}));
+    let refused =
+        |why: &str| Entry::refused("refresh_tokens", "grant", grant).after(json!({"why": why}));
     let Some(family) = family else {
         return Ok(Refreshed::Ended);
     };

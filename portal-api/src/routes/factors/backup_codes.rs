@@ -21,7 +21,13 @@ pub(super) async fn renew(caller: Proven) -> Result<Json<BackupCodes>, ApiError>
         return Err(ApiError::new(Slug::Conflict, why));
     }
     let codes = backup::renew(&mut tx, user.id).await?;
-    tell(caller.portal(), &mut tx, user, SignInNotice::BackupCodesRenewed).await?;
+    tell(
+        caller.portal(),
+        &mut tx,
+        user,
+        SignInNotice::BackupCodesRenewed,
+    )
+    .await?;
     tx.commit().await?;
     Ok(Json(codes.into()))
 }

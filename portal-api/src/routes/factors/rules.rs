@@ -65,15 +65,15 @@ pub(super) async fn put(
 ) -> Result<Json<FactorRules>, ApiError> {
     let mut wished: Vec<(Role, i32)> = Vec::new();
     for (at, rule) in body.required.iter().enumerate() {
-        let role: Role = rule
-            .role
-            .parse()
-            .map_err(|error: domain::users::BadRole| {
-                ApiError::invalid(format!("/required/{at}/role"), error.to_string())
-            })?;
+        let role: Role = rule.role.parse().map_err(|error: domain::users::BadRole| {
+            ApiError::invalid(format!("/required/{at}/role"), error.to_string())
+        })?;
         if !(0..=LONGEST_GRACE).contains(&rule.grace_days) {
             let message = format!("grace_days must be between 0 and {LONGEST_GRACE}");
-            return Err(ApiError::invalid(format!("/required/{at}/grace_days"), message));
+            return Err(ApiError::invalid(
+                format!("/required/{at}/grace_days"),
+                message,
+            ));
         }
         if wished.iter().any(|(known, _)| *known == role) {
             let message = format!("{role} is named twice");

@@ -55,8 +55,7 @@ pub(super) async fn answer(
     let counted = format!("passkey {}", question.expose());
     refuse_guessing(&portal, anyone.address, &counted)?;
     let party = party(&portal)?;
-    let answered =
-        passkeys::finish_sign_in(party, &portal.store, &question, &body.answer).await?;
+    let answered = passkeys::finish_sign_in(party, &portal.store, &question, &body.answer).await?;
     if let Some(user) = permitted(&portal, &anyone, answered).await? {
         return finish_sign_in(&portal, &anyone, &headers, &user, First::Passkey).await;
     }

@@ -57,7 +57,10 @@ pub(super) async fn step_up(
     let user = &signed_in.session.user;
     let counted = format!("step-up {}", user.email);
     refuse_guessing(&portal, anyone.address, &counted)?;
-    let has_factor = signed_in.session.proof.is_some_and(|proof| proof.has_factor);
+    let has_factor = signed_in
+        .session
+        .proof
+        .is_some_and(|proof| proof.has_factor);
     if body.method == "password" {
         if has_factor {
             let message = "show your second factor: the password alone is not enough";
@@ -66,9 +69,12 @@ pub(super) async fn step_up(
         let mut tx = signed_in.begin().await?;
         let stored = users::password_hashes(&mut tx, user.id, 0).await?;
         drop(tx); // checking takes a while
-        let right = portal.passwords.matches(body.secret, stored.first().cloned()).await;
-        let right = right
-            .map_err(|error| ApiError::internal("the password cannot be checked", error))?;
+        let right = portal
+            .passwords
+            .matches(body.secret, stored.first().cloned())
+            .await;
+        let right =
+            right.map_err(|error| ApiError::internal("the password cannot be checked", error))?;
         let mut tx = signed_in.begin().await?;
         if !right {
             portal.throttle().failed(anyone.address, &counted);

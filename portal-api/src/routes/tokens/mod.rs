@@ -94,10 +94,7 @@ impl From<Pair> for TokenPair {
     params(("id" = String, Path)),
     responses((status = 204, description = "They work no more")),
 )]
-async fn revoke(
-    caller: May<KeysManage>,
-    Path(id): Path<TokenId>,
-) -> Result<StatusCode, ApiError> {
+async fn revoke(caller: May<KeysManage>, Path(id): Path<TokenId>) -> Result<StatusCode, ApiError> {
     let mut tx = caller.begin().await?;
     let grant = tokens::get(&mut tx, id).await?;
     if let Err(elevation) = caller.editor().may_give(grant.permissions) {

@@ -43,9 +43,7 @@ pub(super) async fn list(caller: Admin) -> Result<Json<Page<SigningKey>>, ApiErr
     post, path = "/tokens/signing-keys", operation_id = "renew_signing_key", tag = "tokens",
     responses((status = 200, description = "Those whose tokens may hold", body = Page<SigningKey>)),
 )]
-pub(super) async fn renew(
-    caller: Fresh<HubConfigure>,
-) -> Result<Json<Page<SigningKey>>, ApiError> {
+pub(super) async fn renew(caller: Fresh<HubConfigure>) -> Result<Json<Page<SigningKey>>, ApiError> {
     let mut tx = caller.begin().await?;
     signing::renew(&mut tx, &caller.portal().factors.vault).await?;
     let keys = signing::list(&mut tx).await?.into_iter();

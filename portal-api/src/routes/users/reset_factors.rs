@@ -28,7 +28,13 @@ pub(super) async fn reset(
     let person = people::get(&mut tx, id).await?;
     permit_touch(&caller, "reset_factors", &person).await?;
     factors::reset(&mut tx, id).await?;
-    tell(caller.portal(), &mut tx, &person.user, SignInNotice::FactorsReset).await?;
+    tell(
+        caller.portal(),
+        &mut tx,
+        &person.user,
+        SignInNotice::FactorsReset,
+    )
+    .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
