@@ -76,7 +76,7 @@ export function Passkeys({ owned, guard, onCodes }: PanelProps) {
       <Dialog title={t('security.passkey_add')} isOpen={isOpen} onClose={() => setOpen(false)}>
         <NameForm
           submit={t('security.passkey_make')}
-          save={guard(addPasskey)}
+          save={guard<string, string[]>(addPasskey)}
           onDone={async (codes) => {
             setOpen(false);
             toast({ text: t('security.passkey_added') });
