@@ -54,6 +54,7 @@ pub mod steps;
 pub mod streams;
 pub mod tenants;
 pub(crate) mod time_used;
+mod under_way;
 pub mod undo;
 pub mod withheld;
 pub mod writes;
