@@ -120,6 +120,7 @@ pub struct Store {
     pool: PgPool,
     claims: Dedicated,
     journal: Dedicated,
+    starts: Dedicated,
     clock: Clock,
     feed: Feed,
     limits: Limits,
@@ -152,6 +153,7 @@ impl Store {
         let patience = options.acquire_timeout;
         let claims = Dedicated::new(connect.clone(), patience, &dedicated::CLAIMS);
         let journal = Dedicated::new(connect.clone(), patience, &dedicated::JOURNAL);
+        let starts = Dedicated::new(connect.clone(), patience, &dedicated::STARTS);
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(patience)
@@ -172,6 +174,7 @@ impl Store {
             pool,
             claims,
             journal,
+            starts,
             clock,
             feed,
             limits: options.limits,
@@ -227,6 +230,7 @@ impl Store {
         self.pool.close().await;
         self.claims.close();
         self.journal.close();
+        self.starts.close();
     }
 
     /// The pool, for what needs a connection outside a transaction: the doorbell's listener and the
