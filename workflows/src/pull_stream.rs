@@ -5,10 +5,15 @@
 //! between reads the page again. While one page is applied the next is being read, and mapped when
 //! many are to be expected.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use connector_sdk::{ConnectorError, Cursor, ErrorKind, Opened, Page, Read};
+use chrono::{DateTime, Utc};
+use connector_sdk::{
+    ConnectorError, Cursor, Described, ErrorKind, Gap, GapReason, Opened, Page, Read,
+};
+use domain::mappings;
 use domain::pulls::{PULL_WORKFLOW, PullInput};
 use engine::Tx;
 use engine::budget::Lane;
@@ -17,9 +22,11 @@ use engine::peers::Peers;
 use engine::runtime::{
     Class, Counts, Progress, Run, RunError, StepCx, StepError, TxStep, Workflow,
 };
-use engine::store::plans::{self, Phase, Plan};
+use engine::store::coverage;
+use engine::store::plans::{self, Pass, Phase, Plan};
 use engine::sync::page::{self, Applied, Changes, Ledger, MappedWith};
-use engine::sync::{self, outbox};
+use engine::sync::sweep::{self, SweepInput, What};
+use engine::sync::{self, drift, outbox};
 use engine::trace;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -55,11 +62,10 @@ impl Workflow for PullStream {
             })
             .await?;
         if input.full {
-            after = Place {
-                cursor: None,
-                phase: Phase::Full,
-            };
+            after.cursor = None;
+            after.phase = Phase::Full;
         }
+        let mut places = HashSet::new();
         let mut restarts = 0;
         let mut ledger = Ledger::default();
         let mut place = Some(WaitingPlace::default());
@@ -90,8 +96,13 @@ impl Workflow for PullStream {
                 }
             }
             after = done.next;
-            if let Some(wait) = done.wait_ms {
-                cx.sleep("prepare", Duration::from_millis(wait)).await?;
+            match (&after.cursor, done.wait_ms) {
+                (_, Some(wait)) => cx.sleep("prepare", Duration::from_millis(wait)).await?,
+                (Some(Cursor(place)), None) if done.more && !places.insert(place.clone()) => {
+                    let message = "system's cursor comes back to where it was";
+                    return Err(RunError::new(Class::Config, message));
+                }
+                _ => {}
             }
             if !done.more {
                 if done.applied.is_settled {
@@ -136,6 +147,8 @@ fn counts(page: &page::Counts) -> Counts {
 struct Place {
     cursor: Option<Cursor>,
     phase: Phase,
+    /// When the run began: whatever changed before is read when it is over.
+    began_at: DateTime<Utc>,
 }
 
 struct FindPlace {
@@ -165,6 +178,7 @@ impl TxStep for FindPlace {
         let place = Place {
             cursor: plan.cursor.clone(),
             phase,
+            began_at: tx.now(),
         };
         *locked(&self.reader.plan) = Some(plan);
         Ok(place)
@@ -239,14 +253,17 @@ impl TxStep for ApplyPage {
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<PageDone, StepError> {
         let page = locked(&self.page).take();
         let page = page.ok_or_else(|| StepError::bug("page was not read before it is applied"))?;
-        let Ok(Ready { page, changes }) = page else {
+        let Ok(ready) = page else {
             // The system no longer knows our place: read all of it, as a comparison.
             let next = Place {
                 cursor: None,
                 phase: Phase::Full,
+                began_at: self.after.began_at,
             };
             let (connection, stream) = (self.connection, &self.stream);
-            plans::advance(tx, connection, stream, None, Phase::Full, cx.run_id()).await?;
+            self.note_lost(cx, tx).await?;
+            let moved = (Phase::Full, None);
+            plans::advance(tx, connection, stream, None, moved, cx.run_id()).await?;
             return Ok(PageDone {
                 applied: Applied {
                     ledger: self.ledger,
@@ -259,7 +276,14 @@ impl TxStep for ApplyPage {
                 cursor_was_gone: true,
             });
         };
+        let Ready {
+            page,
+            changes,
+            described,
+            asked_at,
+        } = ready;
         let hub = Hub::of(cx)?;
+        self.compare(cx, &hub, tx, described.as_deref()).await?;
         let phase = if page.more {
             self.after.phase
         } else {
@@ -268,6 +292,7 @@ impl TxStep for ApplyPage {
         let next = Place {
             cursor: Some(page.cursor.clone()),
             phase,
+            began_at: self.after.began_at,
         };
         let (more, expected, wait) = (page.more, page.expected, page.wait);
         let applied = page::apply_within(
@@ -279,11 +304,27 @@ impl TxStep for ApplyPage {
                 run: cx.run_id(),
                 changes,
                 cursor: Some((page.cursor, phase)),
+                pass: Some(Pass {
+                    began_at: self.after.began_at,
+                    is_anew: self.after.cursor.is_none(),
+                    is_over: !more,
+                }),
+                history_at: asked_at.filter(|_| self.after.phase == Phase::Full),
             },
             self.ledger,
         )
         .await
         .map_err(sync_error)?;
+        if !page.gaps.is_empty() {
+            let run = cx.run_id();
+            let noted = coverage::note(tx, self.connection, &self.stream, run, &page.gaps).await?;
+            if noted > 0 {
+                self.start_sweep(tx, What::Gaps).await?;
+            }
+        }
+        if applied.is_sweep_due {
+            self.start_sweep(tx, What::Part).await?;
+        }
         outbox::start_pushes(tx, &applied.owed, "pull").await?;
         if !more {
             Peers::note_in(tx, self.connection, None, self.reader.usage()).await?;
@@ -296,6 +337,62 @@ impl TxStep for ApplyPage {
             wait_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             cursor_was_gone: false,
         })
+    }
+}
+
+impl ApplyPage {
+    /// Lets fields stand still that the system describes otherwise by now, before anything of the page
+    /// is mapped. Descriptions that are known cost nothing.
+    async fn compare(
+        &self,
+        cx: &StepCx,
+        hub: &Hub,
+        tx: &mut Tx,
+        described: Option<&Described>,
+    ) -> Result<(), StepError> {
+        let known = self
+            .reader
+            .opened
+            .get()
+            .and_then(|source| source.mark.as_ref());
+        let Some(described) = described.filter(|described| known != Some(&described.mark)) else {
+            return Ok(());
+        };
+        let (connection, stream, run) = (self.connection, self.stream.as_str(), cx.run_id());
+        let compared = drift::compare(tx, &hub.tables, connection, stream, described, Some(run))
+            .await
+            .map_err(sync_error)?;
+        if compared.recovered > 0 {
+            mappings::remap(tx, connection, stream).await?;
+        }
+        Ok(())
+    }
+
+    /// What changed since the last read did not come, nor what was deleted.
+    async fn note_lost(&self, cx: &StepCx, tx: &mut Tx) -> Result<(), StepError> {
+        let (connection, stream) = (self.connection, self.stream.as_str());
+        let covered = coverage::of_stream(tx, connection, stream).await?;
+        if covered.covered_to.is_none() {
+            return Ok(());
+        }
+        let lost = Gap {
+            reason: GapReason::Lost,
+            from: None,
+            to: None,
+            keys: Vec::new(),
+        };
+        coverage::note(tx, connection, stream, cx.run_id(), &[lost]).await?;
+        self.start_sweep(tx, What::Gaps).await
+    }
+
+    async fn start_sweep(&self, tx: &mut Tx, what: What) -> Result<(), StepError> {
+        let input = SweepInput {
+            connection: self.connection,
+            stream: self.stream.clone(),
+            what,
+        };
+        sweep::start(tx, input, "pull").await?;
+        Ok(())
     }
 }
 
@@ -373,6 +470,8 @@ struct Reader {
 struct Source {
     opened: Arc<dyn Opened>,
     fields: Vec<String>,
+    /// Of the description that is known.
+    mark: Option<String>,
     /// Where whole pages are to be expected: maps them while those before are stored.
     mapped_with: Option<Arc<MappedWith>>,
 }
@@ -381,6 +480,10 @@ struct Source {
 struct Ready {
     page: Page,
     changes: Changes,
+    /// The stream as the system described it right after the page was read.
+    described: Option<Arc<Described>>,
+    /// When the page was asked for.
+    asked_at: Option<DateTime<Utc>>,
 }
 
 /// A read under way.
@@ -409,7 +512,13 @@ impl Reader {
                 .unwrap_or_else(|_panic| Err(ConnectorError::transient("reading ahead failed"))),
             None => {
                 hub.spend(cx, step.connection, step.lane(cx), 1).await?;
-                read(source.clone(), step, step.after.cursor.clone()).await
+                read(
+                    source.clone(),
+                    step,
+                    step.after.cursor.clone(),
+                    Some(cx.clock().now()),
+                )
+                .await
             }
         };
         if let Ok(Ready { page, .. }) = &page
@@ -421,7 +530,12 @@ impl Reader {
                 .await?
         {
             let after = page.cursor.clone();
-            let next = read(source.clone(), step, Some(after.clone()));
+            let next = read(
+                source.clone(),
+                step,
+                Some(after.clone()),
+                Some(cx.clock().now()),
+            );
             let next = trace::within(trace::current(), next);
             let page = AbortOnDropHandle::new(tokio::spawn(next));
             *locked(&self.ahead) = Some(Ahead { after, page });
@@ -463,7 +577,8 @@ async fn source(cx: &StepCx, hub: &Hub, step: &ApplyPage) -> Result<Source, Step
     let opened = hub.open(cx.tenant(), step.connection).await?;
     Ok(Source {
         opened,
-        fields: plan.mapping.remote_fields(),
+        fields: plan.remote_fields(),
+        mark: plan.description_mark.clone(),
         mapped_with,
     })
 }
@@ -476,6 +591,7 @@ fn read(
     source: Source,
     step: &ApplyPage,
     after: Option<Cursor>,
+    asked_at: Option<DateTime<Utc>>,
 ) -> impl Future<Output = Result<Ready, ConnectorError>> + Send + use<> {
     let stream = step.stream.as_str().into();
     async move {
@@ -486,6 +602,7 @@ fn read(
             limit: PAGE,
         };
         let mut page = source.opened.read(&read).await?;
+        let described = source.opened.describe(&read.stream).await?;
         let changes = std::mem::take(&mut page.changes);
         let changes = match source.mapped_with {
             Some(by) if !changes.is_empty() => spawn_blocking(move || Changes::mapped(changes, by))
@@ -493,6 +610,11 @@ fn read(
                 .map_err(|_panic| ConnectorError::transient("mapping ahead failed"))?,
             _ => changes.into(),
         };
-        Ok(Ready { page, changes })
+        Ok(Ready {
+            page,
+            changes,
+            described,
+            asked_at,
+        })
     }
 }

@@ -224,6 +224,7 @@ impl World {
             .register::<workflows::RetryFailures>()
             .register::<workflows::ApplyWithheld>()
             .register::<workflows::RemapStream>()
+            .register::<workflows::SweepStream>()
             .register::<workflows::UndoRun>()
             .register::<workflows::SendMail>()
             .register::<engine::runtime::BulkRuns>()

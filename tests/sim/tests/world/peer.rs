@@ -391,6 +391,7 @@ impl State {
             more,
             expected: None,
             wait: None,
+            gaps: Vec::new(),
         })
     }
 

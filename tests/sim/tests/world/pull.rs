@@ -146,7 +146,8 @@ impl World<'_> {
             let mut tx = self.begin().await?;
             let (connection, cursor) = (self.connections[peer], Some(&page.cursor));
             let run = RunId::fresh();
-            plans::advance(&mut tx, connection, STREAM, cursor, Phase::Incremental, run).await?;
+            let moved = (Phase::Incremental, None);
+            plans::advance(&mut tx, connection, STREAM, cursor, moved, run).await?;
             tx.commit().await?;
             if fault == Fault::Dies {
                 return Ok(Went::Over);
@@ -220,6 +221,8 @@ impl World<'_> {
             run,
             changes: self.spoilt(peer, changes).into(),
             cursor,
+            pass: None,
+            history_at: None,
         };
         let mut applied = match page::apply(tx, &self.server.tables, page).await {
             Ok(applied) => applied,
