@@ -294,6 +294,14 @@ impl TxStep for ApplyPage {
             phase,
             began_at: self.after.began_at,
         };
+        if !page.gaps.is_empty() {
+            // Before the page moves what is covered: a gap without a beginning begins there.
+            let run = cx.run_id();
+            let noted = coverage::note(tx, self.connection, &self.stream, run, &page.gaps).await?;
+            if noted > 0 {
+                self.start_sweep(tx, What::Gaps).await?;
+            }
+        }
         let (more, expected, wait) = (page.more, page.expected, page.wait);
         let applied = page::apply_within(
             tx,
@@ -315,13 +323,6 @@ impl TxStep for ApplyPage {
         )
         .await
         .map_err(sync_error)?;
-        if !page.gaps.is_empty() {
-            let run = cx.run_id();
-            let noted = coverage::note(tx, self.connection, &self.stream, run, &page.gaps).await?;
-            if noted > 0 {
-                self.start_sweep(tx, What::Gaps).await?;
-            }
-        }
         if applied.is_sweep_due {
             self.start_sweep(tx, What::Part).await?;
         }

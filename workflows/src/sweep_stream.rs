@@ -338,6 +338,8 @@ impl TxStep for Begin {
         let (how, gaps) = match self.input.what {
             What::All => (How::Listing, gaps),
             What::Gaps => (of_gaps(&open), gaps),
+            // A sweep of theirs has failed: what is not known comes before what may be wrong.
+            What::Part if !open.is_empty() => (of_gaps(&open), gaps),
             What::Part => {
                 let sweep = sweeps::get(tx, connection, stream).await?;
                 let records = records::count(tx, connection, stream).await?;

@@ -6,22 +6,21 @@ use serde::Serialize;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::{Drift, Kind, noun};
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, FieldKind};
 use crate::mapping::{Mapping, Severity, Transform, closest};
 
-/// Pipes that may bring a changed type into the old core field, tried in this order.
-const PIPES: [&str; 10] = [
-    "text",
-    "number",
-    "date",
-    "split(\";\")",
-    "join(\";\")",
-    "boolean(\"true\", \"false\")",
-    "boolean_text(\"true\", \"false\")",
-    "number | round(0)",
-    "first",
-    "text | trim",
-];
+/// Pipes that may bring a changed type into a core field of this kind, tried in their order.
+fn pipes(kind: FieldKind) -> &'static [&'static str] {
+    match kind {
+        FieldKind::Integer => &["number", "round(0)", "number | round(0)"],
+        FieldKind::Decimal | FieldKind::Currency => &["number"],
+        FieldKind::Boolean => &["boolean(\"true\", \"false\")"],
+        FieldKind::Date => &["date"],
+        FieldKind::Choices => &["split(\";\")"],
+        FieldKind::Instant | FieldKind::Reference => &[],
+        _ => &["text", "boolean_text(\"true\", \"false\")", "join(\";\")"],
+    }
+}
 
 /// One edit, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -159,27 +158,33 @@ fn retyped(text: &str, drift: &Drift, after: &Stream, catalogue: &Catalogue) -> 
     if fits(text, field, after, catalogue) {
         return None;
     }
+    let mapping = Mapping::parse(text).ok()?;
+    let mut rows = mapping.rows.iter();
+    let row = rows.find(|row| super::reads(row, field));
+    let kind = row.and_then(|row| catalogue.field(&row.core))?.kind;
     let is = drift
         .after
         .as_ref()
         .map_or(FieldType::Other, |now| now.kind);
-    for pipe in PIPES {
-        let piped = edit_rows(text, field, |row| {
+    let piped = |pipe: &str, is_in: bool| {
+        edit_rows(text, field, |row| {
             row["in"] = value(pipe);
             row.remove("out");
-        });
-        let piped = piped?;
-        if fits(&piped, field, after, catalogue) {
-            let sentence = format!("{field} is {} now: read it through `{pipe}`", noun(is));
-            return Some((piped, sentence));
-        }
-        let only_in = edit_rows(&piped, field, |row| row["direction"] = value("in"))?;
-        if fits(&only_in, field, after, catalogue) {
-            let sentence = format!(
-                "{field} is {} now: read it through `{pipe}`, and write it no more",
-                noun(is)
-            );
-            return Some((only_in, sentence));
+            if is_in {
+                row["direction"] = value("in");
+            }
+        })
+    };
+    // Both ways rather than one.
+    for is_in in [false, true] {
+        for pipe in pipes(kind) {
+            let edited = piped(pipe, is_in)?;
+            if fits(&edited, field, after, catalogue) {
+                let rest = if is_in { ", and write it no more" } else { "" };
+                let is = noun(is);
+                let sentence = format!("{field} is {is} now: read it through `{pipe}`{rest}");
+                return Some((edited, sentence));
+            }
         }
     }
     let (text, _) = removed(text, drift, after, catalogue)?;

@@ -166,6 +166,27 @@ pub async fn consume(
     Ok(())
 }
 
+/// Forgets what is waited for of these fields of an entity: it was written and will not come back.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn forget(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    entity: EntityId,
+    fields: &[String],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "delete from echoes where connection_id = $1 and entity_id = $2 and field = any($3)",
+        connection.0,
+        entity.0,
+        fields,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Drops entries whose time is over.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use crate::reconcile::{self, Cause, Sent, Sides};
 use crate::store::records::{self, Linked};
 use crate::store::runs::{self, Dedupe, DedupeMode, DedupeUntil, NewRun, StartOptions};
 use crate::store::sweeps::{self, NewDifference};
-use crate::store::{StoreError, Tx, coverage, failures, plans};
+use crate::store::{StoreError, Tx, coverage, echoes, failures, plans};
 
 /// The workflow that compares. Its code lives with the other workflows.
 pub const SWEEP_WORKFLOW: &str = "sweep_stream";
@@ -165,6 +165,10 @@ pub async fn compare(
                     let sent = known.written(key);
                     let before = reconcile::before_lost(sent, &difference.fields);
                     records::agree(tx, connection, &name, key, &before).await?;
+                    if let Some(linked) = known.linked.get(key) {
+                        let fields = &difference.fields;
+                        echoes::forget(tx, connection, linked.entity_id, fields).await?;
+                    }
                     again.push(key.to_owned());
                 }
                 *compared.differing.entry(difference.cause).or_default() += 1;

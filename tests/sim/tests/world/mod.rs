@@ -11,7 +11,7 @@
 //! [`oracle`] looks at what is left.
 //!
 //! Not simulated: transactions side by side (tests/e2e has those), the engine's own failures (its own
-//! simulation has those), budgets, webhooks, matches, lost feeds.
+//! simulation has those), budgets, webhooks, matches.
 
 pub(crate) mod oracle;
 pub(crate) mod peer;
@@ -24,6 +24,7 @@ pub(crate) mod rng;
 pub(crate) mod server;
 pub(crate) mod setting;
 pub(crate) mod shrink;
+pub(crate) mod sweep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use engine::mapping::Values;
 use engine::sync::SyncError;
 use engine::sync::edit::{self, Answer, Edited};
 use engine::sync::outbox;
+use engine::sync::sweep::What;
 
 use self::peer::{FIELDS, NAME, PARENT, Peer, Tokens};
 use self::plan::{Event, Fault, Set};
@@ -69,6 +71,7 @@ pub(crate) struct Flight {
 pub(crate) enum At {
     Pull(pull::At),
     Push(push::At),
+    Sweep(sweep::At),
 }
 
 /// What became of a step.
@@ -200,6 +203,31 @@ impl<'a> World<'a> {
                 self.create_here(&fields).await?;
             }
             Event::Answer { conflict, how } => self.answer(*conflict, *how).await?,
+            Event::Load {
+                peer,
+                record,
+                count,
+                purges,
+            } => {
+                let peer = peer % self.peers.len();
+                let living = self.peers[peer].state().living();
+                let keys: Vec<String> = living
+                    .iter()
+                    .cycle()
+                    .skip(record % living.len().max(1))
+                    .take(if *purges { 1 } else { *count })
+                    .cloned()
+                    .collect();
+                self.note(format!(
+                    "{peer}: a loader {} {keys:?}, and the feed does not say so",
+                    if *purges { "purges" } else { "changes" }
+                ));
+                self.peers[peer].state().load(&keys, *purges);
+            }
+            Event::Sweep { peer } => {
+                let peer = peer % self.peers.len();
+                self.sweep(RunId::fresh(), peer, What::All);
+            }
             Event::Pull { peer, full } => {
                 self.pull(peer % self.peers.len(), *full);
             }
@@ -380,6 +408,11 @@ impl<'a> World<'a> {
                 Went::Again(at) => Went::Again(At::Pull(at)),
                 Went::Over => Went::Over,
             },
+            At::Sweep(at) => match self.sweep_step(run, peer, at, fault).await? {
+                Went::On(at) => Went::On(At::Sweep(at)),
+                Went::Again(at) => Went::Again(At::Sweep(at)),
+                Went::Over => Went::Over,
+            },
             At::Push(at) => match self.push_step(run, peer, at, fault).await? {
                 Went::On(at) => Went::On(At::Push(at)),
                 Went::Again(at) => Went::Again(At::Push(at)),
@@ -409,7 +442,7 @@ impl<'a> World<'a> {
 
     /// Takes runs that are due, as a claim does: those of one key one after the other.
     pub(crate) async fn begin_due(&mut self) -> Result<()> {
-        for (run, connection, due_at) in self.server.queued(self.tenant).await? {
+        for (run, connection, due_at, is_sweep) in self.server.queued(self.tenant).await? {
             let Some(peer) = self
                 .connections
                 .iter()
@@ -417,6 +450,12 @@ impl<'a> World<'a> {
             else {
                 continue;
             };
+            if is_sweep {
+                if self.sweep(RunId(run), peer, What::Gaps) {
+                    self.server.begun(run).await?;
+                }
+                continue;
+            }
             let is_pushed =
                 |flight: &Flight| flight.peer == peer && matches!(flight.at, At::Push(_));
             if due_at.is_some_and(|due_at| due_at > self.now())

@@ -117,6 +117,17 @@ pub(crate) enum Event {
     Pass {
         ms: u64,
     },
+    /// A data loader changes records, or purges one; the feed says only that it does not say what.
+    Load {
+        peer: usize,
+        record: usize,
+        count: usize,
+        purges: bool,
+    },
+    /// A sweep of everything begins.
+    Sweep {
+        peer: usize,
+    },
 }
 
 /// What goes wrong in a step.
@@ -260,6 +271,13 @@ fn event(rng: &mut Rng, peers: usize, is_nasty: bool) -> Event {
         51..57 => Event::Pass {
             ms: [10, 700, 4_000, 60_000, 1_000_000][rng.pick() % 5],
         },
+        57..60 => Event::Load {
+            peer,
+            record: one,
+            count: 1 + other % 4,
+            purges: rng.percent(30),
+        },
+        60..63 => Event::Sweep { peer },
         _ => step(rng, is_nasty),
     }
 }

@@ -38,10 +38,16 @@ pub(crate) enum Planted {
     OriginForgotten,
     /// A page that was read before a write is applied after it.
     OldPagesApplied,
+    /// What a feed says it did not say is passed over.
+    GapsIgnored,
+    /// A listing that breaks off is taken for whole, and what it did not bring for gone.
+    HalfListingBelieved,
+    /// A gap is closed by a sweep of which a page could not be read.
+    FailedPageSealed,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::EchoForgotten,
         Self::EchoByTime,
         Self::BaseMovesOnSending,
@@ -59,5 +65,8 @@ impl Planted {
         Self::RemovalsMissed,
         Self::OriginForgotten,
         Self::OldPagesApplied,
+        Self::GapsIgnored,
+        Self::HalfListingBelieved,
+        Self::FailedPageSealed,
     ];
 }

@@ -115,6 +115,8 @@ impl World<'_> {
     /// Reads every system and sends what is owed.
     pub(crate) async fn round(&mut self) -> Result<()> {
         self.pass(ROUND);
+        self.close_gaps().await?;
+        self.drain().await?;
         for peer in 0..self.peers.len() {
             self.pull(peer, false);
             self.drain().await?;
