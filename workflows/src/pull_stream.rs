@@ -5,14 +5,15 @@
 //! between reads the page again. While one page is applied the next is being read, and mapped when
 //! many are to be expected.
 
+mod reader;
+mod waiting;
+
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use connector_sdk::{
-    ConnectorError, Cursor, Described, ErrorKind, Gap, GapReason, Opened, Page, Read,
-};
+use connector_sdk::{ConnectorError, Cursor, Described, ErrorKind, Gap, GapReason};
 use domain::mappings;
 use domain::pulls::{PULL_WORKFLOW, PullInput};
 use engine::Tx;
@@ -23,21 +24,15 @@ use engine::runtime::{
     Class, Counts, Progress, Run, RunError, StepCx, StepError, TxStep, Workflow,
 };
 use engine::store::coverage;
-use engine::store::plans::{self, Pass, Phase, Plan};
-use engine::sync::page::{self, Applied, Changes, Ledger, MappedWith};
+use engine::store::plans::{self, Pass, Phase};
+use engine::sync::page::{self, Applied, Ledger};
 use engine::sync::sweep::{self, SweepInput, What};
 use engine::sync::{self, drift, outbox};
-use engine::trace;
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
-use tokio_util::task::AbortOnDropHandle;
 
+use self::reader::{Reader, Ready, locked};
+use self::waiting::{ApplyWaiting, WaitingPlace};
 use crate::hub::{Hub, sync_error};
-
-/// Records asked for at once; a unit of commit, and what memory holds twice.
-const PAGE: usize = 4_000;
-/// Records that wait for a reference, looked at in one step.
-const WAITING: usize = 1_000;
 
 /// See the module.
 pub struct PullStream;
@@ -394,228 +389,5 @@ impl ApplyPage {
         };
         sweep::start(tx, input, "pull").await?;
         Ok(())
-    }
-}
-
-/// Merges what waited for records that are here by now, and sees to writes that nobody sends:
-/// stream by stream, some records at a time.
-struct ApplyWaiting {
-    connection: ConnectionId,
-    round: u64,
-    from: WaitingPlace,
-}
-
-/// How far the waiting records of a connection were looked at.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct WaitingPlace {
-    /// Names of streams that are done end here.
-    stream: String,
-    key: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct WaitingDone {
-    applied: Applied,
-    next: Option<WaitingPlace>,
-}
-
-impl TxStep for ApplyWaiting {
-    const NAME: &'static str = "apply_waiting";
-    type Output = WaitingDone;
-
-    fn key(&self) -> String {
-        self.round.to_string()
-    }
-
-    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<WaitingDone, StepError> {
-        let hub = Hub::of(cx)?;
-        let (connection, run) = (self.connection, cx.run_id());
-        let streams = plans::streams(tx, connection).await?;
-        let mut applied = Applied::default();
-        let mut next = None;
-        for stream in streams.iter().filter(|stream| **stream >= self.from.stream) {
-            let after = if *stream == self.from.stream {
-                self.from.key.as_str()
-            } else {
-                ""
-            };
-            let waited =
-                page::apply_waiting(tx, &hub.tables, connection, stream, run, after, WAITING)
-                    .await
-                    .map_err(sync_error)?;
-            applied.counts.add(&waited.applied.counts);
-            applied.owed.extend(waited.applied.owed);
-            if let Some(key) = waited.next {
-                let stream = stream.clone();
-                next = Some(WaitingPlace { stream, key });
-                break;
-            }
-            outbox::start_push_when_due(tx, connection, stream).await?;
-        }
-        outbox::start_pushes(tx, &applied.owed, "pull").await?;
-        Ok(WaitingDone { applied, next })
-    }
-}
-
-/// Reads pages, one ahead.
-#[derive(Default)]
-struct Reader {
-    /// Left by [`FindPlace`].
-    plan: Mutex<Option<Plan>>,
-    opened: tokio::sync::OnceCell<Source>,
-    ahead: Mutex<Option<Ahead>>,
-}
-
-/// What reading needs, found once per activation.
-#[derive(Clone)]
-struct Source {
-    opened: Arc<dyn Opened>,
-    fields: Vec<String>,
-    /// Of the description that is known.
-    mark: Option<String>,
-    /// Where whole pages are to be expected: maps them while those before are stored.
-    mapped_with: Option<Arc<MappedWith>>,
-}
-
-/// A page with its changes apart, mapped or not yet.
-struct Ready {
-    page: Page,
-    changes: Changes,
-    /// The stream as the system described it right after the page was read.
-    described: Option<Arc<Described>>,
-    /// When the page was asked for.
-    asked_at: Option<DateTime<Utc>>,
-}
-
-/// A read under way.
-struct Ahead {
-    after: Cursor,
-    page: AbortOnDropHandle<Result<Ready, ConnectorError>>,
-}
-
-impl Reader {
-    /// The page after the step's place; the inner error is the system's.
-    async fn read(
-        &self,
-        cx: &StepCx,
-        hub: &Hub,
-        step: &ApplyPage,
-    ) -> Result<Result<Ready, ConnectorError>, StepError> {
-        let source = self
-            .opened
-            .get_or_try_init(|| source(cx, hub, step))
-            .await?;
-        let ahead = locked(&self.ahead).take();
-        let page = match ahead.filter(|ahead| step.after.cursor.as_ref() == Some(&ahead.after)) {
-            Some(ahead) => ahead
-                .page
-                .await
-                .unwrap_or_else(|_panic| Err(ConnectorError::transient("reading ahead failed"))),
-            None => {
-                hub.spend(cx, step.connection, step.lane(cx), 1).await?;
-                read(
-                    source.clone(),
-                    step,
-                    step.after.cursor.clone(),
-                    Some(cx.clock().now()),
-                )
-                .await
-            }
-        };
-        if let Ok(Ready { page, .. }) = &page
-            && page.more
-            && page.wait.is_none()
-            // Else the next step waits for it.
-            && cx
-                .try_budget(&step.connection.to_string(), step.lane(cx), 1.0)
-                .await?
-        {
-            let after = page.cursor.clone();
-            let next = read(
-                source.clone(),
-                step,
-                Some(after.clone()),
-                Some(cx.clock().now()),
-            );
-            let next = trace::within(trace::current(), next);
-            let page = AbortOnDropHandle::new(tokio::spawn(next));
-            *locked(&self.ahead) = Some(Ahead { after, page });
-        }
-        Ok(page)
-    }
-
-    fn usage(&self) -> Option<connector_sdk::Usage> {
-        self.opened.get().and_then(|source| source.opened.usage())
-    }
-}
-
-async fn source(cx: &StepCx, hub: &Hub, step: &ApplyPage) -> Result<Source, StepError> {
-    let is_full = step.after.phase == Phase::Full;
-    let known = locked(&step.reader.plan).take();
-    let (plan, mapped_with) = match known {
-        Some(plan) if !is_full => (plan, None),
-        known => {
-            let mut tx = cx.begin().await?;
-            let plan = match known {
-                Some(plan) => Some(plan),
-                None => plans::of_stream(&mut tx, step.connection, &step.stream).await?,
-            };
-            let Some(plan) = plan else {
-                let error = sync::SyncError::NotEnabled {
-                    stream: step.stream.clone(),
-                };
-                return Err(sync_error(error));
-            };
-            let mapped_with = if is_full {
-                Some(Arc::new(MappedWith::of(&mut tx, &hub.tables, &plan).await?))
-            } else {
-                None
-            };
-            tx.commit().await?;
-            (plan, mapped_with)
-        }
-    };
-    let opened = hub.open(cx.tenant(), step.connection).await?;
-    Ok(Source {
-        opened,
-        fields: plan.remote_fields(),
-        mark: plan.description_mark.clone(),
-        mapped_with,
-    })
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read(
-    source: Source,
-    step: &ApplyPage,
-    after: Option<Cursor>,
-    asked_at: Option<DateTime<Utc>>,
-) -> impl Future<Output = Result<Ready, ConnectorError>> + Send + use<> {
-    let stream = step.stream.as_str().into();
-    async move {
-        let read = Read {
-            stream,
-            fields: source.fields,
-            after,
-            limit: PAGE,
-        };
-        let mut page = source.opened.read(&read).await?;
-        let described = source.opened.describe(&read.stream).await?;
-        let changes = std::mem::take(&mut page.changes);
-        let changes = match source.mapped_with {
-            Some(by) if !changes.is_empty() => spawn_blocking(move || Changes::mapped(changes, by))
-                .await
-                .map_err(|_panic| ConnectorError::transient("mapping ahead failed"))?,
-            _ => changes.into(),
-        };
-        Ok(Ready {
-            page,
-            changes,
-            described,
-            asked_at,
-        })
     }
 }

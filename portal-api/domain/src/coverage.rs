@@ -370,8 +370,8 @@ pub async fn figures(store: &Store) -> Result<String, StoreError> {
         // Names of streams come from systems.
         let stream = figure.stream.replace('\\', "\\\\").replace('"', "\\\"");
         let stream = stream.replace('\n', "\\n");
-        let (tenant, connection) = (figure.tenant, figure.connection);
-        format!("{{tenant=\"{tenant}\",connection=\"{connection}\",stream=\"{stream}\"}}")
+        let connection = figure.connection;
+        format!("{{connection=\"{connection}\",stream=\"{stream}\"}}")
     };
     let each = |value: &dyn Fn(&sweeps::Figure) -> Option<i64>| -> Vec<String> {
         let line = |figure: &sweeps::Figure| Some(format!("{} {}", labels(figure), value(figure)?));

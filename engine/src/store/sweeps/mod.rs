@@ -13,7 +13,7 @@ pub use self::absences::{
 };
 pub use self::found::{DifferenceRow, NewDifference, differ, differences, tidy, written};
 use super::{StoreError, SystemTx, Tx};
-use crate::ids::{ConnectionId, TenantId};
+use crate::ids::ConnectionId;
 use crate::reconcile::Cause;
 
 /// How the records of a stream are compared, and what came of it.
@@ -326,7 +326,6 @@ pub async fn oldest(
 /// What is published of a stream for those who watch all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figure {
-    pub tenant: TenantId,
     pub connection: ConnectionId,
     pub stream: String,
     /// Records that differed in the last round that ended, or else in the one under way.
@@ -344,8 +343,7 @@ pub async fn figures(tx: &mut SystemTx) -> Result<Vec<Figure>, StoreError> {
     Ok(sqlx::query_as!(
         Figure,
         r#"
-        select s.tenant_id as "tenant: TenantId", s.connection_id as "connection: ConnectionId",
-               s.stream,
+        select s.connection_id as "connection: ConnectionId", s.stream,
                coalesce((
                    select sum(value::bigint)::bigint
                    from jsonb_each_text(coalesce(w.last_differing, w.differing))
