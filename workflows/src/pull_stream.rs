@@ -367,8 +367,10 @@ impl ApplyPage {
     /// What changed since the last read did not come, nor what was deleted.
     async fn note_lost(&self, cx: &StepCx, tx: &mut Tx) -> Result<(), StepError> {
         let (connection, stream) = (self.connection, self.stream.as_str());
-        let covered = coverage::of_stream(tx, connection, stream).await?;
-        if covered.covered_to.is_none() {
+        if coverage::covered_to(tx, connection, stream)
+            .await?
+            .is_none()
+        {
             return Ok(());
         }
         let lost = Gap {

@@ -210,6 +210,25 @@ pub async fn close(tx: &mut Tx, gaps: &[GapId], run: RunId) -> Result<u64, Store
     Ok(closed.rows_affected())
 }
 
+/// Up to when a stream is covered; `None` before the first complete read.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn covered_to(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let covered = sqlx::query_scalar!(
+        "select covered_to from streams where connection_id = $1 and stream = $2",
+        connection.0,
+        stream,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(covered.flatten())
+}
+
 /// How far a stream is covered, and what is under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Covered {

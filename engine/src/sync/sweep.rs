@@ -225,12 +225,11 @@ impl Known {
         let raw = records::raw(tx, connection, name, keys).await?;
         let entities: Vec<EntityId> = linked.values().map(|one| one.entity_id).collect();
         let written = sweeps::written(tx, connection, name, &entities).await?;
-        let covered = coverage::of_stream(tx, connection, name).await?;
         Ok(Self {
             linked,
             raw: raw.into_iter().map(|one| (one.key.clone(), one)).collect(),
             written,
-            covered_to: covered.covered_to,
+            covered_to: coverage::covered_to(tx, connection, name).await?,
         })
     }
 

@@ -1,5 +1,7 @@
 //! A system that changes what it says of its fields.
 
+use std::time::Duration;
+
 use connector_salesforce::sim::SimOptions;
 use connector_salesforce::sim::schema::{Field, FieldType as Kind};
 use engine::sdk::{FieldType, MAX_FIELDS};
@@ -52,9 +54,11 @@ async fn a_schema_change_in_the_middle_of_a_read_lets_only_its_fields_stand_stil
         .unwrap();
     sim.add_field("Account", Field::new("Region__c", Kind::String).length(40))
         .unwrap();
+    sim.add_field("Account", Field::new("Segment__c", Kind::String).length(20))
+        .unwrap();
     let keys = sim.ids("Account");
     for key in &keys {
-        let fields = json!({"Plan__c": "Basic", "Region__c": "1999"});
+        let fields = json!({"Plan__c": "Basic", "Region__c": "1999", "Segment__c": "A"});
         sim.update("Account", key, fields).unwrap();
     }
     // A read ends at the second before the server's.
@@ -91,8 +95,10 @@ async fn a_schema_change_in_the_middle_of_a_read_lets_only_its_fields_stand_stil
         let plan = Field::new("Plan__c", Kind::Picklist).values(&["Basic", "Gold"], false);
         changing.retype_field("Account", plan).unwrap();
         changing.remove_field("Account", "Region__c").unwrap();
-        let needed = Field::new("Segment__c", Kind::String).length(20).required();
-        changing.add_field("Account", needed).unwrap();
+        let needed = |field: &mut Field| field.nillable = false;
+        changing
+            .edit_field("Account", "Segment__c", needed)
+            .unwrap();
         // What was opened before the change is closed by it.
         changing.faults().locator_ttl_ms = Some(0);
     });
@@ -164,10 +170,15 @@ async fn a_schema_change_in_the_middle_of_a_read_lets_only_its_fields_stand_stil
     // A new account waits for what over there asks for; edits of the plan wait too.
     let made = json!({"fields": {"name": "Made here"}});
     world.admin.post("/accounts", &made).await.expect(201);
-    let list = world.admin.get("/accounts?limit=1").await.expect(200);
-    let account = format!("/accounts/{}", list["items"][0]["id"].as_str().unwrap());
+    let pool = world.db.pool().await.unwrap();
+    let id: sqlx::types::Uuid =
+        sqlx::query_scalar("select id from accounts where tier = 'Gold' order by id limit 1")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    let account = format!("/accounts/acc_{}", id.simple());
     let etag = world.admin.get(&account).await.etag();
-    let edit = json!({"fields": {"tier": "Basic", "website": "https://edited.example"}});
+    let edit = json!({"fields": {"tier": "Hub", "website": "https://edited.example"}});
     world
         .admin
         .send(
@@ -179,20 +190,16 @@ async fn a_schema_change_in_the_middle_of_a_read_lets_only_its_fields_stand_stil
         .await
         .expect(200);
     let engine = world.worker().await;
-    testkit::until(
-        "the website over there",
-        std::time::Duration::from_secs(20),
-        || {
-            let (sim, keys) = (sim.clone(), keys.clone());
-            async move {
-                let edited = keys.iter().filter_map(|key| sim.get("Account", key));
-                let edited = edited.filter(|row| {
-                    row["Website"] == "https://edited.example" && row["Plan__c"] == "Gold"
-                });
-                Ok((edited.count() == 1).then_some(()))
-            }
-        },
-    )
+    testkit::until("the website over there", Duration::from_secs(20), || {
+        let (sim, keys) = (sim.clone(), keys.clone());
+        async move {
+            let edited = keys.iter().filter_map(|key| sim.get("Account", key));
+            let edited = edited.filter(|row| {
+                row["Website"] == "https://edited.example" && row["Plan__c"] == "Gold"
+            });
+            Ok((edited.count() == 1).then_some(()))
+        }
+    })
     .await
     .unwrap();
     engine.shutdown().await;
@@ -220,7 +227,7 @@ async fn a_schema_change_in_the_middle_of_a_read_lets_only_its_fields_stand_stil
     let started = started.expect(202);
     let engine = world.worker().await;
     let one = format!("{path}/previews/{}", started["id"].as_str().unwrap());
-    let preview = testkit::until("a preview", std::time::Duration::from_secs(20), || async {
+    let preview = testkit::until("a preview", Duration::from_secs(20), || async {
         let preview = world.admin.get(&one).await.expect(200);
         Ok((preview["state"] == "done").then_some(preview))
     })
@@ -235,24 +242,30 @@ async fn a_schema_change_in_the_middle_of_a_read_lets_only_its_fields_stand_stil
     )
     .await
     .expect(200);
+    testkit::until("all plans applied", Duration::from_secs(30), || async {
+        let held = "select count(*) from accounts where tier = 'Gold'";
+        Ok((number(&world, held).await >= 59).then_some(()))
+    })
+    .await
+    .unwrap();
+    // What was held back went out as well.
     testkit::until(
-        "all plans applied",
-        std::time::Duration::from_secs(30),
-        || async {
-            let held = "select count(*) from accounts where tier = 'Gold'";
-            Ok((number(&world, held).await >= 59).then_some(()))
+        "the plan of the hub over there",
+        Duration::from_secs(30),
+        || {
+            let (sim, keys) = (sim.clone(), keys.clone());
+            async move {
+                let plans = keys.iter().filter_map(|key| sim.get("Account", key));
+                let set = plans.filter(|row| row["Plan__c"] == "Hub").count();
+                Ok((set == 1).then_some(()))
+            }
         },
     )
     .await
     .unwrap();
     engine.shutdown().await;
-    // What was held back is there in the order it came: the newest value of each record.
-    let basic = "select count(*) from accounts where tier = 'Basic'";
-    assert_eq!(
-        number(&world, basic).await,
-        1,
-        "the edit of that account stands"
-    );
+    let edited = "select count(*) from accounts where tier = 'Hub'";
+    assert_eq!(number(&world, edited).await, 1, "the edit stands");
     let regions = "select count(*) from accounts where founded is not null";
     assert_eq!(
         number(&world, regions).await,

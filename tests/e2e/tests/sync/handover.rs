@@ -47,11 +47,17 @@ async fn a_change_inside_the_window_is_not_overwritten_by_older_history() -> Res
     // The window opens: history is asked for. A change comes and is applied. The chunk follows.
     let asked = Utc::now();
     world.pull(vec![unstamped("1", "5550002")]).await?;
-    assert_eq!(history(&world, vec![unstamped("1", "5550001")], asked).await?, 0);
+    assert_eq!(
+        history(&world, vec![unstamped("1", "5550001")], asked).await?,
+        0
+    );
     assert_eq!(phone(&world).await?, "5550002".into());
     // The next window is behind the change: what it brings is newer.
     let later = Utc::now() + TimeDelta::seconds(1);
-    assert_eq!(history(&world, vec![unstamped("1", "5550003")], later).await?, 1);
+    assert_eq!(
+        history(&world, vec![unstamped("1", "5550003")], later).await?,
+        1
+    );
     assert_eq!(phone(&world).await?, "5550003".into());
     // Stamps decide where there are any, whenever the page was asked for.
     let fields = [("Name", Value::from("One")), ("Phone", "5550004".into())];
@@ -62,7 +68,10 @@ async fn a_change_inside_the_window_is_not_overwritten_by_older_history() -> Res
     world.pull(vec![stamped.clone()]).await?;
     assert_eq!(phone(&world).await?, "5550004".into());
     let older = record("1", &[("Name", "One".into()), ("Phone", "5550001".into())]);
-    assert_eq!(history(&world, vec![older], later + TimeDelta::hours(1)).await?, 0);
+    assert_eq!(
+        history(&world, vec![older], later + TimeDelta::hours(1)).await?,
+        0
+    );
     assert_eq!(phone(&world).await?, "5550004".into());
     Ok(())
 }
@@ -75,12 +84,7 @@ async fn covered(world: &World) -> Result<(Option<DateTime<Utc>>, Option<DateTim
 }
 
 /// Applies a page of a pass; `None` loses it before it is committed.
-async fn page_of(
-    world: &World,
-    number: u8,
-    pass: Pass,
-    is_committed: bool,
-) -> Result<()> {
+async fn page_of(world: &World, number: u8, pass: Pass, is_committed: bool) -> Result<()> {
     let mut tx = world.begin().await?;
     let phase = if pass.is_over {
         Phase::Incremental
@@ -166,14 +170,24 @@ async fn a_gap_begins_where_the_stream_was_covered_to_and_is_noted_once() -> Res
     let noted = coverage::note(&mut tx, world.connection, "Account", run, &told).await?;
     assert_eq!(noted, 4, "the same told twice is one");
     let open = coverage::open(&mut tx, world.connection, "Account").await?;
-    assert_eq!(open[0].from_at.map(|at| at.timestamp()), Some(pass.began_at.timestamp()));
-    assert_eq!(open[1].keys.as_deref(), Some(&["a".to_owned(), "b".to_owned()][..]));
+    assert_eq!(
+        open[0].from_at.map(|at| at.timestamp()),
+        Some(pass.began_at.timestamp())
+    );
+    assert_eq!(
+        open[1].keys.as_deref(),
+        Some(&["a".to_owned(), "b".to_owned()][..])
+    );
     assert_eq!(open[2].from_at, Some(open[2].to_at), "a moment");
     assert!(open[3].to_at <= tx.now(), "not longer than until now");
     // Another tenant neither sees nor closes them.
     tx.commit().await?;
     let mut theirs = world.store.begin(engine::ids::TenantId::fresh()).await?;
-    assert!(coverage::open(&mut theirs, world.connection, "Account").await?.is_empty());
+    assert!(
+        coverage::open(&mut theirs, world.connection, "Account")
+            .await?
+            .is_empty()
+    );
     assert_eq!(coverage::close(&mut theirs, &[open[0].id], run).await?, 0);
     Ok(())
 }
@@ -182,7 +196,9 @@ async fn a_gap_begins_where_the_stream_was_covered_to_and_is_noted_once() -> Res
 #[tokio::test]
 async fn absences_of_one_sweep_are_one_decision_in_however_many_parts() -> Result<()> {
     let world = World::new().await?;
-    let all: Vec<Change> = (0..40).map(|key| unstamped(&key.to_string(), "5550001")).collect();
+    let all: Vec<Change> = (0..40)
+        .map(|key| unstamped(&key.to_string(), "5550001"))
+        .collect();
     world.pull(all).await?;
     let mut ledger = Ledger::default();
     let run = RunId::fresh();
@@ -192,8 +208,7 @@ async fn absences_of_one_sweep_are_one_decision_in_however_many_parts() -> Resul
         let mut tx = world.begin().await?;
         let keys: Vec<String> = part.map(|key| key.to_string()).collect();
         let place = (world.connection, "Account");
-        let removed =
-            sweep::remove(&mut tx, &world.tables, place, run, keys, ledger, 11).await?;
+        let removed = sweep::remove(&mut tx, &world.tables, place, run, keys, ledger, 11).await?;
         tx.commit().await?;
         ledger = removed.applied.ledger;
         deleted += removed.applied.counts.deleted;
@@ -209,8 +224,16 @@ async fn absences_of_one_sweep_are_one_decision_in_however_many_parts() -> Resul
     let keys: Vec<String> = (20..30).map(|key| key.to_string()).collect();
     let place = (world.connection, "Account");
     let run = RunId::fresh();
-    let removed =
-        sweep::remove(&mut tx, &world.tables, place, run, keys, Ledger::default(), 10).await?;
+    let removed = sweep::remove(
+        &mut tx,
+        &world.tables,
+        place,
+        run,
+        keys,
+        Ledger::default(),
+        10,
+    )
+    .await?;
     tx.commit().await?;
     assert_eq!(removed.applied.counts.deleted, 10);
     Ok(())

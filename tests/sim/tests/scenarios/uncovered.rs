@@ -9,8 +9,7 @@ use crate::world::plan::{Fault, Habits};
 use crate::world::server::Server;
 
 const OPEN: &str = "select count(*) from gaps where tenant_id = $1 and closed_at is null";
-const ACCOUNTS: &str =
-    "select count(*) from accounts where tenant_id = $1 and removed_at is null";
+const ACCOUNTS: &str = "select count(*) from accounts where tenant_id = $1 and removed_at is null";
 
 // 13; a transaction of 140,000 rows in the story, 140 here
 #[tokio::test]
@@ -26,7 +25,12 @@ async fn what_an_overflow_hides_is_uncovered_until_a_sweep_has_read_it() -> Resu
         world.peers[0].state().create(vec![(NAME, name.into())]);
     }
     world.read_all(0).await?;
-    let keys: Vec<String> = world.peers[0].state().living().into_iter().take(140).collect();
+    let keys: Vec<String> = world.peers[0]
+        .state()
+        .living()
+        .into_iter()
+        .take(140)
+        .collect();
     world.peers[0].state().load(&keys, false);
     world.pull(0, false);
     // Find the place, read, apply: the feed has said that it did not say.
@@ -52,7 +56,10 @@ async fn what_was_purged_while_the_feed_was_lost_is_found_by_a_listing() -> Resu
     let gone = world.peers[0].state().living()[4].clone();
     world.peers[0].state().load(&[gone], true);
     world.read_all(0).await?;
-    assert_eq!((world.count(OPEN).await?, world.count(ACCOUNTS).await?), (0, 11));
+    assert_eq!(
+        (world.count(OPEN).await?, world.count(ACCOUNTS).await?),
+        (0, 11)
+    );
     world.rests().await
 }
 

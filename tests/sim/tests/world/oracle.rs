@@ -257,12 +257,11 @@ impl Left {
 
 /// What a feed did not say has been found out.
 async fn gaps_are_closed(world: &World<'_>, wrong: &mut Vec<String>) -> Result<()> {
-    let open: i64 = sqlx::query_scalar(
-        "select count(*) from gaps where tenant_id = $1 and closed_at is null",
-    )
-    .bind(world.tenant.0)
-    .fetch_one(&world.server.pool)
-    .await?;
+    let open: i64 =
+        sqlx::query_scalar("select count(*) from gaps where tenant_id = $1 and closed_at is null")
+            .bind(world.tenant.0)
+            .fetch_one(&world.server.pool)
+            .await?;
     if open > 0 {
         wrong.push(format!("open gap: {open} of them at rest"));
     }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use connector_sdk::{
-    Change, ConnectorError, Cursor, ErrorKind, Fields, Gap, GapReason, Opened, Page, Read, Receipt, Record,
-    Removal, Result, Stream, StreamName, Tombstone, Usage, Value, Write, WriteOp,
+    Change, ConnectorError, Cursor, ErrorKind, Fields, Gap, GapReason, Opened, Page, Read, Receipt,
+    Record, Removal, Result, Stream, StreamName, Tombstone, Usage, Value, Write, WriteOp,
 };
 use futures::future::{BoxFuture, FutureExt};
 
@@ -260,9 +260,14 @@ impl State {
         });
     }
 
-    /// Changes records at once, or purges them, without the feed's telling of any.
+    /// Changes records at once, or purges them, without the feed's telling of any. Not those that the hub
+    /// made: what becomes of a create whose answer was lost is told by the other stories.
     pub(crate) fn load(&mut self, keys: &[String], purges: bool) {
         for key in keys {
+            let fields = self.records[key].fields();
+            if fields.get(HUB_ID).is_some_and(|id| !id.is_null()) {
+                continue;
+            }
             if purges {
                 self.store(key, &Fields::new(), Some(Removal::Deleted));
             } else {

@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use connector_sdk::{Change, Cursor, ErrorKind, Opened, Page, Read};
 use engine::ids::{GapId, RunId};
 use engine::store::{StoreError, coverage, sweeps};
+use engine::sync::SyncError;
 use engine::sync::outbox;
 use engine::sync::page::{Applied, Ledger};
 use engine::sync::sweep::{self, Compared, Found, SweepInput, What};
-use engine::sync::SyncError;
 
 use super::peer::FIELDS;
 use super::plan::Fault;
@@ -22,9 +22,14 @@ const PART: i64 = 3;
 /// Where a sweep stands.
 #[derive(Clone)]
 pub(crate) enum At {
-    Begin { what: What },
+    Begin {
+        what: What,
+    },
     /// Before `ListPage` reads.
-    List { so_far: SoFar, after: Option<Cursor> },
+    List {
+        so_far: SoFar,
+        after: Option<Cursor>,
+    },
     /// Before `ListPage` compares what it read.
     Compare {
         so_far: SoFar,
@@ -32,12 +37,22 @@ pub(crate) enum At {
         page: Box<Page>,
         asked_at: DateTime<Utc>,
     },
-    Suspect { so_far: SoFar },
+    Suspect {
+        so_far: SoFar,
+    },
     /// Before `ConfirmPart`.
-    Confirm { so_far: SoFar, after: String },
+    Confirm {
+        so_far: SoFar,
+        after: String,
+    },
     /// Before `RemovePart`.
-    Remove { so_far: SoFar, after: String },
-    End { so_far: SoFar },
+    Remove {
+        so_far: SoFar,
+        after: String,
+    },
+    End {
+        so_far: SoFar,
+    },
 }
 
 /// What its journal holds.
@@ -240,7 +255,10 @@ impl World<'_> {
         }
         tx.commit().await?;
         self.learn(peer).await?;
-        self.note(format!("{peer}: compared, differing: {:?}", compared.differing));
+        self.note(format!(
+            "{peer}: compared, differing: {:?}",
+            compared.differing
+        ));
         so_far.ledger = compared.applied.ledger;
         Ok(Went::On(if page.more {
             At::List {
@@ -369,7 +387,9 @@ impl World<'_> {
         let closed = coverage::close(&mut tx, &so_far.gaps, run).await?;
         sweeps::forget(&mut tx, connection, STREAM).await?;
         tx.commit().await?;
-        self.note(format!("{peer}: the sweep is over and closes {closed} gaps"));
+        self.note(format!(
+            "{peer}: the sweep is over and closes {closed} gaps"
+        ));
         Ok(Went::Over)
     }
 }
