@@ -155,7 +155,7 @@ pub fn classify(sides: &Sides<'_>) -> Option<Difference> {
 }
 
 /// The rules of all fields.
-fn fields<'a>(rules: &'a Rules) -> impl Iterator<Item = &'a FieldRule> {
+fn fields(rules: &Rules) -> impl Iterator<Item = &FieldRule> {
     rules.groups().iter().flat_map(|group| &group.fields)
 }
 
