@@ -257,9 +257,12 @@ pub(super) struct ListPage {
     pub(super) after: Option<Cursor>,
     pub(super) ledger: Ledger,
     pub(super) reading: Arc<Reading>,
-    /// Read by `prepare`, compared by `run`, with when it was asked for.
-    pub(super) page: Mutex<Option<(Result<Page, ConnectorError>, DateTime<Utc>)>>,
+    /// Read by `prepare`, compared by `run`.
+    pub(super) page: Mutex<Option<Asked>>,
 }
+
+/// A page as it was answered, with when it was asked for.
+pub(super) type Asked = (Result<Page, ConnectorError>, DateTime<Utc>);
 
 /// What a page of a listing came to.
 #[derive(Debug, Serialize, Deserialize)]
