@@ -173,7 +173,7 @@ async fn a_lost_feed_is_shown_as_a_gap_and_closed_by_a_listing() {
     sim.delete("Account", &gone).unwrap();
     sim.purge("Account", &gone).unwrap();
     sim.clock.advance(chrono::Duration::hours(2));
-    sim.truncate_delete_log(chrono::Utc::now() + chrono::Duration::hours(1));
+    sim.truncate_delete_log(engine::Clock::system().now() + chrono::Duration::hours(1));
     run(&world, &connected, "Account/pull", json!({})).await;
     let gaps = format!("/connections/{}/streams/Account/gaps", connected.id);
     let gaps = world.admin.get(&gaps).await.expect(200);

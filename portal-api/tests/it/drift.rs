@@ -323,7 +323,7 @@ async fn a_field_that_comes_back_is_no_longer_held_and_its_values_are_taken_over
     {
         let mut script = scripted.script();
         let changed = [("Staff", 9_i64.into()), ("Phone", "5552222".into())];
-        script.put("k00001", &changed, Some(chrono::Utc::now()));
+        script.put("k00001", &changed, Some(engine::Clock::system().now()));
         script
             .feed
             .push(crate::odd::Said::Changed("k00001".to_owned()));

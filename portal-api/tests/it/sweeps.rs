@@ -19,7 +19,7 @@ async fn get(world: &World, scripted: &Scripted, rest: &str) -> Json {
 }
 
 fn now() -> chrono::DateTime<chrono::Utc> {
-    chrono::Utc::now()
+    engine::Clock::system().now()
 }
 
 /// A data loader changes many rows; the feed says only that it was too much.

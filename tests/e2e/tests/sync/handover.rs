@@ -3,6 +3,7 @@
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use connector_sdk::{Change, Cursor, Gap, GapReason, Value};
+use engine::Clock;
 use engine::ids::RunId;
 use engine::store::coverage;
 use engine::store::plans::{Pass, Phase};
@@ -10,6 +11,10 @@ use engine::sync::page::{self, Ledger, Page};
 use engine::sync::sweep::{self, Found};
 
 use super::world::{World, record};
+
+fn now() -> DateTime<Utc> {
+    Clock::system().now()
+}
 
 /// A record without a stamp, so that nothing of it says how old it is.
 fn unstamped(key: &str, phone: &str) -> Change {
@@ -45,7 +50,7 @@ async fn a_change_inside_the_window_is_not_overwritten_by_older_history() -> Res
     let world = World::new().await?;
     world.pull(vec![unstamped("1", "5550001")]).await?;
     // The window opens: history is asked for. A change comes and is applied. The chunk follows.
-    let asked = Utc::now();
+    let asked = now();
     world.pull(vec![unstamped("1", "5550002")]).await?;
     assert_eq!(
         history(&world, vec![unstamped("1", "5550001")], asked).await?,
@@ -53,7 +58,7 @@ async fn a_change_inside_the_window_is_not_overwritten_by_older_history() -> Res
     );
     assert_eq!(phone(&world).await?, "5550002".into());
     // The next window is behind the change: what it brings is newer.
-    let later = Utc::now() + TimeDelta::seconds(1);
+    let later = now() + TimeDelta::seconds(1);
     assert_eq!(
         history(&world, vec![unstamped("1", "5550003")], later).await?,
         1
@@ -63,7 +68,7 @@ async fn a_change_inside_the_window_is_not_overwritten_by_older_history() -> Res
     let fields = [("Name", Value::from("One")), ("Phone", "5550004".into())];
     let mut stamped = record("1", &fields);
     if let Change::Upsert(record) = &mut stamped {
-        record.changed_at = Some(Utc::now());
+        record.changed_at = Some(now());
     }
     world.pull(vec![stamped.clone()]).await?;
     assert_eq!(phone(&world).await?, "5550004".into());
@@ -145,7 +150,7 @@ async fn a_pass_covers_up_to_its_own_beginning_wherever_it_was_cut() -> Result<(
 async fn a_gap_begins_where_the_stream_was_covered_to_and_is_noted_once() -> Result<()> {
     let world = World::new().await?;
     let pass = Pass {
-        began_at: Utc::now() - TimeDelta::hours(1),
+        began_at: now() - TimeDelta::hours(1),
         is_anew: true,
         is_over: true,
     };
@@ -156,7 +161,7 @@ async fn a_gap_begins_where_the_stream_was_covered_to_and_is_noted_once() -> Res
         to,
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
     };
-    let (then, now) = (Utc::now() - TimeDelta::minutes(9), Utc::now());
+    let (then, now) = (now() - TimeDelta::minutes(9), now());
     let told = [
         gap(None, None, &[]),
         gap(Some(then), Some(now), &["b", "a", "b"]),
@@ -258,7 +263,7 @@ async fn a_sweep_finds_no_difference_in_what_it_read_too_early() -> Result<()> {
         stream: "Account".to_owned(),
         run: RunId::fresh(),
         changes: vec![stamped("5550001", 1)],
-        asked_at: Utc::now(),
+        asked_at: now(),
     };
     let compared = sweep::compare(&mut tx, &world.tables, found, Ledger::default()).await?;
     tx.commit().await?;

@@ -115,10 +115,12 @@ impl World<'_> {
     /// Reads every system and sends what is owed.
     pub(crate) async fn round(&mut self) -> Result<()> {
         self.pass(ROUND);
-        self.close_gaps().await?;
-        self.drain().await?;
         for peer in 0..self.peers.len() {
             self.pull(peer, false);
+            self.drain().await?;
+        }
+        if self.close_gaps().await? {
+            self.pass(ROUND);
             self.drain().await?;
         }
         Ok(())

@@ -80,17 +80,19 @@ impl World<'_> {
     }
 
     /// Starts a sweep where a gap is open and nobody is about to close it, as the next part of a round
-    /// does.
-    pub(crate) async fn close_gaps(&mut self) -> Result<()> {
+    /// does; says whether there was one.
+    pub(crate) async fn close_gaps(&mut self) -> Result<bool> {
+        let mut is_any = false;
         for peer in 0..self.peers.len() {
             let mut tx = self.begin().await?;
             let open = coverage::open(&mut tx, self.connections[peer], STREAM).await?;
             tx.commit().await?;
             if !open.is_empty() {
                 self.start_sweep(peer, What::Gaps).await?;
+                is_any = true;
             }
         }
-        Ok(())
+        Ok(is_any)
     }
 
     /// Begins a sweep of a system, unless one is under way.
