@@ -167,12 +167,39 @@ impl Plan {
         for _ in 0..count {
             events.push(event(&mut rng, peers.len(), is_nasty));
         }
+        let is_resolved = rng.percent(60);
+        uncover(&mut Rng::new(seed ^ 0x5eed), peers.len(), &mut events);
         Self {
             seed,
             peers,
             events,
-            is_resolved: rng.percent(60),
+            is_resolved,
         }
+    }
+}
+
+/// Puts between the events what a feed does not tell, and sweeps; by chances of their own, so that a
+/// seed's other events are what they were without them.
+fn uncover(rng: &mut Rng, peers: usize, events: &mut Vec<Event>) {
+    for _ in 0..rng.below(4) {
+        let (peer, record) = (rng.pick() % peers, rng.pick());
+        let event = match rng.below(3) {
+            0 => Event::Sweep { peer },
+            1 => Event::Load {
+                peer,
+                record,
+                count: 1,
+                purges: true,
+            },
+            _ => Event::Load {
+                peer,
+                record,
+                count: 1 + rng.pick() % 4,
+                purges: false,
+            },
+        };
+        let place = rng.pick() % (events.len() + 1);
+        events.insert(place, event);
     }
 }
 
@@ -271,13 +298,6 @@ fn event(rng: &mut Rng, peers: usize, is_nasty: bool) -> Event {
         51..57 => Event::Pass {
             ms: [10, 700, 4_000, 60_000, 1_000_000][rng.pick() % 5],
         },
-        57..60 => Event::Load {
-            peer,
-            record: one,
-            count: 1 + other % 4,
-            purges: rng.percent(30),
-        },
-        60..63 => Event::Sweep { peer },
         _ => step(rng, is_nasty),
     }
 }
