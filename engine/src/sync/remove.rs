@@ -218,8 +218,6 @@ pub(super) async fn decide(
             removals::drop_deletions(tx, id).await?;
             let agreed = take_over(&mut effects, around, &mut entity, open, (tx.now(), user));
             records::agree(tx, connection, name, &open.record_key, &agreed).await?;
-            // The values are new to the other systems that hold it.
-            effects.touch(entity.clone(), agreed.keys().cloned().collect());
             log(&mut effects, around, id, "restored");
         }
         (Answer::Base | Answer::Values(_), _) => {

@@ -2,6 +2,9 @@
 
 use super::rng::Rng;
 
+/// Seeds behind this one are of worlds whose feeds do not tell everything.
+pub(crate) const UNCOVERED: u64 = 1_000_000;
+
 /// A field by its place in [`super::peer::FIELDS`].
 pub(crate) type Field = usize;
 
@@ -167,39 +170,57 @@ impl Plan {
         for _ in 0..count {
             events.push(event(&mut rng, peers.len(), is_nasty));
         }
-        let is_resolved = rng.percent(60);
-        uncover(&mut Rng::new(seed ^ 0x5eed), peers.len(), &mut events);
-        Self {
+        let plan = Self {
             seed,
             peers,
             events,
-            is_resolved,
+            is_resolved: rng.percent(60),
+        };
+        if seed > UNCOVERED {
+            return plan.uncovered(&mut rng);
         }
+        plan
     }
 }
 
-/// Puts between the events what a feed does not tell, and sweeps; by chances of their own, so that a
-/// seed's other events are what they were without them.
-fn uncover(rng: &mut Rng, peers: usize, events: &mut Vec<Event>) {
-    for _ in 0..rng.below(4) {
-        let (peer, record) = (rng.pick() % peers, rng.pick());
-        let event = match rng.below(3) {
-            0 => Event::Sweep { peer },
-            1 => Event::Load {
-                peer,
-                record,
-                count: 1,
-                purges: true,
-            },
-            _ => Event::Load {
-                peer,
-                record,
-                count: 1 + rng.pick() % 4,
-                purges: false,
-            },
-        };
-        let place = rng.pick() % (events.len() + 1);
-        events.insert(place, event);
+impl Plan {
+    /// The same with a feed that does not tell everything, and sweeps. Its lists do not lag, values
+    /// stay as they are written, and removals are those that no list tells: what lags, what normalises
+    /// and what people decide about removals is for the other worlds.
+    fn uncovered(mut self, rng: &mut Rng) -> Self {
+        for habits in &mut self.peers {
+            habits.late_ms = 0;
+            (habits.trims, habits.titles) = (false, false);
+            (habits.truncates, habits.formats_phones) = (false, false);
+        }
+        self.events.retain(|event| {
+            !matches!(
+                event,
+                Event::DeleteThere { .. } | Event::MergeThere { .. } | Event::Undelete { .. }
+            )
+        });
+        self.is_resolved = false;
+        for _ in 0..2 + rng.below(5) {
+            let (peer, record) = (rng.pick() % self.peers.len(), rng.pick());
+            let event = match rng.below(4) {
+                0 => Event::Sweep { peer },
+                1 => Event::Load {
+                    peer,
+                    record,
+                    count: 1,
+                    purges: true,
+                },
+                _ => Event::Load {
+                    peer,
+                    record,
+                    count: 1 + rng.pick() % 4,
+                    purges: false,
+                },
+            };
+            let place = rng.pick() % (self.events.len() + 1);
+            self.events.insert(place, event);
+        }
+        self
     }
 }
 
