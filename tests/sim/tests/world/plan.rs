@@ -184,12 +184,13 @@ impl Plan {
 }
 
 impl Plan {
-    /// The same with a feed that does not tell everything, and sweeps. Its lists do not lag, values
-    /// stay as they are written, and removals are those that no list tells: what lags, what normalises
+    /// The same with a feed that does not tell everything, and sweeps. Its lists tell all of a
+    /// record at once, values stay as they are written, and removals are those that no list tells: what lags, what normalises
     /// and what people decide about removals is for the other worlds.
     fn uncovered(mut self, rng: &mut Rng) -> Self {
         for habits in &mut self.peers {
             habits.late_ms = 0;
+            habits.is_partial = false;
             (habits.trims, habits.titles) = (false, false);
             (habits.truncates, habits.formats_phones) = (false, false);
         }
