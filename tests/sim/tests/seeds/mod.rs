@@ -125,7 +125,7 @@ fn all_is_well(from: u64) {
     let tried = try_seeds(from..from + seeds);
     if let Some((seed, outcome)) = &tried.failing {
         let told = alone(async {
-            let server = Server::new().await.unwrap();
+            let server = Server::new().await.expect("there is a server");
             report(&server, *seed, &outcome.wrong, None).await
         });
         panic!("{told}");

@@ -417,7 +417,7 @@ impl State {
             changes.extend(changes.first().cloned());
         }
         let mut gaps = Vec::new();
-        if !more && !whole {
+        if !more {
             let is_told = |(stamp, _): &&(DateTime<Utc>, GapReason)| {
                 (place.start..=place.until).contains(&stamp.timestamp_millis())
             };
