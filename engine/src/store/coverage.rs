@@ -1,6 +1,6 @@
 //! What is known to be complete of a stream: everything up to `covered_to`, but for the gaps.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use connector_sdk::{Gap, GapReason};
 
 use super::keyset::{After, Slice};
@@ -75,8 +75,8 @@ fn read_reason(text: &str) -> Result<GapReason, StoreError> {
 }
 
 /// Notes gaps that a read was told of. One that says no beginning began where the stream was covered
-/// up to, one that says no end lasts until now. The same one told twice is one, and one that ends
-/// before it begins is about the moment of its end. Returns how many are new.
+/// up to, one that says no end lasts until now. The same one told twice is one, one that ends
+/// before it begins is about the moment of its end, and one that ends far in the future ends now. Returns how many are new.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -90,7 +90,9 @@ pub async fn note(
     let now = tx.now();
     let mut noted = 0;
     for gap in gaps {
-        let to = gap.to.map_or(now, |to| to.min(now));
+        // As told, or the same told again would be another; their clock may be ahead of ours.
+        let ahead = now + TimeDelta::days(1);
+        let to = gap.to.filter(|to| *to <= ahead).unwrap_or(now);
         let from = gap.from.map(|from| from.min(to));
         let keys = (1..=MOST_KEYS).contains(&gap.keys.len()).then(|| {
             let mut keys = gap.keys.clone();
