@@ -119,6 +119,11 @@ ids! {
     /// An API key.
     KeyId = "key";
     SessionId = "ses";
+    PasskeyId = "psk";
+    /// A browser that is remembered.
+    DeviceId = "dev";
+    /// A family of access and refresh tokens.
+    TokenId = "tok";
     MailId = "mai";
     /// An entity whatever its kind; at the edge it has its kind's prefix.
     EntityId = "ent";

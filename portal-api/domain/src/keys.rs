@@ -235,6 +235,8 @@ pub(crate) async fn find(
     let session = Session {
         id: None,
         key: Some((row.id, row.key_name)),
+        grant: None,
+        proof: None,
         permissions: Permissions::of_names(&row.permissions).within(of_user),
         user: User {
             tenant: row.tenant,

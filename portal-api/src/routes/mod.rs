@@ -7,6 +7,7 @@ mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
+mod factors;
 mod failure_classes;
 mod fields;
 mod groups;
@@ -22,6 +23,7 @@ mod schedules;
 mod security;
 mod session;
 mod systems;
+mod tokens;
 mod users;
 
 use axum::extract::Request;
@@ -36,6 +38,7 @@ use crate::portal::Portal;
 pub(crate) fn all() -> OpenApiRouter<Portal> {
     let api = OpenApiRouter::new()
         .merge(session::router())
+        .merge(factors::router())
         .merge(overview::router())
         .merge(systems::router())
         .merge(connections::router())
@@ -53,6 +56,7 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(users::router())
         .merge(groups::router())
         .merge(keys::router())
+        .merge(tokens::router())
         .merge(security::router())
         .merge(audit::router())
         .merge(live::router())
