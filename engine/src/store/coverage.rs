@@ -75,8 +75,9 @@ fn read_reason(text: &str) -> Result<GapReason, StoreError> {
 }
 
 /// Notes gaps that a read was told of. One that says no beginning began where the stream was covered
-/// up to, one that says no end lasts until now. The same one told twice is one, one that ends
-/// before it begins is about the moment of its end, and one that ends far in the future ends now. Returns how many are new.
+/// up to, one that says no end lasts until now. The same one told twice is one, one that ends before it
+/// begins is about the moment of its end, and one that ends far in the future ends now. Returns how many
+/// are new.
 ///
 /// # Errors
 /// [`StoreError`].

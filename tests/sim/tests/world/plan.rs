@@ -2,9 +2,6 @@
 
 use super::rng::Rng;
 
-/// Seeds behind this one are of worlds whose feeds do not tell everything.
-pub(crate) const UNCOVERED: u64 = 1_000_000;
-
 /// A field by its place in [`super::peer::FIELDS`].
 pub(crate) type Field = usize;
 
@@ -155,6 +152,33 @@ pub(crate) enum Fault {
     ReadsAhead,
 }
 
+/// What a world is about besides edits and crashes: a million seeds each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    Edits,
+    /// What feeds do not tell, and sweeps.
+    Feeds,
+}
+
+impl Family {
+    const SEEDS: u64 = 1_000_000;
+
+    fn of(seed: u64) -> Self {
+        match seed.saturating_sub(1) / Self::SEEDS {
+            1 => Self::Feeds,
+            _ => Self::Edits,
+        }
+    }
+
+    /// The first seed of the family.
+    pub(crate) fn first(self) -> u64 {
+        match self {
+            Self::Edits => 1,
+            Self::Feeds => Self::SEEDS + 1,
+        }
+    }
+}
+
 impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
@@ -176,17 +200,15 @@ impl Plan {
             events,
             is_resolved: rng.percent(60),
         };
-        if seed > UNCOVERED {
-            return plan.uncovered(&mut rng);
+        match Family::of(seed) {
+            Family::Edits => plan,
+            Family::Feeds => plan.uncovered(&mut rng),
         }
-        plan
     }
-}
 
-impl Plan {
-    /// The same with a feed that does not tell everything, and sweeps. Its lists tell all of a
-    /// record at once, values stay as they are written, and removals are those that no list tells: what lags, what normalises
-    /// and what people decide about removals is for the other worlds.
+    /// The same with a feed that does not tell everything, and sweeps. Its lists tell all of a record at
+    /// once, values stay as they are written, and removals are those that no list tells: what lags, what
+    /// normalises and what people decide about removals is for the other worlds.
     fn uncovered(mut self, rng: &mut Rng) -> Self {
         for habits in &mut self.peers {
             habits.late_ms = 0;
@@ -218,8 +240,19 @@ impl Plan {
                     purges: false,
                 },
             };
+            let mut events = vec![event, Event::Pull { peer, full: false }];
+            // Half of them are heard of at once, while calls fail.
+            let steps = rng.below(2) * 16;
+            events.extend((0..steps).map(|_| Event::Step {
+                pick: rng.pick(),
+                fault: match rng.below(6) {
+                    0 => Fault::Unreachable,
+                    1 => Fault::Limited,
+                    _ => Fault::None,
+                },
+            }));
             let place = rng.pick() % (self.events.len() + 1);
-            self.events.insert(place, event);
+            self.events.splice(place..place, events);
         }
         self
     }

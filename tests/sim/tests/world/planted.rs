@@ -1,6 +1,8 @@
 //! Faults on purpose, planted around the core's own functions: each does to their work what a bug in
 //! them would do. The simulation is worth as much as it finds of them.
 
+use super::plan::Family;
+
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Planted {
@@ -69,4 +71,12 @@ impl Planted {
         Self::HalfListingBelieved,
         Self::FailedPageSealed,
     ];
+
+    /// The worlds in which it shows.
+    pub(crate) fn family(self) -> Family {
+        match self {
+            Self::GapsIgnored | Self::HalfListingBelieved | Self::FailedPageSealed => Family::Feeds,
+            _ => Family::Edits,
+        }
+    }
 }
