@@ -567,6 +567,13 @@ impl State {
         self.now += TimeDelta::milliseconds(30);
         self.edit(key, field, value);
         self.now = now;
+        // Lists that do not lag show it as soon as a direct read does.
+        let known = self.records.get_mut(key);
+        if let Some(version) = known.and_then(|known| known.versions.last_mut())
+            && self.habits.late_ms == 0
+        {
+            version.visible_at = now;
+        }
     }
 }
 
