@@ -107,6 +107,12 @@ ids! {
     FailureClassId = "fcl";
     ApprovalId = "apr";
     WithheldId = "whd";
+    /// A stretch of a feed that is not covered.
+    GapId = "gap";
+    /// A change of what a system says of a stream.
+    DriftId = "drf";
+    /// A difference that a sweep found.
+    DifferenceId = "dif";
     AccountId = "acc";
     ContactId = "ctc";
     GroupId = "grp";

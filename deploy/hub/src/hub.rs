@@ -280,6 +280,7 @@ fn work(
         .register::<workflows::RetryFailures>()
         .register::<workflows::ApplyWithheld>()
         .register::<workflows::RemapStream>()
+        .register::<workflows::SweepStream>()
         .register::<workflows::UndoRun>()
         .register::<workflows::SendMail>()
         .register::<engine::runtime::BulkRuns>()

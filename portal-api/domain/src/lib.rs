@@ -9,6 +9,7 @@ mod columns;
 pub mod conflicts;
 pub mod connections;
 pub mod contacts;
+pub mod coverage;
 pub mod custom_fields;
 pub mod entities;
 pub mod factors;

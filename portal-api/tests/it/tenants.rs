@@ -119,6 +119,8 @@ fn body(operation: &str) -> Option<Json> {
         "approve_approval" => json!({"count": 1}),
         "decline_approval" => json!({}),
         "pull_stream" => json!({}),
+        "put_stream_sweep" => json!({"within_minutes": 60}),
+        "start_stream_sweep" => json!({"what": "all"}),
         "put_mapping" => json!({"text": "", "publish": false}),
         "publish_mapping" => json!({"version": 1}),
         "roll_back_mapping" => json!({"version": 1}),

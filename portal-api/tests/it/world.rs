@@ -86,7 +86,7 @@ impl World {
         let store = db.store(clock.clone()).await.unwrap();
         let vault = Vault::new(&Vault::fresh_key().unwrap()).unwrap();
         let http = Http::new(&HttpOptions::default(), move || clock.system_time()).unwrap();
-        let registry = connector_registry::all();
+        let registry = connector_registry::all().two_way::<crate::odd::Odd>();
         let outbox = Outbox::new(vault.clone());
         let peers = Peers::new(registry, http, store.clone(), vault.clone());
         let passwords = Passwords::new().unwrap();
@@ -182,9 +182,19 @@ impl World {
 
     /// Connects a simulated Salesforce with some accounts and contacts, both streams set up.
     pub(crate) async fn connected(&self) -> Connected {
-        let salesforce = Salesforce::start(SimOptions::default()).await.unwrap();
-        salesforce.sim.seed_accounts(12);
-        salesforce.sim.seed_contacts(20);
+        self.connected_to(SimOptions::default(), 12, 20).await
+    }
+
+    /// As [`World::connected`], to an organisation of another kind and size.
+    pub(crate) async fn connected_to(
+        &self,
+        options: SimOptions,
+        accounts: usize,
+        contacts: usize,
+    ) -> Connected {
+        let salesforce = Salesforce::start(options).await.unwrap();
+        salesforce.sim.seed_accounts(accounts);
+        salesforce.sim.seed_contacts(contacts);
         let mut config = salesforce.config();
         config["external_id_field"] = Json::Null;
         let body = json!({"system": "salesforce", "name": "Salesforce", "config": config});
@@ -198,7 +208,12 @@ impl World {
                 .await
                 .expect(201);
         }
-        // Reads happen when a test asks for them.
+        self.pause_schedules().await;
+        Connected { id, salesforce }
+    }
+
+    /// Reads happen when a test asks for them.
+    pub(crate) async fn pause_schedules(&self) {
         let schedules = self.admin.get("/schedules").await.expect(200);
         for schedule in schedules["items"].as_array().unwrap() {
             let path = format!("/schedules/{}", schedule["id"].as_str().unwrap());
@@ -209,7 +224,6 @@ impl World {
                 .await
                 .expect(200);
         }
-        Connected { id, salesforce }
     }
 
     /// As [`World::connected`], with everything read.
@@ -221,6 +235,13 @@ impl World {
         }
         self.work_until_idle().await;
         connected
+    }
+
+    /// A page outside of the interface, as text.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let answer = self.admin.raw(request).await;
+        String::from_utf8(answer.bytes.to_vec()).unwrap()
     }
 
     /// A worker process, with a pool of its own.
@@ -245,6 +266,7 @@ impl World {
             .register::<workflows::RetryFailures>()
             .register::<workflows::ApplyWithheld>()
             .register::<workflows::RemapStream>()
+            .register::<workflows::SweepStream>()
             .register::<workflows::UndoRun>()
             .register::<workflows::SendMail>()
             .register::<engine::runtime::BulkRuns>()

@@ -546,6 +546,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connections/{id}/streams/{stream}/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is known to be complete of a stream */
+        get: operations["get_stream_coverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/differences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Differences that sweeps of a stream found, newest first */
+        get: operations["list_stream_differences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/drifts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes of what the system says of a stream's fields, newest first */
+        get: operations["list_stream_drifts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/drifts/proposal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the mapping could say about the fields that changed */
+        get: operations["get_drift_proposal"];
+        put?: never;
+        /** Stores the proposal as a draft of the mapping; publishing any version of it decides the drifts */
+        post: operations["draft_drift_proposal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Stretches of a stream's feed of which not every change was seen, newest first */
+        get: operations["list_stream_gaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connections/{id}/streams/{stream}/pull": {
         parameters: {
             query?: never;
@@ -557,6 +643,25 @@ export interface paths {
         put?: never;
         /** Reads a stream now */
         post: operations["pull_stream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/sweep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the records of a stream are compared with their system */
+        get: operations["get_stream_sweep"];
+        /** Sets how often every record is compared; a pause holds sweeps under way too */
+        put: operations["put_stream_sweep"];
+        /** Compares records of a stream with their system now, after all other work */
+        post: operations["start_stream_sweep"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3034,6 +3139,26 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        /** @description A stretch of time of a stream. */
+        CoverageInterval: {
+            covered: boolean;
+            /**
+             * Format: date-time
+             * @description Null: from the beginning.
+             */
+            from: string | null;
+            gap_id: string | null;
+            reason: components["schemas"]["CoverageReason"] | null;
+            /**
+             * Format: date-time
+             * @description Null: until now.
+             */
+            to: string | null;
+        };
+        /** @enum {string} */
+        CoverageReason: "overflow" | "gap" | "lost" | "incomplete_read" | "not_read";
+        /** @enum {string} */
+        CoverageState: "never" | "reading" | "complete" | "uncovered" | "incomplete";
         /** @description A browser that is not asked for a second factor for a while. */
         Device: {
             /** @description Where it was remembered from. */
@@ -3081,6 +3206,26 @@ export interface components {
             key_field: string;
             label: string;
             name: string;
+        };
+        /** @description A draft that answers what changed, to be previewed and published. */
+        DriftDraft: {
+            mapping_id: string;
+            /** Format: int32 */
+            version: number;
+        };
+        /** @description One edit of the text, in words. */
+        DriftEdit: {
+            /** @description The remote field it answers. */
+            field: string;
+            sentence: string;
+        };
+        /** @enum {string} */
+        DriftKind: "type" | "removed" | "required" | "choice";
+        /** @description A text of the mapping that answers what changed. */
+        DriftProposal: {
+            edits: components["schemas"]["DriftEdit"][];
+            /** @description Null where nothing waits for an answer. */
+            text: string | null;
         };
         FactorRule: {
             /**
@@ -3157,7 +3302,7 @@ export interface components {
             sentence: string;
         };
         /** @enum {string} */
-        FailureSource: "field" | "write" | "run";
+        FailureSource: "field" | "write" | "run" | "schema";
         /** @enum {string} */
         FailureWho: "nobody" | "tenant" | "person" | "us";
         /** @description A field of an entity. */
@@ -3244,6 +3389,8 @@ export interface components {
              */
             version?: number | null;
         };
+        /** @enum {string} */
+        GapReasonName: "overflow" | "gap" | "lost";
         /** @description A grant of tokens to a program. It acts for the user who made it. */
         Grant: {
             /** Format: date-time */
@@ -3709,6 +3856,9 @@ export interface components {
             key: components["schemas"]["Key"];
             /** @description For `Authorization: Bearer`. */
             secret: string;
+        };
+        NewSweep: {
+            what: components["schemas"]["SweepWhat"];
         };
         /** @description A secret for an authenticator app, shown this once. It counts after its first right code. */
         NewTotp: {
@@ -4749,6 +4899,93 @@ export interface components {
                  * @description Since when it signs no more.
                  */
                 retired_at: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_StreamDifference: {
+            items: {
+                /** @description in_flight, missed_change, lost_write, normalisation, out_of_scope, permission, missing */
+                cause: string;
+                entity: string;
+                /** @description With the prefix of its kind. */
+                entity_id: string;
+                /** @description Core fields that differed; remote ones where no core field did. */
+                fields: string[];
+                /** Format: date-time */
+                found_at: string;
+                id: string;
+                /** @description The record's key. */
+                key: string;
+                /** @description The sweep that found it. */
+                run_id: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_StreamDrift: {
+            items: {
+                after: components["schemas"]["DiscoveredField"] | null;
+                before: components["schemas"]["DiscoveredField"] | null;
+                /** Format: date-time */
+                ended_at: string | null;
+                /** @description The remote field. */
+                field: string;
+                /** Format: date-time */
+                found_at: string;
+                /** @description Core fields that stand still for it, both ways; none where only making records rests. */
+                held: string[];
+                id: string;
+                kind: components["schemas"]["DriftKind"];
+                message: string;
+                /** @description What decided it. */
+                publication_id: string | null;
+                run_id: string | null;
+                /** @description open, decided or recovered */
+                state: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_StreamGap: {
+            items: {
+                /** Format: date-time */
+                closed_at: string | null;
+                /** @description The sweep that closed it. */
+                closed_by_run_id: string | null;
+                /** Format: date-time */
+                found_at: string;
+                /**
+                 * Format: date-time
+                 * @description Null: from the beginning.
+                 */
+                from: string | null;
+                id: string;
+                reason: components["schemas"]["GapReasonName"];
+                /** @description How many records the system named; null for any. */
+                records: number | null;
+                /** @description The read that was told of it. */
+                run_id: string | null;
+                /** Format: date-time */
+                to: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -5823,6 +6060,103 @@ export interface components {
             /** @description Values that are written over others in the core. */
             overwrites: components["schemas"]["StreamCap"];
         };
+        /** @description What is known to be complete of a stream. */
+        StreamCoverage: {
+            /**
+             * Format: date-time
+             * @description Every change over there up to here is applied, but for the open gaps.
+             */
+            covered_to: string | null;
+            /**
+             * Format: int64
+             * @description Records of which the hub was wrong, in the last round of sweeps that ended, or else so far.
+             */
+            drift: number;
+            /** @description The read that broke off. */
+            failed_run_id: string | null;
+            /**
+             * Format: int64
+             * @description Changes of the system's description that wait for an answer.
+             */
+            held: number;
+            /** @description All of the stream's time, in order. */
+            intervals: components["schemas"]["CoverageInterval"][];
+            /**
+             * Format: date-time
+             * @description When the record was compared that was compared the longest time ago.
+             */
+            oldest_comparison_at: string | null;
+            /** Format: int64 */
+            oldest_comparison_seconds: number | null;
+            /**
+             * Format: date-time
+             * @description When the read began that is under way or broke off.
+             */
+            pass_began_at: string | null;
+            sentence: string;
+            state: components["schemas"]["CoverageState"];
+            sweep: components["schemas"]["Sweep"];
+        };
+        /** @description A record that was otherwise over there than the hub had it. */
+        StreamDifference: {
+            /** @description in_flight, missed_change, lost_write, normalisation, out_of_scope, permission, missing */
+            cause: string;
+            entity: string;
+            /** @description With the prefix of its kind. */
+            entity_id: string;
+            /** @description Core fields that differed; remote ones where no core field did. */
+            fields: string[];
+            /** Format: date-time */
+            found_at: string;
+            id: string;
+            /** @description The record's key. */
+            key: string;
+            /** @description The sweep that found it. */
+            run_id: string;
+        };
+        /** @description A change of what a system says of a field that is mapped. */
+        StreamDrift: {
+            after: components["schemas"]["DiscoveredField"] | null;
+            before: components["schemas"]["DiscoveredField"] | null;
+            /** Format: date-time */
+            ended_at: string | null;
+            /** @description The remote field. */
+            field: string;
+            /** Format: date-time */
+            found_at: string;
+            /** @description Core fields that stand still for it, both ways; none where only making records rests. */
+            held: string[];
+            id: string;
+            kind: components["schemas"]["DriftKind"];
+            message: string;
+            /** @description What decided it. */
+            publication_id: string | null;
+            run_id: string | null;
+            /** @description open, decided or recovered */
+            state: string;
+        };
+        /** @description A stretch of a feed of which not every change was seen. */
+        StreamGap: {
+            /** Format: date-time */
+            closed_at: string | null;
+            /** @description The sweep that closed it. */
+            closed_by_run_id: string | null;
+            /** Format: date-time */
+            found_at: string;
+            /**
+             * Format: date-time
+             * @description Null: from the beginning.
+             */
+            from: string | null;
+            id: string;
+            reason: components["schemas"]["GapReasonName"];
+            /** @description How many records the system named; null for any. */
+            records: number | null;
+            /** @description The read that was told of it. */
+            run_id: string | null;
+            /** Format: date-time */
+            to: string;
+        };
         /** @enum {string} */
         StreamPhaseName: "never" | "full" | "incremental";
         StreamSetup: {
@@ -5831,6 +6165,46 @@ export interface components {
             entity: string;
             on_remove?: components["schemas"]["OnRemoveName"] | null;
         };
+        /** @description How the records of a stream are compared with their system, and what came of it. */
+        Sweep: {
+            /**
+             * Format: int64
+             * @description Of the round under way.
+             */
+            checked: number;
+            /** @description Differences of the round under way, by cause. */
+            differing: {
+                [key: string]: number;
+            };
+            /** Format: int64 */
+            last_checked: number | null;
+            last_differing: {
+                [key: string]: number;
+            } | null;
+            paused: boolean;
+            /** Format: date-time */
+            round_began_at: string | null;
+            /**
+             * Format: date-time
+             * @description When the last round came to its end.
+             */
+            round_ended_at: string | null;
+            /**
+             * Format: int64
+             * @description Every record is compared at least this often.
+             */
+            within_minutes: number;
+        };
+        SweepSettings: {
+            paused?: boolean;
+            /**
+             * Format: int64
+             * @description From a minute to a year.
+             */
+            within_minutes: number;
+        };
+        /** @enum {string} */
+        SweepWhat: "part" | "gaps" | "all";
         /** @description A system that can be connected. */
         System: {
             /** @description How a connection proves who it is: none, api_key, password or o_auth2. */
@@ -7308,6 +7682,207 @@ export interface operations {
             };
         };
     };
+    get_stream_coverage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The coverage */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamCoverage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stream_differences: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamDifference"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stream_drifts: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamDrift"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_drift_proposal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proposal */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftProposal"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    draft_drift_proposal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftDraft"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stream_gaps: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamGap"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pull_stream: {
         parameters: {
             query?: never;
@@ -7325,6 +7900,112 @@ export interface operations {
         };
         responses: {
             /** @description A run will read it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_stream_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sweep */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_stream_sweep: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SweepSettings"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_stream_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSweep"];
+            };
+        };
+        responses: {
+            /** @description A run will do it */
             202: {
                 headers: {
                     [name: string]: unknown;

@@ -5,10 +5,16 @@
 //! between reads the page again. While one page is applied the next is being read, and mapped when
 //! many are to be expected.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod reader;
+mod waiting;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connector_sdk::{ConnectorError, Cursor, ErrorKind, Opened, Page, Read};
+use chrono::{DateTime, Utc};
+use connector_sdk::{ConnectorError, Cursor, Described, ErrorKind, Gap, GapReason};
+use domain::mappings;
 use domain::pulls::{PULL_WORKFLOW, PullInput};
 use engine::Tx;
 use engine::budget::Lane;
@@ -17,20 +23,16 @@ use engine::peers::Peers;
 use engine::runtime::{
     Class, Counts, Progress, Run, RunError, StepCx, StepError, TxStep, Workflow,
 };
-use engine::store::plans::{self, Phase, Plan};
-use engine::sync::page::{self, Applied, Changes, Ledger, MappedWith};
-use engine::sync::{self, outbox};
-use engine::trace;
+use engine::store::coverage;
+use engine::store::plans::{self, Pass, Phase};
+use engine::sync::page::{self, Applied, Ledger};
+use engine::sync::sweep::{self, SweepInput, What};
+use engine::sync::{self, drift, outbox};
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
-use tokio_util::task::AbortOnDropHandle;
 
+use self::reader::{Reader, Ready, locked};
+use self::waiting::{ApplyWaiting, WaitingPlace};
 use crate::hub::{Hub, sync_error};
-
-/// Records asked for at once; a unit of commit, and what memory holds twice.
-const PAGE: usize = 4_000;
-/// Records that wait for a reference, looked at in one step.
-const WAITING: usize = 1_000;
 
 /// See the module.
 pub struct PullStream;
@@ -55,11 +57,10 @@ impl Workflow for PullStream {
             })
             .await?;
         if input.full {
-            after = Place {
-                cursor: None,
-                phase: Phase::Full,
-            };
+            after.cursor = None;
+            after.phase = Phase::Full;
         }
+        let mut places = HashSet::new();
         let mut restarts = 0;
         let mut ledger = Ledger::default();
         let mut place = Some(WaitingPlace::default());
@@ -90,8 +91,13 @@ impl Workflow for PullStream {
                 }
             }
             after = done.next;
-            if let Some(wait) = done.wait_ms {
-                cx.sleep("prepare", Duration::from_millis(wait)).await?;
+            match (&after.cursor, done.wait_ms) {
+                (_, Some(wait)) => cx.sleep("prepare", Duration::from_millis(wait)).await?,
+                (Some(Cursor(place)), None) if done.more && !places.insert(place.clone()) => {
+                    let message = "system's cursor comes back to where it was";
+                    return Err(RunError::new(Class::Config, message));
+                }
+                _ => {}
             }
             if !done.more {
                 if done.applied.is_settled {
@@ -136,6 +142,8 @@ fn counts(page: &page::Counts) -> Counts {
 struct Place {
     cursor: Option<Cursor>,
     phase: Phase,
+    /// When the run began: whatever changed before is read when it is over.
+    began_at: DateTime<Utc>,
 }
 
 struct FindPlace {
@@ -165,6 +173,7 @@ impl TxStep for FindPlace {
         let place = Place {
             cursor: plan.cursor.clone(),
             phase,
+            began_at: tx.now(),
         };
         *locked(&self.reader.plan) = Some(plan);
         Ok(place)
@@ -239,14 +248,17 @@ impl TxStep for ApplyPage {
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<PageDone, StepError> {
         let page = locked(&self.page).take();
         let page = page.ok_or_else(|| StepError::bug("page was not read before it is applied"))?;
-        let Ok(Ready { page, changes }) = page else {
+        let Ok(ready) = page else {
             // The system no longer knows our place: read all of it, as a comparison.
             let next = Place {
                 cursor: None,
                 phase: Phase::Full,
+                began_at: self.after.began_at,
             };
             let (connection, stream) = (self.connection, &self.stream);
-            plans::advance(tx, connection, stream, None, Phase::Full, cx.run_id()).await?;
+            self.note_lost(cx, tx).await?;
+            let moved = (Phase::Full, None);
+            plans::advance(tx, connection, stream, None, moved, cx.run_id()).await?;
             return Ok(PageDone {
                 applied: Applied {
                     ledger: self.ledger,
@@ -259,7 +271,14 @@ impl TxStep for ApplyPage {
                 cursor_was_gone: true,
             });
         };
+        let Ready {
+            page,
+            changes,
+            described,
+            asked_at,
+        } = ready;
         let hub = Hub::of(cx)?;
+        self.compare(cx, &hub, tx, described.as_deref()).await?;
         let phase = if page.more {
             self.after.phase
         } else {
@@ -268,7 +287,16 @@ impl TxStep for ApplyPage {
         let next = Place {
             cursor: Some(page.cursor.clone()),
             phase,
+            began_at: self.after.began_at,
         };
+        if !page.gaps.is_empty() {
+            // Before the page moves what is covered: a gap without a beginning begins there.
+            let run = cx.run_id();
+            let noted = coverage::note(tx, self.connection, &self.stream, run, &page.gaps).await?;
+            if noted > 0 {
+                self.start_sweep(tx, What::Gaps).await?;
+            }
+        }
         let (more, expected, wait) = (page.more, page.expected, page.wait);
         let applied = page::apply_within(
             tx,
@@ -279,11 +307,20 @@ impl TxStep for ApplyPage {
                 run: cx.run_id(),
                 changes,
                 cursor: Some((page.cursor, phase)),
+                pass: Some(Pass {
+                    began_at: self.after.began_at,
+                    is_anew: self.after.cursor.is_none(),
+                    is_over: !more,
+                }),
+                history_at: asked_at.filter(|_| self.after.phase == Phase::Full),
             },
             self.ledger,
         )
         .await
         .map_err(sync_error)?;
+        if applied.is_sweep_due {
+            self.start_sweep(tx, What::Part).await?;
+        }
         outbox::start_pushes(tx, &applied.owed, "pull").await?;
         if !more {
             Peers::note_in(tx, self.connection, None, self.reader.usage()).await?;
@@ -299,200 +336,60 @@ impl TxStep for ApplyPage {
     }
 }
 
-/// Merges what waited for records that are here by now, and sees to writes that nobody sends:
-/// stream by stream, some records at a time.
-struct ApplyWaiting {
-    connection: ConnectionId,
-    round: u64,
-    from: WaitingPlace,
-}
-
-/// How far the waiting records of a connection were looked at.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct WaitingPlace {
-    /// Names of streams that are done end here.
-    stream: String,
-    key: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct WaitingDone {
-    applied: Applied,
-    next: Option<WaitingPlace>,
-}
-
-impl TxStep for ApplyWaiting {
-    const NAME: &'static str = "apply_waiting";
-    type Output = WaitingDone;
-
-    fn key(&self) -> String {
-        self.round.to_string()
-    }
-
-    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<WaitingDone, StepError> {
-        let hub = Hub::of(cx)?;
-        let (connection, run) = (self.connection, cx.run_id());
-        let streams = plans::streams(tx, connection).await?;
-        let mut applied = Applied::default();
-        let mut next = None;
-        for stream in streams.iter().filter(|stream| **stream >= self.from.stream) {
-            let after = if *stream == self.from.stream {
-                self.from.key.as_str()
-            } else {
-                ""
-            };
-            let waited =
-                page::apply_waiting(tx, &hub.tables, connection, stream, run, after, WAITING)
-                    .await
-                    .map_err(sync_error)?;
-            applied.counts.add(&waited.applied.counts);
-            applied.owed.extend(waited.applied.owed);
-            if let Some(key) = waited.next {
-                let stream = stream.clone();
-                next = Some(WaitingPlace { stream, key });
-                break;
-            }
-            outbox::start_push_when_due(tx, connection, stream).await?;
-        }
-        outbox::start_pushes(tx, &applied.owed, "pull").await?;
-        Ok(WaitingDone { applied, next })
-    }
-}
-
-/// Reads pages, one ahead.
-#[derive(Default)]
-struct Reader {
-    /// Left by [`FindPlace`].
-    plan: Mutex<Option<Plan>>,
-    opened: tokio::sync::OnceCell<Source>,
-    ahead: Mutex<Option<Ahead>>,
-}
-
-/// What reading needs, found once per activation.
-#[derive(Clone)]
-struct Source {
-    opened: Arc<dyn Opened>,
-    fields: Vec<String>,
-    /// Where whole pages are to be expected: maps them while those before are stored.
-    mapped_with: Option<Arc<MappedWith>>,
-}
-
-/// A page with its changes apart, mapped or not yet.
-struct Ready {
-    page: Page,
-    changes: Changes,
-}
-
-/// A read under way.
-struct Ahead {
-    after: Cursor,
-    page: AbortOnDropHandle<Result<Ready, ConnectorError>>,
-}
-
-impl Reader {
-    /// The page after the step's place; the inner error is the system's.
-    async fn read(
+impl ApplyPage {
+    /// Lets fields stand still that the system describes otherwise by now, before anything of the page
+    /// is mapped. Descriptions that are known cost nothing.
+    async fn compare(
         &self,
         cx: &StepCx,
         hub: &Hub,
-        step: &ApplyPage,
-    ) -> Result<Result<Ready, ConnectorError>, StepError> {
-        let source = self
+        tx: &mut Tx,
+        described: Option<&Described>,
+    ) -> Result<(), StepError> {
+        let known = self
+            .reader
             .opened
-            .get_or_try_init(|| source(cx, hub, step))
-            .await?;
-        let ahead = locked(&self.ahead).take();
-        let page = match ahead.filter(|ahead| step.after.cursor.as_ref() == Some(&ahead.after)) {
-            Some(ahead) => ahead
-                .page
-                .await
-                .unwrap_or_else(|_panic| Err(ConnectorError::transient("reading ahead failed"))),
-            None => {
-                hub.spend(cx, step.connection, step.lane(cx), 1).await?;
-                read(source.clone(), step, step.after.cursor.clone()).await
-            }
+            .get()
+            .and_then(|source| source.mark.as_ref());
+        let Some(described) = described.filter(|described| known != Some(&described.mark)) else {
+            return Ok(());
         };
-        if let Ok(Ready { page, .. }) = &page
-            && page.more
-            && page.wait.is_none()
-            // Else the next step waits for it.
-            && cx
-                .try_budget(&step.connection.to_string(), step.lane(cx), 1.0)
-                .await?
+        let (connection, stream, run) = (self.connection, self.stream.as_str(), cx.run_id());
+        let compared = drift::compare(tx, &hub.tables, connection, stream, described, Some(run))
+            .await
+            .map_err(sync_error)?;
+        if compared.recovered > 0 {
+            mappings::remap(tx, connection, stream).await?;
+        }
+        Ok(())
+    }
+
+    /// What changed since the last read did not come, nor what was deleted.
+    async fn note_lost(&self, cx: &StepCx, tx: &mut Tx) -> Result<(), StepError> {
+        let (connection, stream) = (self.connection, self.stream.as_str());
+        if coverage::covered_to(tx, connection, stream)
+            .await?
+            .is_none()
         {
-            let after = page.cursor.clone();
-            let next = read(source.clone(), step, Some(after.clone()));
-            let next = trace::within(trace::current(), next);
-            let page = AbortOnDropHandle::new(tokio::spawn(next));
-            *locked(&self.ahead) = Some(Ahead { after, page });
+            return Ok(());
         }
-        Ok(page)
+        let lost = Gap {
+            reason: GapReason::Lost,
+            from: None,
+            to: None,
+            keys: Vec::new(),
+        };
+        coverage::note(tx, connection, stream, cx.run_id(), &[lost]).await?;
+        self.start_sweep(tx, What::Gaps).await
     }
 
-    fn usage(&self) -> Option<connector_sdk::Usage> {
-        self.opened.get().and_then(|source| source.opened.usage())
-    }
-}
-
-async fn source(cx: &StepCx, hub: &Hub, step: &ApplyPage) -> Result<Source, StepError> {
-    let is_full = step.after.phase == Phase::Full;
-    let known = locked(&step.reader.plan).take();
-    let (plan, mapped_with) = match known {
-        Some(plan) if !is_full => (plan, None),
-        known => {
-            let mut tx = cx.begin().await?;
-            let plan = match known {
-                Some(plan) => Some(plan),
-                None => plans::of_stream(&mut tx, step.connection, &step.stream).await?,
-            };
-            let Some(plan) = plan else {
-                let error = sync::SyncError::NotEnabled {
-                    stream: step.stream.clone(),
-                };
-                return Err(sync_error(error));
-            };
-            let mapped_with = if is_full {
-                Some(Arc::new(MappedWith::of(&mut tx, &hub.tables, &plan).await?))
-            } else {
-                None
-            };
-            tx.commit().await?;
-            (plan, mapped_with)
-        }
-    };
-    let opened = hub.open(cx.tenant(), step.connection).await?;
-    Ok(Source {
-        opened,
-        fields: plan.mapping.remote_fields(),
-        mapped_with,
-    })
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read(
-    source: Source,
-    step: &ApplyPage,
-    after: Option<Cursor>,
-) -> impl Future<Output = Result<Ready, ConnectorError>> + Send + use<> {
-    let stream = step.stream.as_str().into();
-    async move {
-        let read = Read {
-            stream,
-            fields: source.fields,
-            after,
-            limit: PAGE,
+    async fn start_sweep(&self, tx: &mut Tx, what: What) -> Result<(), StepError> {
+        let input = SweepInput {
+            connection: self.connection,
+            stream: self.stream.clone(),
+            what,
         };
-        let mut page = source.opened.read(&read).await?;
-        let changes = std::mem::take(&mut page.changes);
-        let changes = match source.mapped_with {
-            Some(by) if !changes.is_empty() => spawn_blocking(move || Changes::mapped(changes, by))
-                .await
-                .map_err(|_panic| ConnectorError::transient("mapping ahead failed"))?,
-            _ => changes.into(),
-        };
-        Ok(Ready { page, changes })
+        sweep::start(tx, input, "pull").await?;
+        Ok(())
     }
 }
