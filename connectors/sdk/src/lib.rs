@@ -13,6 +13,7 @@ mod consent;
 mod error;
 mod http;
 mod oauth;
+mod reach;
 mod record;
 mod registry;
 mod tokens;
@@ -26,6 +27,7 @@ pub use consent::{Consent, ConsentAnswer, StoredConsent};
 pub use error::{ConnectorError, ErrorKind, Result};
 pub use http::{Http, HttpOptions, Reply};
 pub use oauth::{Grant, Session, TokenAnswer, Tokens, ask_tokens};
+pub use reach::Reach;
 pub use record::{
     Change, Cursor, FieldType, Fields, Page, Record, Removal, Stream, StreamField, StreamName,
     Tombstone,
