@@ -2,11 +2,11 @@
 //! those who may operate runs.
 
 use std::marker::PhantomData;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
@@ -21,6 +21,7 @@ use engine::{StoreError, Tx};
 
 use crate::error::{ApiError, Slug};
 use crate::permit::{Access, Guard, Operation};
+use crate::place::Place;
 use crate::portal::Portal;
 
 /// Name of the cookie that holds the session's token.
@@ -41,8 +42,10 @@ pub(crate) struct Asked(pub(crate) Arc<OnceLock<serde_json::Value>>);
 
 /// Everybody, signed in or not.
 pub(crate) struct Anyone {
-    /// Where the request comes from; behind a proxy the proxy's.
+    /// Where the request comes from, as far as trusted proxies say.
     pub(crate) address: Option<IpAddr>,
+    /// Where it was sent to.
+    pub(crate) place: Place,
     request: Option<String>,
 }
 
@@ -66,9 +69,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Anyone {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let place = parts.extensions.get::<Place>().cloned().unwrap_or_default();
         Ok(Self {
-            address: address.map(|ConnectInfo(address)| address.ip()),
+            address: place.address,
+            place,
             request: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
         })
     }
@@ -78,6 +82,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Anyone {
 pub(crate) struct SignedIn {
     pub(crate) session: Session,
     portal: Portal,
+    origin: String,
     acting: Acting,
 }
 
@@ -87,6 +92,11 @@ impl SignedIn {
         let mut tx = self.portal.store.begin(self.session.user.tenant).await?;
         tx.act_as(self.acting.clone());
         Ok(tx)
+    }
+
+    /// Where the caller's browser reaches the hub: `https://hub.example`.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
     }
 
     pub(crate) fn portal(&self) -> &Portal {
@@ -153,6 +163,12 @@ impl FromRequestParts<Portal> for SignedIn {
             }
         }
         let session = found.session.ok_or_else(ApiError::unauthenticated)?;
+        // A session of one tenant opens nothing at another's address.
+        if let Some(tenant) = anyone.place.tenant
+            && tenant != session.user.tenant
+        {
+            return Err(ApiError::unauthenticated());
+        }
         let actor = match &session.key {
             Some((id, name)) => Actor::Key {
                 id: id.0,
@@ -168,6 +184,7 @@ impl FromRequestParts<Portal> for SignedIn {
         Ok(Self {
             session,
             portal: portal.clone(),
+            origin: anyone.place.origin,
             acting,
         })
     }

@@ -22,6 +22,8 @@ pub enum SamlError {
     TooLarge,
     #[error("document declares a type or entities")]
     Declarations,
+    #[error("document has comments or instructions in it")]
+    Comments,
     #[error("document is nested too deeply or has too many elements")]
     TooDeep,
     #[error("document is not base64")]
@@ -128,7 +130,7 @@ pub trait Saml: Send + Sync {
 /// The document of a form's field.
 ///
 /// # Errors
-/// [`SamlError::TooLarge`], [`SamlError::Encoding`], and what [`check`] says.
+/// [`SamlError::TooLarge`], [`SamlError::Encoding`], [`SamlError::Comments`], and what [`check`] says.
 pub fn decode(field: &str) -> Result<Vec<u8>, SamlError> {
     if field.len() > LONGEST * 4 / 3 + 4 {
         return Err(SamlError::TooLarge);
@@ -137,6 +139,12 @@ pub fn decode(field: &str) -> Result<Vec<u8>, SamlError> {
     let bare: String = field.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let document = STANDARD.decode(bare).map_err(|_error| SamlError::Encoding)?;
     check(&document)?;
+    // A signature is over the text without comments: one in the middle of a name would cut it for a
+    // reader, and still be signed.
+    let has = |markup: &[u8]| document.windows(markup.len()).any(|part| part == markup);
+    if has(b"<!") || document.get(2..).is_some_and(|rest| rest.windows(2).any(|part| part == b"<?")) {
+        return Err(SamlError::Comments);
+    }
     Ok(document)
 }
 
@@ -207,6 +215,10 @@ mod tests {
     fn a_field_is_base64_of_a_document_of_some_size() {
         assert_eq!(decode("PGEv\r\nPg==").unwrap(), b"<a/>");
         assert_eq!(decode("%%%"), Err(SamlError::Encoding));
+        for bad in ["<a>x<!-- y --></a>", "<a><?z?></a>", "<a><![CDATA[x]]></a>"] {
+            assert_eq!(decode(&STANDARD.encode(bad)), Err(SamlError::Comments), "{bad}");
+        }
+        assert!(decode(&STANDARD.encode("<?xml version=\"1.0\"?><a/>")).is_ok());
         let large = STANDARD.encode(vec![b' '; LONGEST + 10]);
         assert_eq!(decode(&large), Err(SamlError::TooLarge));
     }

@@ -7,9 +7,11 @@ mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
+mod domains;
 mod failure_classes;
 mod fields;
 mod groups;
+mod identity_providers;
 mod keys;
 mod lanes;
 mod live;
@@ -21,6 +23,7 @@ mod runs;
 mod schedules;
 mod security;
 mod session;
+mod sso;
 mod systems;
 mod users;
 
@@ -54,6 +57,9 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(groups::router())
         .merge(keys::router())
         .merge(security::router())
+        .merge(domains::router())
+        .merge(identity_providers::router())
+        .merge(sso::router())
         .merge(audit::router())
         .merge(live::router())
         .merge(machine::document());

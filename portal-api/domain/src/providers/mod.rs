@@ -43,15 +43,20 @@ macro_rules! named {
                 match self { $(Self::$variant => $text),* }
             }
 
-            pub(crate) fn of(text: &str) -> Option<Self> {
-                [$(Self::$variant),*].into_iter().find(|one| one.as_str() == text)
-            }
         }
     };
 }
 
 named!(Protocol { Oidc = "oidc", Saml = "saml" });
 named!(Preset { Custom = "custom", Google = "google", Microsoft = "microsoft" });
+
+impl Preset {
+    pub(super) fn of(text: &str) -> Option<Self> {
+        [Self::Custom, Self::Google, Self::Microsoft]
+            .into_iter()
+            .find(|preset| preset.as_str() == text)
+    }
+}
 
 /// How a provider is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ mod list;
 mod redeem;
 mod reset;
 mod revoke;
-mod sign_in;
+pub(crate) mod sign_in;
 mod sign_out;
 
 use axum::http::HeaderValue;
@@ -97,7 +97,7 @@ impl From<domain::sessions::Session> for Session {
 }
 
 /// The cookie that carries a session for so long, or ends it where `token` is empty.
-fn cookie(token: &str, seconds: i64, https: bool) -> HeaderValue {
+pub(crate) fn cookie(token: &str, seconds: i64, https: bool) -> HeaderValue {
     let secure = if https { "; Secure" } else { "" };
     let text =
         format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age={seconds}{secure}");

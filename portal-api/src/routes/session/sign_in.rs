@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use domain::mails::{Letter, MailKind};
+use domain::providers::policy;
 use domain::security::{self, Policy};
 use domain::sessions::{self, From, Token};
 use domain::users::{self, User};
@@ -82,6 +83,7 @@ async fn authenticate(portal: &Portal, anyone: &Anyone, body: SignIn) -> Result<
     refuse_guessing(portal, caller, &body.email)?;
     let mut tx = portal.store.begin_system().await?;
     let found = users::find_by_email(&mut tx, body.email.trim()).await?;
+    let found = here(&mut tx, anyone, found).await?;
     let now = tx.now();
     drop(tx); // checking takes a while
     let hash = found.as_ref().and_then(|found| found.password_hash.clone());
@@ -110,7 +112,20 @@ async fn authenticate(portal: &Portal, anyone: &Anyone, body: SignIn) -> Result<
     }
 }
 
-pub(super) fn refuse_guessing(
+/// Somebody of the tenant whose address this is, who may use a password there; others are unknown.
+async fn here(
+    tx: &mut engine::SystemTx,
+    anyone: &Anyone,
+    found: Option<users::Credentials>,
+) -> Result<Option<users::Credentials>, ApiError> {
+    let Some(found) = found else { return Ok(None) };
+    let (tenant, id) = (found.user.tenant, found.user.id);
+    let is_here = anyone.place.tenant.is_none_or(|here| here == tenant);
+    let counts = policy::password_counts(tx, tenant, id).await?;
+    Ok((is_here && counts).then_some(found))
+}
+
+pub(crate) fn refuse_guessing(
     portal: &Portal,
     caller: Option<IpAddr>,
     email: &str,
