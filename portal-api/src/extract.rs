@@ -152,17 +152,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let form = axum::Form::<T>::from_request(request, state).await;
-        form.map(|form| Self(form.0)).map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
-                Slug::TooLarge,
-                "the body is larger than this operation takes",
-            ),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::new(
-                Slug::UnsupportedMediaType,
-                "send the body as application/x-www-form-urlencoded",
-            ),
-            _ => ApiError::invalid("", "the form lacks a field, or is none"),
-        })
+        form.map(|form| Self(form.0))
+            .map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
+                    Slug::TooLarge,
+                    "the body is larger than this operation takes",
+                ),
+                StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::new(
+                    Slug::UnsupportedMediaType,
+                    "send the body as application/x-www-form-urlencoded",
+                ),
+                _ => ApiError::invalid("", "the form lacks a field, or is none"),
+            })
     }
 }
 

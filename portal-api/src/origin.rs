@@ -58,7 +58,12 @@ mod tests {
     #[test]
     fn only_the_answers_of_providers_may_come_from_elsewhere() {
         assert!(is_for_providers("/api/v1/sso/idp_1/acs"));
-        for other in ["/api/v1/sso/idp_1/start", "/api/v1/sso/acs", "/api/v1/sso/a/b/acs", "/acs"] {
+        for other in [
+            "/api/v1/sso/idp_1/start",
+            "/api/v1/sso/acs",
+            "/api/v1/sso/a/b/acs",
+            "/acs",
+        ] {
             assert!(!is_for_providers(other), "{other}");
         }
     }

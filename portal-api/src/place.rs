@@ -84,11 +84,18 @@ pub(crate) struct Place {
 }
 
 /// Notes the place of a request, or refuses it.
-pub(crate) async fn find(State(portal): State<Portal>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn find(
+    State(portal): State<Portal>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|ConnectInfo(address)| address.ip());
     let is_api = request.uri().path().starts_with("/api/");
-    let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    let authority = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str().to_owned());
     let place = match read(&portal, request.headers(), authority.as_deref(), peer) {
         Ok(said) if is_api => said.resolve(&portal, request.headers()).await,
         Ok(said) => Ok(said.place),
@@ -127,7 +134,11 @@ fn read(
     let named = forwarded_host(headers);
     let full = match named {
         Some(named) if by_proxy => Some(named),
-        Some(named) if !direct.as_deref().is_some_and(|host| host.eq_ignore_ascii_case(&named)) => {
+        Some(named)
+            if !direct
+                .as_deref()
+                .is_some_and(|host| host.eq_ignore_ascii_case(&named)) =>
+        {
             return Err(ApiError::forbidden(
                 "the host is said by a proxy that is not trusted: see --trusted-proxy",
             ));
@@ -179,7 +190,14 @@ fn host_of(headers: &HeaderMap, authority: Option<&str>) -> Result<Option<String
 fn forwarded_host(headers: &HeaderMap) -> Option<String> {
     let last = |name: &HeaderName| {
         let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
-        Some(value.rsplit(',').next().unwrap_or_default().trim().to_owned())
+        Some(
+            value
+                .rsplit(',')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+        )
     };
     last(&FORWARDED_HOST).or_else(|| {
         let element = last(&FORWARDED)?;
@@ -213,11 +231,17 @@ fn forwarded_for(headers: &HeaderMap, is_ours: impl Fn(IpAddr) -> bool) -> Optio
 impl Said {
     /// Which tenant the host and the header name.
     async fn resolve(self, portal: &Portal, headers: &HeaderMap) -> Result<Place, ApiError> {
-        let Self { mut place, other_host } = self;
+        let Self {
+            mut place,
+            other_host,
+        } = self;
         let named = match headers.get(TENANT) {
             None => None,
             Some(value) => {
-                let id = value.to_str().ok().and_then(|id| id.parse::<TenantId>().ok());
+                let id = value
+                    .to_str()
+                    .ok()
+                    .and_then(|id| id.parse::<TenantId>().ok());
                 Some(id.ok_or_else(nowhere)?)
             }
         };
@@ -273,7 +297,14 @@ mod tests {
         assert!(!holds("10.1.2.3", "10.1.2.4"));
         assert!(holds("0.0.0.0/0", "8.8.8.8") && !holds("0.0.0.0/0", "::1"));
         assert!(holds("fd00::/8", "fd12::1") && !holds("fd00::/8", "fe80::1"));
-        for bad in ["", "10.0.0.0/33", "::/129", "ten", "10.0.0.0/-1", "10.0.0.0/"] {
+        for bad in [
+            "",
+            "10.0.0.0/33",
+            "::/129",
+            "ten",
+            "10.0.0.0/-1",
+            "10.0.0.0/",
+        ] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
         }
     }
@@ -282,7 +313,9 @@ mod tests {
     fn the_caller_is_the_last_address_that_is_no_proxy_of_ours() {
         let ours: Network = "10.0.0.0/8".parse().unwrap();
         let of = |value: &'static str| {
-            forwarded_for(&headers(&[("x-forwarded-for", value)]), |address| ours.holds(address))
+            forwarded_for(&headers(&[("x-forwarded-for", value)]), |address| {
+                ours.holds(address)
+            })
         };
         assert_eq!(of("1.1.1.1, 2.2.2.2, 10.0.0.5"), Some([2, 2, 2, 2].into()));
         // Whatever the caller wrote stands to the left of what our proxy saw.
@@ -296,8 +329,14 @@ mod tests {
     fn the_nearest_proxy_says_the_host() {
         let of = |pairs: &[(&'static str, &'static str)]| forwarded_host(&headers(pairs));
         assert_eq!(of(&[]), None);
-        assert_eq!(of(&[("x-forwarded-host", "a.example, b.example")]).unwrap(), "b.example");
-        let two = [("x-forwarded-host", "a.example"), ("x-forwarded-host", "b.example")];
+        assert_eq!(
+            of(&[("x-forwarded-host", "a.example, b.example")]).unwrap(),
+            "b.example"
+        );
+        let two = [
+            ("x-forwarded-host", "a.example"),
+            ("x-forwarded-host", "b.example"),
+        ];
         assert_eq!(of(&two).unwrap(), "b.example");
         let forwarded = [("forwarded", "for=1.1.1.1;Host=\"c.example:80\";proto=https")];
         assert_eq!(of(&forwarded).unwrap(), "c.example:80");

@@ -78,7 +78,10 @@ impl Portal {
 
     /// Whether a host is the hub's own, and no tenant's. Digits and names of this machine are.
     pub(crate) fn is_own_host(&self, host: &str) -> bool {
-        let ours = self.public_url.split_once("://").map(|(_scheme, rest)| rest);
+        let ours = self
+            .public_url
+            .split_once("://")
+            .map(|(_scheme, rest)| rest);
         let ours = ours.and_then(identity::host::of_header);
         let is_digits = host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok();
         ours.as_deref() == Some(host) || is_digits || host == "localhost"

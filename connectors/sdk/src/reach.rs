@@ -180,8 +180,16 @@ mod tests {
             let url: Url = bad.parse().unwrap();
             assert!(Reach::Public.check(&url).is_err(), "{bad}");
         }
-        assert!(Reach::Public.check(&"https://8.8.8.8/".parse().unwrap()).is_ok());
-        assert!(Reach::Anywhere.check(&"http://127.0.0.1/".parse().unwrap()).is_ok());
+        assert!(
+            Reach::Public
+                .check(&"https://8.8.8.8/".parse().unwrap())
+                .is_ok()
+        );
+        assert!(
+            Reach::Anywhere
+                .check(&"http://127.0.0.1/".parse().unwrap())
+                .is_ok()
+        );
     }
 
     #[tokio::test]

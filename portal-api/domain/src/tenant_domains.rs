@@ -195,9 +195,9 @@ pub async fn exists(tx: &mut SystemTx, id: TenantId) -> Result<bool, StoreError>
 
 fn taken(error: sqlx::Error) -> StoreError {
     match StoreError::from(error) {
-        error if error.is_unique_violation() => StoreError::Conflict(
-            "this name is taken, or looks like one that is".to_owned(),
-        ),
+        error if error.is_unique_violation() => {
+            StoreError::Conflict("this name is taken, or looks like one that is".to_owned())
+        }
         error => error,
     }
 }

@@ -71,7 +71,9 @@ fn servers(file: &Path) -> Vec<SocketAddr> {
         let address = words.next().filter(|word| *word == "nameserver");
         address.and(words.next())?.parse().ok()
     });
-    addresses.map(|address| SocketAddr::new(address, 53)).collect()
+    addresses
+        .map(|address| SocketAddr::new(address, 53))
+        .collect()
 }
 
 async fn ask(server: SocketAddr, name: &str) -> Result<Vec<String>, DnsError> {
@@ -208,19 +210,31 @@ mod tests {
             assert!(read(&whole[..end], question.len()).is_err(), "cut at {end}");
         }
         let long = answer(&question, 0x8180, &[b"\x09abc"]);
-        assert!(matches!(read(&long, question.len()), Err(DnsError::Damaged)));
+        assert!(matches!(
+            read(&long, question.len()),
+            Err(DnsError::Damaged)
+        ));
         let cut = answer(&question, 0x8380, &[]);
         assert!(matches!(read(&cut, question.len()), Err(DnsError::Damaged)));
         let unknown = answer(&question, 0x8183, &[]);
-        assert_eq!(read(&unknown, question.len()).unwrap(), Vec::<String>::new());
+        assert_eq!(
+            read(&unknown, question.len()).unwrap(),
+            Vec::<String>::new()
+        );
         let failed = answer(&question, 0x8182, &[]);
-        assert!(matches!(read(&failed, question.len()), Err(DnsError::Failed)));
+        assert!(matches!(
+            read(&failed, question.len()),
+            Err(DnsError::Failed)
+        ));
     }
 
     #[test]
     fn a_name_that_cannot_be_asked_for_is_refused() {
         for bad in ["a..b", &"a".repeat(64), &"ab.".repeat(90)] {
-            assert!(matches!(question([0, 0], bad), Err(DnsError::BadName)), "{bad}");
+            assert!(
+                matches!(question([0, 0], bad), Err(DnsError::BadName)),
+                "{bad}"
+            );
         }
     }
 

@@ -112,19 +112,30 @@ mod tests {
 
     #[test]
     fn a_name_is_one_however_it_is_written() {
-        for text in ["Bücher.Example", "bücher.example.", "xn--bcher-kva.example", " BÜCHER.example "] {
+        for text in [
+            "Bücher.Example",
+            "bücher.example.",
+            "xn--bcher-kva.example",
+            " BÜCHER.example ",
+        ] {
             let host = HostName::parse(text).unwrap();
             assert_eq!(host.ascii(), "xn--bcher-kva.example", "{text}");
             assert_eq!(host.unicode(), "bücher.example");
         }
-        assert_eq!(HostName::parse("例え.example").unwrap().unicode(), "例え.example");
+        assert_eq!(
+            HostName::parse("例え.example").unwrap().unicode(),
+            "例え.example"
+        );
     }
 
     #[test]
     fn names_that_look_like_others_are_refused_or_told_apart() {
         // Cyrillic letters among Latin ones; Cyrillic letters only, in the shape of Latin ones.
         assert_eq!(HostName::parse("pаypal.example"), Err(BadHost::Mixed));
-        assert_eq!(HostName::parse("xn--pypal-4ve.example"), Err(BadHost::Mixed));
+        assert_eq!(
+            HostName::parse("xn--pypal-4ve.example"),
+            Err(BadHost::Mixed)
+        );
         assert_eq!(HostName::parse("аррӏе.example"), Err(BadHost::Disguised));
         let looks = |text: &str| HostName::parse(text).unwrap().looks_like().to_owned();
         assert_eq!(looks("corp1.example"), looks("corpl.example"));
@@ -157,10 +168,18 @@ mod tests {
 
     #[test]
     fn a_host_header_is_a_name_with_or_without_a_port_and_nothing_else() {
-        assert_eq!(of_header("Hub.Example:8080").as_deref(), Some("hub.example"));
+        assert_eq!(
+            of_header("Hub.Example:8080").as_deref(),
+            Some("hub.example")
+        );
         assert_eq!(of_header("[::1]:80").as_deref(), Some("[::1]"));
-        assert_eq!(of_header("xn--bcher-kva.example").as_deref(), Some("xn--bcher-kva.example"));
-        for bad in ["", "a/b", "a@b", "user:x@b", "a b", "a?b", "a#b", "a:99999", "a\\b", "a,b c"] {
+        assert_eq!(
+            of_header("xn--bcher-kva.example").as_deref(),
+            Some("xn--bcher-kva.example")
+        );
+        for bad in [
+            "", "a/b", "a@b", "user:x@b", "a b", "a?b", "a#b", "a:99999", "a\\b", "a,b c",
+        ] {
             assert_eq!(of_header(bad), None, "{bad:?}");
         }
     }

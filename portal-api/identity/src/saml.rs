@@ -137,12 +137,18 @@ pub fn decode(field: &str) -> Result<Vec<u8>, SamlError> {
     }
     // Some break the lines.
     let bare: String = field.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    let document = STANDARD.decode(bare).map_err(|_error| SamlError::Encoding)?;
+    let document = STANDARD
+        .decode(bare)
+        .map_err(|_error| SamlError::Encoding)?;
     check(&document)?;
     // A signature is over the text without comments: one in the middle of a name would cut it for a
     // reader, and still be signed.
     let has = |markup: &[u8]| document.windows(markup.len()).any(|part| part == markup);
-    if has(b"<!") || document.get(2..).is_some_and(|rest| rest.windows(2).any(|part| part == b"<?")) {
+    if has(b"<!")
+        || document
+            .get(2..)
+            .is_some_and(|rest| rest.windows(2).any(|part| part == b"<?"))
+    {
         return Err(SamlError::Comments);
     }
     Ok(document)
@@ -206,9 +212,15 @@ mod tests {
         let many = format!("<a>{}</a>", "<b/>".repeat(MOST));
         assert_eq!(check(many.as_bytes()), Err(SamlError::TooDeep));
         assert_eq!(check(&vec![b' '; LONGEST + 1]), Err(SamlError::TooLarge));
-        let wide: Vec<u8> = "<!DOCTYPE r>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let wide: Vec<u8> = "<!DOCTYPE r>"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
         assert_eq!(check(&wide), Err(SamlError::Encoding));
-        assert_eq!(check(b"<?xml version=\"1.0\"?><a><b/><!-- c --></a>"), Ok(()));
+        assert_eq!(
+            check(b"<?xml version=\"1.0\"?><a><b/><!-- c --></a>"),
+            Ok(())
+        );
     }
 
     #[test]
@@ -216,7 +228,11 @@ mod tests {
         assert_eq!(decode("PGEv\r\nPg==").unwrap(), b"<a/>");
         assert_eq!(decode("%%%"), Err(SamlError::Encoding));
         for bad in ["<a>x<!-- y --></a>", "<a><?z?></a>", "<a><![CDATA[x]]></a>"] {
-            assert_eq!(decode(&STANDARD.encode(bad)), Err(SamlError::Comments), "{bad}");
+            assert_eq!(
+                decode(&STANDARD.encode(bad)),
+                Err(SamlError::Comments),
+                "{bad}"
+            );
         }
         assert!(decode(&STANDARD.encode("<?xml version=\"1.0\"?><a/>")).is_ok());
         let large = STANDARD.encode(vec![b' '; LONGEST + 10]);

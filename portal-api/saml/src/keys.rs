@@ -56,5 +56,6 @@ pub(crate) fn private(pem: &SecretString) -> Result<PKey<Private>, SamlError> {
 
 pub(crate) fn certificate(pem: &str) -> Result<CertificateDer, SamlError> {
     let read = X509::from_pem(pem.as_bytes()).and_then(|certificate| certificate.to_der());
-    read.map(CertificateDer::from).map_err(|_error| SamlError::Keys)
+    read.map(CertificateDer::from)
+        .map_err(|_error| SamlError::Keys)
 }

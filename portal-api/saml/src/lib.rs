@@ -16,7 +16,7 @@ use std::panic::AssertUnwindSafe;
 use chrono::{DateTime, TimeDelta, Utc};
 use identity::saml::{Arrival, Begun, Facts, KeyPair, Parties, Saml, SamlError, check};
 use samael::crypto::{AllowedSignatureAlgorithm, ReduceMode};
-use samael::metadata::{EncryptionMethod, EntityDescriptor, HTTP_REDIRECT_BINDING};
+use samael::metadata::{EntityDescriptor, HTTP_REDIRECT_BINDING};
 use samael::schema::Assertion;
 use samael::service_provider::{ServiceProvider, ServiceProviderBuilder};
 use samael::traits::ToXml as _;
@@ -93,9 +93,8 @@ impl Saml for Xmlsec {
                 .map_err(failed)?;
             request.id = rules::fresh_id()?;
             let url = request.redirect(relay_state).map_err(failed)?;
-            let url = url.ok_or_else(|| {
-                SamlError::Document("the request leads nowhere".to_owned())
-            })?;
+            let url =
+                url.ok_or_else(|| SamlError::Document("the request leads nowhere".to_owned()))?;
             Ok(Begun {
                 request_id: request.id,
                 url: url.to_string(),
@@ -148,7 +147,12 @@ fn service_provider(parties: &Parties) -> Result<ServiceProvider, SamlError> {
         .max_issue_delay(OLDEST)
         .metadata_valid_duration(Some(TimeDelta::days(365)))
         .allowed_signature_algorithms(Some(vec![
-            RsaSha256, RsaSha384, RsaSha512, EcdsaSha256, EcdsaSha384, EcdsaSha512,
+            RsaSha256,
+            RsaSha384,
+            RsaSha512,
+            EcdsaSha256,
+            EcdsaSha384,
+            EcdsaSha512,
         ]))
         .build()
         .map_err(|_error| SamlError::Keys)
@@ -167,7 +171,9 @@ fn arrival(assertion: Assertion, now: DateTime<Utc>) -> Result<Arrival, SamlErro
     }
     let until = conditions.not_on_or_after.ok_or_else(|| lacks("end"))?;
     let statements = assertion.authn_statements.unwrap_or_default();
-    let statement = statements.first().ok_or_else(|| lacks("statement of a sign-in"))?;
+    let statement = statements
+        .first()
+        .ok_or_else(|| lacks("statement of a sign-in"))?;
     let name = assertion.subject.and_then(|subject| subject.name_id);
     let name_id = name.map(|name| name.value).unwrap_or_default();
     let is_name = !name_id.trim().is_empty() && name_id.len() <= 255;
@@ -177,8 +183,15 @@ fn arrival(assertion: Assertion, now: DateTime<Utc>) -> Result<Arrival, SamlErro
     let mut attributes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let statements = assertion.attribute_statements.unwrap_or_default();
     for attribute in statements.into_iter().flat_map(|one| one.attributes) {
-        let values: Vec<String> = attribute.values.into_iter().filter_map(|it| it.value).collect();
-        for name in [attribute.name, attribute.friendly_name].into_iter().flatten() {
+        let values: Vec<String> = attribute
+            .values
+            .into_iter()
+            .filter_map(|it| it.value)
+            .collect();
+        for name in [attribute.name, attribute.friendly_name]
+            .into_iter()
+            .flatten()
+        {
             let known = attributes.entry(name).or_default();
             known.extend(values.iter().cloned());
             known.dedup();
@@ -202,6 +215,3 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, SamlError>) -> Result<T, SamlErro
         Err(SamlError::Document("it cannot be read".to_owned()))
     })
 }
-
-/// Kept beside the rules that name it.
-type Methods = Vec<EncryptionMethod>;

@@ -20,7 +20,7 @@ const OLD: [&str; 6] = [
     "xmlenc#rsa-1_5",
 ];
 
-pub(crate) fn encryption_methods() -> crate::Methods {
+pub(crate) fn encryption_methods() -> Vec<EncryptionMethod> {
     let methods = ENCRYPTION.map(|algorithm| EncryptionMethod {
         algorithm: algorithm.to_owned(),
     });
@@ -40,7 +40,9 @@ pub(crate) fn refuse_old_algorithms(document: &str) -> Result<(), SamlError> {
         rest = if tag.ends_with('/') {
             behind
         } else {
-            behind.split_once("EncryptionMethod").map_or("", |(_inner, behind)| behind)
+            behind
+                .split_once("EncryptionMethod")
+                .map_or("", |(_inner, behind)| behind)
         };
     }
     looked_at.push_str(rest);
@@ -105,7 +107,10 @@ mod tests {
             r#"<xenc:EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#rsa-1_5"/>"#,
             r#"<a:EncryptionMethod Algorithm="x#aes"/><b Algorithm="http://www.w3.org/2000/09/xmldsig#sha1"/>"#,
         ] {
-            assert!(matches!(refuse_old_algorithms(old), Err(SamlError::OldAlgorithm(_))), "{old}");
+            assert!(
+                matches!(refuse_old_algorithms(old), Err(SamlError::OldAlgorithm(_))),
+                "{old}"
+            );
         }
         let oaep = r#"<x:EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p">
             <ds:DigestMethod Algorithm="http://www.w3.org/2000/09/xmldsig#sha1"/></x:EncryptionMethod>

@@ -24,7 +24,10 @@ pub(crate) async fn name_server() -> SocketAddr {
     tokio::spawn(async move {
         let mut bytes = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut bytes).await {
-            socket.send_to(&answer(&bytes[..length]), from).await.unwrap();
+            socket
+                .send_to(&answer(&bytes[..length]), from)
+                .await
+                .unwrap();
         }
     });
     address
@@ -40,7 +43,11 @@ fn answer(question: &[u8]) -> Vec<u8> {
     }
     let found = records().lock().unwrap().get(&labels.join(".")).cloned();
     let mut answer = question.to_vec();
-    answer[2..4].copy_from_slice(&if found.is_some() { [0x81, 0x80] } else { [0x81, 0x83] });
+    answer[2..4].copy_from_slice(&if found.is_some() {
+        [0x81, 0x80]
+    } else {
+        [0x81, 0x83]
+    });
     if let Some(text) = found {
         answer[7] = 1;
         answer.extend_from_slice(&[0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60]);
@@ -53,7 +60,10 @@ fn answer(question: &[u8]) -> Vec<u8> {
 
 /// Makes a domain of the caller's tenant, shown to be theirs.
 pub(crate) async fn domain(admin: &Client, host: &str) -> Json {
-    let made = admin.post("/domains", &json!({"host": host})).await.expect(201);
+    let made = admin
+        .post("/domains", &json!({"host": host}))
+        .await
+        .expect(201);
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
     records()
         .lock()
@@ -91,42 +101,75 @@ async fn get(client: &Client, path: &str, headers: &[(&str, &str)]) -> Answer {
 async fn a_domain_leads_to_its_tenant_once_it_is_shown_to_be_theirs() {
     let world = World::new().await;
     let other = world.other_tenant().await;
-    let made = world.admin.post("/domains", &json!({"host": "Portal.One-A.example"})).await;
+    let made = world
+        .admin
+        .post("/domains", &json!({"host": "Portal.One-A.example"}))
+        .await;
     let made = made.expect(201);
     assert_eq!(made["host"], "portal.one-a.example");
     assert_eq!(made["verified_at"], Json::Null);
     let host = [("host", "portal.one-a.example")];
     // Asked for by both; neither has shown anything.
-    other.post("/domains", &json!({"host": "portal.one-a.example"})).await.expect(201);
-    get(&world.stranger(), "/sign-in-options", &host).await.problem(404, "not-found");
+    other
+        .post("/domains", &json!({"host": "portal.one-a.example"}))
+        .await
+        .expect(201);
+    get(&world.stranger(), "/sign-in-options", &host)
+        .await
+        .problem(404, "not-found");
     let path = format!("/domains/{}/verify", made["id"].as_str().unwrap());
-    let refused = world.admin.post(&path, &json!({})).await.problem(409, "conflict");
-    assert!(refused["detail"].as_str().unwrap().contains("_syncline.portal.one-a.example"));
+    let refused = world
+        .admin
+        .post(&path, &json!({}))
+        .await
+        .problem(409, "conflict");
+    assert!(
+        refused["detail"]
+            .as_str()
+            .unwrap()
+            .contains("_syncline.portal.one-a.example")
+    );
 
     domain(&world.admin, "www.one-a.example").await;
     let host = [("host", "www.one-a.example:8443")];
-    let options = get(&world.stranger(), "/sign-in-options", &host).await.expect(200);
+    let options = get(&world.stranger(), "/sign-in-options", &host)
+        .await
+        .expect(200);
     assert_eq!(options["password"], true);
     // A session of another tenant opens nothing there, and a password neither.
     get(&world.admin, "/session", &host).await.expect(200);
-    get(&other, "/session", &host).await.problem(401, "unauthenticated");
+    get(&other, "/session", &host)
+        .await
+        .problem(401, "unauthenticated");
     let sign_in = json!({"email": "admin@two.example", "password": PASSWORD});
     let stranger = world.stranger();
     let theirs = ask(&stranger, Method::POST, "/session", &host, Some(&sign_in)).await;
     theirs.problem(401, "unauthenticated");
     let sign_in = json!({"email": "admin@one.example", "password": PASSWORD});
-    ask(&stranger, Method::POST, "/session", &host, Some(&sign_in)).await.expect(200);
+    ask(&stranger, Method::POST, "/session", &host, Some(&sign_in))
+        .await
+        .expect(200);
 
     // Nobody else gets it, nor what looks like it.
-    for taken in ["www.one-a.example", "WWW.one-a.example.", "www.0ne-a.example"] {
+    for taken in [
+        "www.one-a.example",
+        "WWW.one-a.example.",
+        "www.0ne-a.example",
+    ] {
         let answer = other.post("/domains", &json!({"host": taken})).await;
         answer.problem(409, "conflict");
     }
     let list = world.admin.get("/domains").await.expect(200);
     let id = list["items"][1]["id"].as_str().unwrap().to_owned();
     let path = format!("/domains/{id}");
-    world.admin.send(Method::DELETE, &path, None, None).await.expect(204);
-    get(&world.stranger(), "/sign-in-options", &host).await.problem(404, "not-found");
+    world
+        .admin
+        .send(Method::DELETE, &path, None, None)
+        .await
+        .expect(204);
+    get(&world.stranger(), "/sign-in-options", &host)
+        .await
+        .problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -160,18 +203,40 @@ async fn only_a_trusted_proxy_says_the_host_and_the_address() {
     let world = World::new().await;
     domain(&world.admin, "www.one-b.example").await;
     let stranger = world.stranger();
-    let spoofed = [("host", "hub.example"), ("x-forwarded-host", "www.one-b.example")];
-    get(&stranger, "/sign-in-options", &spoofed).await.problem(403, "forbidden");
-    let spoofed = [("host", "hub.example"), ("forwarded", "host=www.one-b.example")];
-    get(&stranger, "/sign-in-options", &spoofed).await.problem(403, "forbidden");
+    let spoofed = [
+        ("host", "hub.example"),
+        ("x-forwarded-host", "www.one-b.example"),
+    ];
+    get(&stranger, "/sign-in-options", &spoofed)
+        .await
+        .problem(403, "forbidden");
+    let spoofed = [
+        ("host", "hub.example"),
+        ("forwarded", "host=www.one-b.example"),
+    ];
+    get(&stranger, "/sign-in-options", &spoofed)
+        .await
+        .problem(403, "forbidden");
     // What says the same does no harm.
-    let same = [("host", "www.one-b.example"), ("x-forwarded-host", "www.one-b.example")];
+    let same = [
+        ("host", "www.one-b.example"),
+        ("x-forwarded-host", "www.one-b.example"),
+    ];
     get(&stranger, "/sign-in-options", &same).await.expect(200);
-    for bad in ["evil.example", "www.one-b.example@evil.example", "a/b", "www.one-b.example#"] {
-        get(&stranger, "/sign-in-options", &[("host", bad)]).await.problem(404, "not-found");
+    for bad in [
+        "evil.example",
+        "www.one-b.example@evil.example",
+        "a/b",
+        "www.one-b.example#",
+    ] {
+        get(&stranger, "/sign-in-options", &[("host", bad)])
+            .await
+            .problem(404, "not-found");
     }
     let two = [("host", "hub.example"), ("host", "www.one-b.example")];
-    get(&stranger, "/sign-in-options", &two).await.problem(404, "not-found");
+    get(&stranger, "/sign-in-options", &two)
+        .await
+        .problem(404, "not-found");
 
     let by_proxy = |headers: &[(&str, &str)]| {
         let mut request = Request::builder()
@@ -182,10 +247,20 @@ async fn only_a_trusted_proxy_says_the_host_and_the_address() {
         }
         request.body(Body::empty()).unwrap()
     };
-    let forwarded = [("host", "inside:8080"), ("x-forwarded-host", "www.one-b.example")];
+    let forwarded = [
+        ("host", "inside:8080"),
+        ("x-forwarded-host", "www.one-b.example"),
+    ];
     world.admin.raw(by_proxy(&forwarded)).await.expect(200);
-    let elsewhere = [("host", "inside:8080"), ("x-forwarded-host", "evil.example")];
-    world.admin.raw(by_proxy(&elsewhere)).await.problem(404, "not-found");
+    let elsewhere = [
+        ("host", "inside:8080"),
+        ("x-forwarded-host", "evil.example"),
+    ];
+    world
+        .admin
+        .raw(by_proxy(&elsewhere))
+        .await
+        .problem(404, "not-found");
 
     // The address that is noted and counted is the caller's, not the proxy's.
     let sign_in = json!({"email": "admin@one.example", "password": PASSWORD});
@@ -203,7 +278,12 @@ async fn only_a_trusted_proxy_says_the_host_and_the_address() {
     stranger.raw(request([10, 9, 0, 1])).await.expect(200);
     stranger.raw(request([192, 0, 2, 7])).await.expect(200);
     let sessions = world.admin.get("/sessions").await.expect(200);
-    let noted: Vec<_> = sessions["items"].as_array().unwrap().iter().map(|s| &s["address"]).collect();
+    let noted: Vec<_> = sessions["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| &s["address"])
+        .collect();
     assert!(noted.contains(&&json!("203.0.113.5")), "{noted:?}");
     assert!(noted.contains(&&json!("192.0.2.7")), "{noted:?}");
 }
@@ -214,19 +294,31 @@ async fn the_header_names_the_tenant_and_contradicts_nobody() {
     let other = world.other_tenant().await;
     let stranger = world.stranger();
     // Of several tenants none is meant.
-    stranger.get("/sign-in-options").await.problem(404, "not-found");
-    let (one, two) = (world.tenant.to_string(), other.get("/session").await.body["tenant"]["id"].clone());
+    stranger
+        .get("/sign-in-options")
+        .await
+        .problem(404, "not-found");
+    let (one, two) = (
+        world.tenant.to_string(),
+        other.get("/session").await.body["tenant"]["id"].clone(),
+    );
     let two = two.as_str().unwrap();
     let named = async |client: &Client, tenant: &str, path: &str| {
         get(client, path, &[("x-syncline-tenant", tenant)]).await
     };
     named(&stranger, &one, "/sign-in-options").await.expect(200);
     for bad in ["", "one", "tnt_1", "tnt_00000000000000000000000000000000"] {
-        named(&stranger, bad, "/sign-in-options").await.problem(404, "not-found");
+        named(&stranger, bad, "/sign-in-options")
+            .await
+            .problem(404, "not-found");
     }
     named(&world.admin, &one, "/session").await.expect(200);
-    named(&world.admin, two, "/session").await.problem(401, "unauthenticated");
+    named(&world.admin, two, "/session")
+        .await
+        .problem(401, "unauthenticated");
     domain(&world.admin, "www.one-c.example").await;
     let both = [("host", "www.one-c.example"), ("x-syncline-tenant", two)];
-    get(&stranger, "/sign-in-options", &both).await.problem(404, "not-found");
+    get(&stranger, "/sign-in-options", &both)
+        .await
+        .problem(404, "not-found");
 }

@@ -14,8 +14,15 @@ use tower::ServiceExt as _;
 use crate::world::{Client, World};
 
 /// Open to everybody. A line here is a decision.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 14] = [
     "sign_in",
+    "get_sign_in_options",
+    "start_sso",
+    "sso_callback",
+    "finish_sso",
+    "saml_acs",
+    "get_saml_metadata",
+    "sso_backchannel_logout",
     "redeem_link",
     "request_password_reset",
     "openapi",
@@ -70,6 +77,9 @@ fn concrete(path: &str) -> String {
         "groups" => "grp",
         "keys" => "key",
         "sessions" => "ses",
+        "session" => "idn",
+        "domains" => "dom",
+        "identity-providers" | "sso" => "idp",
         _ => "cfl",
     };
     path.replace("{id}", &format!("{prefix}_{}", fresh().simple()))

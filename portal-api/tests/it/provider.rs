@@ -102,7 +102,10 @@ impl Provider {
         };
         let app = axum::Router::new()
             .route("/.well-known/openid-configuration", get(Self::discovery))
-            .route("/organizations/v2.0/.well-known/openid-configuration", get(Self::discovery))
+            .route(
+                "/organizations/v2.0/.well-known/openid-configuration",
+                get(Self::discovery),
+            )
             .route("/keys", get(Self::keys))
             .route("/token", post(Self::token))
             .route("/me", get(Self::me))
@@ -233,14 +236,20 @@ impl Begun {
         for (name, value) in changes.as_object().unwrap() {
             claims[name] = value.clone();
         }
-        claims.as_object_mut().unwrap().retain(|_name, value| !value.is_null());
+        claims
+            .as_object_mut()
+            .unwrap()
+            .retain(|_name, value| !value.is_null());
         self.answers(self.provider.key.sign(&claims, None));
     }
 
     pub(crate) fn path(&self) -> String {
         let iss = url::form_urlencoded::byte_serialize(self.provider.issuer.as_bytes());
         let iss: String = iss.collect();
-        format!("/sso/callback?state={}&code=the-code&iss={iss}", self.query["state"])
+        format!(
+            "/sso/callback?state={}&code=the-code&iss={iss}",
+            self.query["state"]
+        )
     }
 
     /// The browser comes back.
@@ -252,14 +261,20 @@ impl Begun {
 /// The browser of a stranger, on its way.
 pub(crate) async fn begin(world: &World, provider: &Provider, id: &str) -> Begun {
     let stranger = world.stranger();
-    let answer = stranger.post(&format!("/sso/{id}/start"), &json!({"next": "/runs"})).await;
+    let answer = stranger
+        .post(&format!("/sso/{id}/start"), &json!({"next": "/runs"}))
+        .await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     Begun::of(&stranger, provider, &answer)
 }
 
 /// Sets a provider up, tries it and enables it; answers its id.
 pub(crate) async fn enabled(world: &World, provider: &Provider, body: &Json) -> String {
-    let made = world.admin.post("/identity-providers", body).await.expect(201);
+    let made = world
+        .admin
+        .post("/identity-providers", body)
+        .await
+        .expect(201);
     let id = made["id"].as_str().unwrap().to_owned();
     enable(world, provider, &id).await;
     id
@@ -275,7 +290,9 @@ pub(crate) async fn enable(world: &World, provider: &Provider, id: &str) {
     assert_eq!(outcome["accepted"], true, "{outcome}");
     let etag = world.admin.get(&path).await.etag();
     let enable = format!("{path}/enable");
-    let enabled = world.admin.send(axum::http::Method::POST, &enable, Some(&etag), None);
+    let enabled = world
+        .admin
+        .send(axum::http::Method::POST, &enable, Some(&etag), None);
     enabled.await.expect(200);
 }
 
@@ -284,14 +301,24 @@ pub(crate) fn session(world: &World, answer: &Answer) -> Client {
     assert_eq!(answer.status, 303, "{}", answer.body);
     let mut client = world.stranger();
     let cookie = answer.headers["set-cookie"].to_str().unwrap();
-    assert!(cookie.starts_with("syncline_session=") && cookie.contains("HttpOnly"), "{cookie}");
+    assert!(
+        cookie.starts_with("syncline_session=") && cookie.contains("HttpOnly"),
+        "{cookie}"
+    );
     client.cookie = Some(cookie.split(';').next().unwrap().to_owned());
     client
 }
 
 /// The newest refusal in the audit trail.
 pub(crate) async fn last_refusal(world: &World) -> String {
-    let trail = world.admin.get("/audit?action=refused:sso_sign_in").await.expect(200);
+    let trail = world
+        .admin
+        .get("/audit?action=refused:sso_sign_in")
+        .await
+        .expect(200);
     let entry = &trail["items"][0];
-    entry["after"]["reason"].as_str().unwrap_or_else(|| panic!("{trail}")).to_owned()
+    entry["after"]["reason"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{trail}"))
+        .to_owned()
 }

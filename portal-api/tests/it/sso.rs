@@ -20,10 +20,16 @@ async fn somebody_new_is_made_with_the_role_that_the_rules_give_and_goes_on_to_t
     let provider = Provider::start().await;
     let id = enabled(&world, &provider, &provider.body()).await;
     let options = world.stranger().get("/sign-in-options").await.expect(200);
-    assert_eq!(options["providers"], json!([{"id": id, "name": "Company", "preset": "custom"}]));
+    assert_eq!(
+        options["providers"],
+        json!([{"id": id, "name": "Company", "preset": "custom"}])
+    );
     let begun = begin(&world, &provider, &id).await;
     assert_eq!(begun.query["code_challenge_method"], "S256");
-    assert_eq!(begun.query["redirect_uri"], "http://hub.example/api/v1/sso/callback");
+    assert_eq!(
+        begun.query["redirect_uri"],
+        "http://hub.example/api/v1/sso/callback"
+    );
     begun.admits(json!({}));
     let answer = begun.comes_back().await;
     assert_eq!(answer.headers["location"], "http://hub.example/runs");
@@ -37,17 +43,34 @@ async fn somebody_new_is_made_with_the_role_that_the_rules_give_and_goes_on_to_t
         let begun = begin(&world, &provider, &id).await;
         begun.admits(json!({"groups": groups}));
         let again = session(&world, &begun.comes_back().await);
-        assert_eq!(again.get("/session").await.expect(200)["user"]["role"], role);
+        assert_eq!(
+            again.get("/session").await.expect(200)["user"]["role"],
+            role
+        );
     }
     let people = world.admin.get("/users?q=ada").await.expect(200);
     assert_eq!(people["items"].as_array().unwrap().len(), 1);
-    for action in ["provision_user", "link_identity", "sign_in_by_provider", "enable_identity_provider"] {
-        let trail = world.admin.get(&format!("/audit?action={action}")).await.expect(200);
+    for action in [
+        "provision_user",
+        "link_identity",
+        "sign_in_by_provider",
+        "enable_identity_provider",
+    ] {
+        let trail = world
+            .admin
+            .get(&format!("/audit?action={action}"))
+            .await
+            .expect(200);
         assert!(!trail["items"].as_array().unwrap().is_empty(), "{action}");
     }
     let all = world.admin.get("/audit?limit=200").await;
     let text = String::from_utf8(all.bytes.to_vec()).unwrap();
-    for secret in [crate::provider::SECRET, "the-code", &begun.query["state"], &begun.query["nonce"]] {
+    for secret in [
+        crate::provider::SECRET,
+        "the-code",
+        &begun.query["state"],
+        &begun.query["nonce"],
+    ] {
         assert!(!text.contains(secret), "the audit trail holds {secret}");
     }
 }
@@ -64,8 +87,12 @@ async fn what_the_id_token_leaves_out_is_asked_for_and_believed_of_the_same_user
     let begun = begin(&world, &provider, &id).await;
     begun.admits(bare.clone());
     let ada = session(&world, &begun.comes_back().await);
-    assert_eq!(ada.get("/session").await.expect(200)["user"]["role"], "operator");
-    provider.say_of_user(json!({"sub": "eve", "email": "admin@one.example", "email_verified": true}));
+    assert_eq!(
+        ada.get("/session").await.expect(200)["user"]["role"],
+        "operator"
+    );
+    provider
+        .say_of_user(json!({"sub": "eve", "email": "admin@one.example", "email_verified": true}));
     let begun = begin(&world, &provider, &id).await;
     begun.admits(bare);
     begun.comes_back().await.problem(401, "unauthenticated");
@@ -73,7 +100,9 @@ async fn what_the_id_token_leaves_out_is_asked_for_and_believed_of_the_same_user
     // That an address of somewhere else was verified says nothing of the one in the token.
     provider.say_of_user(json!({"sub": "new", "email": "x@y.example", "email_verified": true}));
     let begun = begin(&world, &provider, &id).await;
-    begun.admits(json!({"sub": "new", "email": "new@one.example", "email_verified": null, "name": null}));
+    begun.admits(
+        json!({"sub": "new", "email": "new@one.example", "email_verified": null, "name": null}),
+    );
     begun.comes_back().await.problem(401, "unauthenticated");
     assert!(last_refusal(&world).await.contains("verified"));
 }
@@ -126,9 +155,15 @@ async fn signatures_of_others_and_of_no_key_are_refused() {
     let provider = Provider::start().await;
     let id = enabled(&world, &provider, &provider.body()).await;
     let forged: [(&str, fn(&Provider, &Json) -> String); 5] = [
-        ("signature wrong", |_provider, claims| Key::fresh("one", 9).sign(claims, None)),
-        ("key not known", |_provider, claims| Key::fresh("two", 9).sign(claims, None)),
-        ("another kind", |provider, claims| provider.key.sign(claims, Some("at+jwt"))),
+        ("signature wrong", |_provider, claims| {
+            Key::fresh("one", 9).sign(claims, None)
+        }),
+        ("key not known", |_provider, claims| {
+            Key::fresh("two", 9).sign(claims, None)
+        }),
+        ("another kind", |provider, claims| {
+            provider.key.sign(claims, Some("at+jwt"))
+        }),
         ("not a signed token", |_provider, claims| {
             let part = |value: &Json| URL_SAFE_NO_PAD.encode(value.to_string());
             format!("{}.{}.", part(&json!({"alg": "none"})), part(claims))
@@ -184,7 +219,11 @@ async fn a_state_is_used_once_by_the_browser_that_began_at_the_address_where_it_
     // Somebody else's browser is not signed in with it, and it is used up by that.
     let begun = begin(&world, &provider, &id).await;
     begun.admits(json!({}));
-    world.stranger().get(&begun.path()).await.problem(401, "unauthenticated");
+    world
+        .stranger()
+        .get(&begun.path())
+        .await
+        .problem(401, "unauthenticated");
     assert!(last_refusal(&world).await.contains("browser"));
     begun.comes_back().await.problem(401, "unauthenticated");
 
@@ -195,12 +234,22 @@ async fn a_state_is_used_once_by_the_browser_that_began_at_the_address_where_it_
     let named = [("x-syncline-tenant", world.tenant.to_string())];
     for host in ["sso.two-d.example", "sso.one-d.example"] {
         let path = format!("/sso/{id}/start");
-        let named: Vec<_> = named.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let named: Vec<_> = named
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let stranger = world.stranger();
         let answer = ask(&stranger, Method::POST, &path, &named, Some(&json!({}))).await;
         let begun = Begun::of(&stranger, &provider, &answer);
         begun.admits(json!({}));
-        let answer = ask(&begun.client, Method::GET, &begun.path(), &[("host", host)], None).await;
+        let answer = ask(
+            &begun.client,
+            Method::GET,
+            &begun.path(),
+            &[("host", host)],
+            None,
+        )
+        .await;
         answer.problem(401, "unauthenticated");
         assert!(last_refusal(&world).await.contains("another address"));
     }
@@ -210,7 +259,10 @@ async fn a_state_is_used_once_by_the_browser_that_began_at_the_address_where_it_
     let path = format!("/sso/{id}/start");
     let answer = ask(&stranger, Method::POST, &path, &host, Some(&json!({}))).await;
     let begun = Begun::of(&stranger, &provider, &answer);
-    assert_eq!(begun.query["redirect_uri"], "http://sso.one-d.example/api/v1/sso/callback");
+    assert_eq!(
+        begun.query["redirect_uri"],
+        "http://sso.one-d.example/api/v1/sso/callback"
+    );
     begun.admits(json!({}));
     let answer = ask(&begun.client, Method::GET, &begun.path(), &host, None).await;
     assert_eq!(answer.headers["location"], "http://sso.one-d.example/");
@@ -234,17 +286,39 @@ async fn answers_without_a_code_of_another_issuer_or_to_nobody_are_refused_and_s
     let provider = Provider::start().await;
     let id = enabled(&world, &provider, &provider.body()).await;
     let begun = begin(&world, &provider, &id).await;
-    let path = format!("/sso/callback?state={}&error=access_denied&iss={}", begun.query["state"], provider.issuer);
-    begun.client.get(&path).await.problem(401, "unauthenticated");
+    let path = format!(
+        "/sso/callback?state={}&error=access_denied&iss={}",
+        begun.query["state"], provider.issuer
+    );
+    begun
+        .client
+        .get(&path)
+        .await
+        .problem(401, "unauthenticated");
     assert!(last_refusal(&world).await.contains("access_denied"));
     for iss in ["", "&iss=http://evil.example"] {
         let begun = begin(&world, &provider, &id).await;
-        let path = format!("/sso/callback?state={}&code=the-code{iss}", begun.query["state"]);
-        begun.client.get(&path).await.problem(401, "unauthenticated");
+        let path = format!(
+            "/sso/callback?state={}&code=the-code{iss}",
+            begun.query["state"]
+        );
+        begun
+            .client
+            .get(&path)
+            .await
+            .problem(401, "unauthenticated");
         assert!(last_refusal(&world).await.contains("another issuer"));
     }
-    for path in ["/sso/callback", "/sso/callback?state=", "/sso/callback?state=x&code=y"] {
-        world.stranger().get(path).await.problem(401, "unauthenticated");
+    for path in [
+        "/sso/callback",
+        "/sso/callback?state=",
+        "/sso/callback?state=x&code=y",
+    ] {
+        world
+            .stranger()
+            .get(path)
+            .await
+            .problem(401, "unauthenticated");
     }
     for bad in ["https://evil.example", "//evil.example", "/api/v1/session"] {
         let path = format!("/sso/{id}/start");
@@ -258,16 +332,30 @@ async fn answers_without_a_code_of_another_issuer_or_to_nobody_are_refused_and_s
     assert!(slowed);
     // A page is sent to the sign-in page, a program gets the problem.
     world.forgive();
-    let page = ask(&world.stranger(), Method::GET, "/sso/callback?state=x", &[("accept", "text/html")], None).await;
+    let page = ask(
+        &world.stranger(),
+        Method::GET,
+        "/sso/callback?state=x",
+        &[("accept", "text/html")],
+        None,
+    )
+    .await;
     assert_eq!(page.status, 303);
-    assert_eq!(page.headers["location"], "http://hub.example/sign-in?refused=unauthenticated");
+    assert_eq!(
+        page.headers["location"],
+        "http://hub.example/sign-in?refused=unauthenticated"
+    );
 }
 
 #[tokio::test]
 async fn a_provider_that_does_not_do_as_it_should_is_named_to_nobody_but_the_log() {
     let world = World::new().await;
     let provider = Provider::start().await;
-    let made = world.admin.post("/identity-providers", &provider.body()).await.expect(201);
+    let made = world
+        .admin
+        .post("/identity-providers", &provider.body())
+        .await
+        .expect(201);
     let path = format!("/identity-providers/{}/test", made["id"].as_str().unwrap());
     let broken: [fn(&mut Json); 4] = [
         |it| it["issuer"] = json!("http://evil.example"),
@@ -281,7 +369,11 @@ async fn a_provider_that_does_not_do_as_it_should_is_named_to_nobody_but_the_log
             good = it.clone();
             change(it);
         });
-        world.admin.post(&path, &json!({})).await.problem(502, "peer-failed");
+        world
+            .admin
+            .post(&path, &json!({}))
+            .await
+            .problem(502, "peer-failed");
         provider.describe(|it| *it = good);
     }
     world.admin.post(&path, &json!({})).await.expect(200);
@@ -298,12 +390,23 @@ async fn signing_out_reaches_the_provider_and_the_provider_signs_out() {
         session(&world, &begun.comes_back().await)
     };
     let ada = sign_in().await;
-    let out = ada.post("/session/sso-sign-out", &json!({})).await.expect(200);
+    let out = ada
+        .post("/session/sso-sign-out", &json!({}))
+        .await
+        .expect(200);
     let url = out["url"].as_str().unwrap();
-    assert!(url.starts_with(&format!("{}/end?id_token_hint=", provider.issuer)), "{url}");
+    assert!(
+        url.starts_with(&format!("{}/end?id_token_hint=", provider.issuer)),
+        "{url}"
+    );
     ada.get("/session").await.problem(401, "unauthenticated");
-    let plain = world.user(world.tenant, "plain@one.example", Role::Viewer).await;
-    let out = plain.post("/session/sso-sign-out", &json!({})).await.expect(200);
+    let plain = world
+        .user(world.tenant, "plain@one.example", Role::Viewer)
+        .await;
+    let out = plain
+        .post("/session/sso-sign-out", &json!({}))
+        .await
+        .expect(200);
     assert_eq!(out["url"], Json::Null);
 
     let ada = sign_in().await;
@@ -317,7 +420,10 @@ async fn signing_out_reaches_the_provider_and_the_provider_signs_out() {
         for (name, value) in changes.as_object().unwrap() {
             claims[name] = value.clone();
         }
-        claims.as_object_mut().unwrap().retain(|_name, value| !value.is_null());
+        claims
+            .as_object_mut()
+            .unwrap()
+            .retain(|_name, value| !value.is_null());
         provider.key.sign(&claims, Some("logout+jwt"))
     };
     let send = async |token: String| {
@@ -341,9 +447,13 @@ async fn signing_out_reaches_the_provider_and_the_provider_signs_out() {
         send(token(bad.clone())).await.problem(400, "invalid-body");
         world.forgive();
     }
-    send(Key::fresh("one", 9).sign(&json!({}), None)).await.problem(400, "invalid-body");
+    send(Key::fresh("one", 9).sign(&json!({}), None))
+        .await
+        .problem(400, "invalid-body");
     // Of another session: nothing ends.
-    send(token(json!({"sid": "there-2", "jti": "j0"}))).await.expect(200);
+    send(token(json!({"sid": "there-2", "jti": "j0"})))
+        .await
+        .expect(200);
     ada.get("/session").await.expect(200);
     let right = token(json!({}));
     send(right.clone()).await.expect(200);
@@ -351,7 +461,11 @@ async fn signing_out_reaches_the_provider_and_the_provider_signs_out() {
     // Once.
     send(right).await.problem(400, "invalid-body");
     let unknown = format!("/sso/{}/metadata", ProviderId::fresh());
-    world.stranger().get(&unknown).await.problem(404, "not-found");
+    world
+        .stranger()
+        .get(&unknown)
+        .await
+        .problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -380,8 +494,15 @@ async fn a_session_that_the_provider_has_to_confirm_holds_as_long_as_it_does() {
 
     let ada = sign_in().await;
     provider.refresh_with(None);
-    ada.post(refresh, &json!({})).await.problem(401, "unauthenticated");
+    ada.post(refresh, &json!({}))
+        .await
+        .problem(401, "unauthenticated");
     ada.get("/session").await.problem(401, "unauthenticated");
-    let plain = world.user(world.tenant, "plain@one.example", Role::Viewer).await;
-    plain.post(refresh, &json!({})).await.problem(409, "conflict");
+    let plain = world
+        .user(world.tenant, "plain@one.example", Role::Viewer)
+        .await;
+    plain
+        .post(refresh, &json!({}))
+        .await
+        .problem(409, "conflict");
 }

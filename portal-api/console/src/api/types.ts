@@ -4,6 +4,7 @@ import type { components } from './schema';
 type Schemas = components['schemas'];
 
 export type Session = Schemas['Session'];
+export type SignInOptions = Schemas['SignInOptions'];
 export type Overview = Schemas['Overview'];
 export type Flow = Schemas['Flow'];
 export type System = Schemas['System'];

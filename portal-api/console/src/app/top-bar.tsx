@@ -57,13 +57,16 @@ function Profile({ session, onKeys }: { session: Session; onKeys: () => void }) 
   const client = useQueryClient();
   const navigate = useNavigate();
   async function leave() {
+    let there: string | null;
     try {
-      await signOut();
+      there = await signOut();
     } catch (error) {
       toast({ text: t('shell.sign_out_failed', { reason: String(error) }), bad: true });
       return;
     }
     client.clear();
+    // Where one came from another place, one is signed out there too, and sent back.
+    if (there !== null) return location.assign(there);
     await navigate({ to: '/sign-in' });
   }
   const item =

@@ -1,5 +1,5 @@
 import { screen, waitFor } from '@testing-library/react';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { open, problem, SESSION, serve } from '#/test/render';
 
 const REFUSED = () => problem(401, 'unauthenticated', 'sign in');
@@ -49,4 +49,28 @@ it('sends a stranger to the sign-in and remembers where he was going', async () 
   const { router } = await open('/runs?state=failed');
   expect(router.state.location.pathname).toBe('/sign-in');
   expect(router.state.location.search).toEqual({ next: '/runs?state=failed' });
+});
+
+it('offers the identity providers of the tenant and goes where they say', async () => {
+  const assign = vi.spyOn(location, 'assign').mockImplementation(() => {});
+  const asked = serve({
+    'GET /api/v1/session': REFUSED,
+    'GET /api/v1/sign-in-options': {
+      password: true,
+      providers: [{ id: 'idp_1', name: 'Company', preset: 'custom' }],
+    },
+    'POST /api/v1/sso/idp_1/start': { url: 'https://login.company.example/authorize?state=x' },
+  });
+  const { user } = await open('/sign-in?next=/runs&tenant=tnt_1');
+  await user.click(await screen.findByRole('button', { name: 'Sign in with Company' }));
+  await waitFor(() => expect(assign).toHaveBeenCalledWith('https://login.company.example/authorize?state=x'));
+  const start = asked.find(({ call }) => call === 'POST /api/v1/sso/idp_1/start');
+  expect(start?.body).toEqual({ next: '/runs' });
+  expect(start?.request.headers.get('x-syncline-tenant')).toBe('tnt_1');
+});
+
+it('says that a provider did not let one in', async () => {
+  serve({ 'GET /api/v1/session': REFUSED, 'GET /api/v1/sign-in-options': { password: true, providers: [] } });
+  await open('/sign-in?refused=unauthenticated');
+  expect(screen.getByRole('alert').textContent).toContain('could not be signed in');
 });

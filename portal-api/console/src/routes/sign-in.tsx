@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import { Gate } from '#/app/gate';
+import { Providers } from '#/features/session/providers';
 import { sessionQuery, signIn } from '#/features/session/queries';
 import { textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
@@ -13,7 +14,11 @@ import { LINK } from '#/ui/link';
 import { ErrorState } from '#/ui/states';
 
 export const Route = createFileRoute('/sign-in')({
-  validateSearch: (search): { next?: string } => ({ next: ownPath(textParam(search.next)) }),
+  validateSearch: (search): { next?: string; tenant?: string; refused?: string } => ({
+    next: ownPath(textParam(search.next)),
+    tenant: textParam(search.tenant),
+    refused: textParam(search.refused),
+  }),
   beforeLoad: async ({ context }) => {
     const session = await context.queryClient.ensureQueryData(sessionQuery).catch(() => null);
     if (session) throw redirect({ to: '/' });
@@ -28,7 +33,7 @@ function ownPath(next: string | undefined): string | undefined {
 
 function SignIn() {
   const t = useWords();
-  const { next } = Route.useSearch();
+  const { next, tenant, refused } = Route.useSearch();
   const navigate = useNavigate();
   const client = useQueryClient();
   const [email, setEmail] = useState('');
@@ -44,6 +49,12 @@ function SignIn() {
   const problem = entry.error ? toProblem(entry.error) : null;
   return (
     <Gate title={t('sign_in.title')}>
+      {refused !== undefined && !entry.error && (
+        <p role="alert" className="text-sm text-bad-ink">
+          {t(refused === 'rate-limited' ? 'sign_in.provider_wait' : 'sign_in.provider_refused')}
+        </p>
+      )}
+      <Providers next={next} tenant={tenant} />
       <Form
         className="flex flex-col gap-4"
         validationErrors={problem?.byField()}

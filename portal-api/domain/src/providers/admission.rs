@@ -105,7 +105,9 @@ pub enum Refusal {
     Unknown,
     #[error("no rule gives a role")]
     NoRole,
-    #[error("the user has more permissions than may come from this provider; link it while signed in")]
+    #[error(
+        "the user has more permissions than may come from this provider; link it while signed in"
+    )]
     AboveCeiling,
     #[error("the user is linked to somebody else of this provider")]
     LinkedOtherwise,
@@ -217,7 +219,11 @@ impl Admission {
         let ceiling = self.ceiling.permissions();
         let within = |permissions: Permissions| permissions.beyond(ceiling).is_empty();
         // Held when the rules are set; roles may have changed since.
-        let role = if within(role.permissions()) { role } else { self.ceiling };
+        let role = if within(role.permissions()) {
+            role
+        } else {
+            self.ceiling
+        };
         let mut groups: Vec<GroupId> = self
             .group_rules
             .iter()
@@ -257,8 +263,14 @@ mod tests {
             provision: true,
             default_role: Some(Role::Viewer),
             role_rules: vec![
-                RoleRule { value: "operators".to_owned(), role: Role::Operator },
-                RoleRule { value: "admins".to_owned(), role: Role::Admin },
+                RoleRule {
+                    value: "operators".to_owned(),
+                    role: Role::Operator,
+                },
+                RoleRule {
+                    value: "admins".to_owned(),
+                    role: Role::Admin,
+                },
             ],
             group_rules: Vec::new(),
             ceiling: Role::Operator,
@@ -280,15 +292,36 @@ mod tests {
         assert!(of(text).is_ok());
         for (claims, why) in [
             (json!({"email_verified": true}), Refusal::NoEmail),
-            (json!({"email": 7, "email_verified": true}), Refusal::NoEmail),
-            (json!({"email": "a b@one.example", "email_verified": true}), Refusal::NoEmail),
+            (
+                json!({"email": 7, "email_verified": true}),
+                Refusal::NoEmail,
+            ),
+            (
+                json!({"email": "a b@one.example", "email_verified": true}),
+                Refusal::NoEmail,
+            ),
             // A Cyrillic letter.
-            (json!({"email": "аda@one.example", "email_verified": true}), Refusal::NoEmail),
+            (
+                json!({"email": "аda@one.example", "email_verified": true}),
+                Refusal::NoEmail,
+            ),
             (json!({"email": "ada@one.example"}), Refusal::Unverified),
-            (json!({"email": "ada@one.example", "email_verified": false}), Refusal::Unverified),
-            (json!({"email": "ada@one.example", "email_verified": "yes"}), Refusal::Unverified),
-            (json!({"email": "ada@two.example", "email_verified": true}), Refusal::Domain),
-            (json!({"email": "ada@x.one.example", "email_verified": true}), Refusal::Domain),
+            (
+                json!({"email": "ada@one.example", "email_verified": false}),
+                Refusal::Unverified,
+            ),
+            (
+                json!({"email": "ada@one.example", "email_verified": "yes"}),
+                Refusal::Unverified,
+            ),
+            (
+                json!({"email": "ada@two.example", "email_verified": true}),
+                Refusal::Domain,
+            ),
+            (
+                json!({"email": "ada@x.one.example", "email_verified": true}),
+                Refusal::Domain,
+            ),
         ] {
             assert_eq!(of(claims.clone()), Err(why), "{claims}");
         }
@@ -298,7 +331,8 @@ mod tests {
     fn that_email_is_verified_says_nothing_of_another_claim() {
         let mut other = admission();
         other.attributes.email = "upn".to_owned();
-        let claims = json!({"upn": "ada@one.example", "email": "x@y.example", "email_verified": true});
+        let claims =
+            json!({"upn": "ada@one.example", "email": "x@y.example", "email_verified": true});
         let arrival = other.of_claims(claims.as_object().unwrap());
         assert_eq!(other.address(&arrival), Err(Refusal::Unverified));
     }
@@ -312,7 +346,11 @@ mod tests {
             admission.group_rules.push(GroupRule { value, group });
         }
         let gives = |group: GroupId| {
-            let one = if group == low { Permission::RecordsWrite } else { Permission::UsersManage };
+            let one = if group == low {
+                Permission::RecordsWrite
+            } else {
+                Permission::UsersManage
+            };
             Some([one].into_iter().collect())
         };
         let standing = |groups: &[&str]| {
@@ -334,7 +372,10 @@ mod tests {
         admission.microsoft_tenants = vec!["11111111-2222-3333-4444-555555555555".to_owned()];
         let of = |tid: &str| admission.admit(&arrival(json!({"tid": tid})));
         assert_eq!(of("11111111-2222-3333-4444-555555555555"), Ok(()));
-        assert_eq!(of("99999999-2222-3333-4444-555555555555"), Err(Refusal::MicrosoftTenant));
+        assert_eq!(
+            of("99999999-2222-3333-4444-555555555555"),
+            Err(Refusal::MicrosoftTenant)
+        );
         let none = admission.admit(&arrival(json!({})));
         assert_eq!(none, Err(Refusal::MicrosoftTenant));
     }

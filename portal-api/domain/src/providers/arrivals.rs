@@ -157,7 +157,10 @@ async fn follow(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let wish = PersonWish {
-        name: arrival.name.clone().unwrap_or_else(|| person.user.name.clone()),
+        name: arrival
+            .name
+            .clone()
+            .unwrap_or_else(|| person.user.name.clone()),
         role: standing.role,
         groups: standing.groups,
         grants: person.grants,

@@ -144,8 +144,9 @@ pub async fn unlink(tx: &mut Tx, user: UserId, id: IdentityId) -> Result<(), Sto
         .execute(tx.conn())
         .await?;
     tx.audit(
-        Entry::new("unlink_identity", "user", user)
-            .before(json!({"identity": id, "provider": identity.provider, "email": identity.email})),
+        Entry::new("unlink_identity", "user", user).before(
+            json!({"identity": id, "provider": identity.provider, "email": identity.email}),
+        ),
     );
     Ok(())
 }

@@ -94,9 +94,7 @@ pub async fn set(tx: &mut Tx, wish: &SignInPolicy) -> Result<(), StoreError> {
     )
     .execute(tx.conn())
     .await?;
-    let shown = |policy: &SignInPolicy| {
-        json!({"sso_only": policy.sso_only, "fallback_admins": policy.fallback_admins})
-    };
+    let shown = |policy: &SignInPolicy| json!({"sso_only": policy.sso_only, "fallback_admins": policy.fallback_admins});
     tx.audit(
         Entry::new("set_sign_in_policy", "security", "sign_in_policy")
             .before(shown(&before))

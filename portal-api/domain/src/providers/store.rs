@@ -107,7 +107,12 @@ pub async fn create(tx: &mut Tx, id: ProviderId, wish: &ProviderWish) -> Result<
     .await
     .map_err(taken)?;
     let entry = Entry::new("create_identity_provider", "identity_provider", id);
-    tx.audit(entry.after(shown(wish.preset, &wish.name, &config, wish.secret.is_some())));
+    tx.audit(entry.after(shown(
+        wish.preset,
+        &wish.name,
+        &config,
+        wish.secret.is_some(),
+    )));
     Ok(())
 }
 
@@ -157,7 +162,12 @@ pub async fn change(
     let has_secret = wish.secret.is_some() || before.secret.is_some();
     tx.audit(
         Entry::new("update_identity_provider", "identity_provider", id)
-            .before(shown(before.preset, &before.name, &was, before.secret.is_some()))
+            .before(shown(
+                before.preset,
+                &before.name,
+                &was,
+                before.secret.is_some(),
+            ))
             .after(shown(wish.preset, &wish.name, &config, has_secret)),
     );
     Ok(())
@@ -208,7 +218,8 @@ pub async fn set_enabled(
     let before = get(tx, id).await?;
     if enabled && !before.is_tested() {
         return Err(StoreError::Conflict(
-            "try it first: a test sign-in has to succeed with the configuration as it is".to_owned(),
+            "try it first: a test sign-in has to succeed with the configuration as it is"
+                .to_owned(),
         ));
     }
     if !enabled && before.enabled {

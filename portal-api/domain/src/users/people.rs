@@ -277,7 +277,11 @@ pub async fn change(
     Ok(())
 }
 
-pub(super) async fn set_extras(tx: &mut Tx, id: UserId, wish: &PersonWish) -> Result<(), StoreError> {
+pub(super) async fn set_extras(
+    tx: &mut Tx,
+    id: UserId,
+    wish: &PersonWish,
+) -> Result<(), StoreError> {
     let groups: Vec<Uuid> = wish.groups.iter().map(|group| group.0).collect();
     let (grants, now) = (wish.grants.names(), tx.now());
     sqlx::query!(

@@ -72,7 +72,10 @@ impl Oidc {
         Ok(match iss {
             Some(iss) if discovery.issuer.contains("{tenantid}") => {
                 // Which tenant's, the token says; here it must be one of them.
-                let (head, tail) = discovery.issuer.split_once("{tenantid}").unwrap_or_default();
+                let (head, tail) = discovery
+                    .issuer
+                    .split_once("{tenantid}")
+                    .unwrap_or_default();
                 iss.starts_with(head) && iss.ends_with(tail)
             }
             Some(iss) => iss == discovery.issuer,
@@ -129,7 +132,10 @@ impl Oidc {
         match &provider.secret {
             Some(secret) if takes_basic(&discovery) => {
                 // Each part is encoded as in a form before they are joined (RFC 6749, 2.3.1).
-                let (id, secret) = (encoded(&provider.client_id), encoded(secret.expose_secret()));
+                let (id, secret) = (
+                    encoded(&provider.client_id),
+                    encoded(secret.expose_secret()),
+                );
                 request = request.basic_auth(id, Some(secret));
             }
             Some(secret) => {
@@ -162,7 +168,11 @@ impl Oidc {
         };
         let request = self.http.request(Method::GET, address);
         let request = request.bearer_auth(access_token.expose_secret());
-        let reply = self.http.send(request).await.map_err(OidcError::Unreachable)?;
+        let reply = self
+            .http
+            .send(request)
+            .await
+            .map_err(OidcError::Unreachable)?;
         if !reply.status.is_success() {
             return Err(refusal(&reply));
         }
@@ -214,7 +224,10 @@ fn refusal(reply: &Reply) -> OidcError {
     }
     let code = serde_json::from_slice::<Refusal>(&reply.body).map(|said| said.error);
     let is_code = |code: &String| {
-        code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        code.len() <= 64
+            && code
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
     };
     match code {
         Ok(code) if is_code(&code) => OidcError::Refused(code),

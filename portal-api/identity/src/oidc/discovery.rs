@@ -83,7 +83,10 @@ impl Oidc {
     pub(super) async fn known(&self, provider: &Provider) -> Result<Arc<Known>, OidcError> {
         let name = format!("{}\n{}", provider.issuer, provider.issuer_per_tenant);
         let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(&name).filter(|known| known.since.elapsed() < FRESH) {
+        if let Some(known) = lock()
+            .get(&name)
+            .filter(|known| known.since.elapsed() < FRESH)
+        {
             return Ok(Arc::clone(known));
         }
         let discovery = self.read_description(provider).await?;
@@ -105,7 +108,10 @@ impl Oidc {
     }
 
     /// The keys, read again if that is due; `None` where it is too early for that.
-    pub(super) async fn keys_again(&self, known: &Known) -> Result<Option<Arc<Vec<Jwk>>>, OidcError> {
+    pub(super) async fn keys_again(
+        &self,
+        known: &Known,
+    ) -> Result<Option<Arc<Vec<Jwk>>>, OidcError> {
         if !known.may_ask_again() {
             return Ok(None);
         }
@@ -130,14 +136,18 @@ impl Oidc {
     fn check(&self, provider: &Provider, discovery: &Discovery) -> Result<(), OidcError> {
         let is_same = if provider.issuer_per_tenant && discovery.issuer.contains("{tenantid}") {
             // Of this very host, whichever of its tenants.
-            origin(&discovery.issuer).is_some() && origin(&discovery.issuer) == origin(&provider.issuer)
+            origin(&discovery.issuer).is_some()
+                && origin(&discovery.issuer) == origin(&provider.issuer)
         } else {
             discovery.issuer == provider.issuer
         };
         if !is_same {
             return Err(OidcError::Description("it names another issuer"));
         }
-        let optional = [&discovery.userinfo_endpoint, &discovery.end_session_endpoint];
+        let optional = [
+            &discovery.userinfo_endpoint,
+            &discovery.end_session_endpoint,
+        ];
         let endpoints = [
             &discovery.authorization_endpoint,
             &discovery.token_endpoint,
@@ -145,7 +155,9 @@ impl Oidc {
         ];
         let mut all = endpoints.into_iter().chain(optional.into_iter().flatten());
         if !all.all(|url| url.scheme() == "https" || (self.plain && url.scheme() == "http")) {
-            return Err(OidcError::Description("an address does not begin with https"));
+            return Err(OidcError::Description(
+                "an address does not begin with https",
+            ));
         }
         let methods = &discovery.code_challenge_methods_supported;
         if !methods.is_empty() && !methods.iter().any(|method| method == "S256") {
@@ -170,7 +182,11 @@ impl Oidc {
 
     async fn get<T: DeserializeOwned>(&self, address: Url) -> Result<T, OidcError> {
         let request = self.http.request(Method::GET, address);
-        let reply = self.http.send(request).await.map_err(OidcError::Unreachable)?;
+        let reply = self
+            .http
+            .send(request)
+            .await
+            .map_err(OidcError::Unreachable)?;
         if !reply.status.is_success() {
             return Err(OidcError::Description("it is not there"));
         }

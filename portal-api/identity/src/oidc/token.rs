@@ -107,7 +107,9 @@ impl Oidc {
         now: DateTime<Utc>,
     ) -> Result<LogoutToken, OidcError> {
         let (header, claims, discovery) = self.signed(provider, token).await?;
-        let event = claims.get("events").and_then(|events| events.get(LOGOUT_EVENT));
+        let event = claims
+            .get("events")
+            .and_then(|events| events.get(LOGOUT_EVENT));
         let is_logout = event.is_some_and(Json::is_object) && !claims.contains_key("nonce");
         if !is_logout || is_kind(&header, &["at+jwt"]) {
             return Err(TokenError::Kind.into());
@@ -169,7 +171,11 @@ fn is_asymmetric(algorithm: Algorithm) -> bool {
 }
 
 fn is_kind(header: &Header, kinds: &[&str]) -> bool {
-    let kind = header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let kind = header
+        .typ
+        .as_deref()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let kind = kind.strip_prefix("application/").unwrap_or(&kind);
     kinds.contains(&kind)
 }
@@ -224,11 +230,16 @@ fn fits(key: &Jwk, algorithm: Algorithm) -> bool {
     }
 }
 
-fn check_who(provider: &Provider, discovery: &Discovery, claims: &Claims) -> Result<(), TokenError> {
+fn check_who(
+    provider: &Provider,
+    discovery: &Discovery,
+    claims: &Claims,
+) -> Result<(), TokenError> {
     let issuer = text(claims, "iss").ok_or(TokenError::Issuer)?;
     let expected = if provider.issuer_per_tenant && discovery.issuer.contains("{tenantid}") {
         let tenant = text(claims, "tid").ok_or(TokenError::Issuer)?;
-        let is_id = tenant.len() == 36 && tenant.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit());
+        let is_id =
+            tenant.len() == 36 && tenant.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit());
         if !is_id {
             return Err(TokenError::Issuer);
         }
@@ -250,7 +261,11 @@ fn check_who(provider: &Provider, discovery: &Discovery, claims: &Claims) -> Res
     let is_ours = audience.contains(&ours)
         && party.is_none_or(|party| party == ours)
         && (audience.len() == 1 || party.is_some());
-    if is_ours { Ok(()) } else { Err(TokenError::Audience) }
+    if is_ours {
+        Ok(())
+    } else {
+        Err(TokenError::Audience)
+    }
 }
 
 fn check_when(claims: &Claims, now: DateTime<Utc>) -> Result<(), TokenError> {

@@ -14,5 +14,7 @@ use crate::page::Page;
 pub(super) async fn list(caller: Admin) -> Result<Json<Page<Domain>>, ApiError> {
     let mut tx = caller.begin().await?;
     let all = tenant_domains::list(&mut tx).await?;
-    Ok(Json(Page::whole(all.into_iter().map(Domain::from).collect())))
+    Ok(Json(Page::whole(
+        all.into_iter().map(Domain::from).collect(),
+    )))
 }

@@ -26,9 +26,15 @@ pub(super) async fn verify(
     let domain = tenant_domains::get(&mut tx, id).await?;
     drop(tx); // a name server is asked
     let resolver = &caller.portal().providers.resolver;
-    let texts = resolver.texts(&domain.record_name()).await.map_err(|error| {
-        ApiError::new(Slug::PeerFailed, format!("the record cannot be looked for: {error}"))
-    })?;
+    let texts = resolver
+        .texts(&domain.record_name())
+        .await
+        .map_err(|error| {
+            ApiError::new(
+                Slug::PeerFailed,
+                format!("the record cannot be looked for: {error}"),
+            )
+        })?;
     if !texts.iter().any(|text| text.trim() == domain.record_text()) {
         return Err(ApiError::new(
             Slug::Conflict,

@@ -152,9 +152,12 @@ impl IdentityProviderBody {
         }
         let is_public = match (&endpoint, self.preset) {
             (_, Preset::Google) => true,
-            (Endpoint::Oidc { issuer_per_tenant, .. }, Preset::Microsoft) => {
-                *issuer_per_tenant && per_directory
-            }
+            (
+                Endpoint::Oidc {
+                    issuer_per_tenant, ..
+                },
+                Preset::Microsoft,
+            ) => *issuer_per_tenant && per_directory,
             _ => false,
         };
         let preset = self.preset;
@@ -211,8 +214,16 @@ impl IdentityProviderBody {
             return Err(ApiError::invalid("/trust_email", message));
         }
         let names = self.attributes.unwrap_or_else(|| {
-            let Attributes { email, name, groups } = Attributes::default();
-            AttributeNames { email, name, groups }
+            let Attributes {
+                email,
+                name,
+                groups,
+            } = Attributes::default();
+            AttributeNames {
+                email,
+                name,
+                groups,
+            }
         });
         for (pointer, name) in [
             ("/attributes/email", &names.email),
@@ -309,7 +320,10 @@ impl OidcBody {
             !scope.is_empty() && scope.len() <= 200 && scope.bytes().all(is_letter)
         };
         if scopes.len() > 30 || !scopes.iter().all(is_scope) {
-            return Err(ApiError::invalid("/oidc/scopes", "a scope is a word without spaces"));
+            return Err(ApiError::invalid(
+                "/oidc/scopes",
+                "a scope is a word without spaces",
+            ));
         }
         if !scopes.iter().any(|scope| scope == "openid") {
             scopes.insert(0, "openid".to_owned());

@@ -23,7 +23,9 @@ pub(super) async fn create(
     Json(body): Json<IdentityProviderBody>,
 ) -> Result<impl IntoResponse, ApiError> {
     let id = ProviderId::fresh();
-    let wish = body.read(&caller, id, None, "create_identity_provider").await?;
+    let wish = body
+        .read(&caller, id, None, "create_identity_provider")
+        .await?;
     let mut tx = caller.begin().await?;
     providers::create(&mut tx, id, &wish).await?;
     let provider = providers::get(&mut tx, id).await?;

@@ -86,8 +86,13 @@ async fn come(
         &BTreeMap::from([("arrival", text.as_str())]),
     )?);
     let mut tx = portal.store.begin(end.tenant).await?;
-    let is_first =
-        attempts::use_once(&mut tx, provider.id, &arrival.assertion_id, arrival.valid_until).await?;
+    let is_first = attempts::use_once(
+        &mut tx,
+        provider.id,
+        &arrival.assertion_id,
+        arrival.valid_until,
+    )
+    .await?;
     if !is_first {
         drop(tx);
         return Err(refuse(portal, anyone, &end, "the assertion was used before").await);
@@ -112,7 +117,10 @@ async fn read(
     let parties = as_saml(portal, provider, &attempt.origin)?
         .ok_or_else(|| ApiError::new(Slug::Conflict, "the provider does not speak SAML"))?;
     let Some(request_id) = attempt.request_id.clone() else {
-        return Err(ApiError::new(Slug::Conflict, "this sign-in is not one of SAML"));
+        return Err(ApiError::new(
+            Slug::Conflict,
+            "this sign-in is not one of SAML",
+        ));
     };
     let now = portal.store.clock().now();
     blocking(move || {

@@ -171,7 +171,10 @@ async fn with_user_info(
     if wanted.into_iter().all(|name| claims.contains_key(name)) {
         return Ok(claims);
     }
-    let subject = claims.get("sub").and_then(|sub| sub.as_str()).unwrap_or_default();
+    let subject = claims
+        .get("sub")
+        .and_then(|sub| sub.as_str())
+        .unwrap_or_default();
     let more = portal
         .providers
         .oidc

@@ -41,7 +41,10 @@ pub(super) async fn check_browser(
 ) -> Result<(), ApiError> {
     let is_same = begin::browser(headers).is_some_and(|it| it.hash() == attempt.browser_hash);
     let is_here = anyone.place.origin == attempt.origin
-        && anyone.place.tenant.is_none_or(|tenant| tenant == attempt.tenant);
+        && anyone
+            .place
+            .tenant
+            .is_none_or(|tenant| tenant == attempt.tenant);
     if is_same && is_here {
         return Ok(());
     }
@@ -69,7 +72,13 @@ pub(super) async fn provider_of(
     if is_open && provider.config_version == attempt.config_version {
         return Ok(provider);
     }
-    Err(refuse(portal, anyone, attempt, "the provider was changed meanwhile").await)
+    Err(refuse(
+        portal,
+        anyone,
+        attempt,
+        "the provider was changed meanwhile",
+    )
+    .await)
 }
 
 /// Notes why somebody is not let in, and says that they are not.
@@ -296,7 +305,9 @@ pub(super) fn answer(
         Ok(response) => return response,
         Err(error) => error,
     };
-    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accepts = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
     let is_page = accepts.is_some_and(|accepts| accepts.contains("text/html"));
     if !is_page {
         return error.into_response();

@@ -40,5 +40,8 @@ pub(super) async fn metadata(
     let xml = blocking(move || saml.our_metadata(&parties))
         .await?
         .map_err(|error| ApiError::internal("the metadata cannot be written", error))?;
-    Ok(([(header::CONTENT_TYPE, "application/samlmetadata+xml")], xml))
+    Ok((
+        [(header::CONTENT_TYPE, "application/samlmetadata+xml")],
+        xml,
+    ))
 }

@@ -121,17 +121,18 @@ pub(crate) fn as_saml(
         acs_url: format!("{base}/acs"),
         metadata: metadata.clone(),
         certificate: certificate.clone(),
-        private_key: private_key.ok_or_else(|| {
-            ApiError::new(Slug::Internal, "the provider has no key of ours")
-        })?,
+        private_key: private_key
+            .ok_or_else(|| ApiError::new(Slug::Internal, "the provider has no key of ours"))?,
     }))
 }
 
 /// What speaks SAML, if this build has it.
 pub(crate) fn saml_of(portal: &Portal) -> Result<std::sync::Arc<dyn saml::Saml>, ApiError> {
-    portal.providers.saml.clone().ok_or_else(|| {
-        ApiError::new(Slug::Conflict, "this build of the hub does not speak SAML")
-    })
+    portal
+        .providers
+        .saml
+        .clone()
+        .ok_or_else(|| ApiError::new(Slug::Conflict, "this build of the hub does not speak SAML"))
 }
 
 /// A fresh secret.

@@ -67,7 +67,11 @@ pub(super) async fn sign_out(signed_in: SignedIn) -> Result<impl IntoResponse, A
         && let Some(id_token) = tokens.get("id_token")
     {
         let back_to = format!("{}/sign-in", signed_in.origin());
-        let found = portal.providers.oidc.sign_out_url(&spoken, id_token, &back_to).await;
+        let found = portal
+            .providers
+            .oidc
+            .sign_out_url(&spoken, id_token, &back_to)
+            .await;
         match found {
             Ok(found) => url = found.map(|url| url.to_string()),
             // Here it has ended, whatever the provider does.
@@ -112,7 +116,13 @@ pub(super) async fn refresh(signed_in: SignedIn) -> Result<StatusCode, ApiError>
         let access_token = answer.access_token.expose_secret();
         let now = portal.store.clock().now();
         let claims = oidc
-            .verify(&spoken, id_token.expose_secret(), None, Some(access_token), now)
+            .verify(
+                &spoken,
+                id_token.expose_secret(),
+                None,
+                Some(access_token),
+                now,
+            )
             .await
             .map_err(|error| begin::unreachable(&error))?;
         let is_same = claims.get("sub").and_then(|sub| sub.as_str()) == Some(&side.subject);
@@ -123,7 +133,11 @@ pub(super) async fn refresh(signed_in: SignedIn) -> Result<StatusCode, ApiError>
             ));
         }
     }
-    let kept = |name: &str| tokens.get(name).map(|token| token.expose_secret().to_owned());
+    let kept = |name: &str| {
+        tokens
+            .get(name)
+            .map(|token| token.expose_secret().to_owned())
+    };
     let new = |token: Option<SecretString>| token.map(|token| token.expose_secret().to_owned());
     let id_token = new(answer.id_token).or_else(|| kept("id_token"));
     let refresh_token = new(answer.refresh_token).or_else(|| kept("refresh_token"));
@@ -135,7 +149,10 @@ pub(super) async fn refresh(signed_in: SignedIn) -> Result<StatusCode, ApiError>
     let sealed = seal(&portal.vault, &OtherSide::owner(session), &parts)?;
     let mut tx = signed_in.begin().await?;
     let policy = security::current(&mut tx).await?.policy;
-    let minutes = provider.config.session_minutes.unwrap_or(policy.absolute_minutes);
+    let minutes = provider
+        .config
+        .session_minutes
+        .unwrap_or(policy.absolute_minutes);
     let rows = sessions::list(&mut tx, user, &policy).await?;
     let opened = rows.iter().find(|row| row.id == session).ok_or_else(none)?;
     let longest = opened.created_at + TimeDelta::minutes(policy.absolute_minutes.into());
