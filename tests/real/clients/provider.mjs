@@ -29,8 +29,6 @@ function provider(issuer) {
       backchannelLogout: { enabled: true },
       revocation: { enabled: true },
       devInteractions: { enabled: true },
-      // The hub listens on loopback, which a provider does not call unless it is told to.
-      externalSigningSupport: { enabled: false },
     },
     ttl: { AccessToken: 60, IdToken: 300, RefreshToken: 600, Session: 3600, Interaction: 600, Grant: 3600 },
     issueRefreshToken: async (_context, client, code) =>
@@ -40,10 +38,9 @@ function provider(issuer) {
         accountId: id,
         claims: async () => ({ sub: id, tid: DIRECTORY, ...users[id] }),
       },
-    // Behind the front below the provider is told where it is reached.
-    fetch: (url, options) => fetch(url, options),
   });
-  made.proxy = false;
+  made.on('backchannel.error', (_context, error) => console.error(`back-channel logout: ${error}`));
+  made.on('server_error', (_context, error) => console.error(error));
   return made.callback();
 }
 
