@@ -56,7 +56,11 @@ export const signInOptionsQuery = (tenant: string | undefined) =>
   });
 
 /** Begins a sign-in through an identity provider, and says where the browser goes. */
-export function startProvider(wish: { id: string; next?: string; tenant?: string }): Promise<{ url: string }> {
+export function startProvider(wish: {
+  id: string;
+  next?: string;
+  tenant?: string;
+}): Promise<{ url: string }> {
   const { id, next, tenant } = wish;
   return unwrap(
     api.POST('/api/v1/sso/{id}/start', {
