@@ -6,6 +6,7 @@ import { Menu, MenuItem, MenuTrigger } from 'react-aria-components/Menu';
 import { Popover } from 'react-aria-components/Popover';
 import type { Session } from '#/api/types';
 import { signOut } from '#/features/session/queries';
+import { away } from '#/lib/away';
 import { useWords } from '#/lib/words';
 import { Keys } from '#/ui/keys';
 import { ThemeSwitch } from '#/ui/theme-switch';
@@ -66,7 +67,7 @@ function Profile({ session, onKeys }: { session: Session; onKeys: () => void }) 
     }
     client.clear();
     // Where one came from another place, one is signed out there too, and sent back.
-    if (there !== null) return location.assign(there);
+    if (there !== null) return away.to(there);
     await navigate({ to: '/sign-in' });
   }
   const item =

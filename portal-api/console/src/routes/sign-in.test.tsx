@@ -1,5 +1,6 @@
 import { screen, waitFor } from '@testing-library/react';
 import { expect, it, vi } from 'vitest';
+import { away } from '#/lib/away';
 import { open, problem, SESSION, serve } from '#/test/render';
 
 const REFUSED = () => problem(401, 'unauthenticated', 'sign in');
@@ -52,7 +53,7 @@ it('sends a stranger to the sign-in and remembers where he was going', async () 
 });
 
 it('offers the identity providers of the tenant and goes where they say', async () => {
-  const assign = vi.spyOn(location, 'assign').mockImplementation(() => {});
+  const assign = vi.spyOn(away, 'to').mockImplementation(() => {});
   const asked = serve({
     'GET /api/v1/session': REFUSED,
     'GET /api/v1/sign-in-options': {

@@ -1,5 +1,6 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { toProblem } from '#/api/problem';
+import { away } from '#/lib/away';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { ErrorState } from '#/ui/states';
@@ -12,7 +13,7 @@ export function Providers({ next, tenant }: { next?: string; tenant?: string }) 
   const start = useMutation({
     mutationFn: startProvider,
     // Away from the console; the button stays busy until the provider's page is there.
-    onSuccess: ({ url }) => location.assign(url),
+    onSuccess: ({ url }) => away.to(url),
   });
   const providers = options.data?.providers ?? [];
   if (providers.length === 0) return null;
