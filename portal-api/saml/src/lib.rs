@@ -7,6 +7,7 @@
 
 #![cfg(feature = "xmlsec")]
 
+mod encrypted;
 mod keys;
 mod rules;
 
@@ -113,9 +114,14 @@ impl Saml for Xmlsec {
             check(response)?;
             let text = std::str::from_utf8(response).map_err(|_error| SamlError::Encoding)?;
             rules::refuse_old_algorithms(text)?;
+            rules::refuse_several(text)?;
             self.facts(&parties.metadata)?;
+            let party = service_provider(parties)?;
+            if encrypted::is_there(text) {
+                return arrival(encrypted::read(&party, text, request_id)?, now);
+            }
             let mode = ReduceMode::ValidateAndMarkNoAncestors;
-            let assertion = service_provider(parties)?
+            let assertion = party
                 .parse_xml_response_with_mode(text, Some(&[request_id]), mode)
                 .map_err(|error| SamlError::NotAccepted(rules::reason(&error)))?;
             arrival(assertion, now)

@@ -52,6 +52,28 @@ pub(crate) fn refuse_old_algorithms(document: &str) -> Result<(), SamlError> {
     }
 }
 
+/// Refuses a document with several assertions or answers in it: what is signed and what is read could
+/// then be two things (signature wrapping). samael reads only what is signed; this does not rely on it.
+pub(crate) fn refuse_several(document: &str) -> Result<(), SamlError> {
+    let (mut assertions, mut responses) = (0, 0);
+    for (at, _) in document.match_indices('<') {
+        let rest = document.get(at + 1..).unwrap_or_default();
+        let end = rest.find(|c: char| c.is_whitespace() || c == '>' || c == '/');
+        let name = rest.get(..end.unwrap_or_default()).unwrap_or_default();
+        match name.rsplit(':').next() {
+            Some("Assertion" | "EncryptedAssertion") => assertions += 1,
+            Some("Response") => responses += 1,
+            _ => {}
+        }
+    }
+    if assertions == 1 && responses == 1 {
+        return Ok(());
+    }
+    Err(SamlError::NotAccepted(
+        "it has not exactly one answer with one assertion".to_owned(),
+    ))
+}
+
 /// An id that nobody guesses.
 pub(crate) fn fresh_id() -> Result<String, SamlError> {
     let mut bytes = [0; 20];
@@ -116,6 +138,23 @@ mod tests {
             <ds:DigestMethod Algorithm="http://www.w3.org/2000/09/xmldsig#sha1"/></x:EncryptionMethod>
             <ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/>"#;
         assert_eq!(refuse_old_algorithms(oaep), Ok(()));
+    }
+
+    #[test]
+    fn of_several_assertions_none_is_taken() {
+        let inside = |text: &str| format!("<p:Response ID='r'>{text}</p:Response>");
+        for good in ["<a:Assertion ID='1'>x</a:Assertion>", "<EncryptedAssertion/>"] {
+            assert_eq!(refuse_several(&inside(good)), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "<a:Assertion/><b:Assertion/>",
+            "<Assertion><x><Assertion></Assertion></x></Assertion>",
+            "<a:Assertion\n/><EncryptedAssertion/>",
+            "<Response/><Assertion/>",
+        ] {
+            assert!(refuse_several(&inside(bad)).is_err(), "{bad}");
+        }
     }
 
     #[test]
