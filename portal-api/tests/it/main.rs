@@ -37,6 +37,7 @@ mod security;
 mod session;
 mod sso;
 mod sso_rules;
+mod sso_sessions;
 mod systems;
 mod tenants;
 mod undo;
