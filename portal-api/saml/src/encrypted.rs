@@ -22,7 +22,8 @@ pub(crate) fn read(
     request_id: &str,
 ) -> Result<Assertion, SamlError> {
     let certificates = party.idp_signing_certs().ok().flatten();
-    let certificates = certificates.ok_or_else(|| SamlError::Metadata("no certificate".to_owned()))?;
+    let certificates =
+        certificates.ok_or_else(|| SamlError::Metadata("no certificate".to_owned()))?;
     let verified = Crypto::reduce_xml_to_signed_with_allowed_algorithms(
         document,
         &certificates,

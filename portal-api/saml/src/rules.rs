@@ -143,7 +143,10 @@ mod tests {
     #[test]
     fn of_several_assertions_none_is_taken() {
         let inside = |text: &str| format!("<p:Response ID='r'>{text}</p:Response>");
-        for good in ["<a:Assertion ID='1'>x</a:Assertion>", "<EncryptedAssertion/>"] {
+        for good in [
+            "<a:Assertion ID='1'>x</a:Assertion>",
+            "<EncryptedAssertion/>",
+        ] {
             assert_eq!(refuse_several(&inside(good)), Ok(()), "{good}");
         }
         for bad in [
