@@ -130,7 +130,8 @@ create table used_assertions (
 create index used_assertions_expiry on used_assertions (expires_at);
 call protect_tenant_table('used_assertions');
 
--- What the hub knows of a session's other side, for signing out and for asking whether it holds.
+-- What the hub knows of a session's other side, for signing out and for asking whether it holds. It is
+-- there from the first stage on: the session may wait for a second factor.
 create table provider_sessions (
     tenant_id   uuid not null default current_tenant(),
     session_id  uuid not null,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::factors::Factors;
 use domain::mails::Outbox;
 use domain::mappings::Shipped;
 use domain::sessions::Token;
@@ -9,7 +10,6 @@ use domain::users::Passwords;
 use engine::Store;
 use engine::entity::CoreTables;
 use engine::peers::Peers;
-use engine::vault::Vault;
 use identity::dns::Resolver;
 use identity::oidc::Oidc;
 use identity::saml::Saml;
@@ -33,8 +33,9 @@ pub struct PortalParts {
     pub public_url: String,
     /// Where mails wait to be sent; `None` where nobody sends any.
     pub outbox: Option<Outbox>,
-    /// Seals what providers and sign-ins keep secret.
-    pub vault: Vault,
+    /// What second factors and tokens are made with. Its vault seals what providers and sign-ins keep
+    /// secret too.
+    pub factors: Factors,
     pub providers: Providers,
     /// Proxies whose word on host and address counts.
     pub trusted_proxies: Vec<Network>,

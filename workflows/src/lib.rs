@@ -14,6 +14,7 @@
 pub mod apply_withheld;
 mod hub;
 mod mailer;
+mod messenger;
 pub mod preview_mapping;
 pub mod pull_stream;
 pub mod push_writes;
@@ -25,6 +26,7 @@ pub mod undo_run;
 pub use apply_withheld::ApplyWithheld;
 pub use hub::Hub;
 pub use mailer::{Mailer, MailerError, MailerOptions};
+pub use messenger::{Messenger, MessengerError, MessengerOptions};
 pub use preview_mapping::PreviewMapping;
 pub use pull_stream::PullStream;
 pub use push_writes::PushWrites;

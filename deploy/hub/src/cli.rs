@@ -155,6 +155,38 @@ pub struct Common {
     )]
     pub mail_from: String,
 
+    /// Domain that passkeys belong to: the host of the public address, or one above it. Default: the
+    /// host. It cannot be changed later without losing them.
+    #[arg(
+        long,
+        env = "SYNCLINE_PASSKEY_DOMAIN",
+        hide_env_values = true,
+        global = true,
+        value_name = "DOMAIN"
+    )]
+    pub passkey_domain: Option<String>,
+
+    /// Where messages to phones are handed over, as a signed POST of id, to and text. Without, nobody
+    /// gets codes by SMS.
+    #[arg(
+        long,
+        env = "SYNCLINE_SMS_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
+    pub sms_url: Option<SecretString>,
+
+    /// Signs what is handed over there; at least 16 bytes.
+    #[arg(
+        long,
+        env = "SYNCLINE_SMS_SECRET",
+        hide_env_values = true,
+        global = true,
+        value_name = "SECRET"
+    )]
+    pub sms_secret: Option<SecretString>,
+
     /// Runs worked on at once.
     #[arg(
         long,
@@ -249,6 +281,9 @@ pub enum AdminCommand {
         #[arg(long, value_name = "N")]
         weight: f64,
     },
+    /// Put a new key in front of the vault's and seal everything under it, while the hub runs; the old
+    /// key opens nothing afterwards. Cut short, it goes on where it was when called again.
+    RotateKeys,
     /// Print the API's OpenAPI document.
     Openapi,
     /// Print which role may do what, operation by operation.

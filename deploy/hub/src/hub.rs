@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use connector_sdk::{Http, HttpOptions, Reach};
+use domain::factors::Factors;
+use domain::factors::passkeys::RelyingParty;
+use domain::factors::sms::SmsSender;
 use domain::mails::Outbox;
+use domain::sealed;
 use domain::tenants::NewTenant;
 use domain::users::{FirstAdmin, FirstAdminWish, Passwords, ensure_first_admin};
 use engine::entity::CoreTables;
@@ -17,11 +21,11 @@ use identity::dns::Resolver;
 use identity::oidc::Oidc;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use portal_api::{Network, Portal, PortalParts, Providers};
-use secrecy::{SecretSlice, SecretString};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use workflows::{Mailer, MailerOptions};
+use workflows::{Mailer, MailerOptions, Messenger, MessengerOptions};
 
 use crate::{database, shipped};
 
@@ -32,8 +36,7 @@ const GRACE: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct HubOptions {
     pub database_url: SecretString,
-    /// 32 bytes.
-    pub vault_key: SecretSlice<u8>,
+    pub vault: Vault,
     /// Where to serve; `None` serves nothing.
     pub listen: Option<SocketAddr>,
     /// Runs worked on at once; 0 works on none.
@@ -51,6 +54,10 @@ pub struct HubOptions {
     pub trusted_proxies: Vec<Network>,
     /// Identity providers may be in private networks, and be reached without TLS.
     pub private_providers: bool,
+    /// The domain that passkeys belong to; the host browsers reach the hub at unless given.
+    pub passkey_domain: Option<String>,
+    /// How messages to phones are sent; `None` sends none.
+    pub messages: Option<MessengerOptions>,
 }
 
 /// Who the first admin shall be.
@@ -89,7 +96,10 @@ impl Hub {
         };
         let store = database::connect(&options.database_url).await?;
         prepare(&store, options.migrate).await?;
-        let vault = Vault::new(&options.vault_key).context("the vault's key is not usable")?;
+        let vault = options.vault;
+        sealed::check_key(&store, &vault)
+            .await
+            .context("the vault's key is not usable")?;
         let peers = peers(&store, &vault)?;
         peers
             .check_key()
@@ -119,6 +129,14 @@ impl Hub {
                     .local_addr()
                     .context("cannot tell the served address")?;
                 let only_known_hosts = options.public_url.is_some();
+                let public_url = options
+                    .public_url
+                    .unwrap_or_else(|| format!("http://{addr}"));
+                let factors = Factors {
+                    passkeys: passkeys(&public_url, options.passkey_domain.as_deref())?,
+                    sms: messenger(&store, options.messages.as_ref())?,
+                    vault,
+                };
                 let portal = Portal::new(PortalParts {
                     store: store.clone(),
                     peers: peers.clone(),
@@ -127,14 +145,12 @@ impl Hub {
                     passwords,
                     metrics: metrics()?,
                     https: options.https,
-                    public_url: options
-                        .public_url
-                        .unwrap_or_else(|| format!("http://{addr}")),
+                    public_url,
                     outbox,
-                    vault: vault.clone(),
                     providers: providers(&store, options.private_providers)?,
                     trusted_proxies: options.trusted_proxies,
                     only_known_hosts,
+                    factors,
                 });
                 (Some(addr), Some(serve(listener, portal, stop.clone())))
             }
@@ -243,6 +259,32 @@ fn saml() -> Option<Arc<dyn identity::saml::Saml>> {
 #[cfg(not(feature = "saml"))]
 fn saml() -> Option<Arc<dyn identity::saml::Saml>> {
     None
+}
+
+/// The hub as browsers know it. An address of numbers is no name: then there are no passkeys, and a
+/// domain that was given for them is a mistake.
+fn passkeys(public_url: &str, domain: Option<&str>) -> Result<Option<RelyingParty>> {
+    match RelyingParty::new(public_url, domain) {
+        Ok(party) => Ok(Some(party)),
+        Err(error) if domain.is_some() => Err(error).context("cannot offer passkeys"),
+        Err(error) => {
+            tracing::info!(%error, "no passkeys are offered");
+            Ok(None)
+        }
+    }
+}
+
+fn messenger(
+    store: &Store,
+    options: Option<&MessengerOptions>,
+) -> Result<Option<Arc<dyn SmsSender>>> {
+    let Some(options) = options else {
+        return Ok(None);
+    };
+    let clock = store.clock().clone();
+    let messenger = Messenger::new(options, move || clock.system_time());
+    let messenger = messenger.context("cannot send messages as it is set up")?;
+    Ok(Some(Arc::new(messenger)))
 }
 
 async fn first_admin(

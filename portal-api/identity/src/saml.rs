@@ -84,6 +84,8 @@ pub struct Arrival {
     /// Until when it could be shown again.
     pub valid_until: DateTime<Utc>,
     pub session_index: Option<String>,
+    /// How they signed in there: the class of the context.
+    pub context: Option<String>,
 }
 
 /// Key and certificate of ours.

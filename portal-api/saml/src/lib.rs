@@ -180,6 +180,8 @@ fn arrival(assertion: Assertion, now: DateTime<Utc>) -> Result<Arrival, SamlErro
     let statement = statements
         .first()
         .ok_or_else(|| lacks("statement of a sign-in"))?;
+    let context = statement.authn_context.as_ref();
+    let context = context.and_then(|context| context.value.as_ref()?.value.clone());
     let name = assertion.subject.and_then(|subject| subject.name_id);
     let name_id = name.map(|name| name.value).unwrap_or_default();
     let is_name = !name_id.trim().is_empty() && name_id.len() <= 255;
@@ -211,6 +213,7 @@ fn arrival(assertion: Assertion, now: DateTime<Utc>) -> Result<Arrival, SamlErro
         // As long as anybody could take it.
         valid_until: until.max(now + OLDEST) + SKEW,
         session_index: statement.session_index.clone(),
+        context: context.map(|class| class.trim().to_owned()),
     })
 }
 

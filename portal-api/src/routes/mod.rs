@@ -8,6 +8,7 @@ mod conflicts;
 mod connections;
 mod contacts;
 mod domains;
+mod factors;
 mod failure_classes;
 mod fields;
 mod groups;
@@ -22,9 +23,10 @@ mod records;
 mod runs;
 mod schedules;
 mod security;
-mod session;
+pub(crate) mod session;
 mod sso;
 mod systems;
+mod tokens;
 mod users;
 
 use axum::extract::Request;
@@ -39,6 +41,7 @@ use crate::portal::Portal;
 pub(crate) fn all() -> OpenApiRouter<Portal> {
     let api = OpenApiRouter::new()
         .merge(session::router())
+        .merge(factors::router())
         .merge(overview::router())
         .merge(systems::router())
         .merge(connections::router())
@@ -56,6 +59,7 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(users::router())
         .merge(groups::router())
         .merge(keys::router())
+        .merge(tokens::router())
         .merge(security::router())
         .merge(domains::router())
         .merge(identity_providers::router())

@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 use crate::world::{Client, World};
 
 /// Open to everybody. A line here is a decision.
-const OPEN: [&str; 14] = [
+const OPEN: [&str; 21] = [
     "sign_in",
     "get_sign_in_options",
     "start_sso",
@@ -23,6 +23,15 @@ const OPEN: [&str; 14] = [
     "saml_acs",
     "get_saml_metadata",
     "sso_backchannel_logout",
+    // The ticket of the first stage says for whom; it is no session.
+    "sign_in_second",
+    "send_second_code",
+    "ask_second_passkey",
+    "sign_in_second_passkey",
+    "ask_passkey",
+    "sign_in_passkey",
+    // The token says for whom.
+    "refresh_tokens",
     "redeem_link",
     "request_password_reset",
     "openapi",
@@ -80,6 +89,9 @@ fn concrete(path: &str) -> String {
         "session" => "idn",
         "domains" => "dom",
         "identity-providers" | "sso" => "idp",
+        "passkeys" => "psk",
+        "devices" => "dev",
+        "tokens" => "tok",
         _ => "cfl",
     };
     path.replace("{id}", &format!("{prefix}_{}", fresh().simple()))

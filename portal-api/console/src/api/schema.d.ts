@@ -719,28 +719,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/domains": {
+    "/api/v1/devices": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Lists the tenant's domains */
-        get: operations["list_domains"];
+        /** Lists one's own remembered browsers */
+        get: operations["list_devices"];
         put?: never;
-        /**
-         * Asks for a domain
-         * @description It leads to the tenant once a record in the domain name system shows that it is theirs.
-         */
-        post: operations["create_domain"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/domains/{id}": {
+    "/api/v1/devices/{id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -750,32 +746,8 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /**
-         * Takes a domain back
-         * @description It leads nowhere from the next request on.
-         */
-        delete: operations["delete_domain"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/domains/{id}/verify": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Looks whether a domain is the tenant's
-         * @description The TXT record is asked for now. Where it says what it has to, the domain leads to the tenant from
-         *     the next request on.
-         */
-        post: operations["verify_domain"];
-        delete?: never;
+        /** Forgets one of one's own browsers */
+        delete: operations["forget_device"];
         options?: never;
         head?: never;
         patch?: never;
@@ -796,6 +768,122 @@ export interface paths {
         get: operations["events"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own second factors */
+        get: operations["get_factors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/backup-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes new backup codes
+         * @description Those from before work no more.
+         */
+        post: operations["renew_backup_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/sms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins to set up a number for messages
+         * @description A code is sent to it.
+         */
+        post: operations["start_sms"];
+        /** Removes the number for messages */
+        delete: operations["remove_sms"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/sms/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sets up a number for messages, by the code that was sent
+         * @description With the first factor come backup codes.
+         */
+        post: operations["confirm_sms"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to set up an authenticator app */
+        post: operations["start_totp"];
+        /** Removes the authenticator app */
+        delete: operations["remove_totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sets up an authenticator app, by its first code
+         * @description With the first factor come backup codes.
+         */
+        post: operations["confirm_totp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -938,113 +1026,6 @@ export interface paths {
          * @description Its members keep what they have by role and grant.
          */
         delete: operations["delete_group"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/identity-providers": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Lists the identity providers */
-        get: operations["list_identity_providers"];
-        put?: never;
-        /**
-         * Adds an identity provider
-         * @description It lets nobody in until a test sign-in has succeeded and it was enabled. Nobody can let in more than
-         *     they have themselves.
-         */
-        post: operations["create_identity_provider"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/identity-providers/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** An identity provider */
-        get: operations["get_identity_provider"];
-        /**
-         * Changes an identity provider
-         * @description Where more than its name changes, it lets nobody in until it was tested and enabled again.
-         */
-        put: operations["update_identity_provider"];
-        post?: never;
-        /**
-         * Removes an identity provider
-         * @description Users it made stay, and need another way in. Sessions opened through it go on.
-         */
-        delete: operations["delete_identity_provider"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/identity-providers/{id}/disable": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Lets nobody in from an identity provider
-         * @description Sessions opened through it go on. The last provider stays where only providers let people in.
-         */
-        post: operations["disable_identity_provider"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/identity-providers/{id}/enable": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Lets people in from an identity provider
-         * @description A test sign-in must have succeeded with the configuration as it is.
-         */
-        post: operations["enable_identity_provider"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/identity-providers/{id}/test": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Begins a test sign-in
-         * @description Nobody is let in, linked or made by it.
-         */
-        post: operations["test_identity_provider"];
-        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1588,6 +1569,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists one's own passkeys */
+        get: operations["list_passkeys"];
+        put?: never;
+        /** Adds a passkey */
+        post: operations["add_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/question": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to make a passkey */
+        post: operations["ask_new_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes one of one's own passkeys */
+        delete: operations["remove_passkey"];
+        options?: never;
+        head?: never;
+        /** Gives one of one's own passkeys another name */
+        patch: operations["rename_passkey"];
+        trace?: never;
+    };
     "/api/v1/runs": {
         parameters: {
             query?: never;
@@ -1904,6 +1938,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/security/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which roles need a second factor */
+        get: operations["get_factor_rules"];
+        /**
+         * Sets which roles need a second factor
+         * @description Whoever has none when their days are over can do nothing but set one up.
+         */
+        put: operations["put_factor_rules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -1917,53 +1972,12 @@ export interface paths {
         /**
          * Signs in
          * @description A wrong address, a wrong password, an account that is locked for a while after many wrong ones and
-         *     one that was deactivated are answered alike.
+         *     one that was deactivated are answered alike. Who has a second factor gets no session but a ticket for
+         *     the second stage, unless the browser is remembered.
          */
         post: operations["sign_in"];
         /** Signs out */
         delete: operations["sign_out"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/session/identities": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Lists the identity providers that recognise one */
-        get: operations["list_identities"];
-        put?: never;
-        /**
-         * Begins to link oneself to who one is at an identity provider
-         * @description The browser goes there and comes back. Whatever address the provider knows: being signed in at both
-         *     is what links them.
-         */
-        post: operations["link_identity"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/session/identities/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /**
-         * Forgets who one is at an identity provider
-         * @description The last way in stays.
-         */
-        delete: operations["unlink_identity"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1984,6 +1998,46 @@ export interface paths {
          *     All sessions of the user end.
          */
         post: operations["redeem_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs in with a passkey
+         * @description The device has checked its owner, so there is no second stage. Whatever is wrong is answered alike.
+         */
+        post: operations["sign_in_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/passkey/question": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for a passkey, to sign in with it alone
+         * @description No address is asked for: the browser offers the passkeys that it has.
+         */
+        post: operations["ask_passkey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2031,7 +2085,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/session/sso-refresh": {
+    "/api/v1/session/second": {
         parameters: {
             query?: never;
             header?: never;
@@ -2041,18 +2095,52 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Asks the identity provider whether the session still holds
-         * @description Where it does, the session holds for another `session_minutes` of the provider, within what the
-         *     security policy allows. Where the provider says no, the session has ended.
+         * Signs in: the second stage, with a code
+         * @description The cookie of the first stage says for whom. Wrong, used and old codes are answered alike; five in a
+         *     row lock the account for a while.
          */
-        post: operations["refresh_sso"];
+        post: operations["sign_in_second"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/session/sso-sign-out": {
+    "/api/v1/session/second/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signs in: the second stage, with a passkey */
+        post: operations["sign_in_second_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/second/passkey/question": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a passkey as the second stage */
+        post: operations["ask_second_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/second/sms": {
         parameters: {
             query?: never;
             header?: never;
@@ -2062,10 +2150,82 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Signs out here and at the identity provider
-         * @description The session here has ended when this is answered; the browser then goes to `url`.
+         * Sends a code for the second stage
+         * @description To the number that the user set up; at most one in half a minute and six in an hour.
          */
-        post: operations["sso_sign_out"];
+        post: operations["send_second_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/step-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shows who one is again
+         * @description Some actions need it when the last time was a while ago: they answer `step-up-required`, and
+         *     `permissions.md` marks them.
+         */
+        post: operations["step_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/step-up/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Shows who one is again, with a passkey */
+        post: operations["step_up_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/step-up/passkey/question": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a passkey, to show who one is */
+        post: operations["ask_step_up_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/step-up/sms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a code to show who one is */
+        post: operations["send_step_up_code"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2106,169 +2266,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/sign-in-options": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * How people sign in here
-         * @description The tenant is that of the domain, of the header `X-Syncline-Tenant`, or the only one of the hub.
-         */
-        get: operations["get_sign_in_options"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sign-in-policy": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Whether only identity providers let people in */
-        get: operations["get_sign_in_policy"];
-        /**
-         * Sets whether only identity providers let people in
-         * @description Refused without an enabled provider and a fallback admin. Who is signed in stays so.
-         */
-        put: operations["put_sign_in_policy"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sso/callback": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Ends a sign-in through OpenID Connect
-         * @description Browsers come here from the identity provider. Pages go on to the console, or to its sign-in page
-         *     where nobody is let in; programs get a problem.
-         */
-        get: operations["sso_callback"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sso/finish": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Ends a sign-in through SAML
-         * @description Where the browser is sent to once its provider's answer was accepted.
-         */
-        get: operations["finish_sso"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sso/{id}/acs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Takes the answer of a SAML identity provider
-         * @description Only answers to a sign-in that was begun here are taken, each once. The browser is sent on to the
-         *     place that its own cookie reaches, where the session is opened.
-         */
-        post: operations["saml_acs"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sso/{id}/backchannel-logout": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Ends sessions by word of the identity provider
-         * @description OpenID Connect Back-Channel Logout: the provider's signed token names a session or a user.
-         */
-        post: operations["sso_backchannel_logout"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sso/{id}/metadata": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The hub's SAML metadata for one identity provider
-         * @description To be given to the provider; there is nothing secret in it.
-         */
-        get: operations["get_saml_metadata"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sso/{id}/start": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Begins a sign-in through an identity provider
-         * @description Sets a cookie: the sign-in can be ended by this browser only, within ten minutes, once.
-         */
-        post: operations["start_sso"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/systems": {
         parameters: {
             query?: never;
@@ -2281,6 +2278,86 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists grants of tokens */
+        get: operations["list_grants"];
+        put?: never;
+        /**
+         * Grants tokens to a program
+         * @description It acts for the caller, with the permissions it is given as long as the caller has them.
+         */
+        post: operations["grant_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Exchanges a refresh token for the next pair */
+        post: operations["refresh_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/signing-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the keys that sign access tokens */
+        get: operations["list_signing_keys"];
+        put?: never;
+        /**
+         * Signs access tokens with a new key
+         * @description By itself this happens once a month. What earlier keys signed holds until it expires, ten minutes at
+         *     most.
+         */
+        post: operations["renew_signing_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends a grant
+         * @description Its tokens work no more from the next request on; it stays in the list.
+         */
+        delete: operations["revoke_tokens"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2384,6 +2461,27 @@ export interface paths {
          * @description With the password and the permissions they had.
          */
         post: operations["reactivate_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/reset-factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Removes all second factors of a user
+         * @description For somebody who lost them. Sessions and remembered browsers end; the next sign-in asks for the
+         *     password alone.
+         */
+        post: operations["reset_factors"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2496,6 +2594,12 @@ export interface components {
             version: number;
             website: string | null;
         };
+        /** @description A passkey that was made. With the first factor come backup codes, shown this once. */
+        AddedPasskey: {
+            /** @description Ten; empty where the user has some already. */
+            backup_codes: string[];
+            id: string;
+        };
         /** @description Changes beyond a cap that wait for a person. */
         Approval: {
             /**
@@ -2569,12 +2673,6 @@ export interface components {
         };
         /** @enum {string} */
         ApprovalState: "open" | "approved" | "declined" | "settled";
-        /** @description Where the provider writes what. */
-        AttributeNames: {
-            email: string;
-            groups: string;
-            name: string;
-        };
         AuditActor: {
             id: string | null;
             /** @description user, key or system */
@@ -2605,8 +2703,10 @@ export interface components {
             subject_id: string;
             subject_kind: string;
         };
-        BackChannelLogout: {
-            logout_token: string;
+        /** @description Codes for the day everything else is lost, shown this once. */
+        BackupCodes: {
+            /** @description Ten; empty where the user has some already. */
+            backup_codes: string[];
         };
         /** @description A bucket of calls that an account at another system allows. */
         Budget: {
@@ -2755,6 +2855,11 @@ export interface components {
         CheckedMapping: {
             problems: components["schemas"]["MappingProblem"][];
             rows: components["schemas"]["MappingRow"][];
+        };
+        /** @description A code that was made by an app or sent. */
+        Code: {
+            /** Format: password */
+            code: string;
         };
         /** @description A group of fields on which two sides disagree. */
         Conflict: {
@@ -2929,6 +3034,20 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        /** @description A browser that is not asked for a second factor for a while. */
+        Device: {
+            /** @description Where it was remembered from. */
+            address: string | null;
+            /** @description What the browser calls itself. */
+            agent: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            /** Format: date-time */
+            last_used_at: string;
+        };
         /** @enum {string} */
         DirectionName: "in" | "out" | "both";
         /** @description What a system has. */
@@ -2963,31 +3082,30 @@ export interface components {
             label: string;
             name: string;
         };
-        /** @description A name under which the tenant is reached once it is shown to be theirs. */
-        Domain: {
+        FactorRule: {
+            /**
+             * Format: int32
+             * @description Days to set one up, from the rule's first day or the person's.
+             */
+            grace_days: number;
             /** Format: date-time */
-            created_at: string;
-            /** @description As it travels: `xn--…` for what is not ASCII. */
-            host: string;
-            id: string;
-            /** @description Make a TXT record of this name in the domain name system … */
-            record_name: string;
-            /** @description … that says this. */
-            record_text: string;
-            /** @description As people read it. */
-            shown: string;
-            /**
-             * Format: date-time
-             * @description Null until it was shown to be the tenant's: it leads nowhere.
-             */
-            verified_at: string | null;
+            required_since: string;
+            role: components["schemas"]["RoleName"];
         };
-        DomainBody: {
+        FactorRuleBody: {
             /**
-             * @description Such as `portal.example.com`, in whatever script. Names that mix scripts, or look like one
-             *     that is another tenant's, are refused.
+             * Format: int32
+             * @description 0 to 90
              */
-            host: string;
+            grace_days: number;
+            role: components["schemas"]["RoleName"];
+        };
+        /** @description Which roles need a second factor; the others may have one. */
+        FactorRules: {
+            required: components["schemas"]["FactorRule"][];
+        };
+        FactorRulesBody: {
+            required: components["schemas"]["FactorRuleBody"][];
         };
         /** @description One failure. */
         Failure: {
@@ -3126,6 +3244,32 @@ export interface components {
              */
             version?: number | null;
         };
+        /** @description A grant of tokens to a program. It acts for the user who made it. */
+        Grant: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            /**
+             * Format: date-time
+             * @description To the minute.
+             */
+            last_used_at: string | null;
+            name: string;
+            /** @description Those of them count that the user has too. */
+            permissions: string[];
+            /** Format: date-time */
+            revoked_at: string | null;
+            /** @description revoked by a person, or reused: a refresh token came twice, so somebody has a copy. */
+            revoked_why: string | null;
+            user_id: string;
+        };
+        /** @description A grant with its first tokens. */
+        Granted: {
+            grant: components["schemas"]["Grant"];
+            tokens: components["schemas"]["TokenPair"];
+        };
         /** @description A named set of permissions that its members have beyond their roles. */
         Group: {
             /** Format: date-time */
@@ -3147,85 +3291,8 @@ export interface components {
             /** @description As `permissions.md` lists them; none that the caller does not have. */
             permissions: string[];
         };
-        GroupRuleBody: {
-            group: string;
-            /** @description A group of the provider. */
-            value: string;
-        };
         Health: {
             status: string;
-        };
-        /** @description Who one is at an identity provider. */
-        Identity: {
-            /** @description As the provider said it when they were linked. */
-            email: string | null;
-            id: string;
-            /** Format: date-time */
-            last_used_at: string | null;
-            /** Format: date-time */
-            linked_at: string;
-            provider: string;
-            provider_id: string;
-        };
-        /** @description Where people of the tenant sign in besides the hub. */
-        IdentityProvider: {
-            attributes: components["schemas"]["AttributeNames"];
-            ceiling: components["schemas"]["RoleName"];
-            /** Format: date-time */
-            created_at: string;
-            default_role: components["schemas"]["RoleName"] | null;
-            email_domains: string[];
-            /** @description Whether it lets people in. */
-            enabled: boolean;
-            group_rules: components["schemas"]["GroupRuleBody"][];
-            id: string;
-            last_test: components["schemas"]["LastTest"] | null;
-            microsoft_tenants: string[];
-            name: string;
-            oidc: components["schemas"]["OidcEndpoint"] | null;
-            /** @description `custom`, `google` or `microsoft`. */
-            preset: string;
-            /** @description `oidc` or `saml`. */
-            protocol: string;
-            provision: boolean;
-            role_rules: components["schemas"]["RoleRuleBody"][];
-            saml: components["schemas"]["SamlEndpoint"] | null;
-            /** Format: int32 */
-            session_minutes: number | null;
-            /** @description Whether a test sign-in has succeeded with the configuration as it is: it can be enabled. */
-            tested: boolean;
-            trust_email: boolean;
-            /** Format: int64 */
-            version: number;
-        };
-        IdentityProviderBody: {
-            attributes?: components["schemas"]["AttributeNames"] | null;
-            /** @description Nobody is found by address, made or changed to have more than this role. */
-            ceiling: components["schemas"]["RoleName"];
-            default_role?: components["schemas"]["RoleName"] | null;
-            /** @description Only people with an address of these domains are found by it, or made; empty: of all. */
-            email_domains?: string[];
-            /** @description By a group of the provider: all that fit. */
-            group_rules?: components["schemas"]["GroupRuleBody"][];
-            /** @description Of Microsoft: ids of the directories that may come; empty: all. */
-            microsoft_tenants?: string[];
-            /** @description On its button. */
-            name: string;
-            oidc?: components["schemas"]["OidcBody"] | null;
-            /** @description `custom`, `google` or `microsoft`: what is known of these need not be said. */
-            preset?: string | null;
-            /** @description Makes users that are not there yet. */
-            provision?: boolean;
-            /** @description By a group of the provider: the first that fits. */
-            role_rules?: components["schemas"]["RoleRuleBody"][];
-            saml?: components["schemas"]["SamlBody"] | null;
-            /**
-             * Format: int32
-             * @description Sessions end after so many minutes unless they are refreshed: 5 to 43200.
-             */
-            session_minutes?: number | null;
-            /** @description The provider's addresses are its own, and right without its saying so. */
-            trust_email?: boolean;
         };
         /** @description A user who was just invited. */
         Invited: {
@@ -3354,13 +3421,6 @@ export interface components {
             /** Format: int64 */
             waiting: number;
         };
-        /** @description What came of the last test sign-in. */
-        LastTest: {
-            /** Format: date-time */
-            at: string;
-            /** @description Who came, what they would be here, or why they would not be let in. */
-            outcome: Record<string, unknown>;
-        };
         /** @description The record in a system that is this entity. */
         Link: {
             connection_id: string;
@@ -3378,11 +3438,6 @@ export interface components {
             system: string;
             /** @description The record's page in its system, where that is known. */
             url: string | null;
-        };
-        LinkIdentity: {
-            /** @description A page of the console to go on to. */
-            next?: string | null;
-            provider_id: string;
         };
         LinkedConnection: {
             id: string;
@@ -3578,6 +3633,16 @@ export interface components {
             /** @description For people; one fixture of a mapping has it. */
             name: string;
         };
+        NewGrant: {
+            /**
+             * Format: int64
+             * @description How long it can be refreshed: 1 to 365 days; 30 unless said otherwise.
+             */
+            days?: number | null;
+            name: string;
+            /** @description As `permissions.md` lists them; none that the caller does not have. */
+            permissions: string[];
+        };
         NewKey: {
             /**
              * Format: int32
@@ -3599,6 +3664,14 @@ export interface components {
             /** @description A stream that is set up on the connection and has no mapping. */
             stream: string;
             text: string;
+        };
+        NewPasskey: {
+            /** @description The credential, with binary values in base64url. */
+            answer: Record<string, unknown>;
+            /** @description For oneself to recognise it. */
+            name: string;
+            /** @description As it was asked with. */
+            question: string;
         };
         NewSchedule: {
             catch_up?: components["schemas"]["ScheduleCatchUp"] | null;
@@ -3637,6 +3710,15 @@ export interface components {
             /** @description For `Authorization: Bearer`. */
             secret: string;
         };
+        /** @description A secret for an authenticator app, shown this once. It counts after its first right code. */
+        NewTotp: {
+            /** @description A picture of the address (QR code), as a `data:` URL. */
+            picture: string;
+            /** @description In base 32, to type. */
+            secret: string;
+            /** @description `otpauth://…` */
+            uri: string;
+        };
         NewUser: {
             email: string;
             /** @description Permissions beyond role and groups. */
@@ -3646,30 +3728,9 @@ export interface components {
             /** @description As `permissions.md` lists them. */
             role: string;
         };
-        OidcBody: {
-            client_id: string;
-            /**
-             * Format: password
-             * @description Left out: the one that is there stays.
-             */
-            client_secret?: string | null;
-            /**
-             * @description Where `/.well-known/openid-configuration` lies; known of Google, and of Microsoft unless it is
-             *     for one directory only.
-             */
-            issuer?: string | null;
-            /** @description `openid`, `profile` and `email` unless said. */
-            scopes?: string[];
-        };
-        OidcEndpoint: {
-            /** @description To be given to the provider, if it tells others that somebody has signed out. */
-            backchannel_logout_uri: string;
-            client_id: string;
-            has_secret: boolean;
-            issuer: string;
-            /** @description To be given to the provider. */
-            redirect_uri: string;
-            scopes: string[];
+        Number: {
+            /** @description With the country's code: `+491701234567`. */
+            number: string;
         };
         /** @enum {string} */
         OnRemoveName: "keep" | "delete";
@@ -3735,6 +3796,34 @@ export interface components {
             running: number;
             /** Format: int64 */
             succeeded_24h: number;
+        };
+        /** @description One's own second factors. */
+        OwnFactors: {
+            /** @description What this hub can set up: totp, passkey, sms. */
+            available: string[];
+            /** Format: int64 */
+            backup_codes_left: number;
+            /**
+             * Format: date-time
+             * @description Until when one must be set up; null where there is one or none is needed.
+             */
+            due: string | null;
+            /**
+             * Format: date-time
+             * @description Until when sensitive actions ask for nothing more.
+             */
+            fresh_until: string;
+            /** @description What can be shown now, best first. */
+            methods: string[];
+            /** Format: int64 */
+            passkeys: number;
+            /** @description How the number for messages ends; null without one. */
+            sms_ends_with: string | null;
+            /**
+             * Format: date-time
+             * @description Since when codes of an authenticator app count; null without one.
+             */
+            totp_since: string | null;
         };
         /** @description One page of a list. */
         Page_AccountRow: {
@@ -3995,24 +4084,19 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
-        Page_Domain: {
+        Page_Device: {
             items: {
+                /** @description Where it was remembered from. */
+                address: string | null;
+                /** @description What the browser calls itself. */
+                agent: string | null;
                 /** Format: date-time */
                 created_at: string;
-                /** @description As it travels: `xn--…` for what is not ASCII. */
-                host: string;
+                /** Format: date-time */
+                expires_at: string;
                 id: string;
-                /** @description Make a TXT record of this name in the domain name system … */
-                record_name: string;
-                /** @description … that says this. */
-                record_text: string;
-                /** @description As people read it. */
-                shown: string;
-                /**
-                 * Format: date-time
-                 * @description Null until it was shown to be the tenant's: it leads nowhere.
-                 */
-                verified_at: string | null;
+                /** Format: date-time */
+                last_used_at: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -4112,6 +4196,36 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Grant: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                expires_at: string;
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description To the minute.
+                 */
+                last_used_at: string | null;
+                name: string;
+                /** @description Those of them count that the user has too. */
+                permissions: string[];
+                /** Format: date-time */
+                revoked_at: string | null;
+                /** @description revoked by a person, or reused: a refresh token came twice, so somebody has a copy. */
+                revoked_why: string | null;
+                user_id: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Group: {
             items: {
                 /** Format: date-time */
@@ -4124,67 +4238,6 @@ export interface components {
                 members: number;
                 name: string;
                 permissions: string[];
-                /** Format: int64 */
-                version: number;
-            }[];
-            /** @description Give it as `cursor` to read on; null at the end. */
-            next: string | null;
-            /**
-             * Format: int64
-             * @description How many there are in all; null where counting costs too much.
-             */
-            total: number | null;
-        };
-        /** @description One page of a list. */
-        Page_Identity: {
-            items: {
-                /** @description As the provider said it when they were linked. */
-                email: string | null;
-                id: string;
-                /** Format: date-time */
-                last_used_at: string | null;
-                /** Format: date-time */
-                linked_at: string;
-                provider: string;
-                provider_id: string;
-            }[];
-            /** @description Give it as `cursor` to read on; null at the end. */
-            next: string | null;
-            /**
-             * Format: int64
-             * @description How many there are in all; null where counting costs too much.
-             */
-            total: number | null;
-        };
-        /** @description One page of a list. */
-        Page_IdentityProvider: {
-            items: {
-                attributes: components["schemas"]["AttributeNames"];
-                ceiling: components["schemas"]["RoleName"];
-                /** Format: date-time */
-                created_at: string;
-                default_role: components["schemas"]["RoleName"] | null;
-                email_domains: string[];
-                /** @description Whether it lets people in. */
-                enabled: boolean;
-                group_rules: components["schemas"]["GroupRuleBody"][];
-                id: string;
-                last_test: components["schemas"]["LastTest"] | null;
-                microsoft_tenants: string[];
-                name: string;
-                oidc: components["schemas"]["OidcEndpoint"] | null;
-                /** @description `custom`, `google` or `microsoft`. */
-                preset: string;
-                /** @description `oidc` or `saml`. */
-                protocol: string;
-                provision: boolean;
-                role_rules: components["schemas"]["RoleRuleBody"][];
-                saml: components["schemas"]["SamlEndpoint"] | null;
-                /** Format: int32 */
-                session_minutes: number | null;
-                /** @description Whether a test sign-in has succeeded with the configuration as it is: it can be enabled. */
-                tested: boolean;
-                trust_email: boolean;
                 /** Format: int64 */
                 version: number;
             }[];
@@ -4418,6 +4471,24 @@ export interface components {
                 id: string;
                 /** Format: date-time */
                 last_seen_at: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Passkey: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                id: string;
+                /** Format: date-time */
+                last_used_at: string | null;
+                name: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -4667,6 +4738,27 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_SigningKey: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                /** @description As `kid` in the tokens' header. */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description Since when it signs no more.
+                 */
+                retired_at: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_TimelineEntry: {
             items: {
                 /** Format: date-time */
@@ -4752,6 +4844,34 @@ export interface components {
              * @description How many there are in all; null where counting costs too much.
              */
             total: number | null;
+        };
+        /** @description One's own passkey. */
+        Passkey: {
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            /** Format: date-time */
+            last_used_at: string | null;
+            name: string;
+        };
+        /** @description What the browser signed. */
+        PasskeyAnswer: {
+            /** @description The credential, with binary values in base64url. */
+            answer: Record<string, unknown>;
+            /** @description As it was asked with. */
+            question: string;
+            /** @description In a second stage: do not ask this browser again for as long as the policy says. */
+            remember?: boolean;
+        };
+        PasskeyName: {
+            name: string;
+        };
+        /** @description What the browser is to sign. */
+        PasskeyQuestion: {
+            /** @description For `navigator.credentials`, with binary values in base64url. */
+            options: Record<string, unknown>;
+            /** @description Comes back with the answer. It holds for five minutes, once. */
+            question: string;
         };
         /** @description A link with which somebody sets a password, once. */
         PasswordLink: {
@@ -5167,6 +5287,13 @@ export interface components {
             to: unknown;
             type: components["schemas"]["FieldType"];
         };
+        Refresh: {
+            /**
+             * Format: password
+             * @description It works this once: a second time ends the grant, for then somebody has a copy.
+             */
+            refresh_token: string;
+        };
         /** @description What a removal would do now. */
         RemovalPlan: {
             id: string;
@@ -5211,11 +5338,6 @@ export interface components {
         };
         /** @enum {string} */
         RoleName: "admin" | "manager" | "csm" | "agent" | "operator" | "viewer" | "partner" | "customer_admin" | "customer_manager" | "customer_user";
-        RoleRuleBody: {
-            role: components["schemas"]["RoleName"];
-            /** @description A group of the provider. */
-            value: string;
-        };
         RollBackOrder: {
             /**
              * Format: int32
@@ -5377,26 +5499,6 @@ export interface components {
             /** @description Whether the output is longer than 16 KB and left out. */
             truncated: boolean;
         };
-        SamlAnswer: {
-            RelayState?: string | null;
-            SAMLResponse: string;
-        };
-        SamlBody: {
-            /** @description The provider's metadata: XML. */
-            metadata: string;
-        };
-        SamlEndpoint: {
-            acs_url: string;
-            /**
-             * @description The provider's name of itself, and where browsers are sent to; null where this build cannot
-             *     read it.
-             */
-            entity_id: string | null;
-            metadata: string;
-            /** @description To be given to the provider: our metadata lie there. */
-            our_entity_id: string;
-            sign_in_url: string | null;
-        };
         /** @description What starts by itself. */
         Schedule: {
             catch_up: components["schemas"]["ScheduleCatchUp"];
@@ -5500,6 +5602,32 @@ export interface components {
          * @enum {string}
          */
         ScheduleRepeat: "once" | "twice";
+        SecondFactor: {
+            /** Format: password */
+            code: string;
+            /** @description totp, sms or backup_code */
+            method: string;
+            /** @description Do not ask this browser again for as long as the policy says. */
+            remember?: boolean;
+        };
+        /** @description A second factor is owed. The first stage is done; there is no session yet. */
+        SecondStage: {
+            /**
+             * Format: int32
+             * @description For how many days this browser can be remembered; 0 where it cannot.
+             */
+            device_days: number;
+            /**
+             * Format: date-time
+             * @description Until when the second stage must be done.
+             */
+            expires_at: string;
+            /**
+             * @description What the user can show, best first: totp, passkey, sms, backup_code. Empty where an admin has to
+             *     help.
+             */
+            methods: string[];
+        };
         /** @description Rules of signing in. They count from the next request on. */
         SecurityPolicy: {
             /**
@@ -5517,6 +5645,11 @@ export interface components {
              * @description Calls of the whole tenant in a minute: 60 to 1000000.
              */
             calls_per_minute: number;
+            /**
+             * Format: int32
+             * @description How long a browser is remembered and asked for no second factor: 1 to 365 days, or 0 for none.
+             */
+            device_days: number;
             /**
              * Format: int32
              * @description A session ends this long after its last use: 1 to 1440.
@@ -5557,6 +5690,11 @@ export interface components {
              * @description How long an invitation holds: 1 to 720.
              */
             set_up_hours: number;
+            /**
+             * Format: int32
+             * @description How long password or second factor count as just shown, for sensitive actions: 1 to 1440.
+             */
+            step_up_minutes: number;
         };
         /** @description Named data for a run. */
         SendSignal: {
@@ -5585,9 +5723,17 @@ export interface components {
         };
         SessionUser: {
             email: string;
+            /**
+             * Format: date-time
+             * @description Until when a second factor must be set up; null where there is one or none is needed.
+             */
+            factor_due: string | null;
+            has_factor: boolean;
             id: string;
             /** @description Nothing but setting a password works until it is changed. */
             must_change_password: boolean;
+            /** @description That has passed: nothing but setting one up works. */
+            must_enrol: boolean;
             name: string;
             role: components["schemas"]["RoleName"];
         };
@@ -5616,28 +5762,17 @@ export interface components {
             /** Format: password */
             password: string;
         };
-        /** @description How people sign in at this address. */
-        SignInOptions: {
-            /** @description Whether a password lets people in; where it does not, it still does the fallback admins. */
-            password: boolean;
-            providers: components["schemas"]["SignInProvider"][];
-        };
-        /** @description Whether only identity providers let people in. */
-        SignInPolicy: {
-            /**
-             * @description Ids of active admins with a password, who get in when the provider does not work. At least one
-             *     where `sso_only`.
-             */
-            fallback_admins: string[];
-            /** @description Passwords let in nobody but the fallback admins. */
-            sso_only: boolean;
-        };
-        /** @description A button. */
-        SignInProvider: {
+        /** @description A key that signs access tokens. The key itself is never shown. */
+        SigningKey: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description As `kid` in the tokens' header. */
             id: string;
-            name: string;
-            /** @description `custom`, `google` or `microsoft`. */
-            preset: string;
+            /**
+             * Format: date-time
+             * @description Since when it signs no more.
+             */
+            retired_at: string | null;
         };
         SkippedFiring: {
             /**
@@ -5645,19 +5780,6 @@ export interface components {
              * @description The time to leave out: the first of the schedule's `next`.
              */
             at: string;
-        };
-        /** @description Where the browser goes. */
-        SsoRedirect: {
-            url: string;
-        };
-        /** @description Where the other side of the session ends. */
-        SsoSignOut: {
-            /** @description Where the browser goes to be signed out at the provider too; null where there is no such place. */
-            url: string | null;
-        };
-        SsoStart: {
-            /** @description A page of the console to go on to; its first page unless given. */
-            next?: string | null;
         };
         /** @description A run that was started, or one under way that does the same. */
         StartedRun: {
@@ -5667,6 +5789,21 @@ export interface components {
         StepKindName: "step" | "tx" | "sleep" | "signal" | "child" | "start";
         /** @enum {string} */
         StepStateName: "done" | "failed" | "running" | "waiting";
+        /** @description Who has a second factor shows it; who has none shows the password. */
+        StepUp: {
+            /** @description password, totp, sms or backup_code */
+            method: string;
+            /**
+             * Format: password
+             * @description The password, or the code.
+             */
+            secret: string;
+        };
+        /** @description Until when sensitive actions ask for nothing more. */
+        Stepped: {
+            /** Format: date-time */
+            fresh_until: string;
+        };
         /** @description A cap is passed by what is more than the count and more than the share. */
         StreamCap: {
             /** Format: int64 */
@@ -5705,11 +5842,6 @@ export interface components {
             /** @description Most rows of one write; 0 for a system that is only read. */
             write_batch: number;
         };
-        /** @description Where to try it. */
-        TestSignIn: {
-            /** @description Open it in this browser; what came of it is answered there, and noted with the provider. */
-            url: string;
-        };
         TimelineChange: {
             field: string;
             label: string;
@@ -5731,6 +5863,17 @@ export interface components {
         };
         /** @enum {string} */
         TimelineKind: "created" | "merged" | "edited" | "written" | "write_failed" | "conflict_opened" | "conflict_resolved" | "removed" | "unlinked" | "restored" | "undone" | "undo_kept" | "linked";
+        /** @description An access token and the refresh token that gets the next, shown this once. */
+        TokenPair: {
+            /** Format: date-time */
+            access_expires_at: string;
+            /** @description For `Authorization: Bearer`. */
+            access_token: string;
+            /** Format: date-time */
+            refresh_expires_at: string;
+            /** @description Good once, for `POST /tokens/refresh`. */
+            refresh_token: string;
+        };
         /** @description How much undoing a run does. */
         UndoCounts: {
             /**
@@ -7577,7 +7720,7 @@ export interface operations {
             };
         };
     };
-    list_domains: {
+    list_devices: {
         parameters: {
             query?: never;
             header?: never;
@@ -7586,13 +7729,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All, by name */
+            /** @description All, last used first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_Domain"];
+                    "application/json": components["schemas"]["Page_Device"];
                 };
             };
             /** @description A problem */
@@ -7606,40 +7749,7 @@ export interface operations {
             };
         };
     };
-    create_domain: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["DomainBody"];
-            };
-        };
-        responses: {
-            /** @description Asked for; make the record, then verify */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Domain"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_domain: {
+    forget_device: {
         parameters: {
             query?: never;
             header?: never;
@@ -7650,43 +7760,12 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Taken back */
+            /** @description It is asked again */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    verify_domain: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Domain"];
-                };
             };
             /** @description A problem */
             default: {
@@ -7715,6 +7794,244 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Changed"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is set up and what can be */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnFactors"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_backup_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Shown this once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupCodes"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_sms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Number"];
+            };
+        };
+        responses: {
+            /** @description A code was handed to the provider */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_sms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No codes are sent to it any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_sms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Code"];
+            };
+        };
+        responses: {
+            /** @description It counts from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupCodes"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The secret */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewTotp"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its codes work no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Code"];
+            };
+        };
+        responses: {
+            /** @description It counts from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupCodes"];
                 };
             };
             /** @description A problem */
@@ -8149,264 +8466,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_identity_providers: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All, by name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_IdentityProvider"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    create_identity_provider: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["IdentityProviderBody"];
-            };
-        };
-        responses: {
-            /** @description Added */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["IdentityProvider"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_identity_provider: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The provider */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["IdentityProvider"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    update_identity_provider: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["IdentityProviderBody"];
-            };
-        };
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["IdentityProvider"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_identity_provider: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Removed */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    disable_identity_provider: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["IdentityProvider"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    enable_identity_provider: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["IdentityProvider"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    test_identity_provider: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Where to go */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TestSignIn"];
-                };
             };
             /** @description A problem */
             default: {
@@ -9644,6 +9703,159 @@ export interface operations {
             };
         };
     };
+    list_passkeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Passkey"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPasskey"];
+            };
+        };
+        responses: {
+            /** @description It counts from now on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddedPasskey"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_new_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the browser is to make */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyQuestion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It works no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyName"];
+            };
+        };
+        responses: {
+            /** @description Renamed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_runs: {
         parameters: {
             query?: {
@@ -10334,6 +10546,68 @@ export interface operations {
             };
         };
     };
+    get_factor_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By role */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorRules"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_factor_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FactorRulesBody"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorRules"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_session: {
         parameters: {
             query?: never;
@@ -10385,6 +10659,15 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            /** @description A second factor is owed; the ticket's cookie is set */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondStage"];
+                };
+            };
             /** @description A problem */
             default: {
                 headers: {
@@ -10423,97 +10706,6 @@ export interface operations {
             };
         };
     };
-    list_identities: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All, the oldest first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_Identity"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    link_identity: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["LinkIdentity"];
-            };
-        };
-        responses: {
-            /** @description Where to go */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SsoRedirect"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    unlink_identity: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Forgotten */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     redeem_link: {
         parameters: {
             query?: never;
@@ -10533,6 +10725,68 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyAnswer"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the cookie is set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the browser is to sign */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyQuestion"];
+                };
             };
             /** @description A problem */
             default: {
@@ -10607,7 +10861,73 @@ export interface operations {
             };
         };
     };
-    refresh_sso: {
+    sign_in_second: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondFactor"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the cookie is set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in_second_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyAnswer"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the cookie is set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_second_passkey: {
         parameters: {
             query?: never;
             header?: never;
@@ -10616,8 +10936,37 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It holds */
-            204: {
+            /** @description What the browser is to sign */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyQuestion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    send_second_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Handed to the provider */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10634,7 +10983,73 @@ export interface operations {
             };
         };
     };
-    sso_sign_out: {
+    step_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepUp"];
+            };
+        };
+        responses: {
+            /** @description Shown */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stepped"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    step_up_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyAnswer"];
+            };
+        };
+        responses: {
+            /** @description Shown */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stepped"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_step_up_passkey: {
         parameters: {
             query?: never;
             header?: never;
@@ -10643,14 +11058,41 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Signed out; the cookie is gone */
+            /** @description What the browser is to sign */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SsoSignOut"];
+                    "application/json": components["schemas"]["PasskeyQuestion"];
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    send_step_up_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Handed to the provider */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {
@@ -10721,312 +11163,6 @@ export interface operations {
             };
         };
     };
-    get_sign_in_options: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Id of the tenant */
-                "X-Syncline-Tenant"?: string | null;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The ways in */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SignInOptions"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_sign_in_policy: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The policy; ETag "0" while none was set */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SignInPolicy"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    put_sign_in_policy: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SignInPolicy"];
-            };
-        };
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SignInPolicy"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    sso_callback: {
-        parameters: {
-            query?: {
-                state?: string;
-                code?: string;
-                iss?: string;
-                error?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What came of a test sign-in */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Signed in or linked; the cookie is set */
-            303: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    finish_sso: {
-        parameters: {
-            query: {
-                ticket: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What came of a test sign-in */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Signed in or linked; the cookie is set */
-            303: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    saml_acs: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/x-www-form-urlencoded": components["schemas"]["SamlAnswer"];
-            };
-        };
-        responses: {
-            /** @description Accepted; the sign-in ends there */
-            303: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    sso_backchannel_logout: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/x-www-form-urlencoded": components["schemas"]["BackChannelLogout"];
-            };
-        };
-        responses: {
-            /** @description Ended, if there were any */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_saml_metadata: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The metadata */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/samlmetadata+xml": string;
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    start_sso: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Id of the tenant */
-                "X-Syncline-Tenant"?: string | null;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SsoStart"];
-            };
-        };
-        responses: {
-            /** @description Where to go */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SsoRedirect"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     list_systems: {
         parameters: {
             query?: never;
@@ -11044,6 +11180,188 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["System"][];
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_grants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Grant"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    grant_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGrant"];
+            };
+        };
+        responses: {
+            /** @description Granted */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Granted"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refresh_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            /** @description The next pair */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenPair"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_signing_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those whose tokens may hold */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SigningKey"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_signing_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those whose tokens may hold */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SigningKey"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They work no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {
@@ -11275,6 +11593,35 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["User"];
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed; the user is told */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {

@@ -80,6 +80,8 @@ pub struct Arrival {
     pub microsoft_tenant: Option<String>,
     /// The provider's name of the session.
     pub session: Option<String>,
+    /// How they signed in there: `amr` and `acr`, or the context of SAML.
+    pub methods: Vec<String>,
 }
 
 /// What somebody may be here, by the rules.
@@ -124,7 +126,7 @@ impl Admission {
         let verified = claims.get("email_verified");
         // Some write it as a text.
         let is_verified = verified.is_some_and(|said| *said == true || *said == "true");
-        let groups = match claims.get(&self.attributes.groups) {
+        let texts = |name: &str| match claims.get(name) {
             Some(Json::String(one)) => vec![one.clone()],
             Some(Json::Array(several)) => several
                 .iter()
@@ -134,6 +136,8 @@ impl Admission {
                 .collect(),
             _ => Vec::new(),
         };
+        let mut methods = texts("amr");
+        methods.extend(text("acr"));
         Arrival {
             issuer: text("iss").unwrap_or_default(),
             subject: text("sub").unwrap_or_default(),
@@ -141,9 +145,10 @@ impl Admission {
             // It speaks of `email`, of nothing else.
             email_verified: is_verified && self.attributes.email == "email",
             name: text(&self.attributes.name).and_then(|name| plain_name(&name)),
-            groups,
+            groups: texts(&self.attributes.groups),
             microsoft_tenant: text("tid"),
             session: text("sid"),
+            methods,
         }
     }
 
@@ -167,6 +172,7 @@ impl Admission {
             groups: groups.iter().take(MOST).cloned().collect(),
             microsoft_tenant: None,
             session: None,
+            methods: Vec::new(),
         }
     }
 

@@ -93,6 +93,33 @@ pub struct Config {
     pub admission: Admission,
     /// A session of this provider ends after so long unless the provider says that it still holds.
     pub session_minutes: Option<i32>,
+    #[serde(default)]
+    pub second_factor: SecondFactor,
+}
+
+/// Whether the hub takes a provider's word that it asked for a second factor. Where it does not, who has
+/// one here is asked for it here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "vouched", rename_all = "snake_case")]
+pub enum SecondFactor {
+    #[default]
+    Never,
+    /// Whatever it says.
+    Always,
+    /// Where it says that the user signed in by one of these: values of `amr` or `acr` of OpenID Connect,
+    /// the context of a sign-in by SAML.
+    ByMethod { methods: Vec<String> },
+}
+
+impl SecondFactor {
+    /// Whether the provider vouches, of somebody who signed in there by these methods.
+    pub fn is_vouched(&self, said: &[String]) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Always => true,
+            Self::ByMethod { methods } => methods.iter().any(|method| said.contains(method)),
+        }
+    }
 }
 
 /// A provider of a tenant.

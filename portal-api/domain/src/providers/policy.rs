@@ -9,7 +9,7 @@ use sqlx::types::Uuid;
 /// How people of a tenant sign in, with the version of the row; 0 while there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignInPolicy {
-    /// Passwords are for the fallback admins only.
+    /// Passwords, and passkeys in their place, are for the fallback admins only.
     pub sso_only: bool,
     /// Who signs in with a password when the provider does not work.
     pub fallback_admins: Vec<UserId>,
@@ -138,11 +138,11 @@ pub(crate) async fn keep_a_fallback(tx: &mut Tx, but: UserId) -> Result<(), Stor
     ))
 }
 
-/// Whether a password lets this user in.
+/// Whether a password or a passkey lets this user in, without a provider.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn password_counts(
+pub async fn counts_without_provider(
     tx: &mut SystemTx,
     tenant: TenantId,
     user: UserId,

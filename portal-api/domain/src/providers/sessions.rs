@@ -28,7 +28,8 @@ impl OtherSide {
     }
 }
 
-/// Notes the other side of a new session. What sessions that are gone had goes.
+/// Notes the other side of a session that is open, or will be after the second stage. What sessions that
+/// are gone had goes.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -37,8 +38,12 @@ pub async fn note(tx: &mut Tx, side: &OtherSide) -> Result<(), StoreError> {
     sqlx::query!(
         "delete from provider_sessions p
          where p.user_id = $1 and not exists (
-             select from sessions s where s.user_id = p.user_id and s.id = p.session_id)",
+             select from sessions s where s.user_id = p.user_id and s.id = p.session_id)
+           and not exists (
+             select from sign_in_tickets t
+             where t.user_id = p.user_id and t.session_id = p.session_id and t.expires_at > $2)",
         side.user.0,
+        now,
     )
     .execute(tx.conn())
     .await?;
@@ -93,18 +98,6 @@ pub async fn extend(
     )
     .execute(tx.conn())
     .await?;
-    limit(tx, session, until).await
-}
-
-/// Lets a session hold until `until`, whatever the policy would allow beyond.
-///
-/// # Errors
-/// [`StoreError::NotFound`] where it ended meanwhile.
-pub async fn limit(
-    tx: &mut Tx,
-    session: SessionId,
-    until: DateTime<Utc>,
-) -> Result<(), StoreError> {
     let changed = sqlx::query!(
         "update sessions set expires_at = $2 where id = $1",
         session.0,
@@ -118,7 +111,8 @@ pub async fn limit(
     Ok(())
 }
 
-/// Ends the sessions that a provider speaks of: one by its name, or all of a subject. Answers how many.
+/// Ends the sessions that a provider speaks of, one by its name or all of a subject, and the sign-ins
+/// that wait for a second factor. Answers how many sessions.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -152,6 +146,13 @@ pub async fn end(
         .execute(tx.conn())
         .await?;
         ended += closed.rows_affected();
+        sqlx::query!(
+            "delete from sign_in_tickets where user_id = $1 and session_id = $2",
+            row.user.0,
+            row.session.0,
+        )
+        .execute(tx.conn())
+        .await?;
         tx.audit(
             Entry::new("sign_out_by_provider", "session", row.session)
                 .after(json!({"provider": provider, "user": row.user})),

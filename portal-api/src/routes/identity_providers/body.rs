@@ -1,7 +1,8 @@
 //! What a caller asks of an identity provider, and whether it can be so.
 
 use domain::providers::{
-    Admission, Attributes, Config, Endpoint, GroupRule, Preset, ProviderWish, RoleRule, owner,
+    Admission, Attributes, Config, Endpoint, GroupRule, Preset, ProviderWish, RoleRule,
+    SecondFactor, owner,
 };
 use domain::users::Role;
 use domain::{groups, providers};
@@ -14,7 +15,7 @@ use serde_json::json;
 use url::Url;
 use utoipa::ToSchema;
 
-use crate::caller::Admin;
+use crate::caller::SignedIn;
 use crate::error::ApiError;
 use crate::portal::Portal;
 use crate::routes::session::RoleName;
@@ -70,6 +71,66 @@ pub(crate) struct IdentityProviderBody {
     /// Sessions end after so many minutes unless they are refreshed: 5 to 43200.
     #[serde(default)]
     session_minutes: Option<i32>,
+    /// Left out: who has a second factor here shows it after a sign-in there too.
+    #[serde(default)]
+    second_factor: SecondFactorBody,
+}
+
+/// Whether the hub takes the provider's word that it asked for a second factor.
+#[derive(Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SecondFactorBody {
+    /// `never`, `always`, or `by_method`: where it names one of `methods`.
+    #[schema(value_type = String)]
+    pub(super) vouched: Vouched,
+    /// Values of `amr` or `acr` (OpenID Connect), or of `AuthnContextClassRef` (SAML): `mfa`.
+    #[serde(default)]
+    pub(super) methods: Vec<String>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Vouched {
+    #[default]
+    Never,
+    Always,
+    ByMethod,
+}
+
+impl SecondFactorBody {
+    /// `is_public`: anybody in the world can have an account there.
+    fn read(&self, is_public: bool) -> Result<SecondFactor, ApiError> {
+        let has_methods = !self.methods.is_empty();
+        if has_methods != (self.vouched == Vouched::ByMethod) {
+            let message = "methods are named where vouched is by_method, and only there";
+            return Err(ApiError::invalid("/second_factor/methods", message));
+        }
+        let is_method = |text: &String| (1..=200).contains(&text.chars().count());
+        if self.methods.len() > RULES || !self.methods.iter().all(is_method) {
+            let message = format!("at most {RULES} methods of 1 to 200 characters");
+            return Err(ApiError::invalid("/second_factor/methods", message));
+        }
+        match self.vouched {
+            Vouched::Never => Ok(SecondFactor::Never),
+            Vouched::Always if is_public => {
+                let message = "anybody can have an account there: name the methods it has to say";
+                Err(ApiError::invalid("/second_factor/vouched", message))
+            }
+            Vouched::Always => Ok(SecondFactor::Always),
+            Vouched::ByMethod => Ok(SecondFactor::ByMethod {
+                methods: self.methods.clone(),
+            }),
+        }
+    }
+
+    pub(super) fn of(second_factor: SecondFactor) -> Self {
+        let (vouched, methods) = match second_factor {
+            SecondFactor::Never => (Vouched::Never, Vec::new()),
+            SecondFactor::Always => (Vouched::Always, Vec::new()),
+            SecondFactor::ByMethod { methods } => (Vouched::ByMethod, methods),
+        };
+        Self { vouched, methods }
+    }
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -127,7 +188,7 @@ impl IdentityProviderBody {
     /// What is wished of the provider `id`, which is `there` unless it is new.
     pub(super) async fn read(
         self,
-        caller: &Admin,
+        caller: &SignedIn,
         id: ProviderId,
         there: Option<&providers::Provider>,
         action: &str,
@@ -161,6 +222,7 @@ impl IdentityProviderBody {
             _ => false,
         };
         let preset = self.preset;
+        let second_factor = self.second_factor.read(is_public)?;
         let admission = self.admission(is_public)?;
         permit(caller, id, &admission, action).await?;
         Ok(ProviderWish {
@@ -170,6 +232,7 @@ impl IdentityProviderBody {
                 endpoint,
                 admission,
                 session_minutes: minutes,
+                second_factor,
             },
             secret,
         })
@@ -262,7 +325,7 @@ impl IdentityProviderBody {
 
 /// Refuses to let a provider give what the caller does not have, and groups above the ceiling.
 async fn permit(
-    caller: &Admin,
+    caller: &SignedIn,
     id: ProviderId,
     admission: &Admission,
     action: &str,
@@ -405,6 +468,7 @@ impl SamlBody {
 
 fn seal(portal: &Portal, id: ProviderId, secret: &SecretString) -> Result<Vec<u8>, ApiError> {
     portal
+        .factors
         .vault
         .seal(&owner(id), secret.expose_secret().as_bytes())
         .map_err(|error| ApiError::internal("the secret cannot be sealed", error))

@@ -1,10 +1,11 @@
 use axum::response::IntoResponse;
+use domain::permissions::needs::HubConfigure;
 use domain::providers;
 use engine::ids::ProviderId;
 
 use super::body::IdentityProviderBody;
 use super::show::IdentityProvider;
-use crate::caller::Admin;
+use crate::caller::Fresh;
 use crate::error::ApiError;
 use crate::etag::Created;
 use crate::extract::Json;
@@ -19,7 +20,7 @@ use crate::extract::Json;
     responses((status = 201, description = "Added", body = IdentityProvider)),
 )]
 pub(super) async fn create(
-    caller: Admin,
+    caller: Fresh<HubConfigure>,
     Json(body): Json<IdentityProviderBody>,
 ) -> Result<impl IntoResponse, ApiError> {
     let id = ProviderId::fresh();

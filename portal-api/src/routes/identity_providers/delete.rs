@@ -1,8 +1,9 @@
 use axum::http::StatusCode;
+use domain::permissions::needs::HubConfigure;
 use domain::providers;
 use engine::ids::ProviderId;
 
-use crate::caller::Admin;
+use crate::caller::Fresh;
 use crate::error::ApiError;
 use crate::etag::IfMatch;
 use crate::extract::Path;
@@ -17,7 +18,7 @@ use crate::extract::Path;
     responses((status = 204, description = "Removed")),
 )]
 pub(super) async fn delete(
-    caller: Admin,
+    caller: Fresh<HubConfigure>,
     Path(id): Path<ProviderId>,
     IfMatch(version): IfMatch,
 ) -> Result<StatusCode, ApiError> {

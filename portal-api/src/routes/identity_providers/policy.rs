@@ -1,10 +1,11 @@
+use domain::permissions::needs::HubConfigure;
 use domain::providers::policy::{self, SignInPolicy as Policy};
 use engine::StoreError;
 use engine::ids::UserId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::caller::Admin;
+use crate::caller::{Admin, Fresh};
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::Json;
@@ -13,7 +14,7 @@ use crate::extract::Json;
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignInPolicy {
-    /// Passwords let in nobody but the fallback admins.
+    /// Passwords, and passkeys in their place, let in nobody but the fallback admins.
     sso_only: bool,
     /// Ids of active admins with a password, who get in when the provider does not work. At least one
     /// where `sso_only`.
@@ -50,7 +51,7 @@ pub(super) async fn get(caller: Admin) -> Result<Tagged<SignInPolicy>, ApiError>
     responses((status = 200, description = "As it is now", body = SignInPolicy)),
 )]
 pub(super) async fn put(
-    caller: Admin,
+    caller: Fresh<HubConfigure>,
     IfMatch(version): IfMatch,
     Json(body): Json<SignInPolicy>,
 ) -> Result<Tagged<SignInPolicy>, ApiError> {

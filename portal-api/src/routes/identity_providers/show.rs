@@ -7,8 +7,8 @@ use engine::ids::ProviderId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::body::{AttributeNames, GroupRuleBody, RoleRuleBody};
-use crate::caller::Admin;
+use super::body::{AttributeNames, GroupRuleBody, RoleRuleBody, SecondFactorBody};
+use crate::caller::SignedIn;
 use crate::portal::Portal;
 use crate::routes::session::RoleName;
 use crate::routes::sso::redirect_uri;
@@ -44,6 +44,7 @@ pub(crate) struct IdentityProvider {
     ceiling: Role,
     microsoft_tenants: Vec<String>,
     session_minutes: Option<i32>,
+    second_factor: SecondFactorBody,
     version: i64,
     created_at: DateTime<Utc>,
 }
@@ -82,7 +83,7 @@ pub(crate) struct SamlEndpoint {
 }
 
 impl IdentityProvider {
-    pub(super) fn of(caller: &Admin, provider: providers::Provider) -> Self {
+    pub(super) fn of(caller: &SignedIn, provider: providers::Provider) -> Self {
         Self::at(caller.portal(), caller.origin(), provider)
     }
 
@@ -160,6 +161,7 @@ impl IdentityProvider {
             ceiling: admission.ceiling,
             microsoft_tenants: admission.microsoft_tenants,
             session_minutes: provider.config.session_minutes,
+            second_factor: SecondFactorBody::of(provider.config.second_factor),
             version: provider.version,
             created_at: provider.created_at,
         }

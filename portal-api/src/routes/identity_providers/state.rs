@@ -1,8 +1,9 @@
+use domain::permissions::needs::HubConfigure;
 use domain::providers;
 use engine::ids::ProviderId;
 
 use super::show::IdentityProvider;
-use crate::caller::Admin;
+use crate::caller::{Fresh, SignedIn};
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::Path;
@@ -17,7 +18,7 @@ use crate::extract::Path;
     responses((status = 200, description = "As it is now", body = IdentityProvider)),
 )]
 pub(super) async fn enable(
-    caller: Admin,
+    caller: Fresh<HubConfigure>,
     Path(id): Path<ProviderId>,
     IfMatch(version): IfMatch,
 ) -> Result<Tagged<IdentityProvider>, ApiError> {
@@ -34,7 +35,7 @@ pub(super) async fn enable(
     responses((status = 200, description = "As it is now", body = IdentityProvider)),
 )]
 pub(super) async fn disable(
-    caller: Admin,
+    caller: Fresh<HubConfigure>,
     Path(id): Path<ProviderId>,
     IfMatch(version): IfMatch,
 ) -> Result<Tagged<IdentityProvider>, ApiError> {
@@ -42,7 +43,7 @@ pub(super) async fn disable(
 }
 
 async fn set(
-    caller: &Admin,
+    caller: &SignedIn,
     id: ProviderId,
     version: i64,
     enabled: bool,

@@ -1,10 +1,11 @@
+use domain::permissions::needs::HubConfigure;
 use domain::providers;
 use engine::StoreError;
 use engine::ids::ProviderId;
 
 use super::body::IdentityProviderBody;
 use super::show::IdentityProvider;
-use crate::caller::Admin;
+use crate::caller::Fresh;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::{Json, Path};
@@ -20,7 +21,7 @@ use crate::extract::{Json, Path};
     responses((status = 200, description = "As it is now", body = IdentityProvider)),
 )]
 pub(super) async fn update(
-    caller: Admin,
+    caller: Fresh<HubConfigure>,
     Path(id): Path<ProviderId>,
     IfMatch(version): IfMatch,
     Json(body): Json<IdentityProviderBody>,

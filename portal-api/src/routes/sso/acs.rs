@@ -72,6 +72,7 @@ async fn come(
     let admission = &provider.config.admission;
     let mut person = admission.of_attributes(&arrival.issuer, &arrival.name_id, of);
     person.session.clone_from(&arrival.session_index);
+    person.methods.extend(arrival.context.clone());
     let text = serde_json::to_string(&person)
         .map_err(|error| ApiError::internal("the sign-in cannot be kept", error))?;
     let ticket = fresh()?;
@@ -81,7 +82,7 @@ async fn come(
         ..attempt
     };
     end.outcome = Some(seal(
-        &portal.vault,
+        &portal.factors.vault,
         &end.owner(),
         &BTreeMap::from([("arrival", text.as_str())]),
     )?);

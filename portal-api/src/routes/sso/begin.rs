@@ -64,7 +64,7 @@ pub(crate) async fn begin(
         };
         let url = portal.providers.oidc.authorization_url(&spoken, wish).await;
         let parts = BTreeMap::from([("nonce", nonce.expose()), ("verifier", verifier.expose())]);
-        attempt.secrets = Some(seal(&portal.vault, &attempt.owner(), &parts)?);
+        attempt.secrets = Some(seal(&portal.factors.vault, &attempt.owner(), &parts)?);
         url.map_err(|error| unreachable(&error))?.to_string()
     } else {
         let saml = saml_of(portal)?;

@@ -128,7 +128,7 @@ async fn ask(
         return Err(Failed::Theirs("the answer has no code".to_owned()));
     };
     let sealed = attempt.secrets.as_deref().unwrap_or_default();
-    let secrets = unseal(&portal.vault, &attempt.owner(), sealed)?;
+    let secrets = unseal(&portal.factors.vault, &attempt.owner(), sealed)?;
     let (Some(nonce), Some(verifier)) = (secrets.get("nonce"), secrets.get("verifier")) else {
         return Err(ApiError::new(Slug::Internal, "the sign-in has no secrets").into());
     };
@@ -184,7 +184,9 @@ async fn with_user_info(
     // An address and the word that it was verified belong together.
     let has_email = claims.contains_key("email");
     for (name, value) in more {
-        if name == "email_verified" && has_email {
+        // How somebody signed in is said where it is signed, or not at all.
+        let is_method = name == "amr" || name == "acr";
+        if is_method || (name == "email_verified" && has_email) {
             continue;
         }
         claims.entry(name).or_insert(value);

@@ -51,7 +51,7 @@ async fn come(
     let provider = land::provider_of(portal, anyone, &attempt).await?;
     // A state that went to a provider ends there, not here.
     let sealed = attempt.outcome.as_deref().ok_or_else(unknown)?;
-    let parts = unseal(&portal.vault, &attempt.owner(), sealed)?;
+    let parts = unseal(&portal.factors.vault, &attempt.owner(), sealed)?;
     let arrival = parts.get("arrival").ok_or_else(unknown)?;
     let landing = Landing {
         arrival: read_arrival(arrival.expose_secret())?,

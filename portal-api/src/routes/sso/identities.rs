@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::begin::{Beginning, begin, own_path};
 use super::start::SsoRedirect;
-use crate::caller::SignedIn;
+use crate::caller::{Proven, SignedIn};
 use crate::error::ApiError;
 use crate::extract::{Json, Path};
 use crate::page::Page;
@@ -68,11 +68,10 @@ pub(super) async fn list(signed_in: SignedIn) -> Result<Answer<Page<Identity>>, 
     responses((status = 200, description = "Where to go", body = SsoRedirect)),
 )]
 pub(super) async fn link(
-    signed_in: SignedIn,
+    signed_in: Proven,
     headers: HeaderMap,
     Json(body): Json<LinkIdentity>,
 ) -> Result<impl IntoResponse, ApiError> {
-    signed_in.session_id()?;
     let next = own_path(body.next.as_deref())?;
     let user = &signed_in.session.user;
     let mut tx = signed_in.begin().await?;
@@ -102,10 +101,9 @@ pub(super) async fn link(
     responses((status = 204, description = "Forgotten")),
 )]
 pub(super) async fn unlink(
-    signed_in: SignedIn,
+    signed_in: Proven,
     Path(id): Path<IdentityId>,
 ) -> Result<StatusCode, ApiError> {
-    signed_in.session_id()?;
     let mut tx = signed_in.begin().await?;
     providers::identities::unlink(&mut tx, signed_in.session.user.id, id).await?;
     tx.commit().await?;

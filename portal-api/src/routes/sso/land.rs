@@ -6,21 +6,21 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chrono::TimeDelta;
 use domain::providers::attempts::{Attempt, Purpose};
-use domain::providers::sessions::{OtherSide, limit, note};
+use domain::providers::sessions::{OtherSide, note};
 use domain::providers::{self, Arrival, Provider, arrivals};
 use domain::sessions;
+use domain::sessions::stages::{First, Stage};
 use domain::users::people;
-use engine::ids::UserId;
+use engine::ids::{SessionId, UserId};
 use engine::store::audit::{Actor, Entry};
 use serde_json::{Value as Json_, json};
 
-use super::{COUNTED, begin, open, refused, seal, unknown};
+use super::{COUNTED, begin, refused, seal, unknown};
 use crate::caller::{Anyone, token};
 use crate::error::ApiError;
 use crate::portal::Portal;
-use crate::routes::session::cookie;
+use crate::routes::session::stage;
 
 /// Somebody, with the tokens that came along.
 pub(super) struct Landing {
@@ -147,10 +147,14 @@ async fn sign_in(
         id: user.id.0,
         name: user.name.clone(),
     }));
-    let opened = open::open(&mut tx, anyone, headers, &user).await?;
-    let tokens = seal_tokens(portal, &opened, &landing)?;
+    let first = First::Provider {
+        with_second_factor: provider.config.second_factor.is_vouched(&arrival.methods),
+        minutes: provider.config.session_minutes,
+    };
+    let stage = stage::pass_first(&mut tx, anyone, headers, &user, first).await?;
+    let tokens = seal_tokens(portal, stage.session(), &landing)?;
     let side = OtherSide {
-        session: opened.id,
+        session: stage.session(),
         user: user.id,
         provider: provider.id,
         issuer: arrival.issuer.clone(),
@@ -159,28 +163,38 @@ async fn sign_in(
         tokens,
     };
     note(&mut tx, &side).await?;
-    let mut seconds = opened.seconds;
-    if let Some(minutes) = provider.config.session_minutes {
-        seconds = seconds.min(i64::from(minutes) * 60);
-        let until = tx.now() + TimeDelta::seconds(seconds);
-        limit(&mut tx, opened.id, until).await?;
-    }
     let entry = Entry::new("sign_in_by_provider", "identity_provider", provider.id);
     tx.audit(entry.after(json!({
         "provider": provider.name,
         "preset": provider.preset,
         "protocol": provider.protocol(),
         "user": user.id,
+        "second_factor": matches!(stage, Stage::Second(_)),
     })));
     tx.commit().await?;
     metrics::counter!("syncline_sso_sign_ins_total").increment(1);
-    let cookie = cookie(opened.token.expose(), seconds, portal.https);
-    Ok(go_on(attempt, Some(cookie)))
+    let next = match &stage {
+        Stage::Open(_) => attempt.next.clone(),
+        Stage::Second(_) => second_page(&attempt.next),
+    };
+    let mut response = see(&format!("{}{next}", attempt.origin));
+    let cookie = stage::cookie_for(portal, &stage);
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// Where the console asks for the second factor, and goes on from there.
+fn second_page(next: &str) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("second", "true")
+        .append_pair("next", next)
+        .finish();
+    format!("/sign-in?{query}")
 }
 
 fn seal_tokens(
     portal: &Portal,
-    opened: &open::Opened,
+    session: SessionId,
     landing: &Landing,
 ) -> Result<Option<Vec<u8>>, ApiError> {
     let mut parts = BTreeMap::new();
@@ -193,7 +207,7 @@ fn seal_tokens(
     if parts.is_empty() {
         return Ok(None);
     }
-    seal(&portal.vault, &OtherSide::owner(opened.id), &parts).map(Some)
+    seal(&portal.factors.vault, &OtherSide::owner(session), &parts).map(Some)
 }
 
 async fn link(
@@ -224,7 +238,7 @@ async fn link(
             return Err(refuse(portal, anyone, attempt, &refusal.to_string()).await);
         }
     }
-    Ok(go_on(attempt, None))
+    Ok(see(&format!("{}{}", attempt.origin, attempt.next)))
 }
 
 async fn test(
@@ -275,15 +289,6 @@ fn shown(arrival: &Arrival, decided: Result<providers::Standing, providers::Refu
         Err(refusal) => outcome["reason"] = json!(refusal.to_string()),
     }
     outcome
-}
-
-/// Back to the console.
-fn go_on(attempt: &Attempt, cookie: Option<HeaderValue>) -> Response {
-    let mut response = see(&format!("{}{}", attempt.origin, attempt.next));
-    if let Some(cookie) = cookie {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
-    response
 }
 
 /// Sends the browser to an address.

@@ -8,7 +8,6 @@ mod finish;
 mod identities;
 mod land;
 mod metadata;
-mod open;
 mod options;
 mod session;
 mod start;
@@ -96,7 +95,7 @@ pub(crate) fn as_oidc(
         issuer: issuer.clone(),
         issuer_per_tenant: *issuer_per_tenant,
         client_id: client_id.clone(),
-        secret: secret(&portal.vault, provider)?,
+        secret: secret(&portal.factors.vault, provider)?,
         scopes: scopes.clone(),
     }))
 }
@@ -115,7 +114,7 @@ pub(crate) fn as_saml(
         return Ok(None);
     };
     let base = format!("{origin}/api/v1/sso/{}", provider.id);
-    let private_key = secret(&portal.vault, provider)?;
+    let private_key = secret(&portal.factors.vault, provider)?;
     Ok(Some(saml::Parties {
         entity_id: format!("{base}/metadata"),
         acs_url: format!("{base}/acs"),
@@ -164,7 +163,7 @@ fn unseal(
 
 /// Slows down whoever sends answers that belong to no sign-in.
 fn refuse_flood(portal: &Portal, anyone: &Anyone) -> Result<(), ApiError> {
-    crate::routes::session::sign_in::refuse_guessing(portal, anyone.address, COUNTED)
+    crate::routes::session::refuse_guessing(portal, anyone.address, COUNTED)
 }
 
 /// Counted beside the addresses of sign-in.

@@ -39,7 +39,7 @@ async fn other_side(
     let tokens = match &side.tokens {
         None => Tokens::new(),
         Some(sealed) => unseal(
-            &signed_in.portal().vault,
+            &signed_in.portal().factors.vault,
             &OtherSide::owner(session),
             sealed,
         )?,
@@ -146,7 +146,7 @@ pub(super) async fn refresh(signed_in: SignedIn) -> Result<StatusCode, ApiError>
         .into_iter()
         .filter_map(|(name, token)| Some((name, token.as_deref()?)))
         .collect();
-    let sealed = seal(&portal.vault, &OtherSide::owner(session), &parts)?;
+    let sealed = seal(&portal.factors.vault, &OtherSide::owner(session), &parts)?;
     let mut tx = signed_in.begin().await?;
     let policy = security::current(&mut tx).await?.policy;
     let minutes = provider
