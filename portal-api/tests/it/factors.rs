@@ -418,10 +418,7 @@ async fn an_app_is_set_up_by_its_code_only_and_once() {
             .await
             .invalid("/code");
     }
-    let noted = entries(&world.admin, "refused:add_totp").await;
-    assert_eq!(noted.len(), 6, "{noted:?}");
-    assert_eq!(noted[0]["actor"]["name"], "admin");
-    assert!(!format!("{noted:?}").contains("000000"), "{noted:?}");
+    assert_eq!(entries(&world.admin, "refused:add_totp").await.len(), 6);
     // Until it is confirmed it counts for nothing.
     world.stranger().sign_in(EMAIL, PASSWORD).await.expect(200);
     let (_, codes) = enrol(&world.admin, &clock).await;

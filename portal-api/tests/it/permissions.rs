@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 use crate::world::{Client, World};
 
 /// Open to everybody. A line here is a decision.
-const OPEN: [&str; 21] = [
+const OPEN: [&str; 22] = [
     "sign_in",
     "get_sign_in_options",
     "start_sso",
@@ -25,6 +25,7 @@ const OPEN: [&str; 21] = [
     "sso_backchannel_logout",
     // The ticket of the first stage says for whom; it is no session.
     "sign_in_second",
+    "get_second_stage",
     "send_second_code",
     "ask_second_passkey",
     "sign_in_second_passkey",

@@ -3,6 +3,8 @@ import { expect, it, vi } from 'vitest';
 import { away } from '#/lib/away';
 import { json, open, problem, SESSION, serve } from '#/test/render';
 
+const STAGE = { methods: ['totp', 'backup_code'], expires_at: '2026-11-20T08:10:00Z', device_days: 30 };
+
 const REFUSED = () => problem(401, 'unauthenticated', 'sign in');
 
 it('says that e-mail and password do not belong together', async () => {
@@ -70,13 +72,41 @@ it('offers the identity providers of the tenant and goes where they say', async 
   expect(start?.request.headers.get('x-syncline-tenant')).toBe('tnt_1');
 });
 
+it('asks for the second factor of whom a provider sends back', async () => {
+  let entered = false;
+  const asked = serve({
+    'GET /api/v1/session': () => (entered ? SESSION : REFUSED()),
+    'GET /api/v1/session/second': STAGE,
+    'POST /api/v1/session/second': () => {
+      entered = true;
+      return SESSION;
+    },
+  });
+  const { user, router } = await open('/sign-in?second=true&next=%2Fconflicts');
+  expect(await screen.findByRole('heading', { level: 1, name: 'One more step' })).toBeTruthy();
+  await user.type(screen.getByLabelText(/Code/), '123456');
+  await user.click(screen.getByRole('button', { name: 'Sign in' }));
+  await waitFor(() => expect(router.state.location.pathname).toBe('/conflicts'));
+  const sent = asked.filter(({ call }) => call === 'POST /api/v1/session/second').map(({ body }) => body);
+  expect(sent).toEqual([{ method: 'totp', code: '123456', remember: false }]);
+});
+
+it('begins anew where the provider sent one back too long ago', async () => {
+  serve({
+    'GET /api/v1/session': REFUSED,
+    'GET /api/v1/session/second': REFUSED,
+    'GET /api/v1/sign-in-options': { password: true, providers: [] },
+  });
+  await open('/sign-in?second=true');
+  expect((await screen.findByRole('alert')).textContent).toContain('took too long');
+  expect(screen.getByLabelText(/Password/)).toBeTruthy();
+});
+
 it('says that a provider did not let one in', async () => {
   serve({ 'GET /api/v1/session': REFUSED, 'GET /api/v1/sign-in-options': { password: true, providers: [] } });
   await open('/sign-in?refused=unauthenticated');
   expect(screen.getByRole('alert').textContent).toContain('could not be signed in');
 });
-
-const STAGE = { methods: ['totp', 'backup_code'], expires_at: '2026-11-20T08:10:00Z', device_days: 30 };
 
 it('asks for the second factor, says when a code is wrong, and remembers the browser', async () => {
   let entered = false;

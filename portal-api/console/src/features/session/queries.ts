@@ -28,6 +28,21 @@ export async function signOut(): Promise<string | null> {
   return (await unwrap(api.POST('/api/v1/session/sso-sign-out'))).url;
 }
 
+/** What the second stage takes, of somebody whom an identity provider has sent back; `null` when it is over. */
+export const secondStageQuery = queryOptions({
+  queryKey: ['session', 'second'],
+  queryFn: async (): Promise<SecondStage | null> => {
+    try {
+      return await unwrap(api.GET('/api/v1/session/second'));
+    } catch (error) {
+      if (error instanceof Problem && error.slug === 'unauthenticated') return null;
+      throw error;
+    }
+  },
+  gcTime: 0,
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
 /** Whether a second factor is owed. */
 export function isSecondStage(answer: Session | SecondStage): answer is SecondStage {
   return 'methods' in answer;
