@@ -84,7 +84,7 @@ it('asks for the second factor of whom a provider sends back', async () => {
   });
   const { user, router } = await open('/sign-in?second=true&next=%2Fconflicts');
   expect(await screen.findByRole('heading', { level: 1, name: 'One more step' })).toBeTruthy();
-  await user.type(screen.getByLabelText(/Code/), '123456');
+  await user.type(await screen.findByLabelText(/Code/), '123456');
   await user.click(screen.getByRole('button', { name: 'Sign in' }));
   await waitFor(() => expect(router.state.location.pathname).toBe('/conflicts'));
   const sent = asked.filter(({ call }) => call === 'POST /api/v1/session/second').map(({ body }) => body);

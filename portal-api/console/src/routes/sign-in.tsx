@@ -7,7 +7,13 @@ import { toProblem } from '#/api/problem';
 import type { SecondStage, Session } from '#/api/types';
 import { Gate } from '#/app/gate';
 import { Providers } from '#/features/session/providers';
-import { isSecondStage, secondStageQuery, sessionQuery, signIn, signInPasskey } from '#/features/session/queries';
+import {
+  isSecondStage,
+  secondStageQuery,
+  sessionQuery,
+  signIn,
+  signInPasskey,
+} from '#/features/session/queries';
 import { SecondStageForm } from '#/features/session/second-stage';
 import { canUsePasskeys, isCancelled } from '#/lib/passkeys';
 import { textParam } from '#/lib/search';

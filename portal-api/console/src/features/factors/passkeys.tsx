@@ -2,7 +2,7 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { KeyRound, Pencil, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
-import { Problem, toProblem } from '#/api/problem';
+import { Problem } from '#/api/problem';
 import type { Passkey } from '#/api/types';
 import { canUsePasskeys, isCancelled } from '#/lib/passkeys';
 import { useWords } from '#/lib/words';
