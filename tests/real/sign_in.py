@@ -10,10 +10,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
 
+import pyotp
 import requests
 from requests.adapters import HTTPAdapter
 
@@ -136,6 +138,11 @@ class Hub:
         etag = self.must("GET", path).headers["ETag"]
         self.must("POST", f"{path}/enable", **{"If-Match": etag})
 
+    def change(self, provider, body):
+        path = f"/identity-providers/{provider}"
+        etag = self.must("GET", path).headers["ETag"]
+        self.must("PUT", path, body, **{"If-Match": etag})
+
     def refusals(self):
         found = self.must("GET", "/audit?action=refused:sso_sign_in&limit=200").json()
         return [entry["after"]["reason"] for entry in found["items"]]
@@ -206,6 +213,7 @@ def openid(hub):
             hub.enable(one)
         signing_in(hub, company)
         leaving(hub, company, issuer)
+        owing(hub, company)
         for name, one in [("Google", google), ("Microsoft", microsoft)]:
             there = Browser(hub.base)
             answer = there.sign_in(one, "mallory")
@@ -297,6 +305,39 @@ def leaving(hub, provider, issuer):
         f"{hub.base}/api/v1/sso/{provider}/backchannel-logout", data={"logout_token": "a.b.c"}
     )
     check("a forged word ends nothing", forged.status_code == 400 and kept.who() is not None)
+
+
+def enrol(browser):
+    """Sets an authenticator app up; answers it with its backup codes."""
+    app = pyotp.TOTP(browser.ask("POST", "/factors/totp", {}).json()["secret"])
+    confirmed = browser.ask("POST", "/factors/totp/confirm", {"code": app.now()})
+    check("somebody from a provider sets up a second factor", confirmed.ok, confirmed.text)
+    return app, confirmed.json()["backup_codes"]
+
+
+def owes(browser, answer):
+    """Whether the second factor is asked for, and nothing is let in before."""
+    to = answer.headers.get("Location", "")
+    stage = browser.ask("GET", "/session/second")
+    return "/sign-in?second=true" in to and browser.who() is None and stage.ok
+
+
+def owing(hub, provider):
+    bob = Browser(hub.base)
+    bob.sign_in(provider, "bob")
+    app, _codes = enrol(bob)
+    bob = Browser(hub.base)
+    answer = bob.sign_in(provider, "bob")
+    check("who has a second factor owes it after the provider", owes(bob, answer), answer.headers)
+    wrong = bob.ask("POST", "/session/second", {"method": "totp", "code": "000000"})
+    check("a wrong code signs nobody in", wrong.status_code == 401 and bob.who() is None)
+    # The code of now was taken; the next one is right half a minute early.
+    code = {"method": "totp", "code": app.at(time.time() + 30)}
+    right = bob.ask("POST", "/session/second", code)
+    who = bob.who()
+    check("the right one does", right.ok and who and who["email"] == "bob@one.example", right.text)
+    out = bob.ask("POST", "/session/sso-sign-out", {})
+    check("and the session is the provider's too", out.ok and out.json()["url"], out.text)
 
 
 def main():

@@ -22,10 +22,11 @@ from saml2.sigver import pre_encryption_part
 from saml2.xmldsig import DIGEST_SHA1, DIGEST_SHA256, SIG_RSA_SHA1, SIG_RSA_SHA256
 
 from main_job import check
-from sign_in import Browser, rules
+from sign_in import Browser, enrol, owes, rules
 
 ISSUER = "http://idp.example/metadata"
 SIGN_IN = "http://idp.example/sso"
+TOKEN = "urn:oasis:names:tc:SAML:2.0:ac:classes:TimeSyncToken"
 
 
 def keys(folder, name):
@@ -180,11 +181,14 @@ def run(hub, folder):
     stranger = Server(config=config(*other, metadata=ours))
     idp = Provider(hub, provider, server)
 
-    test = hub.must("POST", f"/identity-providers/{provider}/test", {}).json()
-    request, state = idp.asked(test["url"])
-    outcome = idp.send(hub.admin, idp.answer(request), state)
-    check("saml: a test sign-in is let in", outcome.ok and outcome.json()["accepted"], outcome.text)
-    hub.enable(provider)
+    def opened():
+        test = hub.must("POST", f"/identity-providers/{provider}/test", {}).json()
+        request, state = idp.asked(test["url"])
+        outcome = idp.send(hub.admin, idp.answer(request), state)
+        check("saml: a test sign-in is let in", outcome.ok and outcome.json()["accepted"], outcome.text)
+        hub.enable(provider)
+
+    opened()
 
     def comes(what, respond, accepted=False, state_of=lambda state: state, why=None):
         browser = Browser(hub.base)
@@ -268,6 +272,19 @@ def run(hub, folder):
     request, state = idp.begin(victim)
     answer = idp.send(thief, idp.answer(request), state)
     check("saml: an answer in another browser is refused", answer.status_code == 401 and thief.who() is None)
+
+    # Who has a second factor owes it, unless the provider names a context that counts as one.
+    _app, codes = enrol(browser)
+    hub.change(provider, {**body, "second_factor": {"vouched": "by_method", "methods": [TOKEN]}})
+    opened()
+    ada = Browser(hub.base)
+    request, state = idp.begin(ada)
+    answer = idp.send(ada, idp.answer(request), state)
+    check("saml: after a password there the second factor is owed", owes(ada, answer), answer.text)
+    entered = ada.ask("POST", "/session/second", {"method": "backup_code", "code": codes[0]})
+    check("saml: and lets one in", entered.ok and ada.who() is not None, entered.text)
+    by_token = {"class_ref": TOKEN, "authn_auth": ISSUER}
+    comes("a sign-in with a token there", lambda id: idp.answer(id, authn=by_token), accepted=True)
 
 
 def aged(text):

@@ -152,7 +152,8 @@ async fn signatures_of_others_and_of_no_key_are_refused() {
     let world = World::new().await;
     let provider = Provider::start().await;
     let id = enabled(&world, &provider, &provider.body()).await;
-    let forged: [(&str, fn(&Provider, &Json) -> String); 5] = [
+    type Forge = fn(&Provider, &Json) -> String;
+    let forged: [(&str, Forge); 5] = [
         ("signature wrong", |_provider, claims| {
             Key::fresh("one", 9).sign(claims, None)
         }),

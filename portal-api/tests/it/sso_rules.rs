@@ -88,35 +88,37 @@ async fn a_provider_is_tried_before_it_lets_anybody_in_and_again_after_a_change(
     assert!(last_refusal(&world).await.contains("changed"));
 }
 
+type Change<'a> = &'a dyn Fn(&mut Json);
+
 #[tokio::test]
 async fn a_body_that_cannot_be_so_is_refused_with_its_place() {
     let world = World::new().await;
     let provider = Provider::start().await;
-    let refused = async |change: &dyn Fn(&mut Json)| {
+    let refused = async |change: Change<'_>| {
         let mut body = provider.body();
         change(&mut body);
         world.admin.post("/identity-providers", &body).await
     };
     let group = json!({"name": "Admins", "permissions": ["users.manage"]});
     let group = world.admin.post("/groups", &group).await.expect(201)["id"].clone();
-    let cases: [(&str, &dyn Fn(&mut Json)); 15] = [
+    let cases: [(&str, Change<'_>); 15] = [
         ("/name", &|it| it["name"] = json!(" ")),
         ("/oidc", &|it| it["oidc"] = Json::Null),
         ("/oidc", &|it| it["saml"] = json!({"metadata": "<a/>"})),
         ("/oidc/issuer", &|it| {
-            it["oidc"]["issuer"] = json!("not an address")
+            it["oidc"]["issuer"] = json!("not an address");
         }),
         ("/oidc/issuer", &|it| {
-            it["oidc"]["issuer"] = json!("https://u@x.example")
+            it["oidc"]["issuer"] = json!("https://u@x.example");
         }),
         ("/oidc/issuer", &|it| {
-            it["oidc"]["issuer"] = json!("ftp://x.example")
+            it["oidc"]["issuer"] = json!("ftp://x.example");
         }),
         ("/oidc/client_id", &|it| it["oidc"]["client_id"] = json!("")),
         ("/oidc/scopes", &|it| it["oidc"]["scopes"] = json!(["a b"])),
         ("/default_role", &|it| it["default_role"] = json!("admin")),
         ("/role_rules/0/role", &|it| {
-            it["role_rules"] = json!([{"value": "x", "role": "admin"}])
+            it["role_rules"] = json!([{"value": "x", "role": "admin"}]);
         }),
         ("/group_rules/0/group", &|it| {
             it["group_rules"] = json!([{"value": "x", "group": GroupId::fresh()}]);
@@ -125,7 +127,7 @@ async fn a_body_that_cannot_be_so_is_refused_with_its_place() {
             it["group_rules"] = json!([{"value": "x", "group": group}]);
         }),
         ("/email_domains/0", &|it| {
-            it["email_domains"] = json!(["pаypal.example"])
+            it["email_domains"] = json!(["pаypal.example"]);
         }),
         ("/session_minutes", &|it| it["session_minutes"] = json!(1)),
         ("/ceiling", &|it| it["ceiling"] = json!("root")),
@@ -135,7 +137,7 @@ async fn a_body_that_cannot_be_so_is_refused_with_its_place() {
     }
     refused(&|it| it["more"] = json!(1)).await.invalid("/more");
     // Where anybody can have an account, it is said whose addresses may come.
-    let public: [(&str, &dyn Fn(&mut Json)); 2] = [
+    let public: [(&str, Change<'_>); 2] = [
         ("/email_domains", &|it| it["preset"] = json!("google")),
         ("/trust_email", &|it| {
             it["preset"] = json!("google");
