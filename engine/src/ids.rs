@@ -125,6 +125,14 @@ ids! {
     /// A family of access and refresh tokens.
     TokenId = "tok";
     MailId = "mai";
+    /// A name under which a tenant is reached.
+    DomainId = "dom";
+    /// Where people of a tenant sign in besides the hub.
+    ProviderId = "idp";
+    /// Who somebody is at a provider.
+    IdentityId = "idn";
+    /// A sign-in on its way through a provider.
+    AttemptId = "att";
     /// An entity whatever its kind; at the edge it has its kind's prefix.
     EntityId = "ent";
 }

@@ -14,6 +14,7 @@ mod described;
 mod error;
 mod http;
 mod oauth;
+mod reach;
 mod record;
 mod registry;
 mod tokens;
@@ -28,6 +29,7 @@ pub use described::{Described, MAX_CHOICES, MAX_FIELDS};
 pub use error::{ConnectorError, ErrorKind, Result};
 pub use http::{Http, HttpOptions, Reply};
 pub use oauth::{Grant, Session, TokenAnswer, Tokens, ask_tokens};
+pub use reach::Reach;
 pub use record::{
     Change, Cursor, FieldType, Fields, Gap, GapReason, Page, Record, Removal, Stream, StreamField,
     StreamName, Tombstone,

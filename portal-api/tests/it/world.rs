@@ -17,8 +17,10 @@ use engine::peers::Peers;
 use engine::sdk::{Http, HttpOptions};
 use engine::vault::Vault;
 use engine::{Clock, Engine, Store};
+use identity::dns::Resolver;
+use identity::oidc::Oidc;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use portal_api::{Portal, PortalParts};
+use portal_api::{Portal, PortalParts, Providers};
 use serde_json::{Value as Json, json};
 use testdb::TestDb;
 use testkit::Salesforce;
@@ -33,6 +35,7 @@ pub(crate) struct World {
     pub(crate) tenant: TenantId,
     pub(crate) peers: Peers,
     pub(crate) router: axum::Router,
+    portal: Portal,
     pub(crate) passwords: Passwords,
     pub(crate) admin: Client,
     mail: Option<(String, Outbox)>,
@@ -88,9 +91,15 @@ impl World {
         let http = Http::new(&HttpOptions::default(), move || clock.system_time()).unwrap();
         let registry = connector_registry::all().two_way::<crate::odd::Odd>();
         let outbox = Outbox::new(vault.clone());
+        let providers = Providers {
+            oidc: Oidc::new(http.clone(), true),
+            saml: None,
+            resolver: Resolver::at(vec![crate::domains::name_server().await]),
+            plain: true,
+        };
         let peers = Peers::new(registry, http, store.clone(), vault.clone());
         let passwords = Passwords::new().unwrap();
-        let router = portal_api::router(Portal::new(PortalParts {
+        let portal = Portal::new(PortalParts {
             store: store.clone(),
             peers: peers.clone(),
             tables: domain::core_tables(),
@@ -100,12 +109,16 @@ impl World {
             https: false,
             public_url: "http://hub.example".to_owned(),
             outbox: mail_server.is_some().then(|| outbox.clone()),
+            providers,
+            trusted_proxies: vec!["10.9.0.0/16".parse().unwrap()],
+            only_known_hosts: true,
             factors: Factors {
                 vault: vault.clone(),
                 passkeys: Some(RelyingParty::new(ORIGIN, None).unwrap()),
                 sms,
             },
-        }));
+        });
+        let router = portal_api::router(portal.clone());
         let mut tx = store.begin_system().await.unwrap();
         let new = NewTenant {
             name: "One".to_owned(),
@@ -122,6 +135,7 @@ impl World {
             tenant,
             peers,
             router,
+            portal,
             passwords,
             admin,
             mail: mail_server.map(|server| (server, outbox)),
@@ -159,6 +173,11 @@ impl World {
         let mut tx = self.store.begin_system().await.unwrap();
         users::insert(&mut tx, &new).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// Forgets who has failed to sign in from where.
+    pub(crate) fn forgive(&self) {
+        self.portal.forget_failures();
     }
 
     /// An admin of another tenant.
