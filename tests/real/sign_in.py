@@ -120,7 +120,11 @@ class Hub:
                 "SYNCLINE_PRIVATE_PROVIDERS": "true",
             },
         )
-        until("a ready hub", lambda: main_job.answers(f"{self.base}/ready"))
+        try:
+            until("a ready hub", lambda: main_job.answers(f"{self.base}/ready"))
+        except BaseException:
+            print(Path(data, "hub.log").read_text()[-4000:], file=sys.stderr)
+            raise
         self.admin = Browser(self.base)
         self.must("POST", "/session", {"email": EMAIL, "password": PASSWORD})
 

@@ -148,11 +148,14 @@ pub(crate) fn real(arguments: &[String]) -> Result<()> {
     }
     let hub = generate::hub()?;
     let throwaway = pg::throwaway()?;
+    // A hub of another folder, with another key: it has a database of its own.
+    throwaway.cluster().create_database("sign_in")?;
     let mut real = run::command("bash");
     real.arg(script)
         .args(arguments)
         .env("SYNCLINE_BIN", hub)
-        .env("SYNCLINE_SAML", "1");
+        .env("SYNCLINE_SAML", "1")
+        .env("SIGN_IN_DATABASE_URL", throwaway.cluster().url("sign_in"));
     clients.hand_to(&mut real)?;
     run::check(
         "the script",
