@@ -2,18 +2,18 @@
 //! those who may operate runs.
 
 use std::marker::PhantomData;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
 use domain::keys;
 use domain::permissions::{Needs, Permission, needs};
 use domain::rates::Rate;
-use domain::sessions::{self, Credential, Session, Token};
+use domain::sessions::{self, Credential, Refused, Session, Token};
 use domain::users::Editor;
 use engine::ids::SessionId;
 use engine::store::audit::{Acting, Actor, Entry, Otherwise};
@@ -21,7 +21,9 @@ use engine::{StoreError, Tx};
 
 use crate::error::{ApiError, Slug};
 use crate::permit::{Access, Guard, Operation};
+use crate::place::Place;
 use crate::portal::Portal;
+use crate::routes::session::refuse_guessing;
 
 /// Name of the cookie that holds the session's token.
 pub(crate) const COOKIE_NAME: &str = "syncline_session";
@@ -41,8 +43,10 @@ pub(crate) struct Asked(pub(crate) Arc<OnceLock<serde_json::Value>>);
 
 /// Everybody, signed in or not.
 pub(crate) struct Anyone {
-    /// Where the request comes from; behind a proxy the proxy's.
+    /// Where the request comes from, as far as trusted proxies say.
     pub(crate) address: Option<IpAddr>,
+    /// Where it was sent to.
+    pub(crate) place: Place,
     request: Option<String>,
 }
 
@@ -66,9 +70,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Anyone {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let place = parts.extensions.get::<Place>().cloned().unwrap_or_default();
         Ok(Self {
-            address: address.map(|ConnectInfo(address)| address.ip()),
+            address: place.address,
+            place,
             request: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
         })
     }
@@ -78,6 +83,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Anyone {
 pub(crate) struct SignedIn {
     pub(crate) session: Session,
     portal: Portal,
+    origin: String,
     acting: Acting,
 }
 
@@ -89,6 +95,11 @@ impl SignedIn {
         Ok(tx)
     }
 
+    /// Where the caller's browser reaches the hub: `https://hub.example`.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     pub(crate) fn portal(&self) -> &Portal {
         &self.portal
     }
@@ -96,7 +107,7 @@ impl SignedIn {
     /// The caller's session; a key has none.
     pub(crate) fn session_id(&self) -> Result<SessionId, ApiError> {
         let id = self.session.id;
-        id.ok_or_else(|| ApiError::forbidden("a key has no session: sign in"))
+        id.ok_or_else(|| ApiError::forbidden("a program has no session: sign in"))
     }
 
     /// The caller, as somebody who changes what others may do.
@@ -142,7 +153,8 @@ impl FromRequestParts<Portal> for SignedIn {
         let route = parts.extensions.get::<Operation>();
         let route = route.map_or("", |operation| operation.id.as_str());
         let store = &portal.store;
-        let found = sessions::identify(store, &credential, anyone.address, route).await?;
+        let vault = &portal.factors.vault;
+        let found = sessions::identify(store, vault, &credential, anyone.address, route).await?;
         if let Some(rate) = found.rate {
             if let Some(RateCell(cell)) = parts.extensions.get() {
                 cell.get_or_init(|| rate);
@@ -152,15 +164,29 @@ impl FromRequestParts<Portal> for SignedIn {
                 return Err(error.with_retry_after(rate.reset.unsigned_abs()));
             }
         }
-        let session = found.session.ok_or_else(ApiError::unauthenticated)?;
+        let Some(session) = found.session else {
+            return Err(refuse(portal, &anyone, &credential, found.refused).await);
+        };
+        // A session of one tenant opens nothing at another's address.
+        if let Some(tenant) = anyone.place.tenant
+            && tenant != session.user.tenant
+        {
+            return Err(ApiError::unauthenticated());
+        }
         let actor = match &session.key {
             Some((id, name)) => Actor::Key {
                 id: id.0,
                 name: format!("{name} of {}", session.user.name),
             },
-            None => Actor::User {
-                id: session.user.id.0,
-                name: session.user.name.clone(),
+            None => match &session.grant {
+                Some((id, name)) => Actor::Key {
+                    id: id.0,
+                    name: format!("{name} of {}", session.user.name),
+                },
+                None => Actor::User {
+                    id: session.user.id.0,
+                    name: session.user.name.clone(),
+                },
             },
         };
         let mut acting = anyone.acting(actor);
@@ -168,9 +194,52 @@ impl FromRequestParts<Portal> for SignedIn {
         Ok(Self {
             session,
             portal: portal.clone(),
+            origin: anyone.place.origin,
             acting,
         })
     }
+}
+
+/// What a credential that opens nothing is told. Access tokens are counted as refresh tokens are: one of
+/// ours is noted with its grant, one that nobody here signed is a guess.
+async fn refuse(
+    portal: &Portal,
+    anyone: &Anyone,
+    credential: &Credential,
+    refused: Option<Refused>,
+) -> ApiError {
+    if let Some(refused) = refused {
+        metrics::counter!("syncline_access_tokens_refused_total", "why" => refused.why)
+            .increment(1);
+        if refused.is_first
+            && let Err(error) = note_refused(portal, anyone, &refused).await
+        {
+            return error.into();
+        }
+    } else if matches!(credential, Credential::Access(_)) {
+        const COUNTED: &str = "an access token";
+        metrics::counter!("syncline_access_tokens_refused_total", "why" => "unknown").increment(1);
+        if let Err(error) = refuse_guessing(portal, anyone.address, COUNTED) {
+            return error;
+        }
+        portal.throttle().failed(anyone.address, COUNTED);
+    }
+    ApiError::unauthenticated()
+}
+
+async fn note_refused(
+    portal: &Portal,
+    anyone: &Anyone,
+    refused: &Refused,
+) -> Result<(), StoreError> {
+    let mut tx = portal.store.begin(refused.tenant).await?;
+    tx.act_as(anyone.acting(Actor::Key {
+        id: refused.grant.0,
+        name: "a program with an access token".to_owned(),
+    }));
+    let entry = Entry::refused("access_token", "grant", refused.grant);
+    tx.audit(entry.after(serde_json::json!({"why": refused.why})));
+    tx.commit().await
 }
 
 /// What is noted of a request that changes something if its handler notes nothing.
@@ -202,19 +271,31 @@ fn credential(headers: &HeaderMap) -> Option<Credential> {
         return token(headers).map(Credential::Cookie);
     };
     let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
-    let is_key = scheme.eq_ignore_ascii_case("bearer") && secret.starts_with(keys::PREFIX);
-    is_key.then(|| Credential::Key(Token::of(secret.trim())))
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    let secret = secret.trim();
+    if secret.starts_with(keys::PREFIX) {
+        return Some(Credential::Key(Token::of(secret)));
+    }
+    let is_signed = secret.bytes().filter(|byte| *byte == b'.').count() == 2;
+    is_signed.then(|| Credential::Access(Token::of(secret)))
 }
 
 /// The session's token in the request's cookies.
 pub(crate) fn token(headers: &HeaderMap) -> Option<Token> {
+    cookie_of(headers, COOKIE_NAME)
+}
+
+/// The token in the cookie of this name.
+pub(crate) fn cookie_of(headers: &HeaderMap, wanted: &str) -> Option<Token> {
     headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE_NAME)
+        .find(|(name, _)| *name == wanted)
         .map(|(_, value)| Token::of(value))
 }
 
@@ -250,10 +331,97 @@ impl<P: Needs> FromRequestParts<Portal> for May<P> {
         if signed_in.session.user.must_change_password {
             return Err(ApiError::forbidden("set a password of your own first"));
         }
+        if signed_in
+            .session
+            .proof
+            .is_some_and(|proof| proof.must_enrol)
+        {
+            return Err(ApiError::forbidden("set up a second factor first"));
+        }
         if signed_in.session.permissions.has(P::PERMISSION) {
             return Ok(Self(signed_in, PhantomData));
         }
         Err(lacks(&signed_in.session, P::PERMISSION))
+    }
+}
+
+/// [`May`], and a person has shown password or second factor just now: for what an open browser shall
+/// not be enough. Programs have nothing to show but their key.
+pub(crate) struct Fresh<P>(May<P>);
+
+impl<P> Deref for Fresh<P> {
+    type Target = SignedIn;
+
+    fn deref(&self) -> &SignedIn {
+        &self.0
+    }
+}
+
+impl<P: Needs> Guard for Fresh<P> {
+    const ACCESS: Access = Access::Needs(P::PERMISSION);
+    const STEP_UP: bool = true;
+}
+
+impl<P: Needs> FromRequestParts<Portal> for Fresh<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
+        let caller = May::from_request_parts(parts, portal).await?;
+        if caller.session.proof.is_none_or(|proof| proof.is_fresh) {
+            return Ok(Self(caller));
+        }
+        Err(stale_proof(&caller, parts).await)
+    }
+}
+
+/// A person who is signed in and has shown password or second factor just now: for how they themselves
+/// sign in. Programs cannot.
+pub(crate) struct Proven(SignedIn);
+
+impl Deref for Proven {
+    type Target = SignedIn;
+
+    fn deref(&self) -> &SignedIn {
+        &self.0
+    }
+}
+
+impl Guard for Proven {
+    const ACCESS: Access = Access::Own;
+    const STEP_UP: bool = true;
+}
+
+impl FromRequestParts<Portal> for Proven {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
+        let caller = SignedIn::from_request_parts(parts, portal).await?;
+        caller.session_id()?;
+        if caller.session.proof.is_some_and(|proof| proof.is_fresh) {
+            return Ok(Self(caller));
+        }
+        Err(stale_proof(&caller, parts).await)
+    }
+}
+
+/// Notes that a sensitive action was tried, and asks for password or factor.
+async fn stale_proof(caller: &SignedIn, parts: &Parts) -> ApiError {
+    metrics::counter!("syncline_step_ups_required_total").increment(1);
+    let operation = parts.extensions.get::<Operation>();
+    let operation = operation.map_or("", |operation| operation.id.as_str());
+    let entry = Entry::refused("step_up", "user", caller.session.user.id);
+    let entry = entry.after(serde_json::json!({"operation": operation}));
+    let noted = async {
+        let mut tx = caller.begin().await?;
+        tx.audit(entry);
+        tx.commit().await
+    };
+    match noted.await {
+        Ok(()) => ApiError::new(
+            Slug::StepUpRequired,
+            "show your password or second factor again, then repeat this",
+        ),
+        Err(error) => error.into(),
     }
 }
 

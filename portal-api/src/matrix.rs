@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use domain::permissions::{Permission, Permissions};
 use domain::users::Role;
 
-use crate::permit::EXTENSION;
+use crate::permit::{EXTENSION, STEP_UP};
 
 /// The table, in Markdown: each operation with its permission and the roles that have it.
 pub fn permission_matrix() -> String {
@@ -27,7 +27,8 @@ pub fn permission_matrix() -> String {
         line(&mut text, format_args!("| {permission} | {marks} |"));
     }
     text.push_str(
-        "\n## Operations\n\n`open`: everybody. `own`: whoever is signed in, about themselves.\n\n",
+        "\n## Operations\n\n`open`: everybody. `own`: whoever is signed in, about \
+         themselves. `*`: a person must have shown password or second factor just now.\n\n",
     );
     header(&mut text, "operation | route | permission");
     let document = crate::spec::document();
@@ -41,9 +42,10 @@ pub fn permission_matrix() -> String {
                 Err(_open_or_own) => marks(|_may| true),
             };
             let method = method.to_uppercase();
+            let star = if operation[STEP_UP] == true { " *" } else { "" };
             line(
                 &mut text,
-                format_args!("| {name} | {method} {path} | {access} | {marks} |"),
+                format_args!("| {name} | {method} {path} | {access}{star} | {marks} |"),
             );
         }
     }

@@ -8,6 +8,7 @@
 //! - [`retry_failures`]: tries again what failed for one cause.
 //! - [`run_canary`]: tries a version of a mapping on some records.
 //! - [`send_mail`]: sends a stored mail to a user.
+//! - [`sweep_stream`]: compares records with their system, and finds those that are gone.
 //! - [`undo_run`]: takes back what a run did.
 //!
 //! Workflows know neither HTTP nor SQL: they connect the engine's parts with the connectors.
@@ -15,6 +16,7 @@
 pub mod apply_withheld;
 mod hub;
 mod mailer;
+mod messenger;
 pub mod preview_mapping;
 pub mod pull_stream;
 pub mod push_writes;
@@ -22,11 +24,13 @@ pub mod remap_stream;
 pub mod retry_failures;
 pub mod run_canary;
 pub mod send_mail;
+pub mod sweep_stream;
 pub mod undo_run;
 
 pub use apply_withheld::ApplyWithheld;
 pub use hub::Hub;
 pub use mailer::{Mailer, MailerError, MailerOptions};
+pub use messenger::{Messenger, MessengerError, MessengerOptions};
 pub use preview_mapping::PreviewMapping;
 pub use pull_stream::PullStream;
 pub use push_writes::PushWrites;
@@ -34,4 +38,5 @@ pub use remap_stream::RemapStream;
 pub use retry_failures::RetryFailures;
 pub use run_canary::RunCanary;
 pub use send_mail::SendMail;
+pub use sweep_stream::SweepStream;
 pub use undo_run::UndoRun;

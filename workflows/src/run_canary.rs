@@ -106,6 +106,8 @@ impl TxStep for CanaryPart {
                 run: cx.run_id(),
                 changes: changes.into(),
                 cursor: None,
+                pass: None,
+                history_at: None,
             };
             let applied = page::apply_within(tx, &hub.tables, page, done.ledger)
                 .await

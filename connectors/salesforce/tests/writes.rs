@@ -2,7 +2,7 @@
 
 use connector_salesforce::sim::schema::Normalise;
 use connector_salesforce::sim::{Condition, DuplicateRule, LockFault, Validation};
-use connector_sdk::{ErrorKind, Sink, Value, WriteOp};
+use connector_sdk::{Connector as _, ErrorKind, Sink, Value, WriteOp};
 use serde_json::json;
 
 use crate::bench::{Org, create, update, write};

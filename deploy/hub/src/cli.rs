@@ -99,7 +99,9 @@ pub struct Common {
     #[arg(long, env = "SYNCLINE_HTTPS", hide_env_values = true, global = true)]
     pub https: bool,
 
-    /// Where browsers reach the hub, for links in mails. Default: the address it listens on.
+    /// Where browsers reach the hub, for links in mails and sign-in through others. Requests to
+    /// other hosts than this and the tenants' domains are then refused. Default: the address it
+    /// listens on.
     #[arg(
         long,
         env = "SYNCLINE_PUBLIC_URL",
@@ -108,6 +110,28 @@ pub struct Common {
         value_name = "URL"
     )]
     pub public_url: Option<String>,
+
+    /// Proxies in front of the hub, as addresses or networks (10.0.0.0/8): what they say of the host
+    /// and of the caller's address counts. Of others it does not.
+    #[arg(
+        long = "trusted-proxy",
+        env = "SYNCLINE_TRUSTED_PROXIES",
+        hide_env_values = true,
+        global = true,
+        value_delimiter = ',',
+        value_name = "NETWORK"
+    )]
+    pub trusted_proxies: Vec<portal_api::Network>,
+
+    /// Identity providers may be in private networks or on this machine, and be reached without
+    /// TLS: for tests, and where all tenants are one's own.
+    #[arg(
+        long,
+        env = "SYNCLINE_PRIVATE_PROVIDERS",
+        hide_env_values = true,
+        global = true
+    )]
+    pub private_providers: bool,
 
     /// Server that mails to users go to: smtps://user:password@host or smtp://host:25?tls=required.
     /// Without, admins hand links over themselves and nobody resets a password alone.
@@ -130,6 +154,38 @@ pub struct Common {
         default_value = "syncline@localhost"
     )]
     pub mail_from: String,
+
+    /// Domain that passkeys belong to: the host of the public address, or one above it. Default: the
+    /// host. It cannot be changed later without losing them.
+    #[arg(
+        long,
+        env = "SYNCLINE_PASSKEY_DOMAIN",
+        hide_env_values = true,
+        global = true,
+        value_name = "DOMAIN"
+    )]
+    pub passkey_domain: Option<String>,
+
+    /// Where messages to phones are handed over, as a signed POST of id, to and text. Without, nobody
+    /// gets codes by SMS.
+    #[arg(
+        long,
+        env = "SYNCLINE_SMS_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
+    pub sms_url: Option<SecretString>,
+
+    /// Signs what is handed over there; at least 16 bytes.
+    #[arg(
+        long,
+        env = "SYNCLINE_SMS_SECRET",
+        hide_env_values = true,
+        global = true,
+        value_name = "SECRET"
+    )]
+    pub sms_secret: Option<SecretString>,
 
     /// Runs worked on at once.
     #[arg(
@@ -225,6 +281,9 @@ pub enum AdminCommand {
         #[arg(long, value_name = "N")]
         weight: f64,
     },
+    /// Put a new key in front of the vault's and seal everything under it, while the hub runs; the old
+    /// key opens nothing afterwards. Cut short, it goes on where it was when called again.
+    RotateKeys,
     /// Print the API's OpenAPI document.
     Openapi,
     /// Print which role may do what, operation by operation.

@@ -5,21 +5,27 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use connector_sdk::{Http, HttpOptions};
+use connector_sdk::{Http, HttpOptions, Reach};
+use domain::factors::Factors;
+use domain::factors::passkeys::RelyingParty;
+use domain::factors::sms::SmsSender;
 use domain::mails::Outbox;
+use domain::sealed;
 use domain::tenants::NewTenant;
 use domain::users::{FirstAdmin, FirstAdminWish, Passwords, ensure_first_admin};
 use engine::entity::CoreTables;
 use engine::peers::Peers;
 use engine::vault::Vault;
 use engine::{Engine, Store};
+use identity::dns::Resolver;
+use identity::oidc::Oidc;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use portal_api::{Portal, PortalParts};
-use secrecy::{SecretSlice, SecretString};
+use portal_api::{Network, Portal, PortalParts, Providers};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use workflows::{Mailer, MailerOptions};
+use workflows::{Mailer, MailerOptions, Messenger, MessengerOptions};
 
 use crate::{database, shipped};
 
@@ -30,8 +36,7 @@ const GRACE: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct HubOptions {
     pub database_url: SecretString,
-    /// 32 bytes.
-    pub vault_key: SecretSlice<u8>,
+    pub vault: Vault,
     /// Where to serve; `None` serves nothing.
     pub listen: Option<SocketAddr>,
     /// Runs worked on at once; 0 works on none.
@@ -45,6 +50,14 @@ pub struct HubOptions {
     pub public_url: Option<String>,
     /// How mail is sent; `None` sends none.
     pub mail: Option<MailerOptions>,
+    /// Proxies whose word on host and address counts.
+    pub trusted_proxies: Vec<Network>,
+    /// Identity providers may be in private networks, and be reached without TLS.
+    pub private_providers: bool,
+    /// The domain that passkeys belong to; the host browsers reach the hub at unless given.
+    pub passkey_domain: Option<String>,
+    /// How messages to phones are sent; `None` sends none.
+    pub messages: Option<MessengerOptions>,
 }
 
 /// Who the first admin shall be.
@@ -83,7 +96,10 @@ impl Hub {
         };
         let store = database::connect(&options.database_url).await?;
         prepare(&store, options.migrate).await?;
-        let vault = Vault::new(&options.vault_key).context("the vault's key is not usable")?;
+        let vault = options.vault;
+        sealed::check_key(&store, &vault)
+            .await
+            .context("the vault's key is not usable")?;
         let peers = peers(&store, &vault)?;
         peers
             .check_key()
@@ -112,6 +128,15 @@ impl Hub {
                 let addr = listener
                     .local_addr()
                     .context("cannot tell the served address")?;
+                let only_known_hosts = options.public_url.is_some();
+                let public_url = options
+                    .public_url
+                    .unwrap_or_else(|| format!("http://{addr}"));
+                let factors = Factors {
+                    passkeys: passkeys(&public_url, options.passkey_domain.as_deref())?,
+                    sms: messenger(&store, options.messages.as_ref())?,
+                    vault,
+                };
                 let portal = Portal::new(PortalParts {
                     store: store.clone(),
                     peers: peers.clone(),
@@ -120,10 +145,12 @@ impl Hub {
                     passwords,
                     metrics: metrics()?,
                     https: options.https,
-                    public_url: options
-                        .public_url
-                        .unwrap_or_else(|| format!("http://{addr}")),
+                    public_url,
                     outbox,
+                    providers: providers(&store, options.private_providers)?,
+                    trusted_proxies: options.trusted_proxies,
+                    only_known_hosts,
+                    factors,
                 });
                 (Some(addr), Some(serve(listener, portal, stop.clone())))
             }
@@ -201,6 +228,65 @@ fn peers(store: &Store, vault: &Vault) -> Result<Peers> {
     ))
 }
 
+/// What speaks to identity providers. Their addresses are chosen by tenants: they must not lead inside.
+fn providers(store: &Store, private: bool) -> Result<Providers> {
+    let clock = store.clock().clone();
+    let options = HttpOptions {
+        timeout: Duration::from_secs(15),
+        max_body: 1 << 20,
+        reach: if private {
+            Reach::Anywhere
+        } else {
+            Reach::Public
+        },
+        ..HttpOptions::default()
+    };
+    let http = Http::new(&options, move || clock.system_time())
+        .context("cannot set up the HTTP client of identity providers")?;
+    Ok(Providers {
+        oidc: Oidc::new(http, private),
+        saml: saml(),
+        resolver: Resolver::system(),
+        plain: private,
+    })
+}
+
+#[cfg(feature = "saml")]
+fn saml() -> Option<Arc<dyn identity::saml::Saml>> {
+    Some(Arc::new(saml::Xmlsec))
+}
+
+#[cfg(not(feature = "saml"))]
+fn saml() -> Option<Arc<dyn identity::saml::Saml>> {
+    None
+}
+
+/// The hub as browsers know it. An address of numbers is no name: then there are no passkeys, and a
+/// domain that was given for them is a mistake.
+fn passkeys(public_url: &str, domain: Option<&str>) -> Result<Option<RelyingParty>> {
+    match RelyingParty::new(public_url, domain) {
+        Ok(party) => Ok(Some(party)),
+        Err(error) if domain.is_some() => Err(error).context("cannot offer passkeys"),
+        Err(error) => {
+            tracing::info!(%error, "no passkeys are offered");
+            Ok(None)
+        }
+    }
+}
+
+fn messenger(
+    store: &Store,
+    options: Option<&MessengerOptions>,
+) -> Result<Option<Arc<dyn SmsSender>>> {
+    let Some(options) = options else {
+        return Ok(None);
+    };
+    let clock = store.clock().clone();
+    let messenger = Messenger::new(options, move || clock.system_time());
+    let messenger = messenger.context("cannot send messages as it is set up")?;
+    Ok(Some(Arc::new(messenger)))
+}
+
 async fn first_admin(
     store: &Store,
     passwords: &Passwords,
@@ -238,6 +324,7 @@ fn work(
         .register::<workflows::ApplyWithheld>()
         .register::<workflows::RemapStream>()
         .register::<workflows::RunCanary>()
+        .register::<workflows::SweepStream>()
         .register::<workflows::UndoRun>()
         .register::<workflows::SendMail>()
         .register::<engine::runtime::BulkRuns>()

@@ -118,6 +118,8 @@ pub async fn apply(
             retried.counts = applied.counts;
             retried.owed = applied.owed;
         }
+        // A mapping that answers it ends it, nothing else.
+        Source::Schema => retried.done = 0,
         // A flow is as its newest run.
         Source::Run => {
             for thing in things {
@@ -176,6 +178,8 @@ async fn map_again(
         run,
         changes: changes.into(),
         cursor: None,
+        pass: None,
+        history_at: None,
     };
     page::apply(tx, tables, page).await
 }

@@ -8,9 +8,12 @@ mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
+mod domains;
+mod factors;
 mod failure_classes;
 mod fields;
 mod groups;
+mod identity_providers;
 mod keys;
 mod lanes;
 mod live;
@@ -21,8 +24,10 @@ mod records;
 mod runs;
 mod schedules;
 mod security;
-mod session;
+pub(crate) mod session;
+mod sso;
 mod systems;
+mod tokens;
 mod users;
 
 use axum::extract::Request;
@@ -37,6 +42,7 @@ use crate::portal::Portal;
 pub(crate) fn all() -> OpenApiRouter<Portal> {
     let api = OpenApiRouter::new()
         .merge(session::router())
+        .merge(factors::router())
         .merge(overview::router())
         .merge(systems::router())
         .merge(connections::router())
@@ -55,7 +61,11 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(users::router())
         .merge(groups::router())
         .merge(keys::router())
+        .merge(tokens::router())
         .merge(security::router())
+        .merge(domains::router())
+        .merge(identity_providers::router())
+        .merge(sso::router())
         .merge(audit::router())
         .merge(live::router())
         .merge(machine::document());

@@ -6,6 +6,9 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
 use connector_salesforce::sim::SimOptions;
+use domain::factors::Factors;
+use domain::factors::passkeys::RelyingParty;
+use domain::factors::sms::SmsSender;
 use domain::mails::Outbox;
 use domain::tenants::{self, NewTenant};
 use domain::users::{self, NewUser, Passwords, Role};
@@ -14,13 +17,17 @@ use engine::peers::Peers;
 use engine::sdk::{Http, HttpOptions};
 use engine::vault::Vault;
 use engine::{Clock, Engine, Store};
+use identity::dns::Resolver;
+use identity::oidc::Oidc;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use portal_api::{Portal, PortalParts};
+use portal_api::{Portal, PortalParts, Providers};
 use serde_json::{Value as Json, json};
 use testdb::TestDb;
 use testkit::Salesforce;
 use tower::ServiceExt as _;
 
+/// Where browsers reach the hub: they make passkeys on encrypted pages only.
+pub(crate) const ORIGIN: &str = "https://hub.example";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
 pub(crate) struct World {
@@ -28,9 +35,11 @@ pub(crate) struct World {
     pub(crate) tenant: TenantId,
     pub(crate) peers: Peers,
     pub(crate) router: axum::Router,
+    portal: Portal,
     pub(crate) passwords: Passwords,
     pub(crate) admin: Client,
     mail: Option<(String, Outbox)>,
+    pub(crate) vault: Vault,
     pub(crate) db: TestDb,
 }
 
@@ -58,24 +67,39 @@ impl World {
     }
 
     pub(crate) async fn with_clock(clock: Clock) -> Self {
-        Self::with(clock, None).await
+        Self::with(clock, None, None).await
     }
 
     /// A hub that sends mail through this server.
     pub(crate) async fn with_mail(server: String) -> Self {
-        Self::with(Clock::system(), Some(server)).await
+        Self::with(Clock::system(), Some(server), None).await
     }
 
-    async fn with(clock: Clock, mail_server: Option<String>) -> Self {
+    /// A hub that sends messages.
+    pub(crate) async fn with_sms(clock: Clock, sms: Arc<dyn SmsSender>) -> Self {
+        Self::with(clock, None, Some(sms)).await
+    }
+
+    async fn with(
+        clock: Clock,
+        mail_server: Option<String>,
+        sms: Option<Arc<dyn SmsSender>>,
+    ) -> Self {
         let db = TestDb::new().await.unwrap();
         let store = db.store(clock.clone()).await.unwrap();
         let vault = Vault::new(&Vault::fresh_key().unwrap()).unwrap();
         let http = Http::new(&HttpOptions::default(), move || clock.system_time()).unwrap();
-        let registry = connector_registry::all();
+        let registry = connector_registry::all().two_way::<crate::odd::Odd>();
         let outbox = Outbox::new(vault.clone());
-        let peers = Peers::new(registry, http, store.clone(), vault);
+        let providers = Providers {
+            oidc: Oidc::new(http.clone(), true),
+            saml: None,
+            resolver: Resolver::at(vec![crate::domains::name_server().await]),
+            plain: true,
+        };
+        let peers = Peers::new(registry, http, store.clone(), vault.clone());
         let passwords = Passwords::new().unwrap();
-        let router = portal_api::router(Portal::new(PortalParts {
+        let portal = Portal::new(PortalParts {
             store: store.clone(),
             peers: peers.clone(),
             tables: domain::core_tables(),
@@ -85,7 +109,16 @@ impl World {
             https: false,
             public_url: "http://hub.example".to_owned(),
             outbox: mail_server.is_some().then(|| outbox.clone()),
-        }));
+            providers,
+            trusted_proxies: vec!["10.9.0.0/16".parse().unwrap()],
+            only_known_hosts: true,
+            factors: Factors {
+                vault: vault.clone(),
+                passkeys: Some(RelyingParty::new(ORIGIN, None).unwrap()),
+                sms,
+            },
+        });
+        let router = portal_api::router(portal.clone());
         let mut tx = store.begin_system().await.unwrap();
         let new = NewTenant {
             name: "One".to_owned(),
@@ -102,9 +135,11 @@ impl World {
             tenant,
             peers,
             router,
+            portal,
             passwords,
             admin,
             mail: mail_server.map(|server| (server, outbox)),
+            vault,
             db,
         };
         world.admin = world.user(tenant, "admin@one.example", Role::Admin).await;
@@ -140,6 +175,11 @@ impl World {
         tx.commit().await.unwrap();
     }
 
+    /// Forgets who has failed to sign in from where.
+    pub(crate) fn forgive(&self) {
+        self.portal.forget_failures();
+    }
+
     /// An admin of another tenant.
     pub(crate) async fn other_tenant(&self) -> Client {
         let mut tx = self.store.begin_system().await.unwrap();
@@ -161,9 +201,19 @@ impl World {
 
     /// Connects a simulated Salesforce with some accounts and contacts, both streams set up.
     pub(crate) async fn connected(&self) -> Connected {
-        let salesforce = Salesforce::start(SimOptions::default()).await.unwrap();
-        salesforce.sim.seed_accounts(12);
-        salesforce.sim.seed_contacts(20);
+        self.connected_to(SimOptions::default(), 12, 20).await
+    }
+
+    /// As [`World::connected`], to an organisation of another kind and size.
+    pub(crate) async fn connected_to(
+        &self,
+        options: SimOptions,
+        accounts: usize,
+        contacts: usize,
+    ) -> Connected {
+        let salesforce = Salesforce::start(options).await.unwrap();
+        salesforce.sim.seed_accounts(accounts);
+        salesforce.sim.seed_contacts(contacts);
         let mut config = salesforce.config();
         config["external_id_field"] = Json::Null;
         let body = json!({"system": "salesforce", "name": "Salesforce", "config": config});
@@ -177,7 +227,12 @@ impl World {
                 .await
                 .expect(201);
         }
-        // Reads happen when a test asks for them.
+        self.pause_schedules().await;
+        Connected { id, salesforce }
+    }
+
+    /// Reads happen when a test asks for them.
+    pub(crate) async fn pause_schedules(&self) {
         let schedules = self.admin.get("/schedules").await.expect(200);
         for schedule in schedules["items"].as_array().unwrap() {
             let path = format!("/schedules/{}", schedule["id"].as_str().unwrap());
@@ -188,7 +243,6 @@ impl World {
                 .await
                 .expect(200);
         }
-        Connected { id, salesforce }
     }
 
     /// As [`World::connected`], with everything read.
@@ -200,6 +254,13 @@ impl World {
         }
         self.work_until_idle().await;
         connected
+    }
+
+    /// A page outside of the interface, as text.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let answer = self.admin.raw(request).await;
+        String::from_utf8(answer.bytes.to_vec()).unwrap()
     }
 
     /// A worker process, with a pool of its own.
@@ -225,6 +286,7 @@ impl World {
             .register::<workflows::ApplyWithheld>()
             .register::<workflows::RemapStream>()
             .register::<workflows::RunCanary>()
+            .register::<workflows::SweepStream>()
             .register::<workflows::UndoRun>()
             .register::<workflows::SendMail>()
             .register::<engine::runtime::BulkRuns>()
@@ -318,6 +380,30 @@ impl Answer {
 }
 
 impl Client {
+    /// Keeps the cookies of an answer beside those it has, as a browser does.
+    pub(crate) fn keep(&mut self, answer: &Answer) {
+        let mut jar: Vec<(String, String)> = self
+            .cookie
+            .iter()
+            .flat_map(|cookies| cookies.split("; "))
+            .filter_map(|cookie| cookie.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        for cookie in answer.headers.get_all("set-cookie") {
+            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            jar.retain(|(known, _)| known != name);
+            if !value.is_empty() {
+                jar.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        let jar: Vec<String> = jar
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        self.cookie = (!jar.is_empty()).then(|| jar.join("; "));
+    }
+
     pub(crate) async fn sign_in(&mut self, email: &str, password: &str) -> Answer {
         let body = json!({"email": email, "password": password});
         let answer = self.post("/session", &body).await;

@@ -8,9 +8,14 @@ mod fields;
 mod preview;
 mod processes;
 mod pull;
+mod sessions;
 mod statements;
 
 use clap::{Parser, Subcommand};
+
+/// The hub's own; the hand-written ceiling has it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 struct Arguments {
@@ -28,6 +33,8 @@ enum Bench {
     Preview(preview::Preview),
     /// First and idle pull of accounts from the simulated Salesforce.
     Pull(pull::Pull),
+    /// The permission check alone, and requests among ten thousand active sessions.
+    Sessions(sessions::SessionsBench),
 }
 
 #[tokio::main]
@@ -37,5 +44,6 @@ async fn main() -> anyhow::Result<()> {
         Bench::Fields => fields::run(),
         Bench::Preview(preview) => preview::run(&preview).await,
         Bench::Pull(pull) => pull::run(&pull).await,
+        Bench::Sessions(sessions) => sessions::run(&sessions).await,
     }
 }

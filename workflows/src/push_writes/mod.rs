@@ -194,13 +194,11 @@ impl TxStep for ReadFirst {
         if let Some(plan) = plan.filter(|_| !wanted.is_empty()) {
             let opened = hub.open(cx.tenant(), *connection).await?;
             let stream = StreamName(stream.clone());
-            let found = opened
-                .fetch(&stream, &wanted, &plan.mapping.remote_fields())
-                .await;
+            let found = opened.fetch(&stream, &wanted, &plan.remote_fields()).await;
             let found = hub.noted(cx, *connection, opened.usage(), found).await?;
             records.extend(found.into_iter().flatten());
             note_versions(&mut seen, &keys, &records);
-            let fields = plan.mapping.remote_fields();
+            let fields = plan.remote_fields();
             let looked = look_between(&*opened, &stream, doubts, &fields).await;
             (between, cleared) = hub.noted(cx, *connection, opened.usage(), looked).await?;
         }
@@ -235,6 +233,8 @@ impl TxStep for ReadFirst {
                 .collect::<Vec<_>>()
                 .into(),
             cursor: None,
+            pass: None,
+            history_at: None,
         };
         let mut applied = page::apply(tx, &hub.tables, page)
             .await

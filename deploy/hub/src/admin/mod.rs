@@ -1,6 +1,9 @@
 //! `admin`: users, tenants' shares, the audit trail, and the API's description.
 
 mod audit;
+mod rotate_keys;
+
+pub use rotate_keys::{Phase, rotate};
 
 use anyhow::{Context, Result, bail};
 use domain::tenants;
@@ -29,7 +32,10 @@ pub(crate) async fn run(common: Common, admin: Admin) -> Result<()> {
     let database = Database::find(&common, &data).await?;
     let outcome = async {
         let store = database::connect(&database.url).await?;
-        let done = manage(&store, admin.command).await;
+        let done = match admin.command {
+            AdminCommand::RotateKeys => rotate_keys::run(&store, &data.key_file(&common)).await,
+            command => manage(&store, command).await,
+        };
         store.close().await;
         done
     }
@@ -49,7 +55,7 @@ async fn manage(store: &Store, command: AdminCommand) -> Result<()> {
         AdminCommand::ResetPassword { email } => reset_password(store, &email).await,
         AdminCommand::SetWeight { tenant, weight } => set_weight(store, tenant, weight).await,
         AdminCommand::Audit { command } => audit::run(store, command).await,
-        AdminCommand::Openapi | AdminCommand::Permissions => Ok(()),
+        AdminCommand::Openapi | AdminCommand::Permissions | AdminCommand::RotateKeys => Ok(()),
     }
 }
 
@@ -86,15 +92,20 @@ async fn create_user(
 /// Begins a transaction whose entries in the audit trail are of whoever runs the hub.
 pub(crate) async fn begin(store: &Store, tenant: TenantId) -> Result<Tx> {
     let mut tx = store.begin(tenant).await?;
-    tx.act_as(Acting {
+    tx.act_as(acting());
+    Ok(tx)
+}
+
+/// Whoever runs the hub.
+pub(crate) fn acting() -> Acting {
+    Acting {
         actor: Actor::System {
             name: "syncline admin".to_owned(),
         },
         address: None,
         request: None,
         otherwise: None,
-    });
-    Ok(tx)
+    }
 }
 
 /// The tenant that is meant.

@@ -23,6 +23,8 @@ pub enum Source {
     Run,
     /// A field that is frozen, because its system kept changing what the hub wrote.
     Breaker,
+    /// A field that its system describes otherwise than its mapping expects.
+    Schema,
 }
 
 impl Source {
@@ -32,6 +34,7 @@ impl Source {
             Self::Write => "write",
             Self::Run => "run",
             Self::Breaker => "breaker",
+            Self::Schema => "schema",
         }
     }
 
@@ -41,6 +44,7 @@ impl Source {
             "write" => Ok(Self::Write),
             "run" => Ok(Self::Run),
             "breaker" => Ok(Self::Breaker),
+            "schema" => Ok(Self::Schema),
             other => Err(StoreError::corrupt("source of a failure", other.to_owned())),
         }
     }

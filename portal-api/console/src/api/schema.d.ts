@@ -546,6 +546,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connections/{id}/streams/{stream}/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is known to be complete of a stream */
+        get: operations["get_stream_coverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/differences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Differences that sweeps of a stream found, newest first */
+        get: operations["list_stream_differences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/drifts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes of what the system says of a stream's fields, newest first */
+        get: operations["list_stream_drifts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/drifts/proposal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the mapping could say about the fields that changed */
+        get: operations["get_drift_proposal"];
+        put?: never;
+        /** Stores the proposal as a draft of the mapping; publishing any version of it decides the drifts */
+        post: operations["draft_drift_proposal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Stretches of a stream's feed of which not every change was seen, newest first */
+        get: operations["list_stream_gaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connections/{id}/streams/{stream}/pull": {
         parameters: {
             query?: never;
@@ -557,6 +643,25 @@ export interface paths {
         put?: never;
         /** Reads a stream now */
         post: operations["pull_stream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/sweep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the records of a stream are compared with their system */
+        get: operations["get_stream_sweep"];
+        /** Sets how often every record is compared; a pause holds sweeps under way too */
+        put: operations["put_stream_sweep"];
+        /** Compares records of a stream with their system now, after all other work */
+        post: operations["start_stream_sweep"];
         delete?: never;
         options?: never;
         head?: never;
@@ -719,6 +824,102 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists one's own remembered browsers */
+        get: operations["list_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Forgets one of one's own browsers */
+        delete: operations["forget_device"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/domains": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the tenant's domains */
+        get: operations["list_domains"];
+        put?: never;
+        /**
+         * Asks for a domain
+         * @description It leads to the tenant once a record in the domain name system shows that it is theirs.
+         */
+        post: operations["create_domain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/domains/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes a domain back
+         * @description It leads nowhere from the next request on.
+         */
+        delete: operations["delete_domain"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/domains/{id}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Looks whether a domain is the tenant's
+         * @description The TXT record is asked for now. Where it says what it has to, the domain leads to the tenant from
+         *     the next request on.
+         */
+        post: operations["verify_domain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -734,6 +935,122 @@ export interface paths {
         get: operations["events"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own second factors */
+        get: operations["get_factors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/backup-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes new backup codes
+         * @description Those from before work no more.
+         */
+        post: operations["renew_backup_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/sms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins to set up a number for messages
+         * @description A code is sent to it.
+         */
+        post: operations["start_sms"];
+        /** Removes the number for messages */
+        delete: operations["remove_sms"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/sms/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sets up a number for messages, by the code that was sent
+         * @description With the first factor come backup codes.
+         */
+        post: operations["confirm_sms"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to set up an authenticator app */
+        post: operations["start_totp"];
+        /** Removes the authenticator app */
+        delete: operations["remove_totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sets up an authenticator app, by its first code
+         * @description With the first factor come backup codes.
+         */
+        post: operations["confirm_totp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -876,6 +1193,113 @@ export interface paths {
          * @description Its members keep what they have by role and grant.
          */
         delete: operations["delete_group"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the identity providers */
+        get: operations["list_identity_providers"];
+        put?: never;
+        /**
+         * Adds an identity provider
+         * @description It lets nobody in until a test sign-in has succeeded and it was enabled. Nobody can let in more than
+         *     they have themselves.
+         */
+        post: operations["create_identity_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An identity provider */
+        get: operations["get_identity_provider"];
+        /**
+         * Changes an identity provider
+         * @description Where more than its name changes, it lets nobody in until it was tested and enabled again.
+         */
+        put: operations["update_identity_provider"];
+        post?: never;
+        /**
+         * Removes an identity provider
+         * @description Users it made stay, and need another way in. Sessions opened through it go on.
+         */
+        delete: operations["delete_identity_provider"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets nobody in from an identity provider
+         * @description Sessions opened through it go on. The last provider stays where only providers let people in.
+         */
+        post: operations["disable_identity_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets people in from an identity provider
+         * @description A test sign-in must have succeeded with the configuration as it is.
+         */
+        post: operations["enable_identity_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a test sign-in
+         * @description Nobody is let in, linked or made by it.
+         */
+        post: operations["test_identity_provider"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1419,6 +1843,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists one's own passkeys */
+        get: operations["list_passkeys"];
+        put?: never;
+        /** Adds a passkey */
+        post: operations["add_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/question": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to make a passkey */
+        post: operations["ask_new_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes one of one's own passkeys */
+        delete: operations["remove_passkey"];
+        options?: never;
+        head?: never;
+        /** Gives one of one's own passkeys another name */
+        patch: operations["rename_passkey"];
+        trace?: never;
+    };
     "/api/v1/runs": {
         parameters: {
             query?: never;
@@ -1735,6 +2212,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/security/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which roles need a second factor */
+        get: operations["get_factor_rules"];
+        /**
+         * Sets which roles need a second factor
+         * @description Whoever has none when their days are over can do nothing but set one up.
+         */
+        put: operations["put_factor_rules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -1748,11 +2246,54 @@ export interface paths {
         /**
          * Signs in
          * @description A wrong address, a wrong password, an account that is locked for a while after many wrong ones and
-         *     one that was deactivated are answered alike.
+         *     one that was deactivated are answered alike. Who has a second factor gets no session but a ticket for
+         *     the second stage, unless the browser is remembered.
          */
         post: operations["sign_in"];
         /** Signs out */
         delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the identity providers that recognise one */
+        get: operations["list_identities"];
+        put?: never;
+        /**
+         * Begins to link oneself to who one is at an identity provider
+         * @description The browser goes there and comes back. Whatever address the provider knows: being signed in at both
+         *     is what links them.
+         */
+        post: operations["link_identity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/identities/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Forgets who one is at an identity provider
+         * @description The last way in stays.
+         */
+        delete: operations["unlink_identity"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1773,6 +2314,46 @@ export interface paths {
          *     All sessions of the user end.
          */
         post: operations["redeem_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs in with a passkey
+         * @description The device has checked its owner, so there is no second stage. Whatever is wrong is answered alike.
+         */
+        post: operations["sign_in_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/passkey/question": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for a passkey, to sign in with it alone
+         * @description No address is asked for: the browser offers the passkeys that it has.
+         */
+        post: operations["ask_passkey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1820,6 +2401,198 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/second": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the second stage takes
+         * @description For whoever has passed the first one elsewhere: an identity provider sends browsers back to pages.
+         */
+        get: operations["get_second_stage"];
+        put?: never;
+        /**
+         * Signs in: the second stage, with a code
+         * @description The cookie of the first stage says for whom. Wrong, used and old codes are answered alike; five in a
+         *     row lock the account for a while.
+         */
+        post: operations["sign_in_second"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/second/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signs in: the second stage, with a passkey */
+        post: operations["sign_in_second_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/second/passkey/question": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a passkey as the second stage */
+        post: operations["ask_second_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/second/sms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a code for the second stage
+         * @description To the number that the user set up; at most one in half a minute and six in an hour.
+         */
+        post: operations["send_second_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/sso-refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks the identity provider whether the session still holds
+         * @description Where it does, the session holds for another `session_minutes` of the provider, within what the
+         *     security policy allows. Where the provider says no, the session has ended.
+         */
+        post: operations["refresh_sso"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/sso-sign-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs out here and at the identity provider
+         * @description The session here has ended when this is answered; the browser then goes to `url`.
+         */
+        post: operations["sso_sign_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/step-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shows who one is again
+         * @description Some actions need it when the last time was a while ago: they answer `step-up-required`, and
+         *     `permissions.md` marks them.
+         */
+        post: operations["step_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/step-up/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Shows who one is again, with a passkey */
+        post: operations["step_up_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/step-up/passkey/question": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a passkey, to show who one is */
+        post: operations["ask_step_up_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/step-up/sms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a code to show who one is */
+        post: operations["send_step_up_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -1854,6 +2627,169 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sign-in-options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How people sign in here
+         * @description The tenant is that of the domain, of the header `X-Syncline-Tenant`, or the only one of the hub.
+         */
+        get: operations["get_sign_in_options"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether only identity providers let people in */
+        get: operations["get_sign_in_policy"];
+        /**
+         * Sets whether only identity providers let people in
+         * @description Refused without an enabled provider and a fallback admin. Who is signed in stays so.
+         */
+        put: operations["put_sign_in_policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ends a sign-in through OpenID Connect
+         * @description Browsers come here from the identity provider. Pages go on to the console, or to its sign-in page
+         *     where nobody is let in; programs get a problem.
+         */
+        get: operations["sso_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ends a sign-in through SAML
+         * @description Where the browser is sent to once its provider's answer was accepted.
+         */
+        get: operations["finish_sso"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/acs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes the answer of a SAML identity provider
+         * @description Only answers to a sign-in that was begun here are taken, each once. The browser is sent on to the
+         *     place that its own cookie reaches, where the session is opened.
+         */
+        post: operations["saml_acs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/backchannel-logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends sessions by word of the identity provider
+         * @description OpenID Connect Back-Channel Logout: the provider's signed token names a session or a user.
+         */
+        post: operations["sso_backchannel_logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/metadata": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The hub's SAML metadata for one identity provider
+         * @description To be given to the provider; there is nothing secret in it.
+         */
+        get: operations["get_saml_metadata"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a sign-in through an identity provider
+         * @description Sets a cookie: the sign-in can be ended by this browser only, within ten minutes, once.
+         */
+        post: operations["start_sso"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/systems": {
         parameters: {
             query?: never;
@@ -1866,6 +2802,86 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists grants of tokens */
+        get: operations["list_grants"];
+        put?: never;
+        /**
+         * Grants tokens to a program
+         * @description It acts for the caller, with the permissions it is given as long as the caller has them.
+         */
+        post: operations["grant_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Exchanges a refresh token for the next pair */
+        post: operations["refresh_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/signing-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the keys that sign access tokens */
+        get: operations["list_signing_keys"];
+        put?: never;
+        /**
+         * Signs access tokens with a new key
+         * @description By itself this happens once a month. What earlier keys signed holds until it expires, ten minutes at
+         *     most.
+         */
+        post: operations["renew_signing_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends a grant
+         * @description Its tokens work no more from the next request on; it stays in the list.
+         */
+        delete: operations["revoke_tokens"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1969,6 +2985,27 @@ export interface paths {
          * @description With the password and the permissions they had.
          */
         post: operations["reactivate_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/reset-factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Removes all second factors of a user
+         * @description For somebody who lost them. Sessions and remembered browsers end; the next sign-in asks for the
+         *     password alone.
+         */
+        post: operations["reset_factors"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2081,6 +3118,12 @@ export interface components {
             version: number;
             website: string | null;
         };
+        /** @description A passkey that was made. With the first factor come backup codes, shown this once. */
+        AddedPasskey: {
+            /** @description Ten; empty where the user has some already. */
+            backup_codes: string[];
+            id: string;
+        };
         /** @description Changes beyond a cap that wait for a person. */
         Approval: {
             /**
@@ -2154,6 +3197,12 @@ export interface components {
         };
         /** @enum {string} */
         ApprovalState: "open" | "approved" | "declined" | "settled";
+        /** @description Where the provider writes what. */
+        AttributeNames: {
+            email: string;
+            groups: string;
+            name: string;
+        };
         AuditActor: {
             id: string | null;
             /** @description user, key or system */
@@ -2183,6 +3232,14 @@ export interface components {
             seq: number;
             subject_id: string;
             subject_kind: string;
+        };
+        BackChannelLogout: {
+            logout_token: string;
+        };
+        /** @description Codes for the day everything else is lost, shown this once. */
+        BackupCodes: {
+            /** @description Ten; empty where the user has some already. */
+            backup_codes: string[];
         };
         /** @description A bucket of calls that an account at another system allows. */
         Budget: {
@@ -2331,6 +3388,11 @@ export interface components {
         CheckedMapping: {
             problems: components["schemas"]["MappingProblem"][];
             rows: components["schemas"]["MappingRow"][];
+        };
+        /** @description A code that was made by an app or sent. */
+        Code: {
+            /** Format: password */
+            code: string;
         };
         /** @description A group of fields on which two sides disagree. */
         Conflict: {
@@ -2505,6 +3567,40 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        /** @description A stretch of time of a stream. */
+        CoverageInterval: {
+            covered: boolean;
+            /**
+             * Format: date-time
+             * @description Null: from the beginning.
+             */
+            from: string | null;
+            gap_id: string | null;
+            reason: components["schemas"]["CoverageReason"] | null;
+            /**
+             * Format: date-time
+             * @description Null: until now.
+             */
+            to: string | null;
+        };
+        /** @enum {string} */
+        CoverageReason: "overflow" | "gap" | "lost" | "incomplete_read" | "not_read";
+        /** @enum {string} */
+        CoverageState: "never" | "reading" | "complete" | "uncovered" | "incomplete";
+        /** @description A browser that is not asked for a second factor for a while. */
+        Device: {
+            /** @description Where it was remembered from. */
+            address: string | null;
+            /** @description What the browser calls itself. */
+            agent: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            /** Format: date-time */
+            last_used_at: string;
+        };
         /** @enum {string} */
         DirectionName: "in" | "out" | "both";
         /** @description What a system has. */
@@ -2538,6 +3634,77 @@ export interface components {
             key_field: string;
             label: string;
             name: string;
+        };
+        /** @description A name under which the tenant is reached once it is shown to be theirs. */
+        Domain: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description As it travels: `xn--…` for what is not ASCII. */
+            host: string;
+            id: string;
+            /** @description Make a TXT record of this name in the domain name system … */
+            record_name: string;
+            /** @description … that says this. */
+            record_text: string;
+            /** @description As people read it. */
+            shown: string;
+            /**
+             * Format: date-time
+             * @description Null until it was shown to be the tenant's: it leads nowhere.
+             */
+            verified_at: string | null;
+        };
+        DomainBody: {
+            /**
+             * @description Such as `portal.example.com`, in whatever script. Names that mix scripts, or look like one
+             *     that is another tenant's, are refused.
+             */
+            host: string;
+        };
+        /** @description A draft that answers what changed, to be previewed and published. */
+        DriftDraft: {
+            mapping_id: string;
+            /** Format: int32 */
+            version: number;
+        };
+        /** @description One edit of the text, in words. */
+        DriftEdit: {
+            /** @description The remote field it answers. */
+            field: string;
+            sentence: string;
+        };
+        /** @enum {string} */
+        DriftKind: "type" | "removed" | "required" | "choice";
+        /** @description A text of the mapping that answers what changed. */
+        DriftProposal: {
+            edits: components["schemas"]["DriftEdit"][];
+            /** @description Null where nothing waits for an answer. */
+            text: string | null;
+        };
+        FactorRule: {
+            /**
+             * Format: int32
+             * @description Days to set one up, from the rule's first day or the person's.
+             */
+            grace_days: number;
+            /** Format: date-time */
+            required_since: string;
+            role: components["schemas"]["RoleName"];
+        };
+        FactorRuleBody: {
+            /**
+             * Format: int32
+             * @description 0 to 90
+             */
+            grace_days: number;
+            role: components["schemas"]["RoleName"];
+        };
+        /** @description Which roles need a second factor; the others may have one. */
+        FactorRules: {
+            required: components["schemas"]["FactorRule"][];
+        };
+        FactorRulesBody: {
+            required: components["schemas"]["FactorRuleBody"][];
         };
         /** @description One failure. */
         Failure: {
@@ -2589,7 +3756,7 @@ export interface components {
             sentence: string;
         };
         /** @enum {string} */
-        FailureSource: "field" | "write" | "run";
+        FailureSource: "field" | "write" | "run" | "schema";
         /** @enum {string} */
         FailureWho: "nobody" | "tenant" | "person" | "us";
         /** @description A field of an entity. */
@@ -2676,6 +3843,34 @@ export interface components {
              */
             version?: number | null;
         };
+        /** @enum {string} */
+        GapReasonName: "overflow" | "gap" | "lost";
+        /** @description A grant of tokens to a program. It acts for the user who made it. */
+        Grant: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            /**
+             * Format: date-time
+             * @description To the minute.
+             */
+            last_used_at: string | null;
+            name: string;
+            /** @description Those of them count that the user has too. */
+            permissions: string[];
+            /** Format: date-time */
+            revoked_at: string | null;
+            /** @description revoked by a person, or reused: a refresh token came twice, so somebody has a copy. */
+            revoked_why: string | null;
+            user_id: string;
+        };
+        /** @description A grant with its first tokens. */
+        Granted: {
+            grant: components["schemas"]["Grant"];
+            tokens: components["schemas"]["TokenPair"];
+        };
         /** @description A named set of permissions that its members have beyond their roles. */
         Group: {
             /** Format: date-time */
@@ -2697,8 +3892,88 @@ export interface components {
             /** @description As `permissions.md` lists them; none that the caller does not have. */
             permissions: string[];
         };
+        GroupRuleBody: {
+            group: string;
+            /** @description A group of the provider. */
+            value: string;
+        };
         Health: {
             status: string;
+        };
+        /** @description Who one is at an identity provider. */
+        Identity: {
+            /** @description As the provider said it when they were linked. */
+            email: string | null;
+            id: string;
+            /** Format: date-time */
+            last_used_at: string | null;
+            /** Format: date-time */
+            linked_at: string;
+            provider: string;
+            provider_id: string;
+        };
+        /** @description Where people of the tenant sign in besides the hub. */
+        IdentityProvider: {
+            attributes: components["schemas"]["AttributeNames"];
+            ceiling: components["schemas"]["RoleName"];
+            /** Format: date-time */
+            created_at: string;
+            default_role: components["schemas"]["RoleName"] | null;
+            email_domains: string[];
+            /** @description Whether it lets people in. */
+            enabled: boolean;
+            group_rules: components["schemas"]["GroupRuleBody"][];
+            id: string;
+            last_test: components["schemas"]["LastTest"] | null;
+            microsoft_tenants: string[];
+            name: string;
+            oidc: components["schemas"]["OidcEndpoint"] | null;
+            /** @description `custom`, `google` or `microsoft`. */
+            preset: string;
+            /** @description `oidc` or `saml`. */
+            protocol: string;
+            provision: boolean;
+            role_rules: components["schemas"]["RoleRuleBody"][];
+            saml: components["schemas"]["SamlEndpoint"] | null;
+            second_factor: components["schemas"]["SecondFactorBody"];
+            /** Format: int32 */
+            session_minutes: number | null;
+            /** @description Whether a test sign-in has succeeded with the configuration as it is: it can be enabled. */
+            tested: boolean;
+            trust_email: boolean;
+            /** Format: int64 */
+            version: number;
+        };
+        IdentityProviderBody: {
+            attributes?: components["schemas"]["AttributeNames"] | null;
+            /** @description Nobody is found by address, made or changed to have more than this role. */
+            ceiling: components["schemas"]["RoleName"];
+            default_role?: components["schemas"]["RoleName"] | null;
+            /** @description Only people with an address of these domains are found by it, or made; empty: of all. */
+            email_domains?: string[];
+            /** @description By a group of the provider: all that fit. */
+            group_rules?: components["schemas"]["GroupRuleBody"][];
+            /** @description Of Microsoft: ids of the directories that may come; empty: all. */
+            microsoft_tenants?: string[];
+            /** @description On its button. */
+            name: string;
+            oidc?: components["schemas"]["OidcBody"] | null;
+            /** @description `custom`, `google` or `microsoft`: what is known of these need not be said. */
+            preset?: string | null;
+            /** @description Makes users that are not there yet. */
+            provision?: boolean;
+            /** @description By a group of the provider: the first that fits. */
+            role_rules?: components["schemas"]["RoleRuleBody"][];
+            saml?: components["schemas"]["SamlBody"] | null;
+            /** @description Left out: who has a second factor here shows it after a sign-in there too. */
+            second_factor?: components["schemas"]["SecondFactorBody"];
+            /**
+             * Format: int32
+             * @description Sessions end after so many minutes unless they are refreshed: 5 to 43200.
+             */
+            session_minutes?: number | null;
+            /** @description The provider's addresses are its own, and right without its saying so. */
+            trust_email?: boolean;
         };
         /** @description A user who was just invited. */
         Invited: {
@@ -2827,6 +4102,13 @@ export interface components {
             /** Format: int64 */
             waiting: number;
         };
+        /** @description What came of the last test sign-in. */
+        LastTest: {
+            /** Format: date-time */
+            at: string;
+            /** @description Who came, what they would be here, or why they would not be let in. */
+            outcome: Record<string, unknown>;
+        };
         /** @description The record in a system that is this entity. */
         Link: {
             connection_id: string;
@@ -2844,6 +4126,11 @@ export interface components {
             system: string;
             /** @description The record's page in its system, where that is known. */
             url: string | null;
+        };
+        LinkIdentity: {
+            /** @description A page of the console to go on to. */
+            next?: string | null;
+            provider_id: string;
         };
         LinkedConnection: {
             id: string;
@@ -3039,6 +4326,16 @@ export interface components {
             /** @description For people; one fixture of a mapping has it. */
             name: string;
         };
+        NewGrant: {
+            /**
+             * Format: int64
+             * @description How long it can be refreshed: 1 to 365 days; 30 unless said otherwise.
+             */
+            days?: number | null;
+            name: string;
+            /** @description As `permissions.md` lists them; none that the caller does not have. */
+            permissions: string[];
+        };
         NewKey: {
             /**
              * Format: int32
@@ -3060,6 +4357,14 @@ export interface components {
             /** @description A stream that is set up on the connection and has no mapping. */
             stream: string;
             text: string;
+        };
+        NewPasskey: {
+            /** @description The credential, with binary values in base64url. */
+            answer: Record<string, unknown>;
+            /** @description For oneself to recognise it. */
+            name: string;
+            /** @description As it was asked with. */
+            question: string;
         };
         NewSchedule: {
             catch_up?: components["schemas"]["ScheduleCatchUp"] | null;
@@ -3098,6 +4403,18 @@ export interface components {
             /** @description For `Authorization: Bearer`. */
             secret: string;
         };
+        NewSweep: {
+            what: components["schemas"]["SweepWhat"];
+        };
+        /** @description A secret for an authenticator app, shown this once. It counts after its first right code. */
+        NewTotp: {
+            /** @description A picture of the address (QR code), as a `data:` URL. */
+            picture: string;
+            /** @description In base 32, to type. */
+            secret: string;
+            /** @description `otpauth://…` */
+            uri: string;
+        };
         NewUser: {
             email: string;
             /** @description Permissions beyond role and groups. */
@@ -3106,6 +4423,35 @@ export interface components {
             name: string;
             /** @description As `permissions.md` lists them. */
             role: string;
+        };
+        Number: {
+            /** @description With the country's code: `+491701234567`. */
+            number: string;
+        };
+        OidcBody: {
+            client_id: string;
+            /**
+             * Format: password
+             * @description Left out: the one that is there stays.
+             */
+            client_secret?: string | null;
+            /**
+             * @description Where `/.well-known/openid-configuration` lies; known of Google, and of Microsoft unless it is
+             *     for one directory only.
+             */
+            issuer?: string | null;
+            /** @description `openid`, `profile` and `email` unless said. */
+            scopes?: string[];
+        };
+        OidcEndpoint: {
+            /** @description To be given to the provider, if it tells others that somebody has signed out. */
+            backchannel_logout_uri: string;
+            client_id: string;
+            has_secret: boolean;
+            issuer: string;
+            /** @description To be given to the provider. */
+            redirect_uri: string;
+            scopes: string[];
         };
         /** @enum {string} */
         OnRemoveName: "keep" | "delete";
@@ -3171,6 +4517,34 @@ export interface components {
             running: number;
             /** Format: int64 */
             succeeded_24h: number;
+        };
+        /** @description One's own second factors. */
+        OwnFactors: {
+            /** @description What this hub can set up: totp, passkey, sms. */
+            available: string[];
+            /** Format: int64 */
+            backup_codes_left: number;
+            /**
+             * Format: date-time
+             * @description Until when one must be set up; null where there is one or none is needed.
+             */
+            due: string | null;
+            /**
+             * Format: date-time
+             * @description Until when sensitive actions ask for nothing more.
+             */
+            fresh_until: string;
+            /** @description What can be shown now, best first. */
+            methods: string[];
+            /** Format: int64 */
+            passkeys: number;
+            /** @description How the number for messages ends; null without one. */
+            sms_ends_with: string | null;
+            /**
+             * Format: date-time
+             * @description Since when codes of an authenticator app count; null without one.
+             */
+            totp_since: string | null;
         };
         /** @description One page of a list. */
         Page_AccountRow: {
@@ -3431,6 +4805,57 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Device: {
+            items: {
+                /** @description Where it was remembered from. */
+                address: string | null;
+                /** @description What the browser calls itself. */
+                agent: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                expires_at: string;
+                id: string;
+                /** Format: date-time */
+                last_used_at: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Domain: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                /** @description As it travels: `xn--…` for what is not ASCII. */
+                host: string;
+                id: string;
+                /** @description Make a TXT record of this name in the domain name system … */
+                record_name: string;
+                /** @description … that says this. */
+                record_text: string;
+                /** @description As people read it. */
+                shown: string;
+                /**
+                 * Format: date-time
+                 * @description Null until it was shown to be the tenant's: it leads nowhere.
+                 */
+                verified_at: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Failure: {
             items: {
                 /** Format: date-time */
@@ -3520,6 +4945,36 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Grant: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                expires_at: string;
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description To the minute.
+                 */
+                last_used_at: string | null;
+                name: string;
+                /** @description Those of them count that the user has too. */
+                permissions: string[];
+                /** Format: date-time */
+                revoked_at: string | null;
+                /** @description revoked by a person, or reused: a refresh token came twice, so somebody has a copy. */
+                revoked_why: string | null;
+                user_id: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Group: {
             items: {
                 /** Format: date-time */
@@ -3532,6 +4987,68 @@ export interface components {
                 members: number;
                 name: string;
                 permissions: string[];
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Identity: {
+            items: {
+                /** @description As the provider said it when they were linked. */
+                email: string | null;
+                id: string;
+                /** Format: date-time */
+                last_used_at: string | null;
+                /** Format: date-time */
+                linked_at: string;
+                provider: string;
+                provider_id: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_IdentityProvider: {
+            items: {
+                attributes: components["schemas"]["AttributeNames"];
+                ceiling: components["schemas"]["RoleName"];
+                /** Format: date-time */
+                created_at: string;
+                default_role: components["schemas"]["RoleName"] | null;
+                email_domains: string[];
+                /** @description Whether it lets people in. */
+                enabled: boolean;
+                group_rules: components["schemas"]["GroupRuleBody"][];
+                id: string;
+                last_test: components["schemas"]["LastTest"] | null;
+                microsoft_tenants: string[];
+                name: string;
+                oidc: components["schemas"]["OidcEndpoint"] | null;
+                /** @description `custom`, `google` or `microsoft`. */
+                preset: string;
+                /** @description `oidc` or `saml`. */
+                protocol: string;
+                provision: boolean;
+                role_rules: components["schemas"]["RoleRuleBody"][];
+                saml: components["schemas"]["SamlEndpoint"] | null;
+                second_factor: components["schemas"]["SecondFactorBody"];
+                /** Format: int32 */
+                session_minutes: number | null;
+                /** @description Whether a test sign-in has succeeded with the configuration as it is: it can be enabled. */
+                tested: boolean;
+                trust_email: boolean;
                 /** Format: int64 */
                 version: number;
             }[];
@@ -3765,6 +5282,24 @@ export interface components {
                 id: string;
                 /** Format: date-time */
                 last_seen_at: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Passkey: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                id: string;
+                /** Format: date-time */
+                last_used_at: string | null;
+                name: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -4014,6 +5549,114 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_SigningKey: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                /** @description As `kid` in the tokens' header. */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description Since when it signs no more.
+                 */
+                retired_at: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_StreamDifference: {
+            items: {
+                /** @description in_flight, missed_change, lost_write, normalisation, out_of_scope, permission, missing */
+                cause: string;
+                entity: string;
+                /** @description With the prefix of its kind. */
+                entity_id: string;
+                /** @description Core fields that differed; remote ones where no core field did. */
+                fields: string[];
+                /** Format: date-time */
+                found_at: string;
+                id: string;
+                /** @description The record's key. */
+                key: string;
+                /** @description The sweep that found it. */
+                run_id: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_StreamDrift: {
+            items: {
+                after: components["schemas"]["DiscoveredField"] | null;
+                before: components["schemas"]["DiscoveredField"] | null;
+                /** Format: date-time */
+                ended_at: string | null;
+                /** @description The remote field. */
+                field: string;
+                /** Format: date-time */
+                found_at: string;
+                /** @description Core fields that stand still for it, both ways; none where only making records rests. */
+                held: string[];
+                id: string;
+                kind: components["schemas"]["DriftKind"];
+                message: string;
+                /** @description What decided it. */
+                publication_id: string | null;
+                run_id: string | null;
+                /** @description open, decided or recovered */
+                state: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_StreamGap: {
+            items: {
+                /** Format: date-time */
+                closed_at: string | null;
+                /** @description The sweep that closed it. */
+                closed_by_run_id: string | null;
+                /** Format: date-time */
+                found_at: string;
+                /**
+                 * Format: date-time
+                 * @description Null: from the beginning.
+                 */
+                from: string | null;
+                id: string;
+                reason: components["schemas"]["GapReasonName"];
+                /** @description How many records the system named; null for any. */
+                records: number | null;
+                /** @description The read that was told of it. */
+                run_id: string | null;
+                /** Format: date-time */
+                to: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_TimelineEntry: {
             items: {
                 /** Format: date-time */
@@ -4099,6 +5742,34 @@ export interface components {
              * @description How many there are in all; null where counting costs too much.
              */
             total: number | null;
+        };
+        /** @description One's own passkey. */
+        Passkey: {
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            /** Format: date-time */
+            last_used_at: string | null;
+            name: string;
+        };
+        /** @description What the browser signed. */
+        PasskeyAnswer: {
+            /** @description The credential, with binary values in base64url. */
+            answer: Record<string, unknown>;
+            /** @description As it was asked with. */
+            question: string;
+            /** @description In a second stage: do not ask this browser again for as long as the policy says. */
+            remember?: boolean;
+        };
+        PasskeyName: {
+            name: string;
+        };
+        /** @description What the browser is to sign. */
+        PasskeyQuestion: {
+            /** @description For `navigator.credentials`, with binary values in base64url. */
+            options: Record<string, unknown>;
+            /** @description Comes back with the answer. It holds for five minutes, once. */
+            question: string;
         };
         /** @description A link with which somebody sets a password, once. */
         PasswordLink: {
@@ -4514,6 +6185,13 @@ export interface components {
             to: unknown;
             type: components["schemas"]["FieldType"];
         };
+        Refresh: {
+            /**
+             * Format: password
+             * @description It works this once: a second time ends the grant, for then somebody has a copy.
+             */
+            refresh_token: string;
+        };
         /** @description What a removal would do now. */
         RemovalPlan: {
             id: string;
@@ -4558,6 +6236,11 @@ export interface components {
         };
         /** @enum {string} */
         RoleName: "admin" | "manager" | "csm" | "agent" | "operator" | "viewer" | "partner" | "customer_admin" | "customer_manager" | "customer_user";
+        RoleRuleBody: {
+            role: components["schemas"]["RoleName"];
+            /** @description A group of the provider. */
+            value: string;
+        };
         RollBackOrder: {
             /**
              * Format: int32
@@ -4719,6 +6402,26 @@ export interface components {
             /** @description Whether the output is longer than 16 KB and left out. */
             truncated: boolean;
         };
+        SamlAnswer: {
+            RelayState?: string | null;
+            SAMLResponse: string;
+        };
+        SamlBody: {
+            /** @description The provider's metadata: XML. */
+            metadata: string;
+        };
+        SamlEndpoint: {
+            acs_url: string;
+            /**
+             * @description The provider's name of itself, and where browsers are sent to; null where this build cannot
+             *     read it.
+             */
+            entity_id: string | null;
+            metadata: string;
+            /** @description To be given to the provider: our metadata lie there. */
+            our_entity_id: string;
+            sign_in_url: string | null;
+        };
         /** @description What starts by itself. */
         Schedule: {
             catch_up: components["schemas"]["ScheduleCatchUp"];
@@ -4822,6 +6525,39 @@ export interface components {
          * @enum {string}
          */
         ScheduleRepeat: "once" | "twice";
+        SecondFactor: {
+            /** Format: password */
+            code: string;
+            /** @description totp, sms or backup_code */
+            method: string;
+            /** @description Do not ask this browser again for as long as the policy says. */
+            remember?: boolean;
+        };
+        /** @description Whether the hub takes the provider's word that it asked for a second factor. */
+        SecondFactorBody: {
+            /** @description Values of `amr` or `acr` (OpenID Connect), or of `AuthnContextClassRef` (SAML): `mfa`. */
+            methods?: string[];
+            /** @description `never`, `always`, or `by_method`: where it names one of `methods`. */
+            vouched: string;
+        };
+        /** @description A second factor is owed. The first stage is done; there is no session yet. */
+        SecondStage: {
+            /**
+             * Format: int32
+             * @description For how many days this browser can be remembered; 0 where it cannot.
+             */
+            device_days: number;
+            /**
+             * Format: date-time
+             * @description Until when the second stage must be done.
+             */
+            expires_at: string;
+            /**
+             * @description What the user can show, best first: totp, passkey, sms, backup_code. Empty where an admin has to
+             *     help.
+             */
+            methods: string[];
+        };
         /** @description Rules of signing in. They count from the next request on. */
         SecurityPolicy: {
             /**
@@ -4839,6 +6575,11 @@ export interface components {
              * @description Calls of the whole tenant in a minute: 60 to 1000000.
              */
             calls_per_minute: number;
+            /**
+             * Format: int32
+             * @description How long a browser is remembered and asked for no second factor: 1 to 365 days, or 0 for none.
+             */
+            device_days: number;
             /**
              * Format: int32
              * @description A session ends this long after its last use: 1 to 1440.
@@ -4879,6 +6620,11 @@ export interface components {
              * @description How long an invitation holds: 1 to 720.
              */
             set_up_hours: number;
+            /**
+             * Format: int32
+             * @description How long password or second factor count as just shown, for sensitive actions: 1 to 1440.
+             */
+            step_up_minutes: number;
         };
         /** @description Named data for a run. */
         SendSignal: {
@@ -4907,9 +6653,17 @@ export interface components {
         };
         SessionUser: {
             email: string;
+            /**
+             * Format: date-time
+             * @description Until when a second factor must be set up; null where there is one or none is needed.
+             */
+            factor_due: string | null;
+            has_factor: boolean;
             id: string;
             /** @description Nothing but setting a password works until it is changed. */
             must_change_password: boolean;
+            /** @description That has passed: nothing but setting one up works. */
+            must_enrol: boolean;
             name: string;
             role: components["schemas"]["RoleName"];
         };
@@ -4938,12 +6692,60 @@ export interface components {
             /** Format: password */
             password: string;
         };
+        /** @description How people sign in at this address. */
+        SignInOptions: {
+            /** @description Whether a password lets people in; where it does not, it still does the fallback admins. */
+            password: boolean;
+            providers: components["schemas"]["SignInProvider"][];
+        };
+        /** @description Whether only identity providers let people in. */
+        SignInPolicy: {
+            /**
+             * @description Ids of active admins with a password, who get in when the provider does not work. At least one
+             *     where `sso_only`.
+             */
+            fallback_admins: string[];
+            /** @description Passwords, and passkeys in their place, let in nobody but the fallback admins. */
+            sso_only: boolean;
+        };
+        /** @description A button. */
+        SignInProvider: {
+            id: string;
+            name: string;
+            /** @description `custom`, `google` or `microsoft`. */
+            preset: string;
+        };
+        /** @description A key that signs access tokens. The key itself is never shown. */
+        SigningKey: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description As `kid` in the tokens' header. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description Since when it signs no more.
+             */
+            retired_at: string | null;
+        };
         SkippedFiring: {
             /**
              * Format: date-time
              * @description The time to leave out: the first of the schedule's `next`.
              */
             at: string;
+        };
+        /** @description Where the browser goes. */
+        SsoRedirect: {
+            url: string;
+        };
+        /** @description Where the other side of the session ends. */
+        SsoSignOut: {
+            /** @description Where the browser goes to be signed out at the provider too; null where there is no such place. */
+            url: string | null;
+        };
+        SsoStart: {
+            /** @description A page of the console to go on to; its first page unless given. */
+            next?: string | null;
         };
         /** @description A run that was started, or one under way that does the same. */
         StartedRun: {
@@ -4953,6 +6755,21 @@ export interface components {
         StepKindName: "step" | "tx" | "sleep" | "signal" | "child" | "start";
         /** @enum {string} */
         StepStateName: "done" | "failed" | "running" | "waiting";
+        /** @description Who has a second factor shows it; who has none shows the password. */
+        StepUp: {
+            /** @description password, totp, sms or backup_code */
+            method: string;
+            /**
+             * Format: password
+             * @description The password, or the code.
+             */
+            secret: string;
+        };
+        /** @description Until when sensitive actions ask for nothing more. */
+        Stepped: {
+            /** Format: date-time */
+            fresh_until: string;
+        };
         /** @description A cap is passed by what is more than the count and more than the share. */
         StreamCap: {
             /** Format: int64 */
@@ -4972,6 +6789,103 @@ export interface components {
             /** @description Values that are written over others in the core. */
             overwrites: components["schemas"]["StreamCap"];
         };
+        /** @description What is known to be complete of a stream. */
+        StreamCoverage: {
+            /**
+             * Format: date-time
+             * @description Every change over there up to here is applied, but for the open gaps.
+             */
+            covered_to: string | null;
+            /**
+             * Format: int64
+             * @description Records of which the hub was wrong, in the last round of sweeps that ended, or else so far.
+             */
+            drift: number;
+            /** @description The read that broke off. */
+            failed_run_id: string | null;
+            /**
+             * Format: int64
+             * @description Changes of the system's description that wait for an answer.
+             */
+            held: number;
+            /** @description All of the stream's time, in order. */
+            intervals: components["schemas"]["CoverageInterval"][];
+            /**
+             * Format: date-time
+             * @description When the record was compared that was compared the longest time ago.
+             */
+            oldest_comparison_at: string | null;
+            /** Format: int64 */
+            oldest_comparison_seconds: number | null;
+            /**
+             * Format: date-time
+             * @description When the read began that is under way or broke off.
+             */
+            pass_began_at: string | null;
+            sentence: string;
+            state: components["schemas"]["CoverageState"];
+            sweep: components["schemas"]["Sweep"];
+        };
+        /** @description A record that was otherwise over there than the hub had it. */
+        StreamDifference: {
+            /** @description in_flight, missed_change, lost_write, normalisation, out_of_scope, permission, missing */
+            cause: string;
+            entity: string;
+            /** @description With the prefix of its kind. */
+            entity_id: string;
+            /** @description Core fields that differed; remote ones where no core field did. */
+            fields: string[];
+            /** Format: date-time */
+            found_at: string;
+            id: string;
+            /** @description The record's key. */
+            key: string;
+            /** @description The sweep that found it. */
+            run_id: string;
+        };
+        /** @description A change of what a system says of a field that is mapped. */
+        StreamDrift: {
+            after: components["schemas"]["DiscoveredField"] | null;
+            before: components["schemas"]["DiscoveredField"] | null;
+            /** Format: date-time */
+            ended_at: string | null;
+            /** @description The remote field. */
+            field: string;
+            /** Format: date-time */
+            found_at: string;
+            /** @description Core fields that stand still for it, both ways; none where only making records rests. */
+            held: string[];
+            id: string;
+            kind: components["schemas"]["DriftKind"];
+            message: string;
+            /** @description What decided it. */
+            publication_id: string | null;
+            run_id: string | null;
+            /** @description open, decided or recovered */
+            state: string;
+        };
+        /** @description A stretch of a feed of which not every change was seen. */
+        StreamGap: {
+            /** Format: date-time */
+            closed_at: string | null;
+            /** @description The sweep that closed it. */
+            closed_by_run_id: string | null;
+            /** Format: date-time */
+            found_at: string;
+            /**
+             * Format: date-time
+             * @description Null: from the beginning.
+             */
+            from: string | null;
+            id: string;
+            reason: components["schemas"]["GapReasonName"];
+            /** @description How many records the system named; null for any. */
+            records: number | null;
+            /** @description The read that was told of it. */
+            run_id: string | null;
+            /** Format: date-time */
+            to: string;
+        };
         /** @enum {string} */
         StreamPhaseName: "never" | "full" | "incremental";
         StreamSetup: {
@@ -4980,6 +6894,46 @@ export interface components {
             entity: string;
             on_remove?: components["schemas"]["OnRemoveName"] | null;
         };
+        /** @description How the records of a stream are compared with their system, and what came of it. */
+        Sweep: {
+            /**
+             * Format: int64
+             * @description Of the round under way.
+             */
+            checked: number;
+            /** @description Differences of the round under way, by cause. */
+            differing: {
+                [key: string]: number;
+            };
+            /** Format: int64 */
+            last_checked: number | null;
+            last_differing: {
+                [key: string]: number;
+            } | null;
+            paused: boolean;
+            /** Format: date-time */
+            round_began_at: string | null;
+            /**
+             * Format: date-time
+             * @description When the last round came to its end.
+             */
+            round_ended_at: string | null;
+            /**
+             * Format: int64
+             * @description Every record is compared at least this often.
+             */
+            within_minutes: number;
+        };
+        SweepSettings: {
+            paused?: boolean;
+            /**
+             * Format: int64
+             * @description From a minute to a year.
+             */
+            within_minutes: number;
+        };
+        /** @enum {string} */
+        SweepWhat: "part" | "gaps" | "all";
         /** @description A system that can be connected. */
         System: {
             /** @description How a connection proves who it is: none, api_key, password or o_auth2. */
@@ -4990,6 +6944,11 @@ export interface components {
             title: string;
             /** @description Most rows of one write; 0 for a system that is only read. */
             write_batch: number;
+        };
+        /** @description Where to try it. */
+        TestSignIn: {
+            /** @description Open it in this browser; what came of it is answered there, and noted with the provider. */
+            url: string;
         };
         TimelineChange: {
             field: string;
@@ -5012,6 +6971,17 @@ export interface components {
         };
         /** @enum {string} */
         TimelineKind: "created" | "merged" | "edited" | "written" | "write_failed" | "conflict_opened" | "conflict_resolved" | "removed" | "unlinked" | "restored" | "undone" | "undo_kept" | "linked";
+        /** @description An access token and the refresh token that gets the next, shown this once. */
+        TokenPair: {
+            /** Format: date-time */
+            access_expires_at: string;
+            /** @description For `Authorization: Bearer`. */
+            access_token: string;
+            /** Format: date-time */
+            refresh_expires_at: string;
+            /** @description Good once, for `POST /tokens/refresh`. */
+            refresh_token: string;
+        };
         /** @description How much undoing a run does. */
         UndoCounts: {
             /**
@@ -6446,6 +8416,207 @@ export interface operations {
             };
         };
     };
+    get_stream_coverage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The coverage */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamCoverage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stream_differences: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamDifference"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stream_drifts: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamDrift"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_drift_proposal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proposal */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftProposal"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    draft_drift_proposal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftDraft"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stream_gaps: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamGap"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pull_stream: {
         parameters: {
             query?: never;
@@ -6463,6 +8634,112 @@ export interface operations {
         };
         responses: {
             /** @description A run will read it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_stream_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sweep */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_stream_sweep: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SweepSettings"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_stream_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSweep"];
+            };
+        };
+        responses: {
+            /** @description A run will do it */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -6858,6 +9135,186 @@ export interface operations {
             };
         };
     };
+    list_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, last used first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Device"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forget_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is asked again */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_domains: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Domain"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DomainBody"];
+            };
+        };
+        responses: {
+            /** @description Asked for; make the record, then verify */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken back */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     events: {
         parameters: {
             query?: never;
@@ -6874,6 +9331,244 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Changed"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is set up and what can be */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnFactors"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_backup_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Shown this once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupCodes"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_sms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Number"];
+            };
+        };
+        responses: {
+            /** @description A code was handed to the provider */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_sms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No codes are sent to it any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_sms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Code"];
+            };
+        };
+        responses: {
+            /** @description It counts from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupCodes"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The secret */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewTotp"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its codes work no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Code"];
+            };
+        };
+        responses: {
+            /** @description It counts from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupCodes"];
                 };
             };
             /** @description A problem */
@@ -7308,6 +10003,264 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_identity_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IdentityProviderBody"];
+            };
+        };
+        responses: {
+            /** @description Added */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The provider */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IdentityProviderBody"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disable_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enable_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where to go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestSignIn"];
+                };
             };
             /** @description A problem */
             default: {
@@ -8545,6 +11498,159 @@ export interface operations {
             };
         };
     };
+    list_passkeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Passkey"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPasskey"];
+            };
+        };
+        responses: {
+            /** @description It counts from now on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddedPasskey"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_new_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the browser is to make */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyQuestion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It works no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyName"];
+            };
+        };
+        responses: {
+            /** @description Renamed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_runs: {
         parameters: {
             query?: {
@@ -9235,6 +12341,68 @@ export interface operations {
             };
         };
     };
+    get_factor_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By role */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorRules"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_factor_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FactorRulesBody"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorRules"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_session: {
         parameters: {
             query?: never;
@@ -9286,6 +12454,15 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            /** @description A second factor is owed; the ticket's cookie is set */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondStage"];
+                };
+            };
             /** @description A problem */
             default: {
                 headers: {
@@ -9324,6 +12501,97 @@ export interface operations {
             };
         };
     };
+    list_identities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, the oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Identity"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    link_identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkIdentity"];
+            };
+        };
+        responses: {
+            /** @description Where to go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SsoRedirect"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unlink_identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Forgotten */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     redeem_link: {
         parameters: {
             query?: never;
@@ -9343,6 +12611,68 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyAnswer"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the cookie is set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the browser is to sign */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyQuestion"];
+                };
             };
             /** @description A problem */
             default: {
@@ -9400,6 +12730,335 @@ export interface operations {
         };
         responses: {
             /** @description Sent, if there is such an account */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_second_stage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A second factor is owed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondStage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in_second: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondFactor"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the cookie is set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in_second_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyAnswer"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the cookie is set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_second_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the browser is to sign */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyQuestion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    send_second_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Handed to the provider */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refresh_sso: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It holds */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sso_sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out; the cookie is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SsoSignOut"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    step_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepUp"];
+            };
+        };
+        responses: {
+            /** @description Shown */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stepped"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    step_up_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyAnswer"];
+            };
+        };
+        responses: {
+            /** @description Shown */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stepped"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_step_up_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the browser is to sign */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyQuestion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    send_step_up_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Handed to the provider */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -9475,6 +13134,312 @@ export interface operations {
             };
         };
     };
+    get_sign_in_options: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the tenant */
+                "X-Syncline-Tenant"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The ways in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInOptions"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_sign_in_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The policy; ETag "0" while none was set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInPolicy"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_sign_in_policy: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInPolicy"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInPolicy"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sso_callback: {
+        parameters: {
+            query?: {
+                state?: string;
+                code?: string;
+                iss?: string;
+                error?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came of a test sign-in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Signed in or linked; the cookie is set */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finish_sso: {
+        parameters: {
+            query: {
+                ticket: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came of a test sign-in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Signed in or linked; the cookie is set */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    saml_acs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["SamlAnswer"];
+            };
+        };
+        responses: {
+            /** @description Accepted; the sign-in ends there */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sso_backchannel_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["BackChannelLogout"];
+            };
+        };
+        responses: {
+            /** @description Ended, if there were any */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_saml_metadata: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The metadata */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/samlmetadata+xml": string;
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_sso: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the tenant */
+                "X-Syncline-Tenant"?: string | null;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SsoStart"];
+            };
+        };
+        responses: {
+            /** @description Where to go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SsoRedirect"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_systems: {
         parameters: {
             query?: never;
@@ -9492,6 +13457,188 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["System"][];
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_grants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Grant"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    grant_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGrant"];
+            };
+        };
+        responses: {
+            /** @description Granted */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Granted"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refresh_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            /** @description The next pair */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenPair"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_signing_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those whose tokens may hold */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SigningKey"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_signing_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those whose tokens may hold */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SigningKey"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They work no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {
@@ -9723,6 +13870,35 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["User"];
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed; the user is told */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {

@@ -1,11 +1,12 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
-import { Keyboard, LogOut, Search, UserRound } from 'lucide-react';
+import { Keyboard, LogOut, Search, ShieldCheck, UserRound } from 'lucide-react';
 import { Button as AriaButton } from 'react-aria-components/Button';
 import { Menu, MenuItem, MenuTrigger } from 'react-aria-components/Menu';
 import { Popover } from 'react-aria-components/Popover';
 import type { Session } from '#/api/types';
 import { signOut } from '#/features/session/queries';
+import { away } from '#/lib/away';
 import { useWords } from '#/lib/words';
 import { Keys } from '#/ui/keys';
 import { ThemeSwitch } from '#/ui/theme-switch';
@@ -57,13 +58,16 @@ function Profile({ session, onKeys }: { session: Session; onKeys: () => void }) 
   const client = useQueryClient();
   const navigate = useNavigate();
   async function leave() {
+    let there: string | null;
     try {
-      await signOut();
+      there = await signOut();
     } catch (error) {
       toast({ text: t('shell.sign_out_failed', { reason: String(error) }), bad: true });
       return;
     }
     client.clear();
+    // Where one came from another place, one is signed out there too, and sent back.
+    if (there !== null) return away.to(there);
     await navigate({ to: '/sign-in' });
   }
   const item =
@@ -83,6 +87,9 @@ function Profile({ session, onKeys }: { session: Session; onKeys: () => void }) 
           <p className="text-xs text-ink-3">{session.user.role}</p>
         </div>
         <Menu aria-label={t('shell.profile_menu')} className="p-1 outline-none">
+          <MenuItem onAction={() => void navigate({ to: '/security' })} className={item}>
+            <ShieldCheck aria-hidden size={16} className="text-ink-3" /> {t('security.menu')}
+          </MenuItem>
           <MenuItem onAction={onKeys} className={item}>
             <Keyboard aria-hidden size={16} className="text-ink-3" /> {t('keys.title')}
           </MenuItem>

@@ -20,7 +20,8 @@ pub use approvals::{ask_approval, decide_approval, text_hash};
 pub use fixtures::{Broken, Checked, Pinned, check_fixtures, pin};
 pub(crate) use publish::around as publish_around;
 pub use publish::{
-    Order, REMAP_WORKFLOW, Refused, RemapInput, check_canary, needs_reading, publish, roll_back,
+    Order, REMAP_WORKFLOW, Refused, RemapInput, check_canary, needs_reading, publish, remap,
+    roll_back,
 };
 
 /// The mappings that come with the hub, by system and stream.

@@ -87,6 +87,7 @@ pub(crate) enum FailureSource {
     Write,
     Run,
     Breaker,
+    Schema,
 }
 
 /// What is to be done about it.
@@ -151,7 +152,7 @@ impl From<Class> for FailureClass {
             first_seen_at: row.first_seen_at,
             last_seen_at: row.last_seen_at,
             next_try_at: match row.source {
-                Source::Field | Source::Breaker => None,
+                Source::Field | Source::Breaker | Source::Schema => None,
                 Source::Write => row.next_try_at,
                 Source::Run => row.next_read_at,
             },

@@ -1,21 +1,23 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::IntoResponse;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use domain::mails::{Letter, MailKind};
+use domain::providers::policy;
 use domain::security::{self, Policy};
-use domain::sessions::{self, From, Token};
+use domain::sessions::stages::First;
 use domain::users::{self, User};
+use engine::ids::{TenantId, UserId};
 use engine::store::audit::Actor;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::{Session, cookie};
+use super::Session;
+use super::stage::{SecondStage, finish_sign_in};
 use crate::caller::Anyone;
 use crate::error::{ApiError, Slug};
 use crate::extract;
@@ -36,45 +38,23 @@ pub(crate) struct SignIn {
 /// Signs in
 ///
 /// A wrong address, a wrong password, an account that is locked for a while after many wrong ones and
-/// one that was deactivated are answered alike.
+/// one that was deactivated are answered alike. Who has a second factor gets no session but a ticket for
+/// the second stage, unless the browser is remembered.
 #[utoipa::path(
     post, path = "/session", operation_id = "sign_in", tag = "session", request_body = SignIn,
-    responses((status = 200, description = "Signed in; the cookie is set", body = Session)),
+    responses(
+        (status = 200, description = "Signed in; the cookie is set", body = Session),
+        (status = 202, description = "A second factor is owed; the ticket's cookie is set", body = SecondStage),
+    ),
 )]
 pub(super) async fn sign_in(
     anyone: Anyone,
     State(portal): State<Portal>,
     headers: HeaderMap,
     extract::Json(body): extract::Json<SignIn>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Response, ApiError> {
     let user = authenticate(&portal, &anyone, body).await?;
-    let token = Token::fresh()
-        .map_err(|error| ApiError::internal("the session cannot be opened", error))?;
-    let mut tx = portal.store.begin(user.tenant).await?;
-    tx.act_as(anyone.acting(actor(&user)));
-    let policy = security::current(&mut tx).await?.policy;
-    let agent = headers.get(header::USER_AGENT);
-    let from = From {
-        address: anyone.address.map(|address| address.to_string()),
-        agent: agent.and_then(|agent| Some(agent.to_str().ok()?.to_owned())),
-    };
-    sessions::open(&mut tx, &user, &policy, &token, from).await?;
-    tx.commit().await?;
-    let session = sessions::find(&portal.store, &token).await?;
-    let session = session.ok_or_else(ApiError::unauthenticated)?;
-    let seconds = i64::from(policy.absolute_minutes) * 60;
-    let headers = HeaderMap::from_iter([(
-        header::SET_COOKIE,
-        cookie(token.expose(), seconds, portal.https),
-    )]);
-    Ok((headers, Json(Session::from(session))))
-}
-
-fn actor(user: &User) -> Actor {
-    Actor::User {
-        id: user.id.0,
-        name: user.name.clone(),
-    }
+    finish_sign_in(&portal, &anyone, &headers, &user, First::Password).await
 }
 
 async fn authenticate(portal: &Portal, anyone: &Anyone, body: SignIn) -> Result<User, ApiError> {
@@ -82,6 +62,7 @@ async fn authenticate(portal: &Portal, anyone: &Anyone, body: SignIn) -> Result<
     refuse_guessing(portal, caller, &body.email)?;
     let mut tx = portal.store.begin_system().await?;
     let found = users::find_by_email(&mut tx, body.email.trim()).await?;
+    let found = here(&mut tx, anyone, found).await?;
     let now = tx.now();
     drop(tx); // checking takes a while
     let hash = found.as_ref().and_then(|found| found.password_hash.clone());
@@ -96,21 +77,52 @@ async fn authenticate(portal: &Portal, anyone: &Anyone, body: SignIn) -> Result<
             Ok(found.user)
         }
         found => {
-            portal.throttle().failed(caller, &body.email);
-            metrics::counter!("syncline_sign_in_failures_total").increment(1);
             if let Some(found) = found.filter(|_| !right) {
                 note(portal, anyone, &found.user).await?;
             }
-            tokio::time::sleep_until(started + REFUSAL).await;
-            Err(ApiError::new(
-                Slug::Unauthenticated,
-                "address or password is wrong, or the account is locked for a while",
-            ))
+            metrics::counter!("syncline_sign_in_failures_total").increment(1);
+            let why = "address or password is wrong, or the account is locked for a while";
+            Err(refuse_slowly(portal, caller, &body.email, started, why).await)
         }
     }
 }
 
-pub(super) fn refuse_guessing(
+/// Somebody of the tenant whose address this is, who may use a password there; others are unknown.
+async fn here(
+    tx: &mut engine::SystemTx,
+    anyone: &Anyone,
+    found: Option<users::Credentials>,
+) -> Result<Option<users::Credentials>, ApiError> {
+    let Some(found) = found else { return Ok(None) };
+    let counts = counts_here(tx, anyone, found.user.tenant, found.user.id).await?;
+    Ok(counts.then_some(found))
+}
+
+/// Whether what the hub itself knows of a user, a password or a passkey, lets them in at this address.
+pub(super) async fn counts_here(
+    tx: &mut engine::SystemTx,
+    anyone: &Anyone,
+    tenant: TenantId,
+    user: UserId,
+) -> Result<bool, ApiError> {
+    let is_here = anyone.place.tenant.is_none_or(|here| here == tenant);
+    Ok(is_here && policy::counts_without_provider(tx, tenant, user).await?)
+}
+
+/// What somebody is told who showed something wrong: counted, and no sooner than anybody else.
+pub(super) async fn refuse_slowly(
+    portal: &Portal,
+    caller: Option<IpAddr>,
+    counted: &str,
+    started: Instant,
+    why: &'static str,
+) -> ApiError {
+    portal.throttle().failed(caller, counted);
+    tokio::time::sleep_until(started + REFUSAL).await;
+    ApiError::new(Slug::Unauthenticated, why)
+}
+
+pub(crate) fn refuse_guessing(
     portal: &Portal,
     caller: Option<IpAddr>,
     email: &str,
