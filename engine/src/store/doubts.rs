@@ -1,6 +1,8 @@
 //! Writes of which it is not known what they went over: they may have been carried out, and nobody has
 //! looked since what lay between the look before them and now.
 
+use std::collections::HashMap;
+
 use sqlx::types::{Json, Uuid};
 
 use super::{StoreError, Tx};
@@ -76,4 +78,36 @@ pub async fn settle(tx: &mut Tx, writes: &[WriteId]) -> Result<(), StoreError> {
         .execute(tx.conn())
         .await?;
     Ok(())
+}
+
+/// What creates of these entities carried that are on their way, or may have been carried out.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn creates(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    entities: &[EntityId],
+) -> Result<HashMap<EntityId, Values>, StoreError> {
+    let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"
+        select distinct on (entity_id) entity_id, sent as "sent!: Json<Values>"
+        from writes
+        where connection_id = $1 and stream = $2 and entity_id = any($3) and op = 'upsert'
+          and (state = 'sending' or state = 'pending' and look_first)
+          and sent is not null and before is null
+        order by entity_id, sent_at desc
+        "#,
+        connection.0,
+        stream,
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let carried = rows
+        .into_iter()
+        .map(|row| (EntityId(row.entity_id), row.sent.0));
+    Ok(carried.collect())
 }

@@ -264,7 +264,8 @@ pub async fn of_entity(tx: &mut Tx, entity: &str) -> Result<Vec<Plan>, StoreErro
 /// What is left to do for a connection after a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advanced {
-    /// Whether any of its records waits for the target of a reference, or any write for being sent.
+    /// Whether any of its records waits for the target of a reference, or any write for being sent,
+    /// those included that a run which is over has left behind.
     /// In the middle of a full read this is not asked, and true.
     pub is_any_pending: bool,
     /// Whether part of its records should be compared with the system again.
@@ -337,7 +338,13 @@ pub async fn advance(
             where connection_id = $1 and state = 'pending'
             order by stream, due_at
             limit 1
-        ) is not null else true end as "is_any_pending!",
+        ) is not null or exists (
+            select from writes
+            where connection_id = $1 and state = 'sending'
+              and not exists (
+                  select from runs where runs.id = writes.run_id and runs.state <> 'parked'
+              )
+        ) else true end as "is_any_pending!",
         $9 and sweep_due_at <= $6 as "is_sweep_due!"
         "#,
         connection.0,

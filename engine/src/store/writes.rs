@@ -455,7 +455,8 @@ pub async fn requeue(tx: &mut Tx, again: &[Again]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// When the next pending write of a stream is due.
+/// When the next write of a stream is due; one that a run claimed, and that was cancelled or failed
+/// before it settled it, has been due since then.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -466,9 +467,19 @@ pub async fn next_due(
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     Ok(sqlx::query_scalar!(
         "
-        select min(due_at)
-        from writes
-        where connection_id = $1 and stream = $2 and state = 'pending'
+        select least(
+            (
+                select min(due_at) from writes
+                where connection_id = $1 and stream = $2 and state = 'pending'
+            ),
+            (
+                select min(sent_at) from writes
+                where connection_id = $1 and stream = $2 and state = 'sending'
+                  and not exists (
+                      select from runs where runs.id = writes.run_id and runs.state <> 'parked'
+                  )
+            )
+        )
         ",
         connection.0,
         stream,

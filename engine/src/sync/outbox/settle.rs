@@ -456,7 +456,11 @@ fn agree(
         .partition(|(field, _)| !is_same(field, &entity.value(field), was_sent(field)));
     let lost = later
         .iter()
-        .filter(|(field, stored)| !is_same(field, stored, was_sent(field)))
+        .filter(|(field, stored)| {
+            // A read that came before this answer may have taken the system's form over already.
+            !is_same(field, stored, was_sent(field))
+                && !is_same(field, stored, &entity.value(field))
+        })
         .map(|(field, stored)| FieldChange {
             field: field.clone(),
             old: Value::Null,

@@ -192,3 +192,77 @@ async fn what_an_edit_brings_back_reaches_the_other_systems_and_not_its_own() ->
     assert_eq!(world.written(1), before, "it holds the values already");
     world.rests().await
 }
+
+// Between a create and its receipt a read brings the record, in the system's own form of our values.
+#[tokio::test]
+async fn a_record_of_ours_that_is_read_before_its_receipt_is_no_conflict_with_ourselves()
+-> Result<()> {
+    let server = Server::new().await?;
+    let formal = Habits {
+        trims: true,
+        titles: true,
+        truncates: true,
+        formats_phones: true,
+        ..plain()
+    };
+    for (moves_here, moves_there) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut world = World::with(&server, std::slice::from_ref(&formal), None).await?;
+        let given = [
+            (NAME, Set::Fresh),
+            (PHONE, Set::Fresh),
+            (DESCRIPTION, Set::Fresh),
+        ];
+        let account = world.create_here(&given).await?;
+        // Look, apply, claim, send: what the system answered is in memory only.
+        world.steps(4).await?;
+        let key = world.peers[0].state().living()[0].clone();
+        if moves_here {
+            world.sets(account, NAME, "t71x entered meanwhile").await?;
+        }
+        if moves_there {
+            world.sets_there(0, &key, DESCRIPTION, "t72x set there meanwhile");
+        }
+        world.pull(0, false);
+        // The read: find its place, read, apply.
+        for _ in 0..3 {
+            let fault = Fault::None;
+            world.happen(&Event::Step { pick: 1, fault }).await?;
+        }
+        assert_eq!(world.linked(0, &key).await?.id, account);
+        world.drain().await?;
+        let met = "select count(*) from conflicts where tenant_id = $1";
+        let about = format!("moved here: {moves_here}, there: {moves_there}");
+        assert_eq!(world.count(met).await?, 0, "{about}");
+        let name = world.there(0, &key, NAME);
+        assert_eq!(world.here(account, NAME).await?, name, "{about}");
+        let is_new = name.as_str().is_some_and(|name| name.starts_with("T71x"));
+        assert_eq!(is_new, moves_here, "{about}: {name:?}");
+        let there = world.there(0, &key, DESCRIPTION);
+        let is_theirs = there.as_str().is_some_and(|text| text.starts_with("T72x"));
+        assert_eq!(is_theirs, moves_there, "{about}: {there:?}");
+        world.rests().await?;
+        assert_eq!(world.peers[0].state().living().len(), 1, "{about}");
+    }
+    Ok(())
+}
+
+// A push is cancelled by a person while its writes are under way, and nobody asks for anything since.
+#[tokio::test]
+async fn what_a_cancelled_push_left_behind_goes_out_after_the_next_read() -> Result<()> {
+    let server = Server::new().await?;
+    for steps in [3, 4] {
+        let mut world = World::with(&server, &[plain()], None).await?;
+        let (key, account) = world.read_one(0, &[(PHONE, "5550001".into())]).await?;
+        world.sets(account.id, PHONE, "5550002").await?;
+        // While it sends, or before it has settled.
+        world.steps(steps).await?;
+        world.one_step(Fault::Cancelled).await?;
+        let under_way = "select count(*) from writes where tenant_id = $1 and state = 'sending'";
+        assert_eq!(world.count(under_way).await?, 1, "after {steps} steps");
+        world.read_all(0).await?;
+        assert_eq!(world.count(under_way).await?, 0, "after {steps} steps");
+        assert_eq!(world.there(0, &key, PHONE), "5550002".into());
+        world.rests().await?;
+    }
+    Ok(())
+}

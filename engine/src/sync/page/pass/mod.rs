@@ -1,9 +1,12 @@
 //! One page on its way through: mapped, resolved, loaded, merged, stored.
 
+mod batches;
+mod carried;
 mod references;
 mod rewritten;
 mod taken;
 
+use self::batches::row;
 pub(in crate::sync) use self::rewritten::counts as rewrite_counts;
 
 use std::collections::{BTreeSet, HashMap};
@@ -11,30 +14,25 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use connector_sdk::Tombstone;
-use tokio::sync::mpsc;
 
 use super::Counts;
 use super::ahead::{Item, Mapped, named};
-use super::batch::Batch;
 use super::guard::Room;
 use super::watch::Watch;
 use crate::entity::{Entity, Stored};
 use crate::ids::{EntityId, RunId};
-use crate::mapping::Patch;
+use crate::mapping::{Patch, Values};
 use crate::merge::{self, MergeInput, Merged};
 use crate::provenance::By;
 use crate::store::approvals::Kind;
 use crate::store::changes::{Change as Logged, FieldChange};
 use crate::store::conflicts;
-use crate::store::records::{self, Linked, Place, Row, Snapshot, Unresolved};
+use crate::store::records::{self, Linked, Row, Snapshot, Unresolved};
 use crate::store::rewrites::Written;
 use crate::store::withheld::Withheld;
 use crate::store::{StoreError, Tx, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError, merge_context};
 use crate::sync::effects::{Beside, Effects, changed, is_heard_of};
-
-/// Records merged while those before them are stored.
-const BATCH: usize = 500;
 
 /// A record on its way through.
 pub(super) struct Incoming {
@@ -90,6 +88,8 @@ pub(super) struct Pass {
     /// Fields that are frozen, and the writes of the last minutes, which a change may be the answer to.
     frozen: HashMap<EntityId, BTreeSet<String>>,
     written: HashMap<EntityId, Vec<Written>>,
+    /// What our own creates carried whose answers are not here yet.
+    carried: HashMap<EntityId, Values>,
     pub(super) made: Made,
     pub(super) counts: Counts,
     /// How many values may be written over.
@@ -128,6 +128,7 @@ impl Pass {
             open: HashMap::new(),
             frozen: HashMap::new(),
             written: HashMap::new(),
+            carried: HashMap::new(),
             made: Made::default(),
             counts: Counts::default(),
             room: Room::default(),
@@ -280,6 +281,7 @@ impl Pass {
         self.echoes = echoes::expected(tx, connection, &ids).await?;
         self.open = conflicts::open_groups(tx, connection, stream, &ids).await?;
         self.load_rewrites(tx, incoming, &ids).await?;
+        self.load_carried(tx, incoming).await?;
         for record in incoming {
             let linked = record.linked.as_ref().map(|linked| linked.entity_id);
             if let Some(id) = linked.or(record.named)
@@ -309,9 +311,11 @@ impl Pass {
                 merge_context(core, echoes.clone(), frozen)
             })
             .unwrap_or_default();
+        let carried = self.carried_base(&record, core.as_ref());
+        let agreed = record.linked.as_ref().map(|linked| &linked.base);
         let merged = merge::merge(&MergeInput {
             rules: &self.stream.rules,
-            base: record.linked.as_ref().map(|linked| &linked.base),
+            base: agreed.or(carried.as_ref()),
             core: core.as_ref().map(|core| &core.values),
             patch: &record.patch,
             context: &context,
@@ -403,95 +407,5 @@ impl Pass {
         } else {
             self.counts.updated += 1;
         }
-    }
-
-    /// Merges everything, [`BATCH`] records at a time, and hands over what is to be stored.
-    pub(super) fn merge_all(
-        mut self,
-        incoming: Vec<Incoming>,
-        gone: Vec<(Tombstone, Linked)>,
-        now: DateTime<Utc>,
-        to: &mpsc::Sender<Result<Batch, StoreError>>,
-    ) -> (Counts, Room, Option<Watch>) {
-        for record in incoming {
-            self.merge(record, now);
-            if self.made.rows.len() + self.made.known_rows.len() >= BATCH
-                && to.blocking_send(self.batch(now)).is_err()
-            {
-                // Nobody stores batches any more.
-                return (self.counts, self.room, self.watch);
-            }
-        }
-        for (tombstone, linked) in gone {
-            self.remove(&tombstone, &linked, now);
-        }
-        to.blocking_send(self.batch(now)).ok();
-        (self.counts, self.room, self.watch)
-    }
-
-    /// Merges everything and hands over what became of it; nothing is to be stored.
-    pub(super) fn look_all(
-        mut self,
-        incoming: Vec<Incoming>,
-        gone: Vec<(Tombstone, Linked)>,
-        now: DateTime<Utc>,
-    ) -> (Counts, Watch, Effects) {
-        for record in incoming {
-            self.merge(record, now);
-        }
-        for (tombstone, linked) in gone {
-            self.remove(&tombstone, &linked, now);
-        }
-        let watch = self.watch.unwrap_or_default();
-        (self.counts, watch, self.made.effects)
-    }
-
-    fn batch(&mut self, now: DateTime<Utc>) -> Result<Batch, StoreError> {
-        let made = std::mem::take(&mut self.made);
-        let plan = &self.stream.plan;
-        let place = Place {
-            connection: plan.connection,
-            stream: &plan.stream,
-            entity: self.around.kind.name,
-            mapping_version: plan.mark(),
-            run: Some(self.run),
-        };
-        let mut rows = Vec::with_capacity(2);
-        for (stored, some) in [
-            (Stored::Never, &made.rows),
-            (Stored::Perhaps, &made.known_rows),
-        ] {
-            if !some.is_empty() {
-                rows.push(records::save(place, stored, now, some)?);
-            }
-        }
-        Ok(Batch {
-            rows,
-            removed: made.removed,
-            withheld: made.withheld,
-            effects: made.effects.ready(&self.around.kind, now)?,
-            beside: made.beside,
-        })
-    }
-}
-
-fn row(record: Incoming, base: crate::mapping::Values) -> Row {
-    let problems = (!record.patch.failed.is_empty())
-        .then(|| serde_json::to_value(&record.patch.failed).ok())
-        .flatten();
-    Row {
-        key: record.patch.key,
-        entity_id: record.entity_id,
-        snapshot: record.snapshot,
-        base,
-        remote_version: record.patch.version,
-        remote_changed_at: record.patch.changed_at,
-        unresolved: record.unresolved,
-        problems,
-        link_method: if record.named.is_some() {
-            "hub_id"
-        } else {
-            "first_read"
-        },
     }
 }
