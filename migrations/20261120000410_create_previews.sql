@@ -121,3 +121,5 @@ create table mapping_approvals (
 create unique index mapping_approvals_version on mapping_approvals
     (tenant_id, mapping_id, mapping_version);
 call protect_tenant_table('mapping_approvals');
+call scope_table('preview_rows', 'false');
+call scope_table('mapping_fixtures', 'false');

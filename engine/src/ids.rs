@@ -114,6 +114,16 @@ ids! {
     KeyId = "key";
     SessionId = "ses";
     MailId = "mai";
+    TeamId = "tea";
+    /// A partner organisation.
+    PartnerId = "ptn";
+    /// Somebody's or some team's looking after an account.
+    AssignmentId = "asg";
+    BrandId = "brd";
+    /// A request to forget a person.
+    ErasureId = "ers";
+    /// What is known of a person, gathered for them.
+    SubjectExportId = "sar";
     /// An entity whatever its kind; at the edge it has its kind's prefix.
     EntityId = "ent";
 }

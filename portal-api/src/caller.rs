@@ -82,9 +82,11 @@ pub(crate) struct SignedIn {
 }
 
 impl SignedIn {
-    /// Begins a transaction that sees the caller's tenant only; what it changes is audited.
+    /// Begins a transaction that sees of the caller's tenant what the caller sees; what it changes is
+    /// audited.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
-        let mut tx = self.portal.store.begin(self.session.user.tenant).await?;
+        let Session { user, scope, .. } = &self.session;
+        let mut tx = domain::users::scope::begin(&self.portal.store, user, *scope).await?;
         tx.act_as(self.acting.clone());
         Ok(tx)
     }

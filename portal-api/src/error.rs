@@ -268,6 +268,9 @@ impl From<StoreError> for ApiError {
             return Self::invalid("", "text holds a character that cannot be stored")
                 .with_source(error);
         }
+        if error.is_out_of_scope() {
+            return Self::not_found("what this is about").with_source(error);
+        }
         match error {
             StoreError::NotFound(what) => Self::not_found(what),
             StoreError::Stale(what) => {

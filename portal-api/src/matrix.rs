@@ -57,7 +57,10 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 fn marks(has: impl Fn(Permissions) -> bool) -> String {
     let marks: Vec<&str> = Role::ALL
         .iter()
-        .map(|role| if has(role.permissions()) { "yes" } else { "" })
+        .map(|role| {
+            let may = role.scope().narrow(role.permissions());
+            if has(may) { "yes" } else { "" }
+        })
         .collect();
     marks.join(" | ")
 }

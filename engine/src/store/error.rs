@@ -99,6 +99,13 @@ impl StoreError {
             if matches!(error.code().as_deref(), Some("22021" | "22P05")))
     }
 
+    /// Whether row security refused a row that was to be written: it is of something that whoever
+    /// writes does not see.
+    pub fn is_out_of_scope(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error))
+            if error.code().as_deref() == Some("42501"))
+    }
+
     /// Whether a unique index refused the row.
     pub fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())

@@ -70,7 +70,7 @@ use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
 
 use crate::clock::Clock;
 use crate::feed::{Changed, Feed};
-use crate::ids::TenantId;
+use crate::ids::{TenantId, UserId};
 
 /// A statement with its values, as they go over the wire. Making one of a page takes about as long
 /// as running it, so it is made on another thread while an earlier one runs.
@@ -245,6 +245,30 @@ impl Store {
         Ok(self.tenant_tx(Inner::Postgres(inner), tenant, self.clock.now()))
     }
 
+    /// [`Store::begin`] for somebody who does not see all accounts: rows of others are not there,
+    /// neither to read nor to write. `scope` is what the migrations know: team, assigned or own.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn begin_scoped(
+        &self,
+        tenant: TenantId,
+        user: UserId,
+        scope: &str,
+    ) -> Result<Tx, StoreError> {
+        let mut tx = self.begin(tenant).await?;
+        sqlx::query(
+            "select set_config('role', 'syncline_scoped', true), \
+             set_config('hub.user', $1, true), set_config('hub.scope', $2, true)",
+        )
+        .bind(user.0.to_string())
+        .bind(scope)
+        .execute(tx.conn())
+        .await?;
+        tx.scoped_to = Some(user);
+        Ok(tx)
+    }
+
     fn tenant_tx(&self, inner: Inner, tenant: TenantId, now: DateTime<Utc>) -> Tx {
         Tx {
             inner,
@@ -252,6 +276,7 @@ impl Store {
             now,
             feed: self.feed.clone(),
             limits: self.limits,
+            scoped_to: None,
             trail: None,
             after_commit: AfterCommit::default(),
         }
@@ -311,6 +336,7 @@ pub struct Tx {
     now: DateTime<Utc>,
     feed: Feed,
     limits: Limits,
+    scoped_to: Option<UserId>,
     /// Most transactions note nothing, and their futures are small for it.
     trail: Option<Box<audit::Trail>>,
     after_commit: AfterCommit,
@@ -327,6 +353,11 @@ struct AfterCommit {
 impl Tx {
     pub fn tenant(&self) -> TenantId {
         self.tenant
+    }
+
+    /// Who does not see all accounts in this transaction ([`Store::begin_scoped`]).
+    pub fn scoped_to(&self) -> Option<UserId> {
+        self.scoped_to
     }
 
     /// The time of this transaction: one instant for all it writes.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use engine::entity::CoreTables;
-use engine::ids::{ApprovalId, ConnectionId, EntityId, RunId, UserId};
+use engine::ids::{ApprovalId, ConnectionId, RunId, UserId};
 use engine::store::approvals::{self, ApprovalRow, Kind};
 use engine::store::caps::{self, Caps};
 use engine::store::changes::FieldChange as Stored;

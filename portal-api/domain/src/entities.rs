@@ -15,8 +15,9 @@ use engine::sync::edit::{self, Edited};
 use engine::sync::{SyncError, outbox};
 use engine::{StoreError, Tx};
 use serde_json::Value as Json;
+use sqlx::types::Uuid;
 
-use crate::{accounts, contacts, show};
+use crate::{accounts, assignments, contacts, show};
 
 /// Why a person's change was not made.
 #[derive(Debug, thiserror::Error)]
@@ -151,7 +152,19 @@ pub async fn create(
     user: UserId,
 ) -> Result<EntityId, Refusal> {
     let fields = taken(tx, tables, kind, fields).await?;
-    let edited = edit::create(tx, tables, kind, fields, user).await?;
+    let id = EntityId::fresh();
+    if kind == "account" && tx.scoped_to().is_some() {
+        // Who does not see all accounts sees the one they make.
+        assignments::keep_own(tx, id.0, user).await?;
+    }
+    if kind == "contact" && tx.scoped_to().is_some() && !fields.contains_key("account") {
+        let why = "must name an account that you see";
+        return Err(Refusal::Invalid(vec![(
+            "account".to_owned(),
+            why.to_owned(),
+        )]));
+    }
+    let edited = edit::create_as(tx, tables, (kind, id), fields, user).await?;
     announce(tx, kind, &edited).await?;
     Ok(edited.entity.id)
 }
@@ -178,11 +191,43 @@ async fn taken(
             Err(reason) => invalid.push((name, reason)),
         }
     }
+    invalid.extend(pointing_nowhere(tx, &catalogue, &taken).await?);
     if invalid.is_empty() {
         Ok(taken)
     } else {
         Err(Refusal::Invalid(invalid))
     }
+}
+
+/// References to what is not there, or not for the caller to see; which of both is not told.
+async fn pointing_nowhere(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    values: &Values,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let mut nowhere = Vec::new();
+    for (name, value) in values {
+        let target = catalogue
+            .field(name)
+            .and_then(|field| field.references.as_deref());
+        let (Some(target), Value::Text(text)) = (target, value) else {
+            // A contact without account is seen by those who see all.
+            if name == "account" && value.is_null() && tx.scoped_to().is_some() {
+                nowhere.push((name.clone(), "must name an account that you see".to_owned()));
+            }
+            continue;
+        };
+        let Ok(id) = Uuid::try_parse(text) else {
+            continue;
+        };
+        if matches!(
+            stored(tx, target, EntityId(id)).await,
+            Err(StoreError::NotFound(_))
+        ) {
+            nowhere.push((name.clone(), format!("names no {target} that is here")));
+        }
+    }
+    Ok(nowhere)
 }
 
 pub(crate) fn read(catalogue: &Catalogue, name: &str, value: Value) -> Result<Value, String> {

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::permissions::Permissions;
 use crate::sessions::Session;
 use crate::sessions::Token;
-use crate::users::{Role, User};
+use crate::users::{Role, Scope, User};
 
 /// What every key begins with, for people and scanners to recognise one.
 pub const PREFIX: &str = "slk_";
@@ -200,7 +200,7 @@ pub(crate) async fn find(
         r#"
         select k.tenant_id as "tenant: TenantId", k.id as "id: KeyId", k.name as key_name,
                k.permissions, k.calls_per_minute, k.last_used_at, u.id as "user: UserId", u.email,
-               u.name, u.role, u.must_change_password, t.name as tenant_name, t.environment,
+               u.name, u.role, u.scope, u.must_change_password, t.name as tenant_name, t.environment,
                p.calls_per_minute as "tenant_calls?",
                permissions_beyond_role(k.tenant_id, k.user_id) as "more!"
         from api_keys k
@@ -209,7 +209,7 @@ pub(crate) async fn find(
         left join security_policies p on p.tenant_id = k.tenant_id
         where (k.token_hash = $1 or (k.old_token_hash = $1 and k.old_until > $2))
           and k.revoked_at is null and (k.expires_at is null or k.expires_at > $2)
-          and u.state = 'active'
+          and u.state = 'active' and t.state = 'active'
         "#,
         secret.hash(),
         now,
@@ -231,10 +231,13 @@ pub(crate) async fn find(
         .role
         .parse()
         .map_err(|error| StoreError::corrupt("role of a user", error))?;
-    let of_user = role.permissions().and(Permissions::of_names(&row.more));
+    let scope = Scope::stored(role, row.scope.as_deref())?;
+    let of_user = scope.narrow(role.permissions().and(Permissions::of_names(&row.more)));
     let session = Session {
         id: None,
         key: Some((row.id, row.key_name)),
+        scope,
+        is_operator: false,
         permissions: Permissions::of_names(&row.permissions).within(of_user),
         user: User {
             tenant: row.tenant,

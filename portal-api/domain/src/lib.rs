@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod approvals;
+pub mod assignments;
 mod columns;
 pub mod conflicts;
 pub mod connections;
@@ -30,6 +31,7 @@ pub mod security;
 pub mod sessions;
 mod show;
 pub mod streams;
+pub mod teams;
 pub mod tenants;
 pub mod timeline;
 pub mod undo;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod approvals;
+mod assignments;
 mod audit;
 mod budgets;
 mod conflicts;
@@ -16,12 +17,14 @@ mod live;
 mod machine;
 mod mappings;
 mod overview;
+mod partners;
 mod records;
 mod runs;
 mod schedules;
 mod security;
 mod session;
 mod systems;
+mod teams;
 mod users;
 
 use axum::extract::Request;
@@ -51,6 +54,9 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(failure_classes::router())
         .merge(approvals::router())
         .merge(users::router())
+        .merge(teams::router())
+        .merge(partners::router())
+        .merge(assignments::router())
         .merge(groups::router())
         .merge(keys::router())
         .merge(security::router())

@@ -69,6 +69,8 @@ fn concrete(path: &str) -> String {
         "users" => "usr",
         "groups" => "grp",
         "keys" => "key",
+        "teams" => "tea",
+        "partners" => "ptn",
         "sessions" => "ses",
         _ => "cfl",
     };
@@ -78,6 +80,7 @@ fn concrete(path: &str) -> String {
         .replace("{version}", "1")
         .replace("{kind}", "workflow")
         .replace("{name}", "pull_stream")
+        .replace("{assignment}", &format!("asg_{}", fresh().simple()))
 }
 
 /// The status of an answer; its body may be endless.
@@ -150,7 +153,7 @@ async fn every_operation_serves_the_roles_that_may_and_no_others() {
             };
             let status = status(&client, operation).await;
             let is_refused = status == 403;
-            let may = role.permissions().has(permission);
+            let may = role.scope().narrow(role.permissions()).has(permission);
             assert_eq!(
                 is_refused, !may,
                 "{role}: {} answered {status}",

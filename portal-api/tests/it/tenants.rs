@@ -1,7 +1,7 @@
 //! What belongs to another tenant is not there.
 
 use axum::http::Method;
-use engine::ids::{FixtureId, MappingApprovalId, PreviewId};
+use engine::ids::{AssignmentId, FixtureId, MappingApprovalId, PreviewId};
 use serde_json::{Value as Json, json};
 
 use crate::world::World;
@@ -21,6 +21,10 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
     let group = world.admin.post("/groups", &group).await.expect(201)["id"].clone();
     let key = json!({"name": "CI", "permissions": ["runs.read"]});
     let key = world.admin.post("/keys", &key).await.expect(201)["key"]["id"].clone();
+    let team = json!({"name": "North", "members": []});
+    let team = world.admin.post("/teams", &team).await.expect(201)["id"].clone();
+    let partner = json!({"name": "Partners"});
+    let partner = world.admin.post("/partners", &partner).await.expect(201)["id"].clone();
     let conflict = crate::conflicts::opened(&world, &connected).await;
     let approval = crate::approvals::asked(&world, &connected).await;
     let ids = [
@@ -45,6 +49,8 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         ("users", one(world.admin.get("/users").await.expect(200))),
         ("keys", key.as_str().unwrap().to_owned()),
         ("groups", group.as_str().unwrap().to_owned()),
+        ("teams", team.as_str().unwrap().to_owned()),
+        ("partners", partner.as_str().unwrap().to_owned()),
         (
             "sessions",
             one(world.admin.get("/sessions").await.expect(200)),
@@ -76,7 +82,8 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
             .replace("{version}", "1")
             .replace("{preview}", &PreviewId::fresh().to_string())
             .replace("{fixture}", &FixtureId::fresh().to_string())
-            .replace("{approval}", &MappingApprovalId::fresh().to_string());
+            .replace("{approval}", &MappingApprovalId::fresh().to_string())
+            .replace("{assignment}", &AssignmentId::fresh().to_string());
         for (method, operation) in item.as_object().unwrap() {
             let operation = operation["operationId"].as_str().unwrap();
             let body = body(operation);
@@ -93,7 +100,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
 }
 
 /// A query that would be taken, where the operation needs one.
-fn query(operation: &str) -> &'static str {
+pub(crate) fn query(operation: &str) -> &'static str {
     match operation {
         "get_account_as_of" | "get_contact_as_of" => "?at=2026-01-01T00:00:00Z",
         "diff_account" | "diff_contact" => "?from=2026-01-01T00:00:00Z",
@@ -102,7 +109,7 @@ fn query(operation: &str) -> &'static str {
 }
 
 /// A body that would be taken, where the operation takes one.
-fn body(operation: &str) -> Option<Json> {
+pub(crate) fn body(operation: &str) -> Option<Json> {
     Some(match operation {
         "update_connection" => json!({"name": "Mine"}),
         "put_connection_stream" => json!({"enabled": false, "entity": "account"}),
@@ -126,6 +133,9 @@ fn body(operation: &str) -> Option<Json> {
         "update_contact" => json!({"fields": {"last_name": "Mine"}}),
         "rotate_key" => json!({"overlap_minutes": 0}),
         "update_user" => json!({"name": "Mine"}),
+        "update_team" => json!({"name": "Mine", "members": []}),
+        "update_partner" => json!({"name": "Mine"}),
+        "assign_account" => json!({"to": format!("usr_{}", "0".repeat(32))}),
         "update_group" => json!({"name": "Mine", "permissions": []}),
         "deactivate_user" | "reactivate_user" | "create_user_link" => json!({}),
         "restart_run" | "fork_run" => json!({"from": "start"}),
@@ -155,6 +165,8 @@ async fn another_tenants_lists_are_empty() {
         "approvals",
         "groups",
         "keys",
+        "teams",
+        "partners",
     ] {
         let page = other.get(&format!("/{list}")).await.expect(200);
         assert_eq!(page["items"], json!([]), "{list}");

@@ -15,7 +15,7 @@ use crate::keys;
 use crate::permissions::Permissions;
 use crate::rates::{self, Limit, Rate};
 use crate::security::Policy;
-use crate::users::User;
+use crate::users::{Scope, User};
 
 /// Use is written down at most this often.
 const TOUCH: TimeDelta = TimeDelta::minutes(1);
@@ -30,8 +30,12 @@ pub struct Session {
     /// The key that was used, with its name.
     pub key: Option<(KeyId, String)>,
     pub user: User,
-    /// By role, groups and grants, as they are now.
+    /// By role, groups and grants, as they are now, as far as the scope lets them be.
     pub permissions: Permissions,
+    /// Which accounts the user sees.
+    pub scope: Scope,
+    /// Looks after all tenants, which is no permission of a tenant's. A key never does.
+    pub is_operator: bool,
     pub tenant_name: String,
     pub environment: String,
     /// What the tenant takes.
@@ -178,14 +182,15 @@ async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, St
                u.must_change_password
                    or coalesce(u.password_set_at + make_interval(days => p.password_days) <= $2,
                                false) as "must_change_password!",
-               t.name as tenant_name, t.environment,
+               t.name as tenant_name, t.environment, u.scope, u.is_operator,
                p.calls_per_minute as "tenant_calls?",
                permissions_beyond_role(s.tenant_id, s.user_id) as "more!"
         from sessions s
         join users u on u.tenant_id = s.tenant_id and u.id = s.user_id
         join tenants t on t.tenant_id = s.tenant_id
         left join security_policies p on p.tenant_id = s.tenant_id
-        where s.token_hash = $1 and u.state = 'active' and s.expires_at > $2
+        where s.token_hash = $1 and u.state = 'active' and t.state = 'active'
+          and s.expires_at > $2
           and s.created_at + make_interval(mins => coalesce(p.absolute_minutes, 720)) > $2
           and s.last_seen_at + make_interval(mins => coalesce(p.idle_minutes, 30)) > $2
         "#,
@@ -202,11 +207,14 @@ async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, St
         .role
         .parse()
         .map_err(|error| StoreError::corrupt("role of a user", error))?;
+    let scope = Scope::stored(role, row.scope.as_deref())?;
     Ok(Some(Session {
         id: Some(row.session),
         key: None,
+        scope,
+        is_operator: row.is_operator,
         calls_per_minute: row.tenant_calls.unwrap_or(rates::TENANT),
-        permissions: role.permissions().and(Permissions::of_names(&row.more)),
+        permissions: scope.narrow(role.permissions().and(Permissions::of_names(&row.more))),
         user: User {
             tenant: row.tenant,
             id: row.user,

@@ -7,6 +7,7 @@ mod lockout;
 mod password;
 pub mod people;
 mod role;
+pub mod scope;
 mod store;
 
 use engine::ids::{TenantId, UserId};
@@ -17,6 +18,7 @@ pub use lockout::failed;
 pub use password::{PasswordError, Passwords, fresh_password};
 pub use people::{Person, PersonWish, UserState};
 pub use role::{BadRole, Role, Side};
+pub use scope::{BadScope, Scope};
 pub(crate) use store::set_password;
 pub use store::{
     Credentials, NewUser, change_password, create, find_by_email, insert, names, password_hashes,
