@@ -8,17 +8,19 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, COOKIE};
+use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 use axum::http::request::Parts;
 use domain::keys;
 use domain::permissions::{Needs, Permission, needs};
-use domain::rates::Rate;
+use domain::rates::{Rate, Window};
 use domain::sessions::{self, Credential, Session, Token};
+use domain::tenants::settings;
 use domain::users::Editor;
-use engine::ids::SessionId;
+use engine::ids::{SessionId, TenantId};
 use engine::store::audit::{Acting, Actor, Entry, Otherwise};
 use engine::{StoreError, Tx};
 
+use crate::cors::{self, AllowedOrigin};
 use crate::error::{ApiError, Slug};
 use crate::permit::{Access, Guard, Operation};
 use crate::portal::Portal;
@@ -150,11 +152,20 @@ impl FromRequestParts<Portal> for SignedIn {
                 cell.get_or_init(|| rate);
             }
             if rate.is_over {
-                let error = ApiError::new(Slug::RateLimited, "too many calls in this minute");
+                let error = ApiError::new(
+                    Slug::RateLimited,
+                    match rate.window {
+                        Window::Minute => "too many calls in this minute",
+                        Window::Day => "the quota of calls of this day (UTC) is used up",
+                    },
+                );
                 return Err(error.with_retry_after(rate.reset.unsigned_abs()));
             }
         }
         let session = found.session.ok_or_else(ApiError::unauthenticated)?;
+        if session.key.is_some() {
+            permit_origin(parts, portal, &session).await?;
+        }
         let actor = match &session.key {
             Some((id, name)) => Actor::Key {
                 id: id.0,
@@ -173,6 +184,28 @@ impl FromRequestParts<Portal> for SignedIn {
             acting,
         })
     }
+}
+
+/// Refuses a key that comes from a page of a site which its tenant did not name, and lets a page of
+/// one that it named read the answer.
+async fn permit_origin(parts: &Parts, portal: &Portal, session: &Session) -> Result<(), ApiError> {
+    let Some(value) = parts.headers.get(ORIGIN) else {
+        return Ok(());
+    };
+    let origin = value.to_str().unwrap_or_default();
+    if cors::is_same_site(&parts.headers, origin) {
+        return Ok(());
+    }
+    let mut tx = portal.store.begin(session.user.tenant).await?;
+    let named = settings::current(&mut tx).await?.settings.origins;
+    if !named.iter().any(|named| named == origin) {
+        let why = "pages of this site may not call with a key of this tenant";
+        return Err(ApiError::forbidden(why));
+    }
+    if let Some(AllowedOrigin(cell)) = parts.extensions.get() {
+        cell.get_or_init(|| value.clone());
+    }
+    Ok(())
 }
 
 /// What is noted of a request that changes something if its handler notes nothing.
@@ -218,6 +251,53 @@ pub(crate) fn token(headers: &HeaderMap) -> Option<Token> {
         .filter_map(|cookie| cookie.trim().split_once('='))
         .find(|(name, _)| *name == COOKIE_NAME)
         .map(|(_, value)| Token::of(value))
+}
+
+/// Whoever looks after all tenants, signed in: no role, group, grant or key gives it.
+pub(crate) struct Platform(SignedIn);
+
+impl Deref for Platform {
+    type Target = SignedIn;
+
+    fn deref(&self) -> &SignedIn {
+        &self.0
+    }
+}
+
+impl Platform {
+    /// Begins a transaction in any tenant; that tenant's audit trail tells who it was.
+    pub(crate) async fn begin_in(&self, tenant: TenantId) -> Result<Tx, StoreError> {
+        let mut tx = self.0.portal.store.begin(tenant).await?;
+        tx.act_as(self.0.acting.clone());
+        Ok(tx)
+    }
+}
+
+impl Guard for Platform {
+    const ACCESS: Access = Access::Platform;
+}
+
+impl FromRequestParts<Portal> for Platform {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
+        let signed_in = SignedIn::from_request_parts(parts, portal).await?;
+        let session = &signed_in.session;
+        if session.user.must_change_password {
+            return Err(ApiError::forbidden("set a password of your own first"));
+        }
+        if session.is_operator && session.key.is_none() {
+            return Ok(Self(signed_in));
+        }
+        tracing::info!(
+            tenant.id = %session.user.tenant,
+            user.id = %session.user.id,
+            "somebody who does not look after all tenants asked for them"
+        );
+        metrics::counter!("syncline_permissions_missing_total", "permission" => "platform")
+            .increment(1);
+        Err(ApiError::forbidden("this is for those who run the hub"))
+    }
 }
 
 /// Somebody who has a permission, and has nothing to do first.

@@ -26,6 +26,7 @@ pub enum Slug {
     PreconditionRequired,
     Stale,
     Conflict,
+    QuotaExceeded,
     RateLimited,
     Unavailable,
     Internal,
@@ -33,7 +34,7 @@ pub enum Slug {
 }
 
 impl Slug {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Unauthenticated,
         Self::Forbidden,
         Self::NotFound,
@@ -45,6 +46,7 @@ impl Slug {
         Self::PreconditionRequired,
         Self::Stale,
         Self::Conflict,
+        Self::QuotaExceeded,
         Self::RateLimited,
         Self::Unavailable,
         Self::Internal,
@@ -103,6 +105,11 @@ impl Slug {
                 "conflict",
                 StatusCode::CONFLICT,
                 "Not possible as things are",
+            ),
+            Self::QuotaExceeded => (
+                "quota-exceeded",
+                StatusCode::FORBIDDEN,
+                "The quota is used up",
             ),
             Self::RateLimited => (
                 "rate-limited",
@@ -277,6 +284,9 @@ impl From<StoreError> for ApiError {
                 Self::new(Slug::Stale, format!("{what} was changed since you read it"))
             }
             StoreError::Conflict(why) => Self::new(Slug::Conflict, why),
+            error @ StoreError::OverQuota { .. } => {
+                Self::new(Slug::QuotaExceeded, error.to_string())
+            }
             StoreError::Duplicate(_) => Self::new(Slug::Conflict, error.to_string()),
             error @ StoreError::TooLarge { .. } => Self::new(Slug::TooLarge, error.to_string()),
             error @ StoreError::UnknownWorkflow { .. } => {
@@ -417,6 +427,7 @@ mod tests {
                 ("precondition-required", 428),
                 ("stale", 412),
                 ("conflict", 409),
+                ("quota-exceeded", 403),
                 ("rate-limited", 429),
                 ("unavailable", 503),
                 ("internal", 500),

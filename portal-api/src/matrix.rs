@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use domain::permissions::{Permission, Permissions};
 use domain::users::Role;
 
-use crate::permit::EXTENSION;
+use crate::permit::{Access, EXTENSION};
 
 /// The table, in Markdown: each operation with its permission and the roles that have it.
 pub fn permission_matrix() -> String {
@@ -27,7 +27,8 @@ pub fn permission_matrix() -> String {
         line(&mut text, format_args!("| {permission} | {marks} |"));
     }
     text.push_str(
-        "\n## Operations\n\n`open`: everybody. `own`: whoever is signed in, about themselves.\n\n",
+        "\n## Operations\n\n`open`: everybody. `own`: whoever is signed in, about themselves. \
+         `platform`: whoever runs the hub for all tenants, which no role has.\n\n",
     );
     header(&mut text, "operation | route | permission");
     let document = crate::spec::document();
@@ -38,6 +39,7 @@ pub fn permission_matrix() -> String {
             let access = operation[EXTENSION].as_str().unwrap_or_default();
             let marks = match access.parse::<Permission>() {
                 Ok(permission) => marks(|may| may.has(permission)),
+                Err(_) if access == Access::Platform.as_str() => marks(|_may| false),
                 Err(_open_or_own) => marks(|_may| true),
             };
             let method = method.to_uppercase();

@@ -40,6 +40,13 @@ pub enum StoreError {
         size: usize,
         limit: usize,
     },
+    /// The tenant has used up what it may use; whoever runs the hub can allow more.
+    #[error("the quota of {most} {what} is used up")]
+    OverQuota {
+        what: &'static str,
+        used: i64,
+        most: i64,
+    },
     /// This process has no code of that name and version.
     #[error("workflow {workflow} version {version} is not known")]
     UnknownWorkflow { workflow: String, version: u16 },

@@ -43,6 +43,7 @@ pub mod plans;
 pub mod previews;
 pub mod processes;
 pub mod publications;
+pub mod quotas;
 pub mod records;
 pub mod removals;
 pub mod runs;

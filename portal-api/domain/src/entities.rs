@@ -10,7 +10,7 @@ use engine::mapping::Values;
 use engine::provenance::Provenance;
 use engine::sdk::Value;
 use engine::store::links::{self, LinkRow};
-use engine::store::plans;
+use engine::store::{plans, quotas};
 use engine::sync::edit::{self, Edited};
 use engine::sync::{SyncError, outbox};
 use engine::{StoreError, Tx};
@@ -166,6 +166,7 @@ pub async fn create(
     }
     let edited = edit::create_as(tx, tables, (kind, id), fields, user).await?;
     announce(tx, kind, &edited).await?;
+    quotas::take_records(tx, 1).await?;
     Ok(edited.entity.id)
 }
 

@@ -201,12 +201,13 @@ pub(crate) async fn find(
         select k.tenant_id as "tenant: TenantId", k.id as "id: KeyId", k.name as key_name,
                k.permissions, k.calls_per_minute, k.last_used_at, u.id as "user: UserId", u.email,
                u.name, u.role, u.scope, u.must_change_password, t.name as tenant_name, t.environment,
-               p.calls_per_minute as "tenant_calls?",
+               p.calls_per_minute as "tenant_calls?", q.calls_per_day as "calls_per_day?",
                permissions_beyond_role(k.tenant_id, k.user_id) as "more!"
         from api_keys k
         join users u on u.tenant_id = k.tenant_id and u.id = k.user_id
         join tenants t on t.tenant_id = k.tenant_id
         left join security_policies p on p.tenant_id = k.tenant_id
+        left join tenant_quotas q on q.tenant_id = k.tenant_id
         where (k.token_hash = $1 or (k.old_token_hash = $1 and k.old_until > $2))
           and k.revoked_at is null and (k.expires_at is null or k.expires_at > $2)
           and u.state = 'active' and t.state = 'active'
@@ -250,6 +251,7 @@ pub(crate) async fn find(
         tenant_name: row.tenant_name,
         environment: row.environment,
         calls_per_minute: row.tenant_calls.unwrap_or(crate::rates::TENANT),
+        calls_per_day: row.calls_per_day,
     };
     Ok(Some((
         session,

@@ -28,6 +28,7 @@ pub mod removals;
 pub mod runs;
 pub mod schedules;
 pub mod security;
+pub mod seed;
 pub mod sessions;
 mod show;
 pub mod streams;

@@ -4,6 +4,7 @@ mod accounts;
 mod approvals;
 mod assignments;
 mod audit;
+mod brands;
 mod budgets;
 mod conflicts;
 mod connections;
@@ -23,8 +24,11 @@ mod runs;
 mod schedules;
 mod security;
 mod session;
+mod settings;
 mod systems;
 mod teams;
+mod tenants;
+mod usage;
 mod users;
 
 use axum::extract::Request;
@@ -59,6 +63,10 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(assignments::router())
         .merge(groups::router())
         .merge(keys::router())
+        .merge(brands::router())
+        .merge(settings::router())
+        .merge(usage::router())
+        .merge(tenants::router())
         .merge(security::router())
         .merge(audit::router())
         .merge(live::router())

@@ -242,7 +242,12 @@ async fn calls_over_the_limit_wait_for_the_next_minute_in_every_process() {
     let most = 3;
     let id: engine::ids::KeyId = key["id"].as_str().unwrap().parse().unwrap();
     let subject = format!("key/{}", id.0.simple());
-    let limit = domain::rates::Limit { subject, most };
+    let window = domain::rates::Window::Minute;
+    let limit = domain::rates::Limit {
+        subject,
+        most,
+        window,
+    };
     let rate = domain::rates::count(&mut tx, &[limit])
         .await
         .unwrap()

@@ -71,6 +71,8 @@ fn concrete(path: &str) -> String {
         "keys" => "key",
         "teams" => "tea",
         "partners" => "ptn",
+        "brands" => "brd",
+        "tenants" => "tnt",
         "sessions" => "ses",
         _ => "cfl",
     };
@@ -108,7 +110,8 @@ async fn every_operation_declares_who_may_call_it_and_refuses_a_stranger() {
         assert_eq!(operation.access == "open", is_open, "{}", operation.name);
         assert_eq!(operation.security.is_null(), is_open, "{}", operation.name);
         if !is_open {
-            let known = operation.access == "own" || operation.access.parse::<Permission>().is_ok();
+            let known = ["own", "platform"].contains(&operation.access.as_str())
+                || operation.access.parse::<Permission>().is_ok();
             assert!(known, "{}: {}", operation.name, operation.access);
             assert_eq!(
                 status(&world.stranger(), &operation).await,
@@ -148,6 +151,10 @@ async fn every_operation_serves_the_roles_that_may_and_no_others() {
         let email = format!("a-{role}@one.example");
         let client = world.user(world.tenant, &email, role).await;
         for operation in &operations {
+            if operation.access == "platform" {
+                let status = status(&client, operation).await;
+                assert_eq!(status, 403, "{role}: {}", operation.name);
+            }
             let Ok(permission) = operation.access.parse::<Permission>() else {
                 continue;
             };

@@ -25,9 +25,9 @@ pub(super) use self::watch::{Looked, Watch};
 use super::context::{Neighbourhood, Stream, SyncError};
 use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, RunId};
-use crate::store::Tx;
 use crate::store::plans::{self, Phase};
 use crate::store::records::{self, Linked};
+use crate::store::{Tx, quotas};
 
 /// A page to apply.
 #[derive(Debug)]
@@ -174,6 +174,7 @@ async fn apply_as(
         owed.extend(batch?.store(tx, &around, &stream, page.run).await?);
     }
     let (counts, room, watch) = joined(merging).await;
+    quotas::take_records(tx, i64::try_from(counts.created).unwrap_or(i64::MAX)).await?;
     let applied = Applied {
         counts,
         owed,

@@ -13,7 +13,7 @@ pub use token::{NoRandomness, Token};
 
 use crate::keys;
 use crate::permissions::Permissions;
-use crate::rates::{self, Limit, Rate};
+use crate::rates::{self, Limit, Rate, Window};
 use crate::security::Policy;
 use crate::users::{Scope, User};
 
@@ -40,6 +40,8 @@ pub struct Session {
     pub environment: String,
     /// What the tenant takes.
     pub calls_per_minute: i32,
+    /// What the tenant takes in a day, where it has such a quota.
+    pub calls_per_day: Option<i64>,
 }
 
 /// What a caller shows to say who they are.
@@ -90,12 +92,23 @@ pub async fn identify(
 }
 
 fn limits(session: Option<&Session>, of_key: Option<i32>, address: Option<IpAddr>) -> Vec<Limit> {
-    let limit = |subject: String, most: i32| Limit { subject, most };
+    let limit = |subject: String, most: i32| Limit {
+        subject,
+        most,
+        window: Window::Minute,
+    };
     let mut limits = Vec::new();
     if let Some(session) = session {
         let (user, most) = (&session.user, session.calls_per_minute);
         limits.push(limit(format!("tenant/{}", user.tenant.0.simple()), most));
         limits.push(limit(format!("user/{}", user.id.0.simple()), most / 2));
+        // Counted without a quota too: usage is shown.
+        let a_day = session.calls_per_day.unwrap_or(i64::from(i32::MAX));
+        limits.push(Limit {
+            subject: rates::day_of(user.tenant),
+            most: i32::try_from(a_day).unwrap_or(i32::MAX),
+            window: Window::Day,
+        });
         if let (Some((key, _name)), Some(most)) = (&session.key, of_key) {
             limits.push(limit(format!("key/{}", key.0.simple()), most));
         }
@@ -183,12 +196,13 @@ async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, St
                    or coalesce(u.password_set_at + make_interval(days => p.password_days) <= $2,
                                false) as "must_change_password!",
                t.name as tenant_name, t.environment, u.scope, u.is_operator,
-               p.calls_per_minute as "tenant_calls?",
+               p.calls_per_minute as "tenant_calls?", q.calls_per_day as "calls_per_day?",
                permissions_beyond_role(s.tenant_id, s.user_id) as "more!"
         from sessions s
         join users u on u.tenant_id = s.tenant_id and u.id = s.user_id
         join tenants t on t.tenant_id = s.tenant_id
         left join security_policies p on p.tenant_id = s.tenant_id
+        left join tenant_quotas q on q.tenant_id = s.tenant_id
         where s.token_hash = $1 and u.state = 'active' and t.state = 'active'
           and s.expires_at > $2
           and s.created_at + make_interval(mins => coalesce(p.absolute_minutes, 720)) > $2
@@ -214,6 +228,7 @@ async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, St
         scope,
         is_operator: row.is_operator,
         calls_per_minute: row.tenant_calls.unwrap_or(rates::TENANT),
+        calls_per_day: row.calls_per_day,
         permissions: scope.narrow(role.permissions().and(Permissions::of_names(&row.more))),
         user: User {
             tenant: row.tenant,

@@ -3,7 +3,7 @@
 mod change_state;
 mod create;
 mod get;
-mod link;
+pub(in crate::routes) mod link;
 mod list;
 mod update;
 
@@ -114,7 +114,7 @@ impl PasswordLink {
 }
 
 /// A name as it is stored.
-fn read_name(text: &str) -> Result<String, ApiError> {
+pub(in crate::routes) fn read_name(text: &str) -> Result<String, ApiError> {
     let name = text.trim();
     match name.chars().count() {
         1..=120 => Ok(name.to_owned()),
