@@ -135,6 +135,8 @@ class Here:
                 **os.environ,
                 "SYNCLINE_ADMIN_EMAIL": EMAIL,
                 "SYNCLINE_ADMIN_PASSWORD": PASSWORD,
+                # The simulated system runs on this machine.
+                "SYNCLINE_PEERS_AT": "127.0.0.0/8",
             },
         )
         until("a ready hub", lambda: answers(f"{self.base}/ready"))

@@ -9,6 +9,7 @@ mod backoff;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod connector;
+mod egress;
 mod consent;
 mod error;
 mod http;
@@ -23,6 +24,7 @@ mod write;
 pub use backoff::{Backoff, between};
 pub use connector::{AuthKind, Connector, RateLimit, Read, Sink, Source, Spec, Usage};
 pub use consent::{Consent, ConsentAnswer, StoredConsent};
+pub use egress::{BadNetwork, Egress, Network};
 pub use error::{ConnectorError, ErrorKind, Result};
 pub use http::{Http, HttpOptions, Reply};
 pub use oauth::{Grant, Session, TokenAnswer, Tokens, ask_tokens};

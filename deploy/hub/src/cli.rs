@@ -131,6 +131,18 @@ pub struct Common {
     )]
     pub mail_from: String,
 
+    /// Networks in which systems may be, beside the public internet: 10.0.0.0/8, for example; several
+    /// with commas. Without, an address inside is refused, whoever typed it in.
+    #[arg(
+        long,
+        env = "SYNCLINE_PEERS_AT",
+        hide_env_values = true,
+        global = true,
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
+    pub peers_at: Vec<connector_sdk::Network>,
+
     /// Runs worked on at once.
     #[arg(
         long,

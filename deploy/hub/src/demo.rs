@@ -51,7 +51,10 @@ async fn show(
         name: "Demo".to_owned(),
         environment: "demo".to_owned(),
     };
-    let hub = Hub::start(options(common, data, &database.url, tenant)?).await?;
+    let mut options = options(common, data, &database.url, tenant)?;
+    // The simulated system runs in this process.
+    options.egress = options.egress.and_this_machine();
+    let hub = Hub::start(options).await?;
     let served = CancellationToken::new();
     let (simulator, address, keeping) = simulate(data, served.clone()).await?;
     set_up(&hub, &simulator, address)

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use connector_sdk::{Http, HttpOptions};
+use connector_sdk::{Egress, Http, HttpOptions};
 use domain::mails::Outbox;
 use domain::tenants::NewTenant;
 use domain::users::{FirstAdmin, FirstAdminWish, Passwords, ensure_first_admin};
@@ -45,6 +45,8 @@ pub struct HubOptions {
     pub public_url: Option<String>,
     /// How mail is sent; `None` sends none.
     pub mail: Option<MailerOptions>,
+    /// Where systems may be.
+    pub egress: Egress,
 }
 
 /// Who the first admin shall be.
@@ -84,7 +86,7 @@ impl Hub {
         let store = database::connect(&options.database_url).await?;
         prepare(&store, options.migrate).await?;
         let vault = Vault::new(&options.vault_key).context("the vault's key is not usable")?;
-        let peers = peers(&store, &vault)?;
+        let peers = peers(&store, &vault, options.egress)?;
         peers
             .check_key()
             .await
@@ -189,9 +191,13 @@ async fn prepare(store: &Store, migrate: bool) -> Result<()> {
     Ok(())
 }
 
-fn peers(store: &Store, vault: &Vault) -> Result<Peers> {
+fn peers(store: &Store, vault: &Vault, egress: Egress) -> Result<Peers> {
     let clock = store.clock().clone();
-    let http = Http::new(&HttpOptions::default(), move || clock.system_time())
+    let options = HttpOptions {
+        egress,
+        ..HttpOptions::default()
+    };
+    let http = Http::new(&options, move || clock.system_time())
         .context("cannot set up the HTTP client")?;
     Ok(Peers::new(
         connector_registry::all(),
@@ -239,6 +245,9 @@ fn work(
         .register::<workflows::RemapStream>()
         .register::<workflows::UndoRun>()
         .register::<workflows::SendMail>()
+        .register::<workflows::ErasePerson>()
+        .register::<workflows::ExportPerson>()
+        .register::<workflows::ApplyRetention>()
         .register::<engine::runtime::BulkRuns>()
         .concurrency(workers)
         .host(host())

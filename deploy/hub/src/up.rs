@@ -38,6 +38,7 @@ pub(crate) fn options(
             server,
             from: common.mail_from.clone(),
         }),
+        egress: connector_sdk::Egress::Public(common.peers_at.clone()),
     })
 }
 

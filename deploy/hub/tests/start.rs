@@ -30,6 +30,7 @@ fn options(database_url: String) -> HubOptions {
         https: false,
         public_url: None,
         mail: None,
+        egress: connector_sdk::Egress::Anywhere,
     }
 }
 

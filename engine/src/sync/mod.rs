@@ -11,6 +11,7 @@ pub mod approve;
 mod context;
 pub mod edit;
 mod effects;
+pub mod forget;
 pub mod outbox;
 pub mod page;
 pub mod preview;

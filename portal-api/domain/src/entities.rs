@@ -1,9 +1,9 @@
 //! Accounts and contacts alike: one with all its fields, and edits of people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use engine::catalogue::Catalogue;
+use engine::catalogue::{Catalogue, Personal};
 use engine::entity::CoreTables;
 use engine::ids::{EntityId, UserId};
 use engine::mapping::Values;
@@ -12,7 +12,7 @@ use engine::sdk::Value;
 use engine::store::links::{self, LinkRow};
 use engine::store::{plans, quotas};
 use engine::sync::edit::{self, Edited};
-use engine::sync::{SyncError, outbox};
+use engine::sync::{SyncError, forget, outbox};
 use engine::{StoreError, Tx};
 use serde_json::Value as Json;
 use sqlx::types::Uuid;
@@ -70,6 +70,8 @@ pub struct Detail {
     pub version: i64,
     /// All fields of the kind, null where there is no value.
     pub fields: BTreeMap<String, Json>,
+    /// Names of fields that say something about a person.
+    pub personal: BTreeSet<String>,
     pub links: Vec<LinkRow>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -114,6 +116,12 @@ pub async fn detail(
         id,
         version: stored.version,
         fields: catalogue.fields().iter().map(field).collect(),
+        personal: catalogue
+            .fields()
+            .iter()
+            .filter(|field| field.personal != Personal::No)
+            .map(|field| field.name.clone())
+            .collect(),
         links,
         created_at: stored.created_at,
         updated_at: stored.updated_at,
@@ -193,6 +201,11 @@ async fn taken(
         }
     }
     invalid.extend(pointing_nowhere(tx, &catalogue, &taken).await?);
+    if forget::names_forgotten(tx, &catalogue, &taken).await? {
+        // Nothing tells who it was, nor by which of the values.
+        let why = "suppressed (1): these values are of somebody who was forgotten";
+        return Err(Refusal::Blocked(why.to_owned()));
+    }
     if invalid.is_empty() {
         Ok(taken)
     } else {

@@ -19,6 +19,7 @@ mod machine;
 mod mappings;
 mod overview;
 mod partners;
+mod privacy;
 mod records;
 mod runs;
 mod schedules;
@@ -61,6 +62,7 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(teams::router())
         .merge(partners::router())
         .merge(assignments::router())
+        .merge(privacy::router())
         .merge(groups::router())
         .merge(keys::router())
         .merge(brands::router())

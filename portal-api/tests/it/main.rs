@@ -28,6 +28,7 @@ mod passwords;
 mod past;
 mod permissions;
 mod previews;
+mod privacy;
 mod publishing;
 mod removals;
 mod runs;

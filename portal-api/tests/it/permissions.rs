@@ -72,6 +72,8 @@ fn concrete(path: &str) -> String {
         "teams" => "tea",
         "partners" => "ptn",
         "brands" => "brd",
+        "erasures" => "ers",
+        "subject-exports" => "sar",
         "tenants" => "tnt",
         "sessions" => "ses",
         _ => "cfl",

@@ -30,6 +30,16 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         .post("/brands", &body("update_brand").unwrap())
         .await;
     let brand = brand.expect(201)["id"].clone();
+    let contact = world.admin.get("/contacts").await.expect(200)["items"][0]["id"].clone();
+    let wish = json!({"kind": "erase", "contact_id": contact, "reason": "asked"});
+    let erasure = world.admin.post("/erasures", &wish).await.expect(201)["id"].clone();
+    let wish = json!({"contact_id": contact, "reason": "asked"});
+    let export = world
+        .admin
+        .post("/subject-exports", &wish)
+        .await
+        .expect(202)["id"]
+        .clone();
     let conflict = crate::conflicts::opened(&world, &connected).await;
     let approval = crate::approvals::asked(&world, &connected).await;
     let ids = [
@@ -57,6 +67,8 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         ("teams", team.as_str().unwrap().to_owned()),
         ("partners", partner.as_str().unwrap().to_owned()),
         ("brands", brand.as_str().unwrap().to_owned()),
+        ("erasures", erasure.as_str().unwrap().to_owned()),
+        ("subject-exports", export.as_str().unwrap().to_owned()),
         // Of whoever runs the hub: the walk leaves it out, `tenancy.rs` asks for it.
         ("tenants", world.tenant.to_string()),
         (
@@ -148,6 +160,7 @@ pub(crate) fn body(operation: &str) -> Option<Json> {
             "name": "Mine", "domain": null, "accent": "#000000", "on_accent": "#ffffff",
             "background": "#ffffff", "foreground": "#000000",
         }),
+        "approve_erasure" | "stop_erasure" => json!({}),
         "update_team" => json!({"name": "Mine", "members": []}),
         "update_partner" => json!({"name": "Mine"}),
         "assign_account" => json!({"to": format!("usr_{}", "0".repeat(32))}),
@@ -183,6 +196,8 @@ async fn another_tenants_lists_are_empty() {
         "teams",
         "partners",
         "brands",
+        "erasures",
+        "subject-exports",
     ] {
         let page = other.get(&format!("/{list}")).await.expect(200);
         assert_eq!(page["items"], json!([]), "{list}");

@@ -138,6 +138,7 @@ async fn start(db: &TestDb) -> Result<Hub> {
         https: false,
         public_url: None,
         mail: None,
+        egress: connector_sdk::Egress::Anywhere,
     })
     .await
 }

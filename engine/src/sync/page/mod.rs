@@ -3,6 +3,7 @@
 
 mod ahead;
 mod batch;
+pub(crate) mod forgotten;
 mod gone;
 mod guard;
 mod pass;
@@ -56,6 +57,9 @@ pub struct Counts {
     /// Changes beyond a cap: a person is asked.
     #[serde(default)]
     pub withheld: u64,
+    /// Records of people who were forgotten.
+    #[serde(default)]
+    pub suppressed: u64,
 }
 
 impl Counts {
@@ -69,6 +73,7 @@ impl Counts {
         self.failed += other.failed;
         self.excluded += other.excluded;
         self.withheld += other.withheld;
+        self.suppressed += other.suppressed;
     }
 }
 
@@ -265,6 +270,9 @@ async fn prepare(
         }
     };
     let mut incoming = pass.map(records, &linked)?;
+    let place = (page.connection, page.stream.as_str());
+    pass.counts.suppressed +=
+        forgotten::drop_forgotten(tx, &mut pass, place, &mut incoming).await?;
     let mut gone: Vec<(Tombstone, Linked)> = tombstones
         .into_iter()
         .filter_map(|tombstone| {
