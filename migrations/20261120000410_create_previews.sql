@@ -8,6 +8,8 @@ create table mapping_rules (
     version        bigint not null default 1,
     updated_at     timestamptz not null,
     updated_by     uuid not null,
+    -- Who asked that approvals are needed no more: somebody else has to ask it too.
+    release_asked_by uuid,
     primary key (tenant_id)
 );
 call protect_tenant_table('mapping_rules');

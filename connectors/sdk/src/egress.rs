@@ -89,7 +89,8 @@ impl Egress {
         match self {
             Self::Anywhere => Self::Anywhere,
             Self::Public(mut also) => {
-                also.extend(["127.0.0.0/8", "::1/128"].iter().filter_map(|text| text.parse().ok()));
+                let own = ["127.0.0.0/8", "::1/128"].into_iter();
+                also.extend(own.filter_map(|text| text.parse::<Network>().ok()));
                 Self::Public(also)
             }
         }
@@ -252,23 +253,48 @@ mod tests {
     #[test]
     fn addresses_inside_are_refused_however_they_are_written() {
         for inside in [
-            "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/",
-            "http://0177.0.0.1/", "http://10.1.2.3/", "http://172.16.0.1/", "http://192.168.1.1/",
-            "http://169.254.169.254/latest/meta-data/", "http://100.64.0.1/", "http://0.0.0.0/",
-            "http://198.18.0.1/", "http://224.0.0.1/", "http://255.255.255.255/", "http://240.0.0.1/",
-            "http://192.0.2.1/", "http://[::1]/", "http://[::]/", "http://[::ffff:127.0.0.1]/",
-            "http://[::ffff:a9fe:a9fe]/", "http://[::127.0.0.1]/", "http://[fe80::1]/",
-            "http://[fc00::1]/", "http://[fd12:3456::1]/", "http://[fec0::1]/", "http://[ff02::1]/",
-            "http://[64:ff9b::7f00:1]/", "http://[64:ff9b:1::1]/", "http://[2002:7f00:1::]/",
-            "http://[2001::1]/", "http://[2001:db8::1]/",
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+            "http://10.1.2.3/",
+            "http://172.16.0.1/",
+            "http://192.168.1.1/",
+            "http://169.254.169.254/latest/meta-data/",
+            "http://100.64.0.1/",
+            "http://0.0.0.0/",
+            "http://198.18.0.1/",
+            "http://224.0.0.1/",
+            "http://255.255.255.255/",
+            "http://240.0.0.1/",
+            "http://192.0.2.1/",
+            "http://[::1]/",
+            "http://[::]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[::ffff:a9fe:a9fe]/",
+            "http://[::127.0.0.1]/",
+            "http://[fe80::1]/",
+            "http://[fc00::1]/",
+            "http://[fd12:3456::1]/",
+            "http://[fec0::1]/",
+            "http://[ff02::1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[64:ff9b:1::1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[2001::1]/",
+            "http://[2001:db8::1]/",
         ] {
             let error = public().check(&url(inside)).expect_err(inside);
             assert_eq!(error.kind, crate::ErrorKind::Config, "{inside}");
             assert!(!error.to_string().contains("127"), "{error}");
         }
         for outside in [
-            "https://93.184.216.34/", "https://[2606:2800:220:1::1]/", "https://8.8.8.8:8443/x",
-            "https://[64:ff9b::808:808]/", "https://login.salesforce.com/",
+            "https://93.184.216.34/",
+            "https://[2606:2800:220:1::1]/",
+            "https://8.8.8.8:8443/x",
+            "https://[64:ff9b::808:808]/",
+            "https://login.salesforce.com/",
         ] {
             assert!(public().check(&url(outside)).is_ok(), "{outside}");
         }
@@ -276,17 +302,32 @@ mod tests {
 
     #[test]
     fn a_network_that_is_allowed_is_and_no_other() {
-        let ours = Egress::Public(vec!["10.1.0.0/16".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+        let ours = Egress::Public(vec![
+            "10.1.0.0/16".parse().unwrap(),
+            "fd00::/8".parse().unwrap(),
+        ]);
         for (address, allowed) in [
-            ("10.1.2.3", true), ("::ffff:10.1.2.3", true), ("10.2.0.1", false), ("fd00::5", true),
-            ("fe80::1", false), ("127.0.0.1", false), ("1.1.1.1", true),
+            ("10.1.2.3", true),
+            ("::ffff:10.1.2.3", true),
+            ("10.2.0.1", false),
+            ("fd00::5", true),
+            ("fe80::1", false),
+            ("127.0.0.1", false),
+            ("1.1.1.1", true),
         ] {
             assert_eq!(ours.allows(address.parse().unwrap()), allowed, "{address}");
         }
         let everything: Network = "0.0.0.0/0".parse().unwrap();
         assert!(everything.holds("10.0.0.1".parse().unwrap()));
         assert!(!everything.holds("fd00::1".parse().unwrap()));
-        for bad in ["", "10.0.0.0", "10.0.0.0/33", "x/8", "10.0.0.0/-1", "::/129"] {
+        for bad in [
+            "",
+            "10.0.0.0",
+            "10.0.0.0/33",
+            "x/8",
+            "10.0.0.0/-1",
+            "::/129",
+        ] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
         }
     }
@@ -316,6 +357,11 @@ mod tests {
             let all = ["93.184.216.34:0", "10.0.0.1:0"].map(|text| text.parse().unwrap());
             Box::pin(async move { Ok(all.to_vec()) })
         });
-        assert!(Guarded::with(public(), mixed).resolve(name()).await.is_err());
+        assert!(
+            Guarded::with(public(), mixed)
+                .resolve(name())
+                .await
+                .is_err()
+        );
     }
 }

@@ -9,8 +9,8 @@ mod backoff;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod connector;
-mod egress;
 mod consent;
+mod egress;
 mod error;
 mod http;
 mod oauth;

@@ -139,10 +139,11 @@ pub(crate) fn real(arguments: &[String]) -> Result<()> {
         bail!("{} is not there", tree::shown(&script));
     }
     let mut left_out = Vec::new();
-    let clients = Clients::install(&mut left_out)?;
+    let mut clients = Clients::install(&mut left_out)?;
     if let Some(why) = left_out.pop() {
         bail!("{why}");
     }
+    clients.and_python(&tree::root().join("tests/real/requirements.txt"))?;
     let hub = generate::hub()?;
     let throwaway = pg::throwaway()?;
     let mut real = run::command("bash");

@@ -411,6 +411,14 @@ impl Tx {
         self.trail.get_or_insert_default().entries.push(entry);
     }
 
+    /// Says how the thing was before, for the entry that is noted if nothing else is.
+    pub fn was(&mut self, before: serde_json::Value) {
+        let acting = self.trail.as_mut().and_then(|trail| trail.acting.as_mut());
+        if let Some(otherwise) = acting.and_then(|acting| acting.otherwise.as_mut()) {
+            otherwise.entry.before = Some(before);
+        }
+    }
+
     /// # Errors
     /// [`StoreError::Database`]; the outcome is then unknown unless the server said otherwise.
     pub async fn commit(mut self) -> Result<(), StoreError> {

@@ -156,6 +156,7 @@ mod tests {
             kind,
             choices: Vec::new(),
             scale: None,
+            personal: Personal::No,
         }
     }
 

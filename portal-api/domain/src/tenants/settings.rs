@@ -86,6 +86,15 @@ pub fn origin(text: &str) -> Result<(), String> {
     if url.scheme() != "https" && !(url.scheme() == "http" && is_local) {
         return Err("an origin begins with https://".to_owned());
     }
+    let is_host = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+    };
+    if let Some(url::Host::Domain(domain)) = url.host()
+        && !is_host(domain)
+    {
+        return Err("an origin names one site".to_owned());
+    }
     // What is left over (a path, a user, an upper case letter, a homograph) is not what is sent.
     if url.origin().ascii_serialization() != text {
         return Err(format!(
