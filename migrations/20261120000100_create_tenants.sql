@@ -69,7 +69,11 @@ create table users (
     must_change_password boolean not null default false,
     -- Wrong passwords since the last right one, from whatever address.
     failed_sign_ins      integer not null default 0,
+    -- Wrong codes of second factors since the last right one.
+    failed_codes         integer not null default 0,
     locked_until         timestamptz,
+    -- Whether a second factor is set up: every sign-in and request asks, so it is not counted anew.
+    has_factor           boolean not null default false,
     last_sign_in_at      timestamptz,
     -- Which accounts the user sees; null is what the role says.
     scope                text check (scope in ('all', 'team', 'assigned', 'own')),
@@ -96,8 +100,12 @@ create table sessions (
     -- Where it was opened from, for its owner to recognise.
     address      text,
     agent        text,
+    -- The second factor it was opened with, if any.
+    factor       text check (factor in ('totp', 'backup_code', 'sms', 'passkey', 'device', 'provider')),
     created_at   timestamptz not null,
     last_seen_at timestamptz not null,
+    -- When password or second factor were last shown: sensitive actions ask for it anew after a while.
+    proved_at    timestamptz not null,
     expires_at   timestamptz not null,
     primary key (tenant_id, token_hash),
     foreign key (tenant_id, user_id) references users (tenant_id, id) on delete cascade

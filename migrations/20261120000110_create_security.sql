@@ -15,6 +15,10 @@ create table security_policies (
     -- Null: entries are kept for ever.
     audit_days          integer check (audit_days between 90 and 36500),
     calls_per_minute    integer not null default 60000 check (calls_per_minute between 60 and 1000000),
+    -- How long a password or second factor counts as just shown, for sensitive actions.
+    step_up_minutes     integer not null default 15 check (step_up_minutes between 1 and 1440),
+    -- How long a browser is remembered and asked for no second factor; 0: none is.
+    device_days         integer not null default 30 check (device_days between 0 and 365),
     version             bigint not null default 1,
     primary key (tenant_id)
 );

@@ -168,6 +168,16 @@ call scope_table('sessions', 'user_id = (select scope_user())');
 call scope_table('user_links', 'user_id = (select scope_user())');
 call scope_table('old_passwords', 'user_id = (select scope_user())');
 call scope_table('api_keys', 'user_id = (select scope_user())');
+call scope_table('totp_factors', 'user_id = (select scope_user())');
+call scope_table('backup_codes', 'user_id = (select scope_user())');
+call scope_table('sms_factors', 'user_id = (select scope_user())');
+call scope_table('sms_codes', 'user_id = (select scope_user())');
+call scope_table('passkeys', 'user_id = (select scope_user())');
+call scope_table('devices', 'user_id = (select scope_user())');
+call scope_table('sign_in_tickets', 'user_id = (select scope_user())');
+call scope_table('token_families', 'user_id = (select scope_user())');
+call scope_table('token_keys', 'false');
+call scope_table('refresh_tokens', 'false');
 create policy scope_update on users as restrictive for update to syncline_scoped
     using (id = (select scope_user()));
 create policy scope_insert on users as restrictive for insert to syncline_scoped with check (false);

@@ -72,7 +72,7 @@ create table runs (
     constraint runs_owner_runs check ((state = 'running') = (owner is not null)),
     -- Claims order by it, and begin to look at some.
     constraint runs_queued_due check (state <> 'queued' or due_at is not null)
-) with (fillfactor = 70);
+) with (fillfactor = 50);
 create index runs_claim on runs (tenant_id, workflow, version, priority, due_at, id)
     where state = 'queued' and not behind and not asleep;
 create index runs_asleep on runs (due_at) where state = 'queued' and asleep and not behind;
@@ -92,6 +92,24 @@ create index runs_connection on runs (tenant_id, connection_id, id)
     where connection_id is not null;
 create index runs_parent on runs (tenant_id, parent_id, parent_seq) where parent_id is not null;
 call protect_tenant_table('runs');
+
+-- Counts ended children for their parents and queues those that wait for no more. It touches the row
+-- whatever its state: a parent that is just going to wait is locked, and its new state is seen here
+-- once that has committed. A parent that has ended is in the table of open runs no more.
+create function wake_parents(tenants uuid[], parents uuid[], moment timestamptz) returns void
+    language sql
+begin atomic
+    update runs r
+    set awaits = greatest(r.awaits - t.ended, 0),
+        state = case when r.state = 'waiting' and r.awaits <= t.ended then 'queued'
+                else r.state end,
+        due_at = case when r.state = 'waiting' and r.awaits <= t.ended then moment
+                 else r.due_at end
+    from (select u.tenant_id, u.id, count(*)::integer as ended
+          from unnest(tenants, parents) as u(tenant_id, id)
+          group by u.tenant_id, u.id) as t
+    where r.tenant_id = t.tenant_id and r.id = t.id;
+end;
 
 -- Runs that are over. Like the journal below it is cut by the day in which a run was made, which is a
 -- range of ids (they begin with the milliseconds of their making): a read by id looks into one day, a

@@ -113,6 +113,11 @@ ids! {
     /// An API key.
     KeyId = "key";
     SessionId = "ses";
+    PasskeyId = "psk";
+    /// A browser that is remembered.
+    DeviceId = "dev";
+    /// A family of access and refresh tokens.
+    TokenId = "tok";
     MailId = "mai";
     TeamId = "tea";
     /// A partner organisation.

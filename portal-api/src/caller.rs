@@ -100,7 +100,7 @@ impl SignedIn {
     /// The caller's session; a key has none.
     pub(crate) fn session_id(&self) -> Result<SessionId, ApiError> {
         let id = self.session.id;
-        id.ok_or_else(|| ApiError::forbidden("a key has no session: sign in"))
+        id.ok_or_else(|| ApiError::forbidden("a program has no session: sign in"))
     }
 
     /// The caller, as somebody who changes what others may do.
@@ -146,7 +146,8 @@ impl FromRequestParts<Portal> for SignedIn {
         let route = parts.extensions.get::<Operation>();
         let route = route.map_or("", |operation| operation.id.as_str());
         let store = &portal.store;
-        let found = sessions::identify(store, &credential, anyone.address, route).await?;
+        let vault = &portal.factors.vault;
+        let found = sessions::identify(store, vault, &credential, anyone.address, route).await?;
         if let Some(rate) = found.rate {
             if let Some(RateCell(cell)) = parts.extensions.get() {
                 cell.get_or_init(|| rate);
@@ -163,7 +164,7 @@ impl FromRequestParts<Portal> for SignedIn {
             }
         }
         let session = found.session.ok_or_else(ApiError::unauthenticated)?;
-        if session.key.is_some() {
+        if session.key.is_some() || session.grant.is_some() {
             permit_origin(parts, portal, &session).await?;
         }
         let actor = match &session.key {
@@ -171,9 +172,15 @@ impl FromRequestParts<Portal> for SignedIn {
                 id: id.0,
                 name: format!("{name} of {}", session.user.name),
             },
-            None => Actor::User {
-                id: session.user.id.0,
-                name: session.user.name.clone(),
+            None => match &session.grant {
+                Some((id, name)) => Actor::Key {
+                    id: id.0,
+                    name: format!("{name} of {}", session.user.name),
+                },
+                None => Actor::User {
+                    id: session.user.id.0,
+                    name: session.user.name.clone(),
+                },
             },
         };
         let mut acting = anyone.acting(actor);
@@ -237,19 +244,31 @@ fn credential(headers: &HeaderMap) -> Option<Credential> {
         return token(headers).map(Credential::Cookie);
     };
     let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
-    let is_key = scheme.eq_ignore_ascii_case("bearer") && secret.starts_with(keys::PREFIX);
-    is_key.then(|| Credential::Key(Token::of(secret.trim())))
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    let secret = secret.trim();
+    if secret.starts_with(keys::PREFIX) {
+        return Some(Credential::Key(Token::of(secret)));
+    }
+    let is_signed = secret.bytes().filter(|byte| *byte == b'.').count() == 2;
+    is_signed.then(|| Credential::Access(Token::of(secret)))
 }
 
 /// The session's token in the request's cookies.
 pub(crate) fn token(headers: &HeaderMap) -> Option<Token> {
+    cookie_of(headers, COOKIE_NAME)
+}
+
+/// The token in the cookie of this name.
+pub(crate) fn cookie_of(headers: &HeaderMap, wanted: &str) -> Option<Token> {
     headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE_NAME)
+        .find(|(name, _)| *name == wanted)
         .map(|(_, value)| Token::of(value))
 }
 
@@ -286,7 +305,11 @@ impl FromRequestParts<Portal> for Platform {
         if session.user.must_change_password {
             return Err(ApiError::forbidden("set a password of your own first"));
         }
-        if session.is_operator && session.key.is_none() {
+        if session.proof.is_some_and(|proof| proof.must_enrol) {
+            return Err(ApiError::forbidden("set up a second factor first"));
+        }
+        // A program has no proof to show, and never looks after tenants.
+        if session.is_operator && session.proof.is_some() {
             return Ok(Self(signed_in));
         }
         tracing::info!(
@@ -297,6 +320,34 @@ impl FromRequestParts<Portal> for Platform {
         metrics::counter!("syncline_permissions_missing_total", "permission" => "platform")
             .increment(1);
         Err(ApiError::forbidden("this is for those who run the hub"))
+    }
+}
+
+/// [`Platform`], and has shown password or second factor just now: for what changes a tenant.
+pub(crate) struct FreshPlatform(Platform);
+
+impl Deref for FreshPlatform {
+    type Target = Platform;
+
+    fn deref(&self) -> &Platform {
+        &self.0
+    }
+}
+
+impl Guard for FreshPlatform {
+    const ACCESS: Access = Access::Platform;
+    const STEP_UP: bool = true;
+}
+
+impl FromRequestParts<Portal> for FreshPlatform {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
+        let platform = Platform::from_request_parts(parts, portal).await?;
+        if platform.session.proof.is_some_and(|proof| proof.is_fresh) {
+            return Ok(Self(platform));
+        }
+        Err(stale_proof(&platform, parts).await)
     }
 }
 
@@ -332,10 +383,97 @@ impl<P: Needs> FromRequestParts<Portal> for May<P> {
         if signed_in.session.user.must_change_password {
             return Err(ApiError::forbidden("set a password of your own first"));
         }
+        if signed_in
+            .session
+            .proof
+            .is_some_and(|proof| proof.must_enrol)
+        {
+            return Err(ApiError::forbidden("set up a second factor first"));
+        }
         if signed_in.session.permissions.has(P::PERMISSION) {
             return Ok(Self(signed_in, PhantomData));
         }
         Err(lacks(&signed_in.session, P::PERMISSION))
+    }
+}
+
+/// [`May`], and a person has shown password or second factor just now: for what an open browser shall
+/// not be enough. Programs have nothing to show but their key.
+pub(crate) struct Fresh<P>(May<P>);
+
+impl<P> Deref for Fresh<P> {
+    type Target = SignedIn;
+
+    fn deref(&self) -> &SignedIn {
+        &self.0
+    }
+}
+
+impl<P: Needs> Guard for Fresh<P> {
+    const ACCESS: Access = Access::Needs(P::PERMISSION);
+    const STEP_UP: bool = true;
+}
+
+impl<P: Needs> FromRequestParts<Portal> for Fresh<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
+        let caller = May::from_request_parts(parts, portal).await?;
+        if caller.session.proof.is_none_or(|proof| proof.is_fresh) {
+            return Ok(Self(caller));
+        }
+        Err(stale_proof(&caller, parts).await)
+    }
+}
+
+/// A person who is signed in and has shown password or second factor just now: for how they themselves
+/// sign in. Programs cannot.
+pub(crate) struct Proven(SignedIn);
+
+impl Deref for Proven {
+    type Target = SignedIn;
+
+    fn deref(&self) -> &SignedIn {
+        &self.0
+    }
+}
+
+impl Guard for Proven {
+    const ACCESS: Access = Access::Own;
+    const STEP_UP: bool = true;
+}
+
+impl FromRequestParts<Portal> for Proven {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
+        let caller = SignedIn::from_request_parts(parts, portal).await?;
+        caller.session_id()?;
+        if caller.session.proof.is_some_and(|proof| proof.is_fresh) {
+            return Ok(Self(caller));
+        }
+        Err(stale_proof(&caller, parts).await)
+    }
+}
+
+/// Notes that a sensitive action was tried, and asks for password or factor.
+async fn stale_proof(caller: &SignedIn, parts: &Parts) -> ApiError {
+    metrics::counter!("syncline_step_ups_required_total").increment(1);
+    let operation = parts.extensions.get::<Operation>();
+    let operation = operation.map_or("", |operation| operation.id.as_str());
+    let entry = Entry::refused("step_up", "user", caller.session.user.id);
+    let entry = entry.after(serde_json::json!({"operation": operation}));
+    let noted = async {
+        let mut tx = caller.begin().await?;
+        tx.audit(entry);
+        tx.commit().await
+    };
+    match noted.await {
+        Ok(()) => ApiError::new(
+            Slug::StepUpRequired,
+            "show your password or second factor again, then repeat this",
+        ),
+        Err(error) => error.into(),
     }
 }
 

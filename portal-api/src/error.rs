@@ -6,7 +6,9 @@ use std::error::Error;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::entities::Refusal;
+use domain::factors::FactorError;
 use domain::mails::OutboxError;
+use domain::tokens::TokensError;
 use engine::StoreError;
 use engine::peers::PeersError;
 use serde::Serialize;
@@ -17,6 +19,7 @@ use utoipa::ToSchema;
 pub enum Slug {
     Unauthenticated,
     Forbidden,
+    StepUpRequired,
     NotFound,
     MethodNotAllowed,
     InvalidBody,
@@ -34,9 +37,10 @@ pub enum Slug {
 }
 
 impl Slug {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Unauthenticated,
         Self::Forbidden,
+        Self::StepUpRequired,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::InvalidBody,
@@ -69,6 +73,11 @@ impl Slug {
         match self {
             Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED, "Not signed in"),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "Not allowed"),
+            Self::StepUpRequired => (
+                "step-up-required",
+                StatusCode::FORBIDDEN,
+                "Show who you are again",
+            ),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Not found"),
             Self::MethodNotAllowed => (
                 "method-not-allowed",
@@ -306,6 +315,24 @@ impl From<OutboxError> for ApiError {
     }
 }
 
+impl From<FactorError> for ApiError {
+    fn from(error: FactorError) -> Self {
+        match error {
+            FactorError::Store(error) => error.into(),
+            error => Self::internal("the second factor cannot be read or made", error),
+        }
+    }
+}
+
+impl From<TokensError> for ApiError {
+    fn from(error: TokensError) -> Self {
+        match error {
+            TokensError::Store(error) => error.into(),
+            error => Self::internal("tokens cannot be made", error),
+        }
+    }
+}
+
 impl From<PeersError> for ApiError {
     fn from(error: PeersError) -> Self {
         match error {
@@ -418,6 +445,7 @@ mod tests {
             [
                 ("unauthenticated", 401),
                 ("forbidden", 403),
+                ("step-up-required", 403),
                 ("not-found", 404),
                 ("method-not-allowed", 405),
                 ("invalid-body", 400),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use domain::permissions::{Permission, Permissions};
 use domain::users::Role;
 
-use crate::permit::{Access, EXTENSION};
+use crate::permit::{Access, EXTENSION, STEP_UP};
 
 /// The table, in Markdown: each operation with its permission and the roles that have it.
 pub fn permission_matrix() -> String {
@@ -28,7 +28,8 @@ pub fn permission_matrix() -> String {
     }
     text.push_str(
         "\n## Operations\n\n`open`: everybody. `own`: whoever is signed in, about themselves. \
-         `platform`: whoever runs the hub for all tenants, which no role has.\n\n",
+         `platform`: whoever runs the hub for all tenants, which no role has. `*`: a person must \
+         have shown password or second factor just now.\n\n",
     );
     header(&mut text, "operation | route | permission");
     let document = crate::spec::document();
@@ -43,9 +44,10 @@ pub fn permission_matrix() -> String {
                 Err(_open_or_own) => marks(|_may| true),
             };
             let method = method.to_uppercase();
+            let star = if operation[STEP_UP] == true { " *" } else { "" };
             line(
                 &mut text,
-                format_args!("| {name} | {method} {path} | {access} | {marks} |"),
+                format_args!("| {name} | {method} {path} | {access}{star} | {marks} |"),
             );
         }
     }

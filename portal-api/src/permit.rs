@@ -14,6 +14,9 @@ use crate::portal::Portal;
 /// Where the document holds who may call an operation.
 pub(crate) const EXTENSION: &str = "x-permission";
 
+/// Where it holds that password or second factor must have been shown just now.
+pub(crate) const STEP_UP: &str = "x-step-up";
+
 /// Who may call an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -41,11 +44,20 @@ impl Access {
 /// An extractor that decides who may call.
 pub(crate) trait Guard {
     const ACCESS: Access;
+    /// Whether a person must have shown password or second factor just now.
+    const STEP_UP: bool = false;
+}
+
+/// What a handler asks of its callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asks {
+    pub(crate) access: Access,
+    pub(crate) step_up: bool,
 }
 
 /// A handler whose first argument is a [`Guard`].
 pub(crate) trait Guarded<Arguments> {
-    const ACCESS: Access;
+    const ASKS: Asks;
 }
 
 macro_rules! guarded {
@@ -55,7 +67,10 @@ macro_rules! guarded {
             F: Fn(G, $($argument),*) -> R,
             G: Guard,
         {
-            const ACCESS: Access = G::ACCESS;
+            const ASKS: Asks = Asks {
+                access: G::ACCESS,
+                step_up: G::STEP_UP,
+            };
         }
     };
 }
@@ -68,8 +83,8 @@ guarded!(A B C D);
 guarded!(A B C D E);
 
 /// Who may call this handler.
-pub(crate) fn access_of<Arguments, F: Guarded<Arguments>>(_handler: F) -> Access {
-    F::ACCESS
+pub(crate) fn asks_of<Arguments, F: Guarded<Arguments>>(_handler: F) -> Asks {
+    F::ASKS
 }
 
 /// What is being called; in the extensions of its requests.
@@ -86,7 +101,7 @@ macro_rules! routes {
         $crate::permit::join([$(
             $crate::permit::declare(
                 ::utoipa_axum::routes!($first $(:: $rest)*),
-                $crate::permit::access_of($first $(:: $rest)*),
+                $crate::permit::asks_of($first $(:: $rest)*),
             )
         ),+])
     };
@@ -94,10 +109,7 @@ macro_rules! routes {
 pub(crate) use routes;
 
 /// Writes who may call into the description of one route.
-pub(crate) fn declare(
-    route: UtoipaMethodRouter<Portal>,
-    access: Access,
-) -> UtoipaMethodRouter<Portal> {
+pub(crate) fn declare(route: UtoipaMethodRouter<Portal>, asks: Asks) -> UtoipaMethodRouter<Portal> {
     let (schemas, mut paths, mut router) = route;
     for item in paths.paths.values_mut() {
         for described in operations(item) {
@@ -109,7 +121,10 @@ pub(crate) fn declare(
                     .and_then(|tags| tags.first().cloned())
                     .unwrap_or_default(),
             };
-            let mark = Extensions::builder().add(EXTENSION, access.as_str());
+            let mut mark = Extensions::builder().add(EXTENSION, asks.access.as_str());
+            if asks.step_up {
+                mark = mark.add(STEP_UP, true);
+            }
             described.extensions = Some(mark.build());
             router = router.layer(Extension(operation));
         }

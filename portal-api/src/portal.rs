@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::factors::Factors;
 use domain::mails::Outbox;
 use domain::mappings::Shipped;
 use domain::sessions::Token;
@@ -28,6 +29,8 @@ pub struct PortalParts {
     pub public_url: String,
     /// Where mails wait to be sent; `None` where nobody sends any.
     pub outbox: Option<Outbox>,
+    /// What second factors and tokens are made with.
+    pub factors: Factors,
 }
 
 /// The portal of a process; cheap to clone.

@@ -42,12 +42,13 @@ fn operations(document: &mut Value) -> impl Iterator<Item = (String, &mut Value)
 fn secure(document: &mut Value) {
     for (_path, operation) in operations(document) {
         if operation[EXTENSION] != Access::Open.as_str() {
-            operation["security"] = json!([{ "session": [] }, { "key": [] }]);
+            operation["security"] = json!([{ "session": [] }, { "key": [] }, { "access": [] }]);
         }
     }
     document["components"]["securitySchemes"] = json!({
         "session": { "type": "apiKey", "in": "cookie", "name": crate::caller::COOKIE_NAME },
         "key": { "type": "http", "scheme": "bearer", "description": "A key of a program: `slk_…`" },
+        "access": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token, ten minutes long" },
     });
 }
 

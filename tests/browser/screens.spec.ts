@@ -26,6 +26,7 @@ const SCREENS: Record<string, (page: Page) => Promise<string>> = {
   contact: (page) => one(page, '/contacts'),
   conflicts: async () => '/conflicts',
   'resolved conflicts': async () => '/conflicts?state=resolved',
+  'how one signs in': async () => '/security',
   'not found': async () => '/no/such/page',
   notices: async () => '/licenses',
 };

@@ -137,7 +137,6 @@ class Here:
                 "SYNCLINE_ADMIN_EMAIL": EMAIL,
                 "SYNCLINE_ADMIN_PASSWORD": PASSWORD,
                 # The simulated system runs on this machine.
-                "SYNCLINE_PEERS_AT": "127.0.0.0/8",
             },
         )
         until("a ready hub", lambda: answers(f"{self.base}/ready"))

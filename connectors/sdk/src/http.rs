@@ -8,7 +8,6 @@ use ::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
-use crate::egress::{self, Egress, Guarded};
 use crate::{ConnectorError, ErrorKind, Result, trace};
 
 /// Limits of a client.
@@ -21,8 +20,6 @@ pub struct HttpOptions {
     pub read_timeout: Duration,
     /// Largest body taken, after decompression.
     pub max_body: usize,
-    /// Where may be connected to.
-    pub egress: Egress,
 }
 
 impl Default for HttpOptions {
@@ -32,7 +29,6 @@ impl Default for HttpOptions {
             timeout: Duration::from_secs(120),
             read_timeout: Duration::from_secs(30),
             max_body: 64 << 20,
-            egress: Egress::default(),
         }
     }
 }
@@ -77,7 +73,6 @@ impl Reply {
 pub struct Http {
     client: reqwest::Client,
     max_body: usize,
-    egress: Egress,
     now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
@@ -100,9 +95,7 @@ impl Http {
             .connect_timeout(options.connect_timeout)
             .timeout(options.timeout)
             .read_timeout(options.read_timeout)
-            // A redirect could lead where the first address may not.
             .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(Arc::new(Guarded::new(options.egress.clone())))
             .user_agent(concat!("syncline/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| {
@@ -111,7 +104,6 @@ impl Http {
         Ok(Self {
             client,
             max_body: options.max_body,
-            egress: options.egress.clone(),
             now: Arc::new(now),
         })
     }
@@ -134,12 +126,9 @@ impl Http {
     ///
     /// # Errors
     /// `Transient`: no connection (certainly not sent), or cut, hung or over time afterwards
-    /// ([`ConnectorError::outcome_unknown`] is set). `Rejected` when the body passes the limit. `Config`
-    /// when the address is not allowed ([`HttpOptions::egress`]); nothing was sent then.
+    /// ([`ConnectorError::outcome_unknown`] is set). `Rejected` when the body passes the limit.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Reply> {
-        let request = request.build().map_err(failure)?;
-        self.egress.check(request.url())?;
-        let answer = self.client.execute(request).await.map_err(failure)?;
+        let answer = request.send().await.map_err(failure)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut body = BytesMut::new();
         let mut chunks = answer.bytes_stream();
@@ -168,9 +157,6 @@ fn failure(error: reqwest::Error) -> ConnectorError {
     if error.is_builder() {
         return ConnectorError::new(ErrorKind::Config, "request cannot be built")
             .with_source(error);
-    }
-    if egress::is_refused(&error) {
-        return egress::refused();
     }
     if error.is_connect() {
         return ConnectorError::transient("system cannot be reached").with_source(error);

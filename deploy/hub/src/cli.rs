@@ -131,17 +131,37 @@ pub struct Common {
     )]
     pub mail_from: String,
 
-    /// Networks in which systems may be, beside the public internet: 10.0.0.0/8, for example; several
-    /// with commas. Without, an address inside is refused, whoever typed it in.
+    /// Domain that passkeys belong to: the host of the public address, or one above it. Default: the
+    /// host. It cannot be changed later without losing them.
     #[arg(
         long,
-        env = "SYNCLINE_PEERS_AT",
+        env = "SYNCLINE_PASSKEY_DOMAIN",
         hide_env_values = true,
         global = true,
-        value_name = "NETWORK",
-        value_delimiter = ','
+        value_name = "DOMAIN"
     )]
-    pub peers_at: Vec<connector_sdk::Network>,
+    pub passkey_domain: Option<String>,
+
+    /// Where messages to phones are handed over, as a signed POST of id, to and text. Without, nobody
+    /// gets codes by SMS.
+    #[arg(
+        long,
+        env = "SYNCLINE_SMS_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
+    pub sms_url: Option<SecretString>,
+
+    /// Signs what is handed over there; at least 16 bytes.
+    #[arg(
+        long,
+        env = "SYNCLINE_SMS_SECRET",
+        hide_env_values = true,
+        global = true,
+        value_name = "SECRET"
+    )]
+    pub sms_secret: Option<SecretString>,
 
     /// Runs worked on at once.
     #[arg(
@@ -237,6 +257,9 @@ pub enum AdminCommand {
         #[arg(long, value_name = "N")]
         weight: f64,
     },
+    /// Put a new key in front of the vault's and seal everything under it, while the hub runs; the old
+    /// key opens nothing afterwards. Cut short, it goes on where it was when called again.
+    RotateKeys,
     /// Print the API's OpenAPI document.
     Openapi,
     /// Print which role may do what, operation by operation.

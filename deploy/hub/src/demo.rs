@@ -53,7 +53,6 @@ async fn show(
     };
     let mut options = options(common, data, &database.url, tenant)?;
     // The simulated system runs in this process.
-    options.egress = options.egress.and_this_machine();
     let hub = Hub::start(options).await?;
     let served = CancellationToken::new();
     let (simulator, address, keeping) = simulate(data, served.clone()).await?;

@@ -5,8 +5,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use connector_sdk::{Egress, Http, HttpOptions};
+use connector_sdk::{Http, HttpOptions};
+use domain::factors::Factors;
+use domain::factors::passkeys::RelyingParty;
+use domain::factors::sms::SmsSender;
 use domain::mails::Outbox;
+use domain::sealed;
 use domain::tenants::NewTenant;
 use domain::users::{FirstAdmin, FirstAdminWish, Passwords, ensure_first_admin};
 use engine::entity::CoreTables;
@@ -15,11 +19,11 @@ use engine::vault::Vault;
 use engine::{Engine, Store};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use portal_api::{Portal, PortalParts};
-use secrecy::{SecretSlice, SecretString};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use workflows::{Mailer, MailerOptions};
+use workflows::{Mailer, MailerOptions, Messenger, MessengerOptions};
 
 use crate::{database, shipped};
 
@@ -30,8 +34,7 @@ const GRACE: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct HubOptions {
     pub database_url: SecretString,
-    /// 32 bytes.
-    pub vault_key: SecretSlice<u8>,
+    pub vault: Vault,
     /// Where to serve; `None` serves nothing.
     pub listen: Option<SocketAddr>,
     /// Runs worked on at once; 0 works on none.
@@ -45,8 +48,10 @@ pub struct HubOptions {
     pub public_url: Option<String>,
     /// How mail is sent; `None` sends none.
     pub mail: Option<MailerOptions>,
-    /// Where systems may be.
-    pub egress: Egress,
+    /// The domain that passkeys belong to; the host browsers reach the hub at unless given.
+    pub passkey_domain: Option<String>,
+    /// How messages to phones are sent; `None` sends none.
+    pub messages: Option<MessengerOptions>,
 }
 
 /// Who the first admin shall be.
@@ -85,8 +90,11 @@ impl Hub {
         };
         let store = database::connect(&options.database_url).await?;
         prepare(&store, options.migrate).await?;
-        let vault = Vault::new(&options.vault_key).context("the vault's key is not usable")?;
-        let peers = peers(&store, &vault, options.egress)?;
+        let vault = options.vault;
+        sealed::check_key(&store, &vault)
+            .await
+            .context("the vault's key is not usable")?;
+        let peers = peers(&store, &vault)?;
         peers
             .check_key()
             .await
@@ -114,6 +122,14 @@ impl Hub {
                 let addr = listener
                     .local_addr()
                     .context("cannot tell the served address")?;
+                let public_url = options
+                    .public_url
+                    .unwrap_or_else(|| format!("http://{addr}"));
+                let factors = Factors {
+                    passkeys: passkeys(&public_url, options.passkey_domain.as_deref())?,
+                    sms: messenger(&store, options.messages.as_ref())?,
+                    vault,
+                };
                 let portal = Portal::new(PortalParts {
                     store: store.clone(),
                     peers: peers.clone(),
@@ -122,10 +138,9 @@ impl Hub {
                     passwords,
                     metrics: metrics()?,
                     https: options.https,
-                    public_url: options
-                        .public_url
-                        .unwrap_or_else(|| format!("http://{addr}")),
+                    public_url,
                     outbox,
+                    factors,
                 });
                 (Some(addr), Some(serve(listener, portal, stop.clone())))
             }
@@ -191,13 +206,9 @@ async fn prepare(store: &Store, migrate: bool) -> Result<()> {
     Ok(())
 }
 
-fn peers(store: &Store, vault: &Vault, egress: Egress) -> Result<Peers> {
+fn peers(store: &Store, vault: &Vault) -> Result<Peers> {
     let clock = store.clock().clone();
-    let options = HttpOptions {
-        egress,
-        ..HttpOptions::default()
-    };
-    let http = Http::new(&options, move || clock.system_time())
+    let http = Http::new(&HttpOptions::default(), move || clock.system_time())
         .context("cannot set up the HTTP client")?;
     Ok(Peers::new(
         connector_registry::all(),
@@ -205,6 +216,32 @@ fn peers(store: &Store, vault: &Vault, egress: Egress) -> Result<Peers> {
         store.clone(),
         vault.clone(),
     ))
+}
+
+/// The hub as browsers know it. An address of numbers is no name: then there are no passkeys, and a
+/// domain that was given for them is a mistake.
+fn passkeys(public_url: &str, domain: Option<&str>) -> Result<Option<RelyingParty>> {
+    match RelyingParty::new(public_url, domain) {
+        Ok(party) => Ok(Some(party)),
+        Err(error) if domain.is_some() => Err(error).context("cannot offer passkeys"),
+        Err(error) => {
+            tracing::info!(%error, "no passkeys are offered");
+            Ok(None)
+        }
+    }
+}
+
+fn messenger(
+    store: &Store,
+    options: Option<&MessengerOptions>,
+) -> Result<Option<Arc<dyn SmsSender>>> {
+    let Some(options) = options else {
+        return Ok(None);
+    };
+    let clock = store.clock().clone();
+    let messenger = Messenger::new(options, move || clock.system_time());
+    let messenger = messenger.context("cannot send messages as it is set up")?;
+    Ok(Some(Arc::new(messenger)))
 }
 
 async fn first_admin(

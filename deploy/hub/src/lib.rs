@@ -16,8 +16,9 @@ mod terminal;
 mod traces;
 mod up;
 
+pub use admin::{Phase, rotate};
 pub use cli::{Cli, Command, LogFormat};
-pub use files::{Data, vault_key};
+pub use files::{Data, vault};
 pub use hub::{AdminWish, Hub, HubOptions};
 pub use log::start_log;
 pub use traces::Traces;

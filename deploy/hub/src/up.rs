@@ -1,13 +1,13 @@
 //! `up`, `serve`, `work` and `migrate`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use domain::tenants::NewTenant;
 use secrecy::ExposeSecret;
-use workflows::MailerOptions;
+use workflows::{MailerOptions, MessengerOptions};
 
 use crate::cli::Common;
 use crate::database::{self, Database};
-use crate::files::{Data, vault_key};
+use crate::files::{Data, vault};
 use crate::hub::{AdminWish, Hub, HubOptions};
 use crate::terminal::{say, stop_on_signal};
 
@@ -20,7 +20,7 @@ pub(crate) fn options(
 ) -> Result<HubOptions> {
     Ok(HubOptions {
         database_url: database_url.clone(),
-        vault_key: vault_key(&data.key_file(common))?,
+        vault: vault(&data.key_file(common))?,
         listen: Some(common.listen),
         workers: common.workers.max(1),
         migrate: true,
@@ -38,7 +38,15 @@ pub(crate) fn options(
             server,
             from: common.mail_from.clone(),
         }),
-        egress: connector_sdk::Egress::Public(common.peers_at.clone()),
+        passkey_domain: common.passkey_domain.clone(),
+        messages: match (&common.sms_url, &common.sms_secret) {
+            (Some(url), Some(secret)) => Some(MessengerOptions {
+                url: url.clone(),
+                secret: secret.clone(),
+            }),
+            (None, None) => None,
+            _ => bail!("--sms-url and --sms-secret go together"),
+        },
     })
 }
 

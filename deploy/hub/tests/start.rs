@@ -15,7 +15,7 @@ use testdb::TestDb;
 fn options(database_url: String) -> HubOptions {
     HubOptions {
         database_url: database_url.into(),
-        vault_key: Vault::fresh_key().unwrap(),
+        vault: Vault::new(&Vault::fresh_key().unwrap()).unwrap(),
         listen: Some("127.0.0.1:0".parse().unwrap()),
         workers: 2,
         migrate: true,
@@ -30,7 +30,8 @@ fn options(database_url: String) -> HubOptions {
         https: false,
         public_url: None,
         mail: None,
-        egress: connector_sdk::Egress::Anywhere,
+        passkey_domain: None,
+        messages: None,
     }
 }
 

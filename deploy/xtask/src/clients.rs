@@ -1,7 +1,7 @@
 //! Other people's client libraries, which our tests run against our simulators: the proof that a
 //! simulator behaves as the system it stands for.
 //!
-//! A system's folder `clients/` names the libraries in `package.json` and `requirements.txt`. Here
+//! A system's folder `clients/`, and the portal's, names the libraries in `package.json` and `requirements.txt`. Here
 //! they are only installed; the system's own tests use them, and skip with a word what is missing.
 
 use std::fs;
@@ -73,6 +73,8 @@ fn folders() -> Result<Vec<PathBuf>> {
             folders.push(clients);
         }
     }
+    // What judges our sign-in: `portal-api/clients`.
+    folders.push(tree::root().join("portal-api/clients"));
     folders.sort();
     Ok(folders)
 }

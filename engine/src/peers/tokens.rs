@@ -118,13 +118,14 @@ impl SealedTokens {
     }
 
     async fn write(&self, body: SecretString, over: i64) -> Result<i64> {
+        // Sealed within the transaction: an exchange of the vault's key waits for those under way.
+        let mut tx = self.store.begin(self.tenant).await.map_err(failed)?;
         let sealed = self
             .vault
             .seal(&self.owner(), body.expose_secret().as_bytes())
             .map_err(|error| {
                 ConnectorError::transient("tokens cannot be sealed").with_source(error)
             })?;
-        let mut tx = self.store.begin(self.tenant).await.map_err(failed)?;
         let saved = sqlx::query!(
             "update connections
              set tokens = $2, tokens_revision = tokens_revision + 1

@@ -172,7 +172,7 @@ async fn claim(
     let freed = core.take_freed();
     let due = core.is_due();
     let mut queued = core.take_queued_since();
-    let mut tx = activations::begin_claim(&core.store).await?;
+    let mut tx = core.store.begin_claim().await?;
     let mut woken = Woken::default();
     if due {
         woken = activations::wake_sleepers(&mut tx).await?;

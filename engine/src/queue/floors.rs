@@ -15,8 +15,11 @@ use tokio::time::Instant;
 use crate::ids::RunId;
 use crate::store::activations::{Claim, Floor, Group};
 
-/// A claim that looks everywhere within this may do so each time.
+/// A claim that looks everywhere within this may do so each time, and so may one that takes hardly
+/// longer than claims from the floors on: then nothing dead is in its way.
 const CHEAP: Duration = Duration::from_millis(5);
+/// For so long it is known what claims from the floors on take.
+const KNOWN: Duration = Duration::from_secs(5);
 /// Otherwise it is followed by so many times its duration of claims from the floors on.
 const APART: u32 = 20;
 /// Transactions that start runs take up to this long: what they commit is due so long ago.
@@ -30,6 +33,8 @@ pub(super) struct Floors {
     everywhere_at: Instant,
     /// The least time between claims that look everywhere.
     apart: Duration,
+    /// What claims from the floors on took, on average, and when that was last measured.
+    floored: Option<(Duration, Instant)>,
 }
 
 impl Floors {
@@ -38,6 +43,7 @@ impl Floors {
             known: BTreeMap::new(),
             everywhere_at: Instant::now(),
             apart,
+            floored: None,
         }
     }
 
@@ -70,6 +76,13 @@ impl Floors {
         self.known.clear();
     }
 
+    /// Whether a claim that looked everywhere walked over much, as far as is known.
+    fn is_dear(&self, took: Duration, now: Instant) -> bool {
+        self.floored.is_none_or(|(floored, measured)| {
+            now - measured > KNOWN || took > floored + floored / 4
+        })
+    }
+
     /// A claim at this time took these, looking everywhere or not.
     pub(super) fn note(
         &mut self,
@@ -80,12 +93,17 @@ impl Floors {
     ) {
         let now = Instant::now();
         if everywhere {
-            let apart = if took < CHEAP {
+            let apart = if took < CHEAP || !self.is_dear(took, now) {
                 Duration::ZERO
             } else {
                 took * APART
             };
             self.everywhere_at = now + apart.max(self.apart);
+        } else {
+            let average = self
+                .floored
+                .map_or(took, |(average, _)| (average * 7 + took) / 8);
+            self.floored = Some((average, now));
         }
         let settled = at - LATE;
         // In the order of their due time, by group.
@@ -166,6 +184,23 @@ mod tests {
     fn a_claim_that_costs_little_looks_everywhere() {
         let (floors, _) = noted(at() - Duration::from_secs(9), Duration::from_millis(1));
         assert!(floors.for_claim().is_empty());
+    }
+
+    #[test]
+    fn floors_are_let_be_where_they_spare_nothing() {
+        let due = at() - Duration::from_secs(9);
+        let (mut floors, _) = noted(due, Duration::from_secs(10));
+        let claim = |floors: &mut Floors, everywhere, millis| {
+            let took = Duration::from_millis(millis);
+            floors.note(&Claim::default(), at(), everywhere, took);
+            floors.for_claim().is_empty()
+        };
+        assert!(!claim(&mut floors, false, 40));
+        assert!(
+            claim(&mut floors, true, 45),
+            "as dear as from the floors on"
+        );
+        assert!(!claim(&mut floors, true, 90), "much is dead below them");
     }
 
     #[test]

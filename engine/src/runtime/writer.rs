@@ -178,12 +178,18 @@ async fn write_together(store: &Store, entries: &[Entry]) -> Result<Recorded, Fa
 }
 
 async fn try_write(store: &Store, entries: &[Entry]) -> Result<Recorded, Failed> {
-    let mut tx = activations::begin_record(store)
-        .await
-        .map_err(Failed::Again)?;
+    let alone = journal::is_one_statement(entries);
+    let begun = if alone {
+        store.journal_alone().await
+    } else {
+        store.begin_journal().await
+    };
+    let mut tx = begun.map_err(Failed::Again)?;
     let recorded = journal::record(&mut tx, entries).await.map_err(|error| {
         if is_refusal(&error) {
             Failed::Refused(error)
+        } else if alone && !is_answer(&error) {
+            Failed::Unknown(error)
         } else {
             Failed::Again(error)
         }
@@ -214,6 +220,11 @@ pub(super) fn is_refusal(error: &StoreError) -> bool {
     }
 }
 
+/// Whether the server has said no: nothing was written.
+fn is_answer(error: &StoreError) -> bool {
+    matches!(error, StoreError::Database(sqlx::Error::Database(_)))
+}
+
 /// Queues runs again of which it is unknown what became of their last write; does not give up, for
 /// without it they would wait until this process ends.
 pub(super) async fn keep_releasing(core: Arc<Core>) {
@@ -241,7 +252,7 @@ pub(super) async fn keep_releasing(core: Arc<Core>) {
 
 /// Under the claims' lock: a claim of unknown outcome has come to its end by then.
 pub(super) async fn release(store: &Store, leases: &[Lease]) -> Result<(), StoreError> {
-    let mut tx = activations::begin_claim(store).await?;
+    let mut tx = store.begin_claim().await?;
     activations::release(&mut tx, leases).await?;
     tx.commit().await
 }

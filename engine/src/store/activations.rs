@@ -16,21 +16,6 @@ use super::steps::StepRow;
 use super::{Store, StoreError, SystemTx};
 use crate::ids::{ProcessId, RunId, TenantId};
 
-/// Claims of all processes are serial under this lock: that makes limits exact. The plan must not
-/// depend on statistics (a queue is empty at one moment and full at the next), hence no sequential
-/// scans, no joins but by index, and one plan for all parameters. A lost claim is only a run that is
-/// queued again, hence no wait for the disk.
-const BEGIN_CLAIM: &str = "begin; set local role syncline_system; \
-    set local synchronous_commit = off; set local enable_seqscan = off; \
-    set local enable_bitmapscan = off; set local enable_hashjoin = off; \
-    set local enable_mergejoin = off; set local jit = off; set local plan_cache_mode = force_generic_plan; \
-    set local idle_in_transaction_session_timeout = '5s'; \
-    select pg_advisory_xact_lock(7311002024)";
-
-const BEGIN_RECORD: &str = "begin; set local role syncline_system; \
-    set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan; \
-    set local idle_in_transaction_session_timeout = '5s'";
-
 /// A day of the journal is empty at midnight and full at noon: as with the claim, no statistics.
 const BEGIN_LOAD: &str = "begin; set local role syncline_system; \
     set local synchronous_commit = off; set local enable_seqscan = off";
@@ -107,20 +92,9 @@ pub(crate) struct Claim {
     pub(crate) wakes_at: Option<DateTime<Utc>>,
 }
 
-/// Begins the transaction for [`claim`], [`wake_sleepers`] and [`free`](super::lanes::free), which
-/// must run in one like this.
-pub(crate) async fn begin_claim(store: &Store) -> Result<SystemTx, StoreError> {
-    store.system(BEGIN_CLAIM).await
-}
-
 /// Begins the transaction for [`histories`].
 pub(crate) async fn begin_load(store: &Store) -> Result<SystemTx, StoreError> {
     store.system(BEGIN_LOAD).await
-}
-
-/// Begins the transaction for [`record`](super::journal::record).
-pub(crate) async fn begin_record(store: &Store) -> Result<SystemTx, StoreError> {
-    store.system(BEGIN_RECORD).await
 }
 
 /// What [`wake_sleepers`] did.
@@ -171,6 +145,7 @@ pub(crate) async fn claim(
     modelled!(tx, claim(owner, wanted));
     let now = tx.now();
     let from = wanted.after.map_or(0, |after| after.0.as_u128() + 1);
+    let ageing = i64::try_from(wanted.ageing.as_micros()).unwrap_or(i64::MAX);
     let (groups, floors): (Vec<&Group>, Vec<&Floor>) = wanted
         .floors
         .iter()
@@ -186,7 +161,7 @@ pub(crate) async fn claim(
         PgInterval {
             months: 0,
             days: 0,
-            microseconds: i64::try_from(wanted.ageing.as_micros()).unwrap_or(i64::MAX),
+            microseconds: ageing,
         },
         wanted.used,
         &groups
@@ -236,6 +211,15 @@ pub(crate) async fn claim(
             due_at: row.due_at,
         });
     }
+    // Sorted here: the server is what claims wait for.
+    let rank = |run: &Claimed| {
+        let ahead = ageing.saturating_mul(run.priority.into());
+        let due = run.due_at.map(|due| due.timestamp_micros());
+        due.map(|due| due.saturating_sub(ahead))
+    };
+    claim
+        .runs
+        .sort_unstable_by_key(|run| (rank(run), run.lease.id));
     Ok(claim)
 }
 

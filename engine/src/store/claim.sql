@@ -19,17 +19,20 @@ with recursive me as materialized (
     select *
     from unnest($8::uuid[], $9::text[], $10::smallint[], $11::smallint[], $12::timestamptz[],
                 $13::uuid[]) as f(tenant_id, workflow, version, priority, due_at, id)
-), walk(tenant_id, workflow, version, priority, tenants, hops) as (
-    select $4::uuid, ''::text, '-32768'::smallint, '-32768'::smallint, 0, 0
+), walk(tenant_id, workflow, version, priority, floor_due_at, floor_id, tenants, hops) as (
+    select $4::uuid, ''::text, '-32768'::smallint, '-32768'::smallint, null::timestamptz, null::uuid,
+           0, 0
     union all
     select n.tenant_id, n.workflow, n.version, n.priority,
+           case when n.has_floor then k.floor_due_at end, case when n.has_floor then k.floor_id end,
            w.tenants + (w.tenants = 0 or n.tenant_id <> w.tenant_id)::integer, w.hops + 1
     from walk w
     cross join lateral (
         -- The next group that has a floor: what is dead in it is not walked over.
         select coalesce(f.tenant_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff') as tenant_id,
                coalesce(f.workflow, '') as workflow, coalesce(f.version, 0::smallint) as version,
-               coalesce(f.priority, 0::smallint) as priority, f.tenant_id is not null as has_floor,
+               coalesce(f.priority, 0::smallint) as priority, f.due_at as floor_due_at,
+               f.id as floor_id, f.tenant_id is not null as has_floor,
                f.tenant_id = w.tenant_id as same_tenant,
                (f.tenant_id, f.workflow) = (w.tenant_id, w.workflow) as same_workflow,
                (f.tenant_id, f.workflow, f.version)
@@ -46,7 +49,9 @@ with recursive me as materialized (
     cross join lateral (
         -- What comes next: a group with a run before that with the next floor, or that itself. A scan
         -- ends early only where all but the last of its columns are fixed: hence one for each.
-        select *
+        select *,
+               (c.tenant_id, c.workflow, c.version, c.priority)
+                   = (k.tenant_id, k.workflow, k.version, k.priority) as has_floor
         from ((select tenant_id, workflow, version, priority from runs
                where not k.has_floor
                  and state = 'queued' and not behind and not asleep
@@ -132,11 +137,12 @@ with recursive me as materialized (
               and (select max(tenants) > $5 or max(hops) >= 1000 from walk)
             limit 1) as last_tenant
 ), groups as materialized (
-    select w.tenant_id, w.workflow, w.version, w.priority, l.limited,
+    select row_number() over () as number,
+           w.tenant_id, w.workflow, w.version, w.priority, l.limited,
            l.tenant_room, l.workflow_room, l.hub_room,
            least(l.tenant_room, l.workflow_room, l.hub_room) as room,
-           coalesce(f.due_at, '-infinity') as floor_due_at,
-           coalesce(f.id, '00000000-0000-0000-0000-000000000000') as floor_id,
+           coalesce(w.floor_due_at, '-infinity') as floor_due_at,
+           coalesce(w.floor_id, '00000000-0000-0000-0000-000000000000') as floor_id,
            (u.used ->> 0)::double precision / l.weight as used,
            (u.used ->> 1)::double precision / l.weight as average
     from walk w
@@ -175,22 +181,28 @@ with recursive me as materialized (
             offset 0
         ) x
     ) l
-    left join floors f
-      on f.tenant_id = w.tenant_id and f.workflow = w.workflow
-     and f.version = w.version and f.priority = w.priority
     where w.hops > 0 and w.tenants <= $5 and not l.shut
       and w.workflow || '/' || w.version = any(me.knows)
+      -- A group that has ended since has its floor for some time, and no part of what is claimed.
+      and (w.floor_due_at is null
+           or exists (select from runs
+                      where state = 'queued' and not behind and not asleep
+                        and tenant_id = w.tenant_id and workflow = w.workflow
+                        and version = w.version and priority = w.priority
+                        and (due_at, id) >= (w.floor_due_at, w.floor_id)))
 ), shares as materialized (
     -- Runs to look at of each group. Who used little lately is ahead of the others by two runs at most:
     -- who was idle does not stop them.
     select case when count(distinct tenant_id) <= 1 then $3
            else 1 + $3 / count(distinct tenant_id) end as most,
-           max(used) - 2 * max(average) as least_used
+           max(used) - 2 * max(average) as least_used,
+           count(distinct tenant_id) > 1 as many
     from groups
 ), found as materialized (
-    select g.*, r.place, r.id, r.key, r.connection_id, r.holds_key, r.due_at,
-           r.due_at - g.priority * $6::interval as rank,
-           s.most, greatest(g.used, s.least_used) as since
+    select g.number as group_number, g.tenant_id, g.tenant_room, g.workflow_room, g.hub_room,
+           greatest(g.used, s.least_used) as since, g.average,
+           r.place, r.id, r.key, r.connection_id, r.holds_key, r.due_at,
+           r.due_at - g.priority * $6::interval as rank
     from groups g
     cross join shares s
     cross join lateral (
@@ -210,12 +222,20 @@ with recursive me as materialized (
            row_number() over (partition by tenant_id order by rank, id) as turn
     from found f
     where (f.workflow_room is null
-           or f.workflow_room > (select count(*) from found o
-                                 where o.tenant_id = f.tenant_id and o.workflow = f.workflow
-                                   and (o.rank, o.id) < (f.rank, f.id)))
+           or f.workflow_room > (
+                select count(*)
+                from found o
+                join groups og on og.number = o.group_number
+                join groups fg on fg.number = f.group_number
+                where o.tenant_id = f.tenant_id and og.workflow = fg.workflow
+                  and (o.rank, o.id) < (f.rank, f.id)))
       and (f.hub_room is null
-           or f.hub_room > (select count(*) from found o
-                            where o.workflow = f.workflow and (o.rank, o.id) < (f.rank, f.id)))
+           or f.hub_room > (
+                select count(*)
+                from found o
+                join groups og on og.number = o.group_number
+                join groups fg on fg.number = f.group_number
+                where og.workflow = fg.workflow and (o.rank, o.id) < (f.rank, f.id)))
 ), timed as (
     -- When each would have its turn, in time used.
     select *, since + (turn - 1) * average as at
@@ -229,16 +249,17 @@ with recursive me as materialized (
     where at <= coalesce((
         select min(last)
         from (select max(at + average) as last from timed
-              group by tenant_id, workflow, version, priority, most
-              having count(*) = most) more), 'infinity')
+              where (select many from shares)
+              group by group_number
+              having count(*) = (select most from shares)) more), 'infinity')
     order by at, turn, rank
     limit $3
 ), judged as materialized (
     -- A key's room goes to those that nothing else stops; who holds the key has its place in it.
-    select b.*,
+    select b.place, b.due_at,
            case
                when b.stop is not null then b.stop
-               when b.key is not null and not b.holds_key
+               when not b.holds_key
                     and row_number() over (
                             partition by case when not b.holds_key and b.stop is null then b.key end,
                                          b.tenant_id
@@ -268,10 +289,23 @@ with recursive me as materialized (
               select l.max_running,
                      l.paused_at is not null or coalesce(l.closed_until > $2, false) as shut
               from lanes l
-              where c.key is not null
-                and l.tenant_id = c.tenant_id and l.kind = 'key' and l.name = c.key
+              where l.tenant_id = c.tenant_id and l.kind = 'key' and l.name = c.key
               limit 1
-          ) k on true) b
+          ) k on true
+          where c.key is not null) b
+    union all
+    select c.place, c.due_at,
+           case
+               when c.due_at > $2 then 'time'
+               when c.connection_id is not null and exists (
+                   select from lanes l
+                   where l.tenant_id = c.tenant_id and l.kind = 'connection'
+                     and l.name = c.connection_id::text
+                     and (l.paused_at is not null or l.closed_until > $2))
+                   then 'connection/' || c.connection_id
+           end
+    from chosen c
+    where c.key is null
 ), put_aside as (
     update runs r
     set asleep = (j.aside = 'time'), behind = (j.aside <> 'time'), lane = nullif(j.aside, 'time')
@@ -289,8 +323,8 @@ select (select last_tenant from walked) as "last_tenant?",
        exists (select from chosen)
            and ((select count(*) from found) > (select count(*) from chosen)
                 or exists (select from found
-                           group by tenant_id, workflow, version, priority, most
-                           having count(*) = most)) as "more!",
+                           group by group_number
+                           having count(*) = (select most from shares))) as "more!",
        exists (select from groups where limited) as "limited!",
        (select min(due_at) from judged where aside = 'time') as "wakes_at?",
        t.tenant_id as "tenant_id?", t.id as "id?", t.epoch as "epoch?",
@@ -300,4 +334,3 @@ select (select last_tenant from walked) as "last_tenant?",
        t.due_at as "due_at?"
 from (select) as always
 left join taken t on true
-order by t.due_at - t.priority * $6::interval, t.id

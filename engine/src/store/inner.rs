@@ -4,10 +4,14 @@
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::StoreError;
+use super::dedicated::Lent;
 
 /// What a transaction is made on.
 pub(super) enum Inner {
     Postgres(Transaction<'static, Postgres>),
+    Dedicated(Lent),
+    /// Its one statement is a transaction by itself.
+    Alone(Lent),
     #[cfg(test)]
     Model(crate::simulation::Transaction),
 }
@@ -16,6 +20,7 @@ impl Inner {
     pub(super) fn conn(&mut self) -> &mut PgConnection {
         match self {
             Self::Postgres(tx) => tx,
+            Self::Dedicated(lent) | Self::Alone(lent) => lent.connection(),
             #[cfg(test)]
             Self::Model(_) => panic!("the model does not know this statement"),
         }
@@ -24,7 +29,7 @@ impl Inner {
     #[cfg(test)]
     pub(super) fn model(&mut self) -> Option<&mut crate::simulation::Transaction> {
         match self {
-            Self::Postgres(_) => None,
+            Self::Postgres(_) | Self::Dedicated(_) | Self::Alone(_) => None,
             Self::Model(model) => Some(model),
         }
     }
@@ -32,6 +37,11 @@ impl Inner {
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(tx) => Ok(tx.commit().await?),
+            Self::Dedicated(lent) => Ok(lent.commit().await?),
+            Self::Alone(lent) => {
+                lent.give_back();
+                Ok(())
+            }
             #[cfg(test)]
             Self::Model(model) => model.commit().await,
         }
@@ -46,7 +56,11 @@ impl super::Store {
             .max_lifetime(None)
             .idle_timeout(None)
             .connect_lazy_with(sqlx::postgres::PgConnectOptions::new_without_pgpass());
+        let patience = std::time::Duration::from_secs(30);
+        let connect = sqlx::postgres::PgConnectOptions::new_without_pgpass;
         Self {
+            claims: super::Dedicated::new(connect(), patience, &super::dedicated::CLAIMS),
+            journal: super::Dedicated::new(connect(), patience, &super::dedicated::JOURNAL),
             feed: crate::feed::Feed::simulated(pool.clone(), client.clone()),
             pool,
             clock,

@@ -25,6 +25,7 @@ pub mod conflicts;
 pub mod connections;
 pub mod custom_fields;
 pub(crate) mod days;
+mod dedicated;
 pub mod echoes;
 pub mod erasing;
 mod error;
@@ -56,10 +57,12 @@ pub mod streams;
 pub mod suppressions;
 pub mod tenants;
 pub(crate) mod time_used;
+mod under_way;
 pub mod undo;
 pub mod withheld;
 pub mod writes;
 
+use dedicated::Dedicated;
 pub use error::StoreError;
 use inner::Inner;
 pub use limits::Limits;
@@ -111,10 +114,15 @@ impl Default for StoreOptions {
     }
 }
 
+/// A connection that was idle for longer may have been closed by the server.
+const RESTED: Duration = Duration::from_secs(1);
+
 /// The database of the hub; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    claims: Dedicated,
+    journal: Dedicated,
     clock: Clock,
     feed: Feed,
     limits: Limits,
@@ -143,14 +151,30 @@ impl Store {
             .map_err(|_elapsed| sqlx::Error::PoolTimedOut)??
             .close()
             .await?;
+        let connect = connect.application_name("syncline");
+        let patience = options.acquire_timeout;
+        let claims = Dedicated::new(connect.clone(), patience, &dedicated::CLAIMS);
+        let journal = Dedicated::new(connect.clone(), patience, &dedicated::JOURNAL);
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
-            .acquire_timeout(options.acquire_timeout)
-            .connect_with(connect.application_name("syncline"))
+            .acquire_timeout(patience)
+            // Asked whether it is there only after a rest: otherwise each transaction pays for that.
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for > RESTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_with(connect)
             .await?;
         let feed = Feed::new(pool.clone());
         Ok(Self {
             pool,
+            claims,
+            journal,
             clock,
             feed,
             limits: options.limits,
@@ -204,6 +228,8 @@ impl Store {
     /// Closes all connections; what is under way fails.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.claims.close();
+        self.journal.close();
     }
 
     /// The pool, for what needs a connection outside a transaction: the doorbell's listener and the
@@ -228,7 +254,7 @@ impl Store {
 
     /// The server ends a connection that leaves its transaction idle for longer than `idle`: behind
     /// a cut network the locks of a process that is gone would stay for hours.
-    async fn tenant(&self, tenant: TenantId, idle: &str) -> Result<Tx, StoreError> {
+    async fn tenant(&self, tenant: TenantId, idle: &'static str) -> Result<Tx, StoreError> {
         #[cfg(test)]
         if let Some(client) = &self.simulated {
             let now = self.clock.now();
@@ -236,15 +262,13 @@ impl Store {
             let model = client.begin(&begin, Some(tenant), now).await?;
             return Ok(self.tenant_tx(Inner::Model(model), tenant, now));
         }
-        let mut inner = self.pool.begin().await?;
-        sqlx::query(
-            "select set_config('role', 'syncline_app', true), set_config('hub.tenant', $1, true), \
-             set_config('idle_in_transaction_session_timeout', $2, true)",
-        )
-        .bind(tenant.0.to_string())
-        .bind(idle)
-        .execute(&mut *inner)
-        .await?;
+        // An id and words of ours: nothing in it needs escaping.
+        let begin = format!(
+            "begin; set local role syncline_app; set local hub.tenant = '{}'; \
+             set local idle_in_transaction_session_timeout = '{idle}'",
+            tenant.0
+        );
+        let inner = self.pool.begin_with(sqlx::AssertSqlSafe(begin)).await?;
         Ok(self.tenant_tx(Inner::Postgres(inner), tenant, self.clock.now()))
     }
 

@@ -277,15 +277,24 @@ async fn plan(pool: &PgPool, types: &str, sql: &'static str, arguments: usize) -
 }
 
 async fn plans_go_by_index(pool: &PgPool) {
-    let finish = plan(
+    let record = plan(
         pool,
-        "uuid[], uuid[], bigint[], uuid[], text[], bytea[], jsonb[], text[], jsonb[], jsonb[],
-         integer[], timestamptz",
-        include_str!("../../src/store/finish.sql"),
-        12,
+        "uuid[], uuid[], bigint[], uuid[],
+         uuid[], uuid[], bigint[], uuid[], text[], bytea[], jsonb[], text[], jsonb[], jsonb[],
+         integer[], timestamptz,
+         uuid[], uuid[], integer[], text[], text[], text[], integer[], bytea[], jsonb[],
+         timestamptz[], timestamptz[],
+         uuid[]",
+        include_str!("../../src/store/record.sql"),
+        28,
     )
     .await;
-    assert!(finish.contains("using runs_pkey on runs"), "{finish}");
+    assert_eq!(
+        record.matches("using runs_pkey on runs").count(),
+        2,
+        "{record}"
+    );
+    assert!(record.contains("hashed SubPlan"), "{record}");
     let histories = plan(
         pool,
         "uuid[], uuid[], uuid, uuid",
@@ -294,7 +303,7 @@ async fn plans_go_by_index(pool: &PgPool) {
     )
     .await;
     assert!(histories.contains("Subplans Removed"), "{histories}");
-    for plan in [finish, histories] {
+    for plan in [record, histories] {
         assert!(!plan.contains("Seq Scan"), "{plan}");
     }
 }

@@ -18,6 +18,7 @@ import { Route as SignInRouteImport } from './routes/sign-in'
 import { Route as AppIndexRouteImport } from './routes/_app/index'
 import { Route as AppSplatRouteImport } from './routes/_app/$'
 import { Route as AppConflictsRouteImport } from './routes/_app/conflicts'
+import { Route as AppSecurityRouteImport } from './routes/_app/security'
 import { Route as AppAccountsIndexRouteImport } from './routes/_app/accounts.index'
 import { Route as AppAccountsIdRouteImport } from './routes/_app/accounts.$id'
 import { Route as AppConnectionsIndexRouteImport } from './routes/_app/connections.index'
@@ -75,6 +76,11 @@ const AppSplatRoute = AppSplatRouteImport.update({
 const AppConflictsRoute = AppConflictsRouteImport.update({
   id: '/conflicts',
   path: '/conflicts',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppSecurityRoute = AppSecurityRouteImport.update({
+  id: '/security',
+  path: '/security',
   getParentRoute: () => AppRoute,
 } as any)
 const AppAccountsIndexRoute = AppAccountsIndexRouteImport.update({
@@ -157,6 +163,7 @@ export interface FileRoutesByFullPath {
   '/sign-in': typeof SignInRoute
   '/$': typeof AppSplatRoute
   '/conflicts': typeof AppConflictsRoute
+  '/security': typeof AppSecurityRoute
   '/accounts/$id': typeof AppAccountsIdRoute
   '/connections/$id': typeof AppConnectionsIdRoute
   '/connections/new': typeof AppConnectionsNewRoute
@@ -180,6 +187,7 @@ export interface FileRoutesByTo {
   '/sign-in': typeof SignInRoute
   '/$': typeof AppSplatRoute
   '/conflicts': typeof AppConflictsRoute
+  '/security': typeof AppSecurityRoute
   '/': typeof AppIndexRoute
   '/accounts/$id': typeof AppAccountsIdRoute
   '/connections/$id': typeof AppConnectionsIdRoute
@@ -206,6 +214,7 @@ export interface FileRoutesById {
   '/sign-in': typeof SignInRoute
   '/_app/$': typeof AppSplatRoute
   '/_app/conflicts': typeof AppConflictsRoute
+  '/_app/security': typeof AppSecurityRoute
   '/_app/': typeof AppIndexRoute
   '/_app/accounts/$id': typeof AppAccountsIdRoute
   '/_app/connections/$id': typeof AppConnectionsIdRoute
@@ -233,6 +242,7 @@ export interface FileRouteTypes {
     | '/sign-in'
     | '/$'
     | '/conflicts'
+    | '/security'
     | '/accounts/$id'
     | '/connections/$id'
     | '/connections/new'
@@ -256,6 +266,7 @@ export interface FileRouteTypes {
     | '/sign-in'
     | '/$'
     | '/conflicts'
+    | '/security'
     | '/'
     | '/accounts/$id'
     | '/connections/$id'
@@ -281,6 +292,7 @@ export interface FileRouteTypes {
     | '/sign-in'
     | '/_app/$'
     | '/_app/conflicts'
+    | '/_app/security'
     | '/_app/'
     | '/_app/accounts/$id'
     | '/_app/connections/$id'
@@ -370,6 +382,13 @@ declare module '@tanstack/react-router' {
       path: '/conflicts'
       fullPath: '/conflicts'
       preLoaderRoute: typeof AppConflictsRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/security': {
+      id: '/_app/security'
+      path: '/security'
+      fullPath: '/security'
+      preLoaderRoute: typeof AppSecurityRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/accounts/': {
@@ -476,6 +495,7 @@ declare module '@tanstack/react-router' {
 interface AppRouteChildren {
   AppSplatRoute: typeof AppSplatRoute
   AppConflictsRoute: typeof AppConflictsRoute
+  AppSecurityRoute: typeof AppSecurityRoute
   AppIndexRoute: typeof AppIndexRoute
   AppAccountsIdRoute: typeof AppAccountsIdRoute
   AppConnectionsIdRoute: typeof AppConnectionsIdRoute
@@ -496,6 +516,7 @@ interface AppRouteChildren {
 const AppRouteChildren: AppRouteChildren = {
   AppSplatRoute: AppSplatRoute,
   AppConflictsRoute: AppConflictsRoute,
+  AppSecurityRoute: AppSecurityRoute,
   AppIndexRoute: AppIndexRoute,
   AppAccountsIdRoute: AppAccountsIdRoute,
   AppConnectionsIdRoute: AppConnectionsIdRoute,

@@ -239,6 +239,8 @@ pub(crate) async fn find(
         key: Some((row.id, row.key_name)),
         scope,
         is_operator: false,
+        grant: None,
+        proof: None,
         permissions: Permissions::of_names(&row.permissions).within(of_user),
         user: User {
             tenant: row.tenant,

@@ -24,6 +24,8 @@ pub enum MailKind {
     Reset,
     /// Many wrong passwords have closed the account for a while.
     Locked,
+    /// How the user signs in has changed.
+    SignIn,
 }
 
 impl MailKind {
@@ -32,6 +34,7 @@ impl MailKind {
             Self::Invitation => "invitation",
             Self::Reset => "reset",
             Self::Locked => "locked",
+            Self::SignIn => "sign_in",
         }
     }
 }
@@ -75,6 +78,51 @@ impl Letter {
                 "Somebody gave a wrong password for your account many times. It takes none for \
                  {minutes} minutes now.\n\nIf that was not you, nobody got in; tell an admin of \
                  yours.\n"
+            ),
+        }
+    }
+}
+
+/// What changed about how somebody signs in; whoever did it, its owner is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInNotice {
+    FactorAdded,
+    FactorRemoved,
+    BackupCodesRenewed,
+    BackupCodeUsed,
+    FactorsReset,
+    /// Too many wrong codes, after a right password.
+    CodesLocked,
+}
+
+impl SignInNotice {
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::FactorAdded => "A second factor was added to your account.",
+            Self::FactorRemoved => "A second factor was removed from your account.",
+            Self::BackupCodesRenewed => {
+                "New backup codes were made for your account; earlier ones do not work any more."
+            }
+            Self::BackupCodeUsed => "Somebody signed in to your account with a backup code.",
+            Self::FactorsReset => {
+                "An admin removed all second factors of your account and ended its sessions."
+            }
+            Self::CodesLocked => {
+                "Somebody knew your password and gave wrong codes many times. Your account takes \
+                 none for a while now. If that was not you, change your password."
+            }
+        }
+    }
+}
+
+impl Letter {
+    pub fn sign_in(recipient: &str, notice: SignInNotice) -> Self {
+        Self {
+            recipient: recipient.to_owned(),
+            subject: "How you sign in has changed".to_owned(),
+            text: format!(
+                "{}\n\nIf that was not you, tell an admin of yours.\n",
+                notice.sentence()
             ),
         }
     }

@@ -32,6 +32,10 @@ pub struct Policy {
     pub audit_days: Option<i32>,
     /// Calls of the whole tenant in a minute.
     pub calls_per_minute: i32,
+    /// How long password or second factor count as just shown, for sensitive actions.
+    pub step_up_minutes: i32,
+    /// How long a browser is remembered and asked for no second factor; 0: none is.
+    pub device_days: i32,
 }
 
 impl Default for Policy {
@@ -48,13 +52,15 @@ impl Default for Policy {
             set_up_hours: 72,
             audit_days: None,
             calls_per_minute: 60_000,
+            step_up_minutes: 15,
+            device_days: 30,
         }
     }
 }
 
 impl Policy {
     /// Bounds of each value, as the table has them.
-    fn parts(&self) -> [(&'static str, Option<i32>, RangeInclusive<i32>); 11] {
+    fn parts(&self) -> [(&'static str, Option<i32>, RangeInclusive<i32>); 13] {
         [
             ("idle_minutes", Some(self.idle_minutes), 1..=1440),
             ("absolute_minutes", Some(self.absolute_minutes), 5..=43_200),
@@ -75,6 +81,8 @@ impl Policy {
                 Some(self.calls_per_minute),
                 60..=1_000_000,
             ),
+            ("step_up_minutes", Some(self.step_up_minutes), 1..=1440),
+            ("device_days", Some(self.device_days), 0..=365),
         ]
     }
 
@@ -91,6 +99,11 @@ impl Policy {
 
     pub(crate) fn absolute(&self) -> TimeDelta {
         TimeDelta::minutes(self.absolute_minutes.into())
+    }
+
+    /// Until when a password or factor that was shown now counts as just shown.
+    pub fn fresh_until(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now + TimeDelta::minutes(self.step_up_minutes.into())
     }
 
     pub(crate) fn locked_until(&self, now: DateTime<Utc>) -> DateTime<Utc> {
@@ -118,7 +131,7 @@ pub async fn current(tx: &mut Tx) -> Result<Current, StoreError> {
     let row = sqlx::query!(
         "select idle_minutes, absolute_minutes, password_shortest, password_kinds,
                 password_remembered, password_days, lockout_failures, lockout_minutes, set_up_hours,
-                audit_days, calls_per_minute, version
+                audit_days, calls_per_minute, step_up_minutes, device_days, version
          from security_policies"
     )
     .fetch_optional(tx.conn())
@@ -142,6 +155,8 @@ pub async fn current(tx: &mut Tx) -> Result<Current, StoreError> {
                 set_up_hours: row.set_up_hours,
                 audit_days: row.audit_days,
                 calls_per_minute: row.calls_per_minute,
+                step_up_minutes: row.step_up_minutes,
+                device_days: row.device_days,
             },
         },
     ))
@@ -160,8 +175,8 @@ pub async fn change(tx: &mut Tx, version: i64, policy: &Policy) -> Result<(), St
         "insert into security_policies
              (idle_minutes, absolute_minutes, password_shortest, password_kinds,
               password_remembered, password_days, lockout_failures, lockout_minutes, set_up_hours,
-              audit_days, calls_per_minute)
-         select $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
+              audit_days, calls_per_minute, step_up_minutes, device_days)
+         select $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
          where $1::bigint = 0 or exists (select from security_policies where version = $1)
          on conflict (tenant_id) do update
          set idle_minutes = excluded.idle_minutes,
@@ -175,6 +190,8 @@ pub async fn change(tx: &mut Tx, version: i64, policy: &Policy) -> Result<(), St
              set_up_hours = excluded.set_up_hours,
              audit_days = excluded.audit_days,
              calls_per_minute = excluded.calls_per_minute,
+             step_up_minutes = excluded.step_up_minutes,
+             device_days = excluded.device_days,
              version = security_policies.version + 1
          where security_policies.version = $1",
         version,
@@ -189,6 +206,8 @@ pub async fn change(tx: &mut Tx, version: i64, policy: &Policy) -> Result<(), St
         policy.set_up_hours,
         policy.audit_days,
         policy.calls_per_minute,
+        policy.step_up_minutes,
+        policy.device_days,
     )
     .execute(tx.conn())
     .await?;

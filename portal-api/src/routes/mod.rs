@@ -9,6 +9,7 @@ mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
+mod factors;
 mod failure_classes;
 mod fields;
 mod groups;
@@ -29,6 +30,7 @@ mod settings;
 mod systems;
 mod teams;
 mod tenants;
+mod tokens;
 mod usage;
 mod users;
 
@@ -44,6 +46,7 @@ use crate::portal::Portal;
 pub(crate) fn all() -> OpenApiRouter<Portal> {
     let api = OpenApiRouter::new()
         .merge(session::router())
+        .merge(factors::router())
         .merge(overview::router())
         .merge(systems::router())
         .merge(connections::router())
@@ -69,6 +72,7 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(settings::router())
         .merge(usage::router())
         .merge(tenants::router())
+        .merge(tokens::router())
         .merge(security::router())
         .merge(audit::router())
         .merge(live::router())

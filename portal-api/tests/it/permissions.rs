@@ -14,8 +14,17 @@ use tower::ServiceExt as _;
 use crate::world::{Client, World};
 
 /// Open to everybody. A line here is a decision.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 14] = [
     "sign_in",
+    // The ticket of the first stage says for whom; it is no session.
+    "sign_in_second",
+    "send_second_code",
+    "ask_second_passkey",
+    "sign_in_second_passkey",
+    "ask_passkey",
+    "sign_in_passkey",
+    // The token says for whom.
+    "refresh_tokens",
     "redeem_link",
     "request_password_reset",
     "openapi",
@@ -76,6 +85,9 @@ fn concrete(path: &str) -> String {
         "subject-exports" => "sar",
         "tenants" => "tnt",
         "sessions" => "ses",
+        "passkeys" => "psk",
+        "devices" => "dev",
+        "tokens" => "tok",
         _ => "cfl",
     };
     path.replace("{id}", &format!("{prefix}_{}", fresh().simple()))

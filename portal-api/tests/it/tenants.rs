@@ -40,6 +40,9 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         .await
         .expect(202)["id"]
         .clone();
+    let tokens = json!({"name": "CI", "permissions": ["runs.read"]});
+    let tokens = world.admin.post("/tokens", &tokens).await.expect(201)["grant"]["id"].clone();
+    let (passkey, device) = crate::factors::passkey_and_device(&world).await;
     let conflict = crate::conflicts::opened(&world, &connected).await;
     let approval = crate::approvals::asked(&world, &connected).await;
     let ids = [
@@ -63,6 +66,9 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         ("approvals", approval["id"].as_str().unwrap().to_owned()),
         ("users", one(world.admin.get("/users").await.expect(200))),
         ("keys", key.as_str().unwrap().to_owned()),
+        ("tokens", tokens.as_str().unwrap().to_owned()),
+        ("passkeys", passkey),
+        ("devices", device),
         ("groups", group.as_str().unwrap().to_owned()),
         ("teams", team.as_str().unwrap().to_owned()),
         ("partners", partner.as_str().unwrap().to_owned()),
@@ -165,7 +171,8 @@ pub(crate) fn body(operation: &str) -> Option<Json> {
         "update_partner" => json!({"name": "Mine"}),
         "assign_account" => json!({"to": format!("usr_{}", "0".repeat(32))}),
         "update_group" => json!({"name": "Mine", "permissions": []}),
-        "deactivate_user" | "reactivate_user" | "create_user_link" => json!({}),
+        "rename_passkey" => json!({"name": "Mine"}),
+        "reset_factors" | "deactivate_user" | "reactivate_user" | "create_user_link" => json!({}),
         "restart_run" | "fork_run" => json!({"from": "start"}),
         "undo_run" => json!({"restored": 1, "fields": 1, "removed": 0, "revived": 0}),
         "signal_run" => json!({"name": "go", "body": null}),

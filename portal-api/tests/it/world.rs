@@ -6,6 +6,9 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
 use connector_salesforce::sim::SimOptions;
+use domain::factors::Factors;
+use domain::factors::passkeys::RelyingParty;
+use domain::factors::sms::SmsSender;
 use domain::mails::Outbox;
 use domain::tenants::{self, NewTenant};
 use domain::users::{self, NewUser, Passwords, Role};
@@ -21,6 +24,8 @@ use testdb::TestDb;
 use testkit::Salesforce;
 use tower::ServiceExt as _;
 
+/// Where browsers reach the hub: they make passkeys on encrypted pages only.
+pub(crate) const ORIGIN: &str = "https://hub.example";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
 pub(crate) struct World {
@@ -31,6 +36,7 @@ pub(crate) struct World {
     pub(crate) passwords: Passwords,
     pub(crate) admin: Client,
     mail: Option<(String, Outbox)>,
+    pub(crate) vault: Vault,
     pub(crate) db: TestDb,
 }
 
@@ -58,22 +64,31 @@ impl World {
     }
 
     pub(crate) async fn with_clock(clock: Clock) -> Self {
-        Self::with(clock, None).await
+        Self::with(clock, None, None).await
     }
 
     /// A hub that sends mail through this server.
     pub(crate) async fn with_mail(server: String) -> Self {
-        Self::with(Clock::system(), Some(server)).await
+        Self::with(Clock::system(), Some(server), None).await
     }
 
-    async fn with(clock: Clock, mail_server: Option<String>) -> Self {
+    /// A hub that sends messages.
+    pub(crate) async fn with_sms(clock: Clock, sms: Arc<dyn SmsSender>) -> Self {
+        Self::with(clock, None, Some(sms)).await
+    }
+
+    async fn with(
+        clock: Clock,
+        mail_server: Option<String>,
+        sms: Option<Arc<dyn SmsSender>>,
+    ) -> Self {
         let db = TestDb::new().await.unwrap();
         let store = db.store(clock.clone()).await.unwrap();
         let vault = Vault::new(&Vault::fresh_key().unwrap()).unwrap();
         let http = Http::new(&HttpOptions::default(), move || clock.system_time()).unwrap();
         let registry = connector_registry::all();
         let outbox = Outbox::new(vault.clone());
-        let peers = Peers::new(registry, http, store.clone(), vault);
+        let peers = Peers::new(registry, http, store.clone(), vault.clone());
         let passwords = Passwords::new().unwrap();
         let router = portal_api::router(Portal::new(PortalParts {
             store: store.clone(),
@@ -85,6 +100,11 @@ impl World {
             https: false,
             public_url: "http://hub.example".to_owned(),
             outbox: mail_server.is_some().then(|| outbox.clone()),
+            factors: Factors {
+                vault: vault.clone(),
+                passkeys: Some(RelyingParty::new(ORIGIN, None).unwrap()),
+                sms,
+            },
         }));
         let mut tx = store.begin_system().await.unwrap();
         let new = NewTenant {
@@ -105,6 +125,7 @@ impl World {
             passwords,
             admin,
             mail: mail_server.map(|server| (server, outbox)),
+            vault,
             db,
         };
         world.admin = world.user(tenant, "admin@one.example", Role::Admin).await;
@@ -320,6 +341,30 @@ impl Answer {
 }
 
 impl Client {
+    /// Keeps the cookies of an answer beside those it has, as a browser does.
+    pub(crate) fn keep(&mut self, answer: &Answer) {
+        let mut jar: Vec<(String, String)> = self
+            .cookie
+            .iter()
+            .flat_map(|cookies| cookies.split("; "))
+            .filter_map(|cookie| cookie.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        for cookie in answer.headers.get_all("set-cookie") {
+            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            jar.retain(|(known, _)| known != name);
+            if !value.is_empty() {
+                jar.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        let jar: Vec<String> = jar
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        self.cookie = (!jar.is_empty()).then(|| jar.join("; "));
+    }
+
     pub(crate) async fn sign_in(&mut self, email: &str, password: &str) -> Answer {
         let body = json!({"email": email, "password": password});
         let answer = self.post("/session", &body).await;

@@ -7,9 +7,14 @@ mod engine;
 mod fields;
 mod processes;
 mod pull;
+mod sessions;
 mod statements;
 
 use clap::{Parser, Subcommand};
+
+/// The hub's own; the hand-written ceiling has it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 struct Arguments {
@@ -25,6 +30,8 @@ enum Bench {
     Fields,
     /// First and idle pull of accounts from the simulated Salesforce.
     Pull(pull::Pull),
+    /// The permission check alone, and requests among ten thousand active sessions.
+    Sessions(sessions::SessionsBench),
 }
 
 #[tokio::main]
@@ -33,5 +40,6 @@ async fn main() -> anyhow::Result<()> {
         Bench::Engine(engine) => engine::run(&engine).await,
         Bench::Fields => fields::run(),
         Bench::Pull(pull) => pull::run(&pull).await,
+        Bench::Sessions(sessions) => sessions::run(&sessions).await,
     }
 }

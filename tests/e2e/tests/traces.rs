@@ -123,7 +123,7 @@ impl Caller {
 async fn start(db: &TestDb) -> Result<Hub> {
     Hub::start(HubOptions {
         database_url: db.url().into(),
-        vault_key: Vault::fresh_key()?,
+        vault: Vault::new(&Vault::fresh_key()?)?,
         listen: Some("127.0.0.1:0".parse()?),
         workers: 4,
         migrate: true,
@@ -138,7 +138,8 @@ async fn start(db: &TestDb) -> Result<Hub> {
         https: false,
         public_url: None,
         mail: None,
-        egress: connector_sdk::Egress::Anywhere,
+        passkey_domain: None,
+        messages: None,
     })
     .await
 }

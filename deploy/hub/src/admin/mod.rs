@@ -1,7 +1,10 @@
 //! `admin`: tenants, users, tenants' shares, the audit trail, and the API's description.
 
 mod audit;
+mod rotate_keys;
 mod tenants;
+
+pub use rotate_keys::{Phase, rotate};
 
 use anyhow::{Context, Result, bail};
 use domain::tenants as all_tenants;
@@ -30,7 +33,10 @@ pub(crate) async fn run(common: Common, admin: Admin) -> Result<()> {
     let database = Database::find(&common, &data).await?;
     let outcome = async {
         let store = database::connect(&database.url).await?;
-        let done = manage(&store, admin.command).await;
+        let done = match admin.command {
+            AdminCommand::RotateKeys => rotate_keys::run(&store, &data.key_file(&common)).await,
+            command => manage(&store, command).await,
+        };
         store.close().await;
         done
     }
@@ -53,7 +59,7 @@ async fn manage(store: &Store, command: AdminCommand) -> Result<()> {
         AdminCommand::Tenant { command } => tenants::run(store, command).await,
         AdminCommand::Operator { email, remove } => tenants::operator(store, &email, !remove).await,
         AdminCommand::Seed => tenants::seed(store).await,
-        AdminCommand::Openapi | AdminCommand::Permissions => Ok(()),
+        AdminCommand::Openapi | AdminCommand::Permissions | AdminCommand::RotateKeys => Ok(()),
     }
 }
 
@@ -90,15 +96,20 @@ async fn create_user(
 /// Begins a transaction whose entries in the audit trail are of whoever runs the hub.
 pub(crate) async fn begin(store: &Store, tenant: TenantId) -> Result<Tx> {
     let mut tx = store.begin(tenant).await?;
-    tx.act_as(Acting {
+    tx.act_as(acting());
+    Ok(tx)
+}
+
+/// Whoever runs the hub.
+pub(crate) fn acting() -> Acting {
+    Acting {
         actor: Actor::System {
             name: "syncline admin".to_owned(),
         },
         address: None,
         request: None,
         otherwise: None,
-    });
-    Ok(tx)
+    }
 }
 
 /// The tenant that is meant.

@@ -91,7 +91,7 @@ async fn act(
                 Act::GiveBack => Ending::Sleeps(0),
                 _ => Ending::Succeeds,
             };
-            let mut tx = activations::begin_record(store).await?;
+            let mut tx = store.begin_journal().await?;
             let entries = [entry(*lease, ending, game)];
             let recorded = journal::record(&mut tx, &entries).await?;
             (Open::System(tx), format!("{recorded:?}"))
@@ -130,7 +130,7 @@ async fn act(
             (Open::Tenant(tx), format!("{fired:?}"))
         }
         Act::Claim => {
-            let mut tx = activations::begin_claim(store).await?;
+            let mut tx = store.begin_claim().await?;
             let used = json!({});
             let wanted = Wanted {
                 runs: 50,

@@ -57,7 +57,7 @@ async fn make(
             wakes,
             floors,
         } => {
-            let mut tx = activations::begin_claim(store).await?;
+            let mut tx = store.begin_claim().await?;
             let woken = if *wakes {
                 activations::wake_sleepers(&mut tx).await?
             } else {
@@ -85,7 +85,7 @@ async fn make(
                 .iter()
                 .map(|(lease, ending)| entry(*lease, *ending, game))
                 .collect();
-            let mut tx = activations::begin_record(store).await?;
+            let mut tx = store.begin_journal().await?;
             let mut recorded = journal::record(&mut tx, &entries).await?;
             tx.commit().await?;
             let mut written: Vec<_> = recorded.written.into_iter().collect();

@@ -70,7 +70,8 @@ fn claim(
     let mut rooms = Vec::new();
     for group in walk {
         let known = format!("{}/{}", group.1, group.2);
-        if knows.as_ref().is_some_and(|knows| knows.contains(&known)) {
+        let knows = knows.as_ref().is_some_and(|knows| knows.contains(&known));
+        if knows && runs.iter().any(|run| is_of(run, &group, wanted)) {
             rooms.extend(room(statement, &runs, group, wanted, now));
         }
     }
@@ -137,6 +138,15 @@ fn claim(
 fn named(group: &activations::Group) -> Group {
     let workflow = group.workflow.clone();
     (group.tenant, workflow, group.version, group.priority)
+}
+
+/// Whether a run is ready in this group, at its floor or above.
+fn is_of(run: &RunRec, group: &Group, wanted: &Wanted<'_>) -> bool {
+    let floor = wanted.floors.iter().find(|of| named(&of.0) == *group);
+    run.is_ready()
+        && (run.tenant, &run.workflow, run.version, run.priority)
+            == (group.0, &group.1, group.2, group.3)
+        && floor.is_none_or(|(_, floor)| run.due_at.is_some_and(|due| (due, run.id) >= *floor))
 }
 
 /// The groups of the tenants in the window, and its last tenant if others may come after it.
@@ -265,15 +275,7 @@ fn find(
             .max(0);
         let mut ready: Vec<_> = runs
             .iter()
-            .filter(|run| run.is_ready())
-            .filter(|run| {
-                (run.tenant, &run.workflow, run.version, run.priority)
-                    == (room.group.0, &room.group.1, room.group.2, room.group.3)
-            })
-            .filter(|run| {
-                let floor = wanted.floors.iter().find(|of| named(&of.0) == room.group);
-                floor.is_none_or(|(_, floor)| run.due_at.is_some_and(|due| (due, run.id) >= *floor))
-            })
+            .filter(|run| is_of(run, &room.group, wanted))
             .collect();
         ready.sort_by_key(|run| (run.due_at, run.id));
         let mut locked = 0;

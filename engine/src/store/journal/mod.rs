@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use self::steps::{insert_attempts, insert_steps, journal};
+use self::steps::{StepColumns, insert_attempts};
 use crate::ids::{RunId, TenantId};
 use crate::store::activations::Lease;
 use crate::store::attempts::AttemptRow;
@@ -121,26 +121,28 @@ pub(crate) struct Recorded {
     pub(crate) requeued: Option<DateTime<Utc>>,
 }
 
+/// Whether [`record`] writes these by one statement, which may then be its own transaction.
+pub(crate) fn is_one_statement(entries: &[Entry]) -> bool {
+    entries.iter().all(|entry| {
+        entry.attempts.is_empty() && entry.end.as_ref().is_none_or(|end| end.state.is_final())
+    })
+}
+
 /// Writes entries of different runs. Row locks on the runs hold off a new owner until the commit.
 pub(crate) async fn record(tx: &mut SystemTx, entries: &[Entry]) -> Result<Recorded, StoreError> {
     modelled!(tx, record(entries));
     let mut recorded = Recorded::default();
-    let going: Vec<_> = entries.iter().filter(|entry| entry.end.is_none()).collect();
     let (over, not_over): (Vec<_>, Vec<_>) = entries
         .iter()
         .filter_map(|entry| Some((&entry.lease, entry.end.as_ref()?)))
         .partition(|(_, end)| end.state.is_final());
-    if !going.is_empty() {
-        journal(tx, &going, &mut recorded).await?;
-    }
     if !not_over.is_empty() {
         give_back(tx, &not_over, &mut recorded).await?;
         close_lanes(tx, &not_over, &recorded).await?;
     }
-    if !over.is_empty() {
-        finish(tx, &over, &mut recorded).await?;
+    if not_over.len() < entries.len() || entries.iter().any(|entry| !entry.steps.is_empty()) {
+        journal(tx, entries, &over, &mut recorded).await?;
     }
-    insert_steps(tx, entries, &recorded).await?;
     insert_attempts(tx, entries, &recorded).await?;
     Ok(recorded)
 }
@@ -177,46 +179,64 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Moves runs that are over to the finished ones.
-async fn finish(
+/// Writes the steps of all entries and moves runs that are over to the finished ones; `recorded`
+/// holds the runs that were given back.
+async fn journal(
     tx: &mut SystemTx,
-    ends: &[(&Lease, &End)],
+    entries: &[Entry],
+    over: &[(&Lease, &End)],
     recorded: &mut Recorded,
 ) -> Result<(), StoreError> {
     let now = tx.now();
-    let columns = Columns::of(ends);
+    let going = || {
+        let going = entries.iter().filter(|entry| entry.end.is_none());
+        going.map(|entry| &entry.lease)
+    };
+    let ends = Columns::of(over);
+    let steps = StepColumns::of(entries);
+    let given_back: Vec<_> = recorded.written.keys().map(|run| run.0).collect();
     let rows = sqlx::query_file!(
-        "src/store/finish.sql",
-        &columns.tenants,
-        &columns.ids,
-        &columns.epochs,
-        &columns.owners,
-        &columns.states,
-        &ends
+        "src/store/record.sql",
+        &going().map(|lease| lease.tenant.0).collect::<Vec<_>>(),
+        &going().map(|lease| lease.id.0).collect::<Vec<_>>(),
+        &going().map(|lease| lease.epoch).collect::<Vec<_>>(),
+        &going().map(|lease| lease.owner.0).collect::<Vec<_>>(),
+        &ends.tenants,
+        &ends.ids,
+        &ends.epochs,
+        &ends.owners,
+        &ends.states,
+        &over
             .iter()
             .map(|(_, end)| end.output.as_deref())
             .collect::<Vec<_>>() as &[Option<&[u8]>],
-        &columns.errors as &[Option<Json>],
-        &columns.classes as &[Option<&str>],
-        &columns.progress as &[Option<Json>],
-        &columns.counts as &[Option<Json>],
-        &columns.attempts,
+        &ends.errors as &[Option<Json>],
+        &ends.classes as &[Option<&str>],
+        &ends.progress as &[Option<Json>],
+        &ends.counts as &[Option<Json>],
+        &ends.attempts,
         now,
+        &steps.tenants,
+        &steps.runs,
+        &steps.seqs,
+        &steps.names as &[&str],
+        &steps.keys as &[&str],
+        &steps.kinds as &[&str],
+        &steps.attempts,
+        &steps.outputs as &[Option<&[u8]>],
+        &steps.errors as &[Option<Json>],
+        &steps.started,
+        &steps.finished,
+        &given_back,
     )
     .fetch_all(tx.conn())
     .await?;
-    let mut parents: Vec<(TenantId, Uuid)> = Vec::new();
     for row in rows {
-        let tenant = TenantId(row.tenant_id);
         recorded.written.insert(RunId(row.id), row.cancel_requested);
-        recorded
-            .freed
-            .extend(row.key.map(|key| Behind::key(tenant, &key)));
-        parents.extend(row.parent.map(|parent| (tenant, parent)));
-    }
-    if !parents.is_empty() {
-        wake(tx, &parents).await?;
-        recorded.woke = true;
+        let freed = row.tenant_id.zip(row.key);
+        let freed = freed.map(|(tenant, key)| Behind::key(TenantId(tenant), &key));
+        recorded.freed.extend(freed);
+        recorded.woke |= row.wakes;
     }
     Ok(())
 }
@@ -301,34 +321,4 @@ async fn close_lanes(
         return Ok(());
     }
     lanes::close_after(tx, &told).await
-}
-
-/// Counts ended children for their parents and queues those that wait for no more. It touches the
-/// row whatever its state: a parent that is just going to wait is locked, and its new state is seen
-/// here once that has committed. A parent that has ended is in the table of open runs no more.
-pub(crate) async fn wake(
-    tx: &mut SystemTx,
-    parents: &[(TenantId, Uuid)],
-) -> Result<(), StoreError> {
-    let now = tx.now();
-    sqlx::query!(
-        r#"
-        update runs r
-        set awaits = greatest(r.awaits - t.ended, 0),
-            state = case when r.state = 'waiting' and r.awaits <= t.ended then 'queued'
-                    else r.state end,
-            due_at = case when r.state = 'waiting' and r.awaits <= t.ended then $3
-                     else r.due_at end
-        from (select tenant_id, id, count(*)::integer as ended
-              from unnest($1::uuid[], $2::uuid[]) as t(tenant_id, id)
-              group by tenant_id, id) as t
-        where r.tenant_id = t.tenant_id and r.id = t.id
-        "#,
-        &parents.iter().map(|parent| parent.0.0).collect::<Vec<_>>(),
-        &parents.iter().map(|parent| parent.1).collect::<Vec<_>>(),
-        now,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Between the open runs and the finished ones. The end of a running run is in `finish.sql`.
+//! Between the open runs and the finished ones. The end of a running run is in `record.sql`.
 
 use serde_json::Value as Json;
 

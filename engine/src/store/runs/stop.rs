@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{RunState, cascade};
 use crate::ids::{RunId, TenantId};
 use crate::store::lanes::Behind;
-use crate::store::{StoreError, SystemTx, journal};
+use crate::store::{StoreError, SystemTx};
 
 /// What became of runs that are to stop.
 #[derive(Debug, Default)]
@@ -77,7 +77,8 @@ pub(super) async fn all(
     .fetch_all(tx.conn())
     .await?;
     let mut all: Vec<(TenantId, RunId)> = Vec::with_capacity(rows.len());
-    let mut parents: Vec<(TenantId, Uuid)> = Vec::new();
+    let mut tenants: Vec<Uuid> = Vec::new();
+    let mut parents: Vec<Uuid> = Vec::new();
     for row in rows {
         let (tenant, id) = (TenantId(row.tenant_id), RunId(row.id));
         all.push((tenant, id));
@@ -89,11 +90,16 @@ pub(super) async fn all(
         stopped
             .freed
             .extend(row.key.map(|key| Behind::key(tenant, &key)));
-        parents.extend(row.parent.map(|parent| (tenant, parent)));
+        if let Some(parent) = row.parent {
+            tenants.push(row.tenant_id);
+            parents.push(parent);
+        }
     }
     cascade::note_all(tx, &all).await?;
     if !parents.is_empty() {
-        journal::wake(tx, &parents).await?;
+        sqlx::query!("select wake_parents($1, $2, $3)", &tenants, &parents, now)
+            .execute(tx.conn())
+            .await?;
     }
     Ok(stopped)
 }

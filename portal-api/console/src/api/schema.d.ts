@@ -719,6 +719,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists one's own remembered browsers */
+        get: operations["list_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Forgets one of one's own browsers */
+        delete: operations["forget_device"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -734,6 +768,122 @@ export interface paths {
         get: operations["events"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own second factors */
+        get: operations["get_factors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/backup-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes new backup codes
+         * @description Those from before work no more.
+         */
+        post: operations["renew_backup_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/sms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins to set up a number for messages
+         * @description A code is sent to it.
+         */
+        post: operations["start_sms"];
+        /** Removes the number for messages */
+        delete: operations["remove_sms"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/sms/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sets up a number for messages, by the code that was sent
+         * @description With the first factor come backup codes.
+         */
+        post: operations["confirm_sms"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to set up an authenticator app */
+        post: operations["start_totp"];
+        /** Removes the authenticator app */
+        delete: operations["remove_totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factors/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sets up an authenticator app, by its first code
+         * @description With the first factor come backup codes.
+         */
+        post: operations["confirm_totp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1419,6 +1569,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists one's own passkeys */
+        get: operations["list_passkeys"];
+        put?: never;
+        /** Adds a passkey */
+        post: operations["add_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/question": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to make a passkey */
+        post: operations["ask_new_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes one of one's own passkeys */
+        delete: operations["remove_passkey"];
+        options?: never;
+        head?: never;
+        /** Gives one of one's own passkeys another name */
+        patch: operations["rename_passkey"];
+        trace?: never;
+    };
     "/api/v1/runs": {
         parameters: {
             query?: never;
@@ -1735,6 +1938,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/security/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which roles need a second factor */
+        get: operations["get_factor_rules"];
+        /**
+         * Sets which roles need a second factor
+         * @description Whoever has none when their days are over can do nothing but set one up.
+         */
+        put: operations["put_factor_rules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -1748,7 +1972,8 @@ export interface paths {
         /**
          * Signs in
          * @description A wrong address, a wrong password, an account that is locked for a while after many wrong ones and
-         *     one that was deactivated are answered alike.
+         *     one that was deactivated are answered alike. Who has a second factor gets no session but a ticket for
+         *     the second stage, unless the browser is remembered.
          */
         post: operations["sign_in"];
         /** Signs out */
@@ -1773,6 +1998,46 @@ export interface paths {
          *     All sessions of the user end.
          */
         post: operations["redeem_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs in with a passkey
+         * @description The device has checked its owner, so there is no second stage. Whatever is wrong is answered alike.
+         */
+        post: operations["sign_in_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/passkey/question": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for a passkey, to sign in with it alone
+         * @description No address is asked for: the browser offers the passkeys that it has.
+         */
+        post: operations["ask_passkey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1814,6 +2079,153 @@ export interface paths {
          *     takes says whether somebody does. A hub that cannot send e-mail answers 409 to everybody.
          */
         post: operations["request_password_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/second": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs in: the second stage, with a code
+         * @description The cookie of the first stage says for whom. Wrong, used and old codes are answered alike; five in a
+         *     row lock the account for a while.
+         */
+        post: operations["sign_in_second"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/second/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signs in: the second stage, with a passkey */
+        post: operations["sign_in_second_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/second/passkey/question": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a passkey as the second stage */
+        post: operations["ask_second_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/second/sms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a code for the second stage
+         * @description To the number that the user set up; at most one in half a minute and six in an hour.
+         */
+        post: operations["send_second_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/step-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shows who one is again
+         * @description Some actions need it when the last time was a while ago: they answer `step-up-required`, and
+         *     `permissions.md` marks them.
+         */
+        post: operations["step_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/step-up/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Shows who one is again, with a passkey */
+        post: operations["step_up_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/step-up/passkey/question": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for a passkey, to show who one is */
+        post: operations["ask_step_up_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/step-up/sms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a code to show who one is */
+        post: operations["send_step_up_code"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1866,6 +2278,86 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists grants of tokens */
+        get: operations["list_grants"];
+        put?: never;
+        /**
+         * Grants tokens to a program
+         * @description It acts for the caller, with the permissions it is given as long as the caller has them.
+         */
+        post: operations["grant_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Exchanges a refresh token for the next pair */
+        post: operations["refresh_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/signing-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the keys that sign access tokens */
+        get: operations["list_signing_keys"];
+        put?: never;
+        /**
+         * Signs access tokens with a new key
+         * @description By itself this happens once a month. What earlier keys signed holds until it expires, ten minutes at
+         *     most.
+         */
+        post: operations["renew_signing_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends a grant
+         * @description Its tokens work no more from the next request on; it stays in the list.
+         */
+        delete: operations["revoke_tokens"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1969,6 +2461,27 @@ export interface paths {
          * @description With the password and the permissions they had.
          */
         post: operations["reactivate_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/reset-factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Removes all second factors of a user
+         * @description For somebody who lost them. Sessions and remembered browsers end; the next sign-in asks for the
+         *     password alone.
+         */
+        post: operations["reset_factors"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2081,6 +2594,12 @@ export interface components {
             version: number;
             website: string | null;
         };
+        /** @description A passkey that was made. With the first factor come backup codes, shown this once. */
+        AddedPasskey: {
+            /** @description Ten; empty where the user has some already. */
+            backup_codes: string[];
+            id: string;
+        };
         /** @description Changes beyond a cap that wait for a person. */
         Approval: {
             /**
@@ -2183,6 +2702,11 @@ export interface components {
             seq: number;
             subject_id: string;
             subject_kind: string;
+        };
+        /** @description Codes for the day everything else is lost, shown this once. */
+        BackupCodes: {
+            /** @description Ten; empty where the user has some already. */
+            backup_codes: string[];
         };
         /** @description A bucket of calls that an account at another system allows. */
         Budget: {
@@ -2331,6 +2855,11 @@ export interface components {
         CheckedMapping: {
             problems: components["schemas"]["MappingProblem"][];
             rows: components["schemas"]["MappingRow"][];
+        };
+        /** @description A code that was made by an app or sent. */
+        Code: {
+            /** Format: password */
+            code: string;
         };
         /** @description A group of fields on which two sides disagree. */
         Conflict: {
@@ -2505,6 +3034,20 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        /** @description A browser that is not asked for a second factor for a while. */
+        Device: {
+            /** @description Where it was remembered from. */
+            address: string | null;
+            /** @description What the browser calls itself. */
+            agent: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            /** Format: date-time */
+            last_used_at: string;
+        };
         /** @enum {string} */
         DirectionName: "in" | "out" | "both";
         /** @description What a system has. */
@@ -2538,6 +3081,31 @@ export interface components {
             key_field: string;
             label: string;
             name: string;
+        };
+        FactorRule: {
+            /**
+             * Format: int32
+             * @description Days to set one up, from the rule's first day or the person's.
+             */
+            grace_days: number;
+            /** Format: date-time */
+            required_since: string;
+            role: components["schemas"]["RoleName"];
+        };
+        FactorRuleBody: {
+            /**
+             * Format: int32
+             * @description 0 to 90
+             */
+            grace_days: number;
+            role: components["schemas"]["RoleName"];
+        };
+        /** @description Which roles need a second factor; the others may have one. */
+        FactorRules: {
+            required: components["schemas"]["FactorRule"][];
+        };
+        FactorRulesBody: {
+            required: components["schemas"]["FactorRuleBody"][];
         };
         /** @description One failure. */
         Failure: {
@@ -2675,6 +3243,32 @@ export interface components {
              * @description Of the workflow, instead of the run's own.
              */
             version?: number | null;
+        };
+        /** @description A grant of tokens to a program. It acts for the user who made it. */
+        Grant: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            /**
+             * Format: date-time
+             * @description To the minute.
+             */
+            last_used_at: string | null;
+            name: string;
+            /** @description Those of them count that the user has too. */
+            permissions: string[];
+            /** Format: date-time */
+            revoked_at: string | null;
+            /** @description revoked by a person, or reused: a refresh token came twice, so somebody has a copy. */
+            revoked_why: string | null;
+            user_id: string;
+        };
+        /** @description A grant with its first tokens. */
+        Granted: {
+            grant: components["schemas"]["Grant"];
+            tokens: components["schemas"]["TokenPair"];
         };
         /** @description A named set of permissions that its members have beyond their roles. */
         Group: {
@@ -3039,6 +3633,16 @@ export interface components {
             /** @description For people; one fixture of a mapping has it. */
             name: string;
         };
+        NewGrant: {
+            /**
+             * Format: int64
+             * @description How long it can be refreshed: 1 to 365 days; 30 unless said otherwise.
+             */
+            days?: number | null;
+            name: string;
+            /** @description As `permissions.md` lists them; none that the caller does not have. */
+            permissions: string[];
+        };
         NewKey: {
             /**
              * Format: int32
@@ -3060,6 +3664,14 @@ export interface components {
             /** @description A stream that is set up on the connection and has no mapping. */
             stream: string;
             text: string;
+        };
+        NewPasskey: {
+            /** @description The credential, with binary values in base64url. */
+            answer: Record<string, unknown>;
+            /** @description For oneself to recognise it. */
+            name: string;
+            /** @description As it was asked with. */
+            question: string;
         };
         NewSchedule: {
             catch_up?: components["schemas"]["ScheduleCatchUp"] | null;
@@ -3098,6 +3710,15 @@ export interface components {
             /** @description For `Authorization: Bearer`. */
             secret: string;
         };
+        /** @description A secret for an authenticator app, shown this once. It counts after its first right code. */
+        NewTotp: {
+            /** @description A picture of the address (QR code), as a `data:` URL. */
+            picture: string;
+            /** @description In base 32, to type. */
+            secret: string;
+            /** @description `otpauth://…` */
+            uri: string;
+        };
         NewUser: {
             email: string;
             /** @description Permissions beyond role and groups. */
@@ -3106,6 +3727,10 @@ export interface components {
             name: string;
             /** @description As `permissions.md` lists them. */
             role: string;
+        };
+        Number: {
+            /** @description With the country's code: `+491701234567`. */
+            number: string;
         };
         /** @enum {string} */
         OnRemoveName: "keep" | "delete";
@@ -3171,6 +3796,34 @@ export interface components {
             running: number;
             /** Format: int64 */
             succeeded_24h: number;
+        };
+        /** @description One's own second factors. */
+        OwnFactors: {
+            /** @description What this hub can set up: totp, passkey, sms. */
+            available: string[];
+            /** Format: int64 */
+            backup_codes_left: number;
+            /**
+             * Format: date-time
+             * @description Until when one must be set up; null where there is one or none is needed.
+             */
+            due: string | null;
+            /**
+             * Format: date-time
+             * @description Until when sensitive actions ask for nothing more.
+             */
+            fresh_until: string;
+            /** @description What can be shown now, best first. */
+            methods: string[];
+            /** Format: int64 */
+            passkeys: number;
+            /** @description How the number for messages ends; null without one. */
+            sms_ends_with: string | null;
+            /**
+             * Format: date-time
+             * @description Since when codes of an authenticator app count; null without one.
+             */
+            totp_since: string | null;
         };
         /** @description One page of a list. */
         Page_AccountRow: {
@@ -3431,6 +4084,29 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Device: {
+            items: {
+                /** @description Where it was remembered from. */
+                address: string | null;
+                /** @description What the browser calls itself. */
+                agent: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                expires_at: string;
+                id: string;
+                /** Format: date-time */
+                last_used_at: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Failure: {
             items: {
                 /** Format: date-time */
@@ -3510,6 +4186,36 @@ export interface components {
                 system: string;
                 /** Format: int64 */
                 version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Grant: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                expires_at: string;
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description To the minute.
+                 */
+                last_used_at: string | null;
+                name: string;
+                /** @description Those of them count that the user has too. */
+                permissions: string[];
+                /** Format: date-time */
+                revoked_at: string | null;
+                /** @description revoked by a person, or reused: a refresh token came twice, so somebody has a copy. */
+                revoked_why: string | null;
+                user_id: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -3775,6 +4481,24 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Passkey: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                id: string;
+                /** Format: date-time */
+                last_used_at: string | null;
+                name: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Preview: {
             items: {
                 /**
@@ -4014,6 +4738,27 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_SigningKey: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                /** @description As `kid` in the tokens' header. */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description Since when it signs no more.
+                 */
+                retired_at: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_TimelineEntry: {
             items: {
                 /** Format: date-time */
@@ -4099,6 +4844,34 @@ export interface components {
              * @description How many there are in all; null where counting costs too much.
              */
             total: number | null;
+        };
+        /** @description One's own passkey. */
+        Passkey: {
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            /** Format: date-time */
+            last_used_at: string | null;
+            name: string;
+        };
+        /** @description What the browser signed. */
+        PasskeyAnswer: {
+            /** @description The credential, with binary values in base64url. */
+            answer: Record<string, unknown>;
+            /** @description As it was asked with. */
+            question: string;
+            /** @description In a second stage: do not ask this browser again for as long as the policy says. */
+            remember?: boolean;
+        };
+        PasskeyName: {
+            name: string;
+        };
+        /** @description What the browser is to sign. */
+        PasskeyQuestion: {
+            /** @description For `navigator.credentials`, with binary values in base64url. */
+            options: Record<string, unknown>;
+            /** @description Comes back with the answer. It holds for five minutes, once. */
+            question: string;
         };
         /** @description A link with which somebody sets a password, once. */
         PasswordLink: {
@@ -4514,6 +5287,13 @@ export interface components {
             to: unknown;
             type: components["schemas"]["FieldType"];
         };
+        Refresh: {
+            /**
+             * Format: password
+             * @description It works this once: a second time ends the grant, for then somebody has a copy.
+             */
+            refresh_token: string;
+        };
         /** @description What a removal would do now. */
         RemovalPlan: {
             id: string;
@@ -4822,6 +5602,32 @@ export interface components {
          * @enum {string}
          */
         ScheduleRepeat: "once" | "twice";
+        SecondFactor: {
+            /** Format: password */
+            code: string;
+            /** @description totp, sms or backup_code */
+            method: string;
+            /** @description Do not ask this browser again for as long as the policy says. */
+            remember?: boolean;
+        };
+        /** @description A second factor is owed. The first stage is done; there is no session yet. */
+        SecondStage: {
+            /**
+             * Format: int32
+             * @description For how many days this browser can be remembered; 0 where it cannot.
+             */
+            device_days: number;
+            /**
+             * Format: date-time
+             * @description Until when the second stage must be done.
+             */
+            expires_at: string;
+            /**
+             * @description What the user can show, best first: totp, passkey, sms, backup_code. Empty where an admin has to
+             *     help.
+             */
+            methods: string[];
+        };
         /** @description Rules of signing in. They count from the next request on. */
         SecurityPolicy: {
             /**
@@ -4839,6 +5645,11 @@ export interface components {
              * @description Calls of the whole tenant in a minute: 60 to 1000000.
              */
             calls_per_minute: number;
+            /**
+             * Format: int32
+             * @description How long a browser is remembered and asked for no second factor: 1 to 365 days, or 0 for none.
+             */
+            device_days: number;
             /**
              * Format: int32
              * @description A session ends this long after its last use: 1 to 1440.
@@ -4879,6 +5690,11 @@ export interface components {
              * @description How long an invitation holds: 1 to 720.
              */
             set_up_hours: number;
+            /**
+             * Format: int32
+             * @description How long password or second factor count as just shown, for sensitive actions: 1 to 1440.
+             */
+            step_up_minutes: number;
         };
         /** @description Named data for a run. */
         SendSignal: {
@@ -4907,9 +5723,17 @@ export interface components {
         };
         SessionUser: {
             email: string;
+            /**
+             * Format: date-time
+             * @description Until when a second factor must be set up; null where there is one or none is needed.
+             */
+            factor_due: string | null;
+            has_factor: boolean;
             id: string;
             /** @description Nothing but setting a password works until it is changed. */
             must_change_password: boolean;
+            /** @description That has passed: nothing but setting one up works. */
+            must_enrol: boolean;
             name: string;
             role: components["schemas"]["RoleName"];
         };
@@ -4938,6 +5762,18 @@ export interface components {
             /** Format: password */
             password: string;
         };
+        /** @description A key that signs access tokens. The key itself is never shown. */
+        SigningKey: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description As `kid` in the tokens' header. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description Since when it signs no more.
+             */
+            retired_at: string | null;
+        };
         SkippedFiring: {
             /**
              * Format: date-time
@@ -4953,6 +5789,21 @@ export interface components {
         StepKindName: "step" | "tx" | "sleep" | "signal" | "child" | "start";
         /** @enum {string} */
         StepStateName: "done" | "failed" | "running" | "waiting";
+        /** @description Who has a second factor shows it; who has none shows the password. */
+        StepUp: {
+            /** @description password, totp, sms or backup_code */
+            method: string;
+            /**
+             * Format: password
+             * @description The password, or the code.
+             */
+            secret: string;
+        };
+        /** @description Until when sensitive actions ask for nothing more. */
+        Stepped: {
+            /** Format: date-time */
+            fresh_until: string;
+        };
         /** @description A cap is passed by what is more than the count and more than the share. */
         StreamCap: {
             /** Format: int64 */
@@ -5012,6 +5863,17 @@ export interface components {
         };
         /** @enum {string} */
         TimelineKind: "created" | "merged" | "edited" | "written" | "write_failed" | "conflict_opened" | "conflict_resolved" | "removed" | "unlinked" | "restored" | "undone" | "undo_kept" | "linked";
+        /** @description An access token and the refresh token that gets the next, shown this once. */
+        TokenPair: {
+            /** Format: date-time */
+            access_expires_at: string;
+            /** @description For `Authorization: Bearer`. */
+            access_token: string;
+            /** Format: date-time */
+            refresh_expires_at: string;
+            /** @description Good once, for `POST /tokens/refresh`. */
+            refresh_token: string;
+        };
         /** @description How much undoing a run does. */
         UndoCounts: {
             /**
@@ -6858,6 +7720,64 @@ export interface operations {
             };
         };
     };
+    list_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, last used first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Device"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forget_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is asked again */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     events: {
         parameters: {
             query?: never;
@@ -6874,6 +7794,244 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Changed"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is set up and what can be */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnFactors"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_backup_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Shown this once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupCodes"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_sms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Number"];
+            };
+        };
+        responses: {
+            /** @description A code was handed to the provider */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_sms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No codes are sent to it any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_sms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Code"];
+            };
+        };
+        responses: {
+            /** @description It counts from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupCodes"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The secret */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewTotp"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its codes work no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Code"];
+            };
+        };
+        responses: {
+            /** @description It counts from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupCodes"];
                 };
             };
             /** @description A problem */
@@ -8545,6 +9703,159 @@ export interface operations {
             };
         };
     };
+    list_passkeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Passkey"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPasskey"];
+            };
+        };
+        responses: {
+            /** @description It counts from now on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddedPasskey"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_new_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the browser is to make */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyQuestion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It works no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyName"];
+            };
+        };
+        responses: {
+            /** @description Renamed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_runs: {
         parameters: {
             query?: {
@@ -9235,6 +10546,68 @@ export interface operations {
             };
         };
     };
+    get_factor_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By role */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorRules"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_factor_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FactorRulesBody"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorRules"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_session: {
         parameters: {
             query?: never;
@@ -9284,6 +10657,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A second factor is owed; the ticket's cookie is set */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondStage"];
                 };
             };
             /** @description A problem */
@@ -9355,6 +10737,68 @@ export interface operations {
             };
         };
     };
+    sign_in_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyAnswer"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the cookie is set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the browser is to sign */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyQuestion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     change_password: {
         parameters: {
             query?: never;
@@ -9400,6 +10844,250 @@ export interface operations {
         };
         responses: {
             /** @description Sent, if there is such an account */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in_second: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondFactor"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the cookie is set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in_second_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyAnswer"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the cookie is set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_second_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the browser is to sign */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyQuestion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    send_second_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Handed to the provider */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    step_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepUp"];
+            };
+        };
+        responses: {
+            /** @description Shown */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stepped"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    step_up_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyAnswer"];
+            };
+        };
+        responses: {
+            /** @description Shown */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stepped"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_step_up_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the browser is to sign */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyQuestion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    send_step_up_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Handed to the provider */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -9492,6 +11180,188 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["System"][];
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_grants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Grant"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    grant_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGrant"];
+            };
+        };
+        responses: {
+            /** @description Granted */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Granted"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refresh_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            /** @description The next pair */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenPair"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_signing_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those whose tokens may hold */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SigningKey"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_signing_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those whose tokens may hold */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SigningKey"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They work no more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {
@@ -9723,6 +11593,35 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["User"];
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed; the user is told */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {

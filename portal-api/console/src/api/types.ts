@@ -4,6 +4,12 @@ import type { components } from './schema';
 type Schemas = components['schemas'];
 
 export type Session = Schemas['Session'];
+export type SecondStage = Schemas['SecondStage'];
+export type OpenSession = Schemas['OpenSession'];
+export type OwnFactors = Schemas['OwnFactors'];
+export type Passkey = Schemas['Passkey'];
+export type Device = Schemas['Device'];
+export type NewTotp = Schemas['NewTotp'];
 export type Overview = Schemas['Overview'];
 export type Flow = Schemas['Flow'];
 export type System = Schemas['System'];

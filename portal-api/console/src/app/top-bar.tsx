@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
-import { Keyboard, LogOut, Search, UserRound } from 'lucide-react';
+import { Keyboard, LogOut, Search, ShieldCheck, UserRound } from 'lucide-react';
 import { Button as AriaButton } from 'react-aria-components/Button';
 import { Menu, MenuItem, MenuTrigger } from 'react-aria-components/Menu';
 import { Popover } from 'react-aria-components/Popover';
@@ -83,6 +83,9 @@ function Profile({ session, onKeys }: { session: Session; onKeys: () => void }) 
           <p className="text-xs text-ink-3">{session.user.role}</p>
         </div>
         <Menu aria-label={t('shell.profile_menu')} className="p-1 outline-none">
+          <MenuItem onAction={() => void navigate({ to: '/security' })} className={item}>
+            <ShieldCheck aria-hidden size={16} className="text-ink-3" /> {t('security.menu')}
+          </MenuItem>
           <MenuItem onAction={onKeys} className={item}>
             <Keyboard aria-hidden size={16} className="text-ink-3" /> {t('keys.title')}
           </MenuItem>

@@ -9,6 +9,7 @@ export const Route = createFileRoute('/_app')({
     const session = await context.queryClient.ensureQueryData(sessionQuery);
     if (!session) throw redirect({ to: '/sign-in', search: { next: location.href } });
     if (session.user.must_change_password) throw redirect({ to: '/password' });
+    if (session.user.must_enrol && location.pathname !== '/security') throw redirect({ to: '/security' });
     return { session };
   },
   component: AppLayout,

@@ -1,6 +1,6 @@
 import { screen, waitFor } from '@testing-library/react';
 import { expect, it } from 'vitest';
-import { open, problem, SESSION, serve } from '#/test/render';
+import { json, open, problem, SESSION, serve } from '#/test/render';
 
 const REFUSED = () => problem(401, 'unauthenticated', 'sign in');
 
@@ -49,4 +49,54 @@ it('sends a stranger to the sign-in and remembers where he was going', async () 
   const { router } = await open('/runs?state=failed');
   expect(router.state.location.pathname).toBe('/sign-in');
   expect(router.state.location.search).toEqual({ next: '/runs?state=failed' });
+});
+
+const STAGE = { methods: ['totp', 'backup_code'], expires_at: '2026-11-20T08:10:00Z', device_days: 30 };
+
+it('asks for the second factor, says when a code is wrong, and remembers the browser', async () => {
+  let entered = false;
+  let tries = 0;
+  const asked = serve({
+    'GET /api/v1/session': () => (entered ? SESSION : REFUSED()),
+    'POST /api/v1/session': json(STAGE, 202),
+    'POST /api/v1/session/second': () => {
+      tries += 1;
+      if (tries === 1) return problem(401, 'unauthenticated', 'this is not right');
+      entered = true;
+      return SESSION;
+    },
+  });
+  const { user, router } = await open('/sign-in');
+  await user.type(screen.getByLabelText(/E-mail/), 'admin@example.com');
+  await user.type(screen.getByLabelText(/Password/), 'right');
+  await user.click(screen.getByRole('button', { name: 'Sign in' }));
+  expect(await screen.findByRole('heading', { level: 1, name: 'One more step' })).toBeTruthy();
+  await user.type(screen.getByLabelText(/Code/), '000000');
+  await user.click(screen.getByRole('checkbox', { name: /30 days/ }));
+  await user.click(screen.getByRole('button', { name: 'Sign in' }));
+  expect((await screen.findByRole('alert')).textContent).toContain('not right');
+  await user.click(screen.getByRole('button', { name: 'Use a backup code' }));
+  await user.type(screen.getByLabelText(/Backup code/), 'ABCD-EFGH-JKLM-NPQR');
+  await user.click(screen.getByRole('button', { name: 'Sign in' }));
+  await waitFor(() => expect(router.state.location.pathname).toBe('/'));
+  const sent = asked.filter(({ call }) => call === 'POST /api/v1/session/second').map(({ body }) => body);
+  expect(sent).toEqual([
+    { method: 'totp', code: '000000', remember: true },
+    { method: 'backup_code', code: 'ABCD-EFGH-JKLM-NPQR', remember: true },
+  ]);
+});
+
+it('begins again when the second stage took too long', async () => {
+  serve({
+    'GET /api/v1/session': REFUSED,
+    'POST /api/v1/session': json(STAGE, 202),
+    'POST /api/v1/session/second': () => problem(401, 'unauthenticated', 'sign in first'),
+  });
+  const { user } = await open('/sign-in');
+  await user.type(screen.getByLabelText(/E-mail/), 'admin@example.com');
+  await user.type(screen.getByLabelText(/Password/), 'right');
+  await user.click(screen.getByRole('button', { name: 'Sign in' }));
+  await user.type(await screen.findByLabelText(/Code/), '123456');
+  await user.click(screen.getByRole('button', { name: 'Sign in' }));
+  expect((await screen.findByRole('alert')).textContent).toContain('took too long');
 });

@@ -1,10 +1,14 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link, redirect, useNavigate } from '@tanstack/react-router';
+import { KeyRound } from 'lucide-react';
 import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
+import type { SecondStage, Session } from '#/api/types';
 import { Gate } from '#/app/gate';
-import { sessionQuery, signIn } from '#/features/session/queries';
+import { isSecondStage, sessionQuery, signIn, signInPasskey } from '#/features/session/queries';
+import { SecondStageForm } from '#/features/session/second-stage';
+import { canUsePasskeys, isCancelled } from '#/lib/passkeys';
 import { textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
@@ -27,23 +31,54 @@ function ownPath(next: string | undefined): string | undefined {
 }
 
 function SignIn() {
-  const t = useWords();
   const { next } = Route.useSearch();
   const navigate = useNavigate();
   const client = useQueryClient();
+  const [stage, setStage] = useState<SecondStage | null>(null);
+  async function enter(session: Session) {
+    client.setQueryData(sessionQuery.queryKey, session);
+    if (session.user.must_change_password) await navigate({ to: '/password', search: { next } });
+    else if (session.user.must_enrol) await navigate({ to: '/security' });
+    else await navigate({ href: next ?? '/' });
+  }
+  if (stage) return <Second stage={stage} onDone={enter} onOver={() => setStage(null)} />;
+  return <First onDone={enter} onSecond={setStage} />;
+}
+
+type SecondProps = { stage: SecondStage; onDone: (session: Session) => Promise<void>; onOver: () => void };
+
+function Second({ stage, onDone, onOver }: SecondProps) {
+  const t = useWords();
+  return (
+    <Gate key="second" title={t('second.title')}>
+      <SecondStageForm stage={stage} onDone={(session) => void onDone(session)} onOver={onOver} />
+      <Button look="quiet" className="-ml-3 self-start" onPress={onOver}>
+        {t('second.back')}
+      </Button>
+    </Gate>
+  );
+}
+
+type FirstProps = {
+  onDone: (session: Session) => Promise<void>;
+  onSecond: (stage: SecondStage) => void;
+};
+
+function First({ onDone, onSecond }: FirstProps) {
+  const t = useWords();
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
   const entry = useMutation({
     mutationFn: signIn,
-    onSuccess: async (session) => {
-      client.setQueryData(sessionQuery.queryKey, session);
-      if (session.user.must_change_password) await navigate({ to: '/password', search: { next } });
-      else await navigate({ href: next ?? '/' });
+    onSuccess: async (answer) => {
+      if (isSecondStage(answer)) onSecond(answer);
+      else await onDone(answer);
     },
   });
+  const passkey = useMutation({ mutationFn: signInPasskey, onSuccess: onDone });
   const problem = entry.error ? toProblem(entry.error) : null;
   return (
-    <Gate title={t('sign_in.title')}>
+    <Gate key="first" title={t('sign_in.title')}>
       <Form
         className="flex flex-col gap-4"
         validationErrors={problem?.byField()}
@@ -81,9 +116,32 @@ function SignIn() {
           {t('sign_in.submit')}
         </Button>
       </Form>
+      {canUsePasskeys() && <WithPasskey entry={passkey} />}
       <Link to="/forgot-password" className={`inline-flex items-center self-start text-sm touch ${LINK}`}>
         {t('sign_in.forgot')}
       </Link>
     </Gate>
+  );
+}
+
+function WithPasskey({ entry }: { entry: { error: Error | null; isPending: boolean; mutate: () => void } }) {
+  const t = useWords();
+  const problem = entry.error && !isCancelled(entry.error) ? toProblem(entry.error) : null;
+  return (
+    <div className="flex flex-col gap-4">
+      <p className="flex items-center gap-3 text-xs text-ink-3 before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line">
+        {t('sign_in.or')}
+      </p>
+      {problem?.slug === 'unauthenticated' ? (
+        <p role="alert" className="text-sm text-bad-ink">
+          {t('sign_in.passkey_refused')}
+        </p>
+      ) : (
+        problem && <ErrorState compact error={problem} />
+      )}
+      <Button size="large" onPress={() => entry.mutate()} isPending={entry.isPending}>
+        <KeyRound aria-hidden size={16} /> {t('sign_in.passkey')}
+      </Button>
+    </div>
   );
 }

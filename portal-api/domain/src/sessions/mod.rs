@@ -1,20 +1,25 @@
 //! Sessions: who is signed in, by an opaque random token of which the database holds a hash.
 
+pub mod stages;
 mod token;
 
 use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::ids::{KeyId, SessionId, TenantId, UserId};
+use engine::ids::{KeyId, SessionId, TenantId, TokenId, UserId};
 use engine::store::audit::Entry;
+use engine::vault::Vault;
 use engine::{Store, StoreError, SystemTx, Tx};
+use serde_json::json;
 
 pub use token::{NoRandomness, Token};
 
+use crate::factors::{Factor, rules};
 use crate::keys;
 use crate::permissions::Permissions;
 use crate::rates::{self, Limit, Rate, Window};
 use crate::security::Policy;
+use crate::tokens;
 use crate::users::{Scope, User};
 
 /// Use is written down at most this often.
@@ -29,6 +34,10 @@ pub struct Session {
     pub id: Option<SessionId>,
     /// The key that was used, with its name.
     pub key: Option<(KeyId, String)>,
+    /// The grant whose access token was used, with its name.
+    pub grant: Option<(TokenId, String)>,
+    /// How and when the person behind a session showed who they are; `None` where a program calls.
+    pub proof: Option<Proof>,
     pub user: User,
     /// By role, groups and grants, as they are now, as far as the scope lets them be.
     pub permissions: Permissions,
@@ -44,6 +53,24 @@ pub struct Session {
     pub calls_per_day: Option<i64>,
 }
 
+/// How and when somebody showed who they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof {
+    /// The second factor the session was opened with.
+    pub factor: Option<Factor>,
+    /// When password or factor were last shown.
+    pub at: DateTime<Utc>,
+    /// Until when that counts as just now.
+    pub fresh_until: DateTime<Utc>,
+    /// It counts as just now at the moment of the request.
+    pub is_fresh: bool,
+    pub has_factor: bool,
+    /// Until when the user must have set up a second factor; `None` where they have one or need none.
+    pub factor_due: Option<DateTime<Utc>>,
+    /// That moment has passed: nothing but setting one up works.
+    pub must_enrol: bool,
+}
+
 /// What a caller shows to say who they are.
 #[derive(Clone)]
 pub enum Credential {
@@ -51,6 +78,8 @@ pub enum Credential {
     Cookie(Token),
     /// A key, as `Authorization: Bearer`.
     Key(Token),
+    /// An access token, as `Authorization: Bearer`.
+    Access(Token),
 }
 
 /// Who calls, and how much more they may.
@@ -68,6 +97,7 @@ pub struct Caller {
 /// [`StoreError`].
 pub async fn identify(
     store: &Store,
+    vault: &Vault,
     credential: &Credential,
     address: Option<IpAddr>,
     route: &str,
@@ -79,6 +109,7 @@ pub async fn identify(
             Some((session, most)) => (Some(session), Some(most)),
             None => (None, None),
         },
+        Credential::Access(token) => (tokens::find(&mut tx, vault, token).await?, None),
     };
     let rate = rates::count(&mut tx, &limits(session.as_ref(), of_key, address)).await?;
     if let Some(session) = &session
@@ -112,6 +143,10 @@ fn limits(session: Option<&Session>, of_key: Option<i32>, address: Option<IpAddr
         if let (Some((key, _name)), Some(most)) = (&session.key, of_key) {
             limits.push(limit(format!("key/{}", key.0.simple()), most));
         }
+        if let Some((grant, _name)) = &session.grant {
+            let subject = format!("grant/{}", grant.0.simple());
+            limits.push(limit(subject, keys::CALLS_PER_MINUTE));
+        }
     }
     if let Some(address) = address {
         limits.push(limit(format!("address/{address}"), rates::ADDRESS));
@@ -127,18 +162,30 @@ pub struct From {
     pub agent: Option<String>,
 }
 
-/// Opens a session for a user whose password was right. Sessions of the user that have ended go.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn open(
+impl From {
+    /// The browser's description, as long as it is kept.
+    pub(crate) fn agent_kept(&self) -> Option<String> {
+        let agent = self.agent.as_ref()?;
+        Some(agent.chars().take(AGENT).collect())
+    }
+}
+
+/// Opens a session for a user who passed every stage ([`stages`]). Sessions of the user that have ended
+/// go.
+async fn open(
     tx: &mut Tx,
     user: &User,
     policy: &Policy,
     token: &Token,
-    from: From,
+    from: &From,
+    factor: Option<Factor>,
 ) -> Result<SessionId, StoreError> {
     let (id, now) = (SessionId::fresh(), tx.now());
+    // A browser that is remembered shows no factor: sensitive actions ask for it.
+    let proved_at = match factor {
+        Some(Factor::Device) => DateTime::UNIX_EPOCH,
+        _ => now,
+    };
     let idle = TimeDelta::minutes(policy.idle_minutes.into());
     sqlx::query!(
         "delete from sessions where user_id = $1 and (expires_at <= $2 or last_seen_at <= $3)",
@@ -150,28 +197,35 @@ pub async fn open(
     .await?;
     sqlx::query!(
         "insert into sessions
-             (token_hash, user_id, id, address, agent, created_at, last_seen_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $6, $7)",
+             (token_hash, user_id, id, address, agent, factor, created_at, last_seen_at, proved_at,
+              expires_at)
+         values ($1, $2, $3, $4, $5, $8, $6, $6, $9, $7)",
         token.hash(),
         user.id.0,
         id.0,
         from.address,
-        from.agent
-            .map(|agent| agent.chars().take(AGENT).collect::<String>()),
+        from.agent_kept(),
         now,
         now + policy.absolute(),
+        factor.map(Factor::as_str),
+        proved_at,
     )
     .execute(tx.conn())
     .await?;
     sqlx::query!(
-        "update users set failed_sign_ins = 0, locked_until = null, last_sign_in_at = $2
+        "update users set failed_sign_ins = 0, failed_codes = 0, locked_until = null,
+                last_sign_in_at = $2
          where id = $1",
         user.id.0,
         now,
     )
     .execute(tx.conn())
     .await?;
-    tx.audit(Entry::new("sign_in", "session", id));
+    let entry = Entry::new("sign_in", "session", id);
+    tx.audit(match factor {
+        Some(factor) => entry.after(json!({"factor": factor.as_str()})),
+        None => entry,
+    });
     Ok(id)
 }
 
@@ -191,7 +245,10 @@ async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, St
     let row = sqlx::query!(
         r#"
         select s.tenant_id as "tenant: TenantId", s.user_id as "user: UserId",
-               s.id as "session: SessionId", s.last_seen_at, u.email, u.name, u.role,
+               s.id as "session: SessionId", s.last_seen_at, s.proved_at, s.factor, u.email,
+               u.name, u.role, u.has_factor, u.created_at as user_since,
+               coalesce(p.step_up_minutes, 15) as "step_up_minutes!",
+               r.required_since as "required_since?", r.grace_days as "grace_days?",
                u.must_change_password
                    or coalesce(u.password_set_at + make_interval(days => p.password_days) <= $2,
                                false) as "must_change_password!",
@@ -203,6 +260,7 @@ async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, St
         join tenants t on t.tenant_id = s.tenant_id
         left join security_policies p on p.tenant_id = s.tenant_id
         left join tenant_quotas q on q.tenant_id = s.tenant_id
+        left join factor_rules r on r.tenant_id = u.tenant_id and r.role = u.role
         where s.token_hash = $1 and u.state = 'active' and t.state = 'active'
           and s.expires_at > $2
           and s.created_at + make_interval(mins => coalesce(p.absolute_minutes, 720)) > $2
@@ -222,9 +280,28 @@ async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, St
         .parse()
         .map_err(|error| StoreError::corrupt("role of a user", error))?;
     let scope = Scope::stored(role, row.scope.as_deref())?;
+    let factor = row.factor.as_deref().and_then(Factor::of);
+    // A provider that asked for a second factor has seen to it.
+    let is_seen_to = row.has_factor || factor == Some(Factor::Provider);
+    let factor_due = row
+        .required_since
+        .zip(row.grace_days)
+        .filter(|_| !is_seen_to)
+        .map(|(since, grace)| rules::due(since, grace, row.user_since));
+    let fresh_until = row.proved_at + TimeDelta::minutes(row.step_up_minutes.into());
     Ok(Some(Session {
         id: Some(row.session),
         key: None,
+        grant: None,
+        proof: Some(Proof {
+            factor,
+            at: row.proved_at,
+            fresh_until,
+            is_fresh: now < fresh_until,
+            has_factor: row.has_factor,
+            factor_due,
+            must_enrol: factor_due.is_some_and(|due| due <= now),
+        }),
         scope,
         is_operator: row.is_operator,
         calls_per_minute: row.tenant_calls.unwrap_or(rates::TENANT),
@@ -294,6 +371,32 @@ pub async fn list(
     )
     .fetch_all(tx.conn())
     .await?)
+}
+
+/// Notes that whoever has this session has just shown password or factor.
+///
+/// # Errors
+/// [`StoreError::NotFound`] where it has ended.
+pub async fn prove(
+    tx: &mut Tx,
+    user: UserId,
+    id: SessionId,
+    by: &'static str,
+) -> Result<(), StoreError> {
+    let now = tx.now();
+    let proved = sqlx::query!(
+        "update sessions set proved_at = $3 where user_id = $1 and id = $2",
+        user.0,
+        id.0,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    if proved.rows_affected() == 0 {
+        return Err(StoreError::NotFound(format!("session {id}")));
+    }
+    tx.audit(Entry::new("step_up", "session", id).after(json!({"by": by})));
+    Ok(())
 }
 
 /// Ends one session of a user.

@@ -125,6 +125,18 @@ pub async fn get(tx: &mut SystemTx, id: TenantId) -> Result<Tenant, StoreError> 
     found.ok_or_else(|| StoreError::NotFound(format!("tenant {id}")))
 }
 
+/// Whether whoever runs the hub lets nobody of the transaction's tenant in.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn is_suspended(tx: &mut Tx) -> Result<bool, StoreError> {
+    Ok(
+        sqlx::query_scalar!(r#"select state = 'suspended' as "is!" from tenants"#)
+            .fetch_one(tx.conn())
+            .await?,
+    )
+}
+
 /// Changes name and environment of the transaction's tenant.
 ///
 /// # Errors

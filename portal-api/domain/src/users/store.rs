@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use sqlx::types::Uuid;
 
 use super::{Role, User, UserState};
+use crate::factors::devices;
 use crate::sessions;
 
 /// A user to make.
@@ -232,7 +233,11 @@ pub(crate) async fn set_password(
     sqlx::query!("delete from user_links where user_id = $1", id.0)
         .execute(tx.conn())
         .await?;
-    Ok(())
+    // What was begun or remembered with the password before it.
+    sqlx::query!("delete from sign_in_tickets where user_id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
+    devices::forget_all(tx, id).await
 }
 
 /// Names of users, for sentences.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{of_holder, read_assigned, read_holder};
-use crate::caller::{May, SignedIn};
+use crate::caller::{Fresh, May, SignedIn};
 use crate::error::{ApiError, Slug};
 use crate::extract;
 
@@ -123,7 +123,7 @@ pub(super) async fn plan(
     responses((status = 200, description = "What was done", body = AssignmentPlan)),
 )]
 pub(super) async fn carry_out(
-    caller: May<TeamsManage>,
+    caller: Fresh<TeamsManage>,
     extract::Json(mut body): extract::Json<AssignmentOrder>,
 ) -> Result<Json<AssignmentPlan>, ApiError> {
     let digest = body.digest.take();

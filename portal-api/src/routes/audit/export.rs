@@ -5,7 +5,7 @@ use engine::store::audit::{self, AuditRow};
 
 use super::Params;
 use super::list::{actor_id, hex};
-use crate::caller::May;
+use crate::caller::Fresh;
 use crate::error::ApiError;
 use crate::extract::Query;
 
@@ -24,7 +24,7 @@ const LARGEST: usize = 16 << 20;
     responses((status = 200, description = "The table", body = String, content_type = "text/csv")),
 )]
 pub(super) async fn export(
-    caller: May<AuditRead>,
+    caller: Fresh<AuditRead>,
     Query(params): Query<Params>,
 ) -> Result<impl IntoResponse, ApiError> {
     if params.limit.is_some() || params.cursor.is_some() {

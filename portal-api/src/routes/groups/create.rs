@@ -4,7 +4,7 @@ use domain::permissions::needs::UsersManage;
 use engine::store::audit::Entry;
 
 use super::{Group, GroupBody};
-use crate::caller::May;
+use crate::caller::Fresh;
 use crate::error::ApiError;
 use crate::etag::Created;
 use crate::extract::Json;
@@ -16,7 +16,7 @@ use crate::extract::Json;
     responses((status = 201, description = "Made", body = Group)),
 )]
 pub(super) async fn create(
-    caller: May<UsersManage>,
+    caller: Fresh<UsersManage>,
     Json(body): Json<GroupBody>,
 ) -> Result<impl IntoResponse, ApiError> {
     let wish = body.read()?;

@@ -6,7 +6,7 @@ use engine::ids::GroupId;
 use engine::store::audit::Entry;
 
 use super::Group;
-use crate::caller::May;
+use crate::caller::Fresh;
 use crate::error::ApiError;
 use crate::etag::IfMatch;
 use crate::extract::Path;
@@ -20,7 +20,7 @@ use crate::extract::Path;
     responses((status = 204, description = "Removed")),
 )]
 pub(super) async fn delete(
-    caller: May<UsersManage>,
+    caller: Fresh<UsersManage>,
     Path(id): Path<GroupId>,
     IfMatch(version): IfMatch,
 ) -> Result<StatusCode, ApiError> {

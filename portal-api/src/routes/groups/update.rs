@@ -5,7 +5,7 @@ use engine::ids::GroupId;
 use engine::store::audit::Entry;
 
 use super::{Group, GroupBody};
-use crate::caller::May;
+use crate::caller::Fresh;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::{Json, Path};
@@ -19,7 +19,7 @@ use crate::extract::{Json, Path};
     responses((status = 200, description = "As it is now", body = Group)),
 )]
 pub(super) async fn update(
-    caller: May<UsersManage>,
+    caller: Fresh<UsersManage>,
     Path(id): Path<GroupId>,
     IfMatch(version): IfMatch,
     Json(body): Json<GroupBody>,

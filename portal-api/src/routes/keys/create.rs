@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::NewSecret;
-use crate::caller::May;
+use crate::caller::Fresh;
 use crate::error::ApiError;
 use crate::extract;
 use crate::routes::groups::read_permissions;
@@ -35,7 +35,7 @@ pub(crate) struct NewKey {
     responses((status = 201, description = "Made", body = NewSecret)),
 )]
 pub(super) async fn create(
-    caller: May<KeysManage>,
+    caller: Fresh<KeysManage>,
     extract::Json(body): extract::Json<NewKey>,
 ) -> Result<(StatusCode, Json<NewSecret>), ApiError> {
     let wish = KeyWish {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{NewSecret, refused};
-use crate::caller::May;
+use crate::caller::Fresh;
 use crate::error::ApiError;
 use crate::extract::{self, Path};
 
@@ -29,7 +29,7 @@ pub(crate) struct Rotation {
     responses((status = 200, description = "With the new secret", body = NewSecret)),
 )]
 pub(super) async fn rotate(
-    caller: May<KeysManage>,
+    caller: Fresh<KeysManage>,
     Path(id): Path<KeyId>,
     extract::Json(body): extract::Json<Rotation>,
 ) -> Result<Json<NewSecret>, ApiError> {

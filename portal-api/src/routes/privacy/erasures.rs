@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Erasure, read_text};
-use crate::caller::May;
+use crate::caller::{Fresh, May};
 use crate::error::ApiError;
 use crate::extract::{self, Path};
 use crate::page::Page;
@@ -84,7 +84,7 @@ pub(super) async fn get(
     responses((status = 201, description = "Asked", body = Erasure)),
 )]
 pub(super) async fn ask(
-    caller: May<PrivacyManage>,
+    caller: Fresh<PrivacyManage>,
     extract::Json(body): extract::Json<NewErasure>,
 ) -> Result<(StatusCode, Json<Erasure>), ApiError> {
     let hold_hours = body.hold_hours.unwrap_or(24);
@@ -118,7 +118,7 @@ pub(super) async fn ask(
     responses((status = 200, description = "As it stands", body = Erasure)),
 )]
 pub(super) async fn approve(
-    caller: May<PrivacyApprove>,
+    caller: Fresh<PrivacyApprove>,
     Path(id): Path<ErasureId>,
     extract::Json(body): extract::Json<ErasureDecision>,
 ) -> Result<Json<Erasure>, ApiError> {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{SubjectExport, read_text};
-use crate::caller::May;
+use crate::caller::{Fresh, May};
 use crate::error::ApiError;
 use crate::extract::{self, Path};
 use crate::page::Page;
@@ -42,7 +42,7 @@ pub(super) async fn list(
     responses((status = 202, description = "A run gathers it", body = SubjectExport)),
 )]
 pub(super) async fn ask(
-    caller: May<PrivacyManage>,
+    caller: Fresh<PrivacyManage>,
     extract::Json(body): extract::Json<NewSubjectExport>,
 ) -> Result<(StatusCode, Json<SubjectExport>), ApiError> {
     let reason = read_text("/reason", &body.reason)?;
@@ -77,7 +77,7 @@ pub(super) async fn get(
     responses((status = 200, description = "All of it", body = Object)),
 )]
 pub(super) async fn json(
-    caller: May<PrivacyManage>,
+    caller: Fresh<PrivacyManage>,
     Path(id): Path<SubjectExportId>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
     let mut tx = caller.begin().await?;
@@ -95,7 +95,7 @@ pub(super) async fn json(
     responses((status = 200, description = "Rows of place and value", body = String, content_type = "text/csv")),
 )]
 pub(super) async fn csv(
-    caller: May<PrivacyManage>,
+    caller: Fresh<PrivacyManage>,
     Path(id): Path<SubjectExportId>,
 ) -> Result<impl IntoResponse, ApiError> {
     let mut tx = caller.begin().await?;

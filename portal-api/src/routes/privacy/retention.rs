@@ -6,7 +6,7 @@ use domain::retention::{self, Policy, Refusal};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::caller::May;
+use crate::caller::{Fresh, May};
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged, version_of};
 use crate::extract;
@@ -43,7 +43,7 @@ pub(super) async fn get(caller: May<HubConfigure>) -> Result<Tagged<Retention>, 
     responses((status = 200, description = "As it is now", body = Retention)),
 )]
 pub(super) async fn put(
-    caller: May<HubConfigure>,
+    caller: Fresh<HubConfigure>,
     IfMatch(version): IfMatch,
     extract::Json(body): extract::Json<Retention>,
 ) -> Result<Tagged<Retention>, ApiError> {

@@ -41,6 +41,10 @@ pub(crate) struct SecurityPolicy {
     audit_days: Option<i32>,
     /// Calls of the whole tenant in a minute: 60 to 1000000.
     calls_per_minute: i32,
+    /// How long password or second factor count as just shown, for sensitive actions: 1 to 1440.
+    step_up_minutes: i32,
+    /// How long a browser is remembered and asked for no second factor: 1 to 365 days, or 0 for none.
+    device_days: i32,
 }
 
 impl From<Policy> for SecurityPolicy {
@@ -57,6 +61,8 @@ impl From<Policy> for SecurityPolicy {
             set_up_hours: policy.set_up_hours,
             audit_days: policy.audit_days,
             calls_per_minute: policy.calls_per_minute,
+            step_up_minutes: policy.step_up_minutes,
+            device_days: policy.device_days,
         }
     }
 }
@@ -75,6 +81,8 @@ impl From<SecurityPolicy> for Policy {
             set_up_hours: policy.set_up_hours,
             audit_days: policy.audit_days,
             calls_per_minute: policy.calls_per_minute,
+            step_up_minutes: policy.step_up_minutes,
+            device_days: policy.device_days,
         }
     }
 }

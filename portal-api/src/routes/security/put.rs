@@ -1,8 +1,9 @@
+use domain::permissions::needs::HubConfigure;
 use domain::security::{self, Policy};
 use engine::StoreError;
 
 use super::SecurityPolicy;
-use crate::caller::Admin;
+use crate::caller::Fresh;
 use crate::error::{ApiError, FieldProblem};
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::Json;
@@ -14,7 +15,7 @@ use crate::extract::Json;
     responses((status = 200, description = "As it is now", body = SecurityPolicy)),
 )]
 pub(super) async fn put(
-    caller: Admin,
+    caller: Fresh<HubConfigure>,
     IfMatch(version): IfMatch,
     Json(body): Json<SecurityPolicy>,
 ) -> Result<Tagged<SecurityPolicy>, ApiError> {

@@ -3,18 +3,25 @@
 mod change_password;
 mod get;
 mod list;
+mod passkey;
 mod redeem;
 mod reset;
 mod revoke;
+mod second;
 mod sign_in;
 mod sign_out;
+pub(crate) mod stage;
+mod step_up;
 
 use axum::http::HeaderValue;
+use chrono::{DateTime, Utc};
 use domain::users::Role;
 use engine::ids::{TenantId, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
+
+pub(super) use sign_in::refuse_guessing;
 
 use crate::caller::COOKIE_NAME;
 use crate::permit::routes;
@@ -23,6 +30,16 @@ use crate::portal::Portal;
 pub(super) fn router() -> OpenApiRouter<Portal> {
     OpenApiRouter::new()
         .routes(routes!(sign_in::sign_in, get::get, sign_out::sign_out))
+        .routes(routes!(second::second))
+        .routes(routes!(second::send))
+        .routes(routes!(second::ask))
+        .routes(routes!(second::answer))
+        .routes(routes!(passkey::ask))
+        .routes(routes!(passkey::answer))
+        .routes(routes!(step_up::step_up))
+        .routes(routes!(step_up::send))
+        .routes(routes!(step_up::ask))
+        .routes(routes!(step_up::answer))
         .routes(routes!(change_password::change_password))
         .routes(routes!(redeem::redeem))
         .routes(routes!(reset::reset))
@@ -53,6 +70,11 @@ pub(crate) struct SessionUser {
     role: Role,
     /// Nothing but setting a password works until it is changed.
     must_change_password: bool,
+    has_factor: bool,
+    /// Until when a second factor must be set up; null where there is one or none is needed.
+    factor_due: Option<DateTime<Utc>>,
+    /// That has passed: nothing but setting one up works.
+    must_enrol: bool,
 }
 
 #[derive(ToSchema)]
@@ -82,6 +104,7 @@ pub(crate) struct SessionTenant {
 impl From<domain::sessions::Session> for Session {
     fn from(session: domain::sessions::Session) -> Self {
         let user = session.user;
+        let proof = session.proof;
         Self {
             permissions: session.permissions.names(),
             scope: session.scope.as_str(),
@@ -97,6 +120,9 @@ impl From<domain::sessions::Session> for Session {
                 name: user.name,
                 role: user.role,
                 must_change_password: user.must_change_password,
+                has_factor: proof.is_some_and(|proof| proof.has_factor),
+                factor_due: proof.and_then(|proof| proof.factor_due),
+                must_enrol: proof.is_some_and(|proof| proof.must_enrol),
             },
         }
     }

@@ -1,13 +1,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::IntoResponse;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use domain::mails::{Letter, MailKind};
 use domain::security::{self, Policy};
-use domain::sessions::{self, From, Token};
+use domain::sessions::stages::First;
 use domain::users::{self, User};
 use engine::store::audit::Actor;
 use secrecy::SecretString;
@@ -15,7 +14,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::{Session, cookie};
+use super::Session;
+use super::stage::{SecondStage, finish_sign_in};
 use crate::caller::Anyone;
 use crate::error::{ApiError, Slug};
 use crate::extract;
@@ -23,7 +23,7 @@ use crate::portal::Portal;
 
 /// A refusal comes no sooner than this: what is noted of a known account takes time, and shall not
 /// tell it from an unknown one.
-const REFUSAL: Duration = Duration::from_millis(250);
+pub(super) const REFUSAL: Duration = Duration::from_millis(250);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -36,45 +36,23 @@ pub(crate) struct SignIn {
 /// Signs in
 ///
 /// A wrong address, a wrong password, an account that is locked for a while after many wrong ones and
-/// one that was deactivated are answered alike.
+/// one that was deactivated are answered alike. Who has a second factor gets no session but a ticket for
+/// the second stage, unless the browser is remembered.
 #[utoipa::path(
     post, path = "/session", operation_id = "sign_in", tag = "session", request_body = SignIn,
-    responses((status = 200, description = "Signed in; the cookie is set", body = Session)),
+    responses(
+        (status = 200, description = "Signed in; the cookie is set", body = Session),
+        (status = 202, description = "A second factor is owed; the ticket's cookie is set", body = SecondStage),
+    ),
 )]
 pub(super) async fn sign_in(
     anyone: Anyone,
     State(portal): State<Portal>,
     headers: HeaderMap,
     extract::Json(body): extract::Json<SignIn>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Response, ApiError> {
     let user = authenticate(&portal, &anyone, body).await?;
-    let token = Token::fresh()
-        .map_err(|error| ApiError::internal("the session cannot be opened", error))?;
-    let mut tx = portal.store.begin(user.tenant).await?;
-    tx.act_as(anyone.acting(actor(&user)));
-    let policy = security::current(&mut tx).await?.policy;
-    let agent = headers.get(header::USER_AGENT);
-    let from = From {
-        address: anyone.address.map(|address| address.to_string()),
-        agent: agent.and_then(|agent| Some(agent.to_str().ok()?.to_owned())),
-    };
-    sessions::open(&mut tx, &user, &policy, &token, from).await?;
-    tx.commit().await?;
-    let session = sessions::find(&portal.store, &token).await?;
-    let session = session.ok_or_else(ApiError::unauthenticated)?;
-    let seconds = i64::from(policy.absolute_minutes) * 60;
-    let headers = HeaderMap::from_iter([(
-        header::SET_COOKIE,
-        cookie(token.expose(), seconds, portal.https),
-    )]);
-    Ok((headers, Json(Session::from(session))))
-}
-
-fn actor(user: &User) -> Actor {
-    Actor::User {
-        id: user.id.0,
-        name: user.name.clone(),
-    }
+    finish_sign_in(&portal, &anyone, &headers, &user, First::Password).await
 }
 
 async fn authenticate(portal: &Portal, anyone: &Anyone, body: SignIn) -> Result<User, ApiError> {
@@ -110,7 +88,7 @@ async fn authenticate(portal: &Portal, anyone: &Anyone, body: SignIn) -> Result<
     }
 }
 
-pub(super) fn refuse_guessing(
+pub(crate) fn refuse_guessing(
     portal: &Portal,
     caller: Option<IpAddr>,
     email: &str,

@@ -3,7 +3,7 @@ use domain::tenants::settings;
 use engine::StoreError;
 
 use super::TenantSettings;
-use crate::caller::May;
+use crate::caller::Fresh;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::Json;
@@ -15,7 +15,7 @@ use crate::extract::Json;
     responses((status = 200, description = "As it is now", body = TenantSettings)),
 )]
 pub(super) async fn put(
-    caller: May<HubConfigure>,
+    caller: Fresh<HubConfigure>,
     IfMatch(version): IfMatch,
     Json(body): Json<TenantSettings>,
 ) -> Result<Tagged<TenantSettings>, ApiError> {

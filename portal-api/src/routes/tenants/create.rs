@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Tenant, read, shown};
-use crate::caller::Platform;
+use crate::caller::FreshPlatform;
 use crate::error::ApiError;
 use crate::etag::Created;
 use crate::extract::Json;
@@ -47,7 +47,7 @@ pub(crate) struct MadeTenant {
     responses((status = 201, description = "Made", body = MadeTenant)),
 )]
 pub(super) async fn create(
-    caller: Platform,
+    caller: FreshPlatform,
     Json(body): Json<NewTenantBody>,
 ) -> Result<impl IntoResponse, ApiError> {
     let new = read(&body.name, &body.environment)?;

@@ -4,7 +4,7 @@ use engine::store::audit::Entry;
 use engine::store::quotas::{self, Quotas};
 
 use super::{TenantQuotas, shown};
-use crate::caller::Platform;
+use crate::caller::{FreshPlatform, Platform};
 use crate::error::ApiError;
 use crate::etag::{self, IfMatch, Tagged};
 use crate::extract::{Json, Path};
@@ -34,7 +34,7 @@ pub(super) async fn get(
     responses((status = 200, description = "As they are now", body = TenantQuotas)),
 )]
 pub(super) async fn put(
-    caller: Platform,
+    caller: FreshPlatform,
     Path(id): Path<TenantId>,
     IfMatch(version): IfMatch,
     Json(body): Json<TenantQuotas>,

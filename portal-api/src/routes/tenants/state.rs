@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Tenant, shown};
-use crate::caller::Platform;
+use crate::caller::FreshPlatform;
 use crate::error::{ApiError, Slug};
 use crate::etag::Tagged;
 use crate::extract::{Json, Path};
@@ -28,7 +28,7 @@ pub(crate) struct Suspension {
     responses((status = 200, description = "As it is now", body = Tenant)),
 )]
 pub(super) async fn suspend(
-    caller: Platform,
+    caller: FreshPlatform,
     Path(id): Path<TenantId>,
     Json(body): Json<Suspension>,
 ) -> Result<Tagged<Tenant>, ApiError> {
@@ -56,7 +56,7 @@ pub(super) async fn suspend(
     responses((status = 200, description = "As it is now", body = Tenant)),
 )]
 pub(super) async fn resume(
-    caller: Platform,
+    caller: FreshPlatform,
     Path(id): Path<TenantId>,
 ) -> Result<Tagged<Tenant>, ApiError> {
     shown(&caller, id).await?;

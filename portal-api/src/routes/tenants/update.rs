@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Tenant, read, shown};
-use crate::caller::Platform;
+use crate::caller::FreshPlatform;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::{Json, Path};
@@ -24,7 +24,7 @@ pub(crate) struct TenantChange {
     responses((status = 200, description = "As it is now", body = Tenant)),
 )]
 pub(super) async fn update(
-    caller: Platform,
+    caller: FreshPlatform,
     Path(id): Path<TenantId>,
     IfMatch(version): IfMatch,
     Json(body): Json<TenantChange>,

@@ -4,7 +4,7 @@ use domain::users::{UserState, people};
 use engine::ids::UserId;
 
 use super::{User, permit_touch};
-use crate::caller::May;
+use crate::caller::{Fresh, May};
 use crate::error::ApiError;
 use crate::extract::Path;
 
@@ -40,7 +40,7 @@ pub(super) async fn deactivate(
     responses((status = 200, description = "As it is now", body = User)),
 )]
 pub(super) async fn reactivate(
-    caller: May<UsersManage>,
+    caller: Fresh<UsersManage>,
     Path(id): Path<UserId>,
 ) -> Result<Json<User>, ApiError> {
     let mut tx = caller.begin().await?;

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::link::issue;
 use super::{PasswordLink, User, check, read_groups, read_name, read_role, read_scope};
-use crate::caller::May;
+use crate::caller::Fresh;
 use crate::error::{ApiError, Slug};
 use crate::extract;
 use crate::routes::groups::read_permissions;
@@ -54,7 +54,7 @@ pub(crate) struct Invited {
     responses((status = 201, description = "Invited", body = Invited)),
 )]
 pub(super) async fn create(
-    caller: May<UsersManage>,
+    caller: Fresh<UsersManage>,
     extract::Json(body): extract::Json<NewUser>,
 ) -> Result<(StatusCode, Json<Invited>), ApiError> {
     let email = domain::users::email(&body.email)

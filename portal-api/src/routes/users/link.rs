@@ -9,7 +9,7 @@ use engine::Tx;
 use engine::ids::UserId;
 
 use super::{PasswordLink, permit_touch};
-use crate::caller::{May, SignedIn};
+use crate::caller::{Fresh, SignedIn};
 use crate::error::{ApiError, Slug};
 use crate::extract::Path;
 
@@ -22,7 +22,7 @@ use crate::extract::Path;
     responses((status = 200, description = "Sent, or to be handed over", body = PasswordLink)),
 )]
 pub(super) async fn link(
-    caller: May<UsersManage>,
+    caller: Fresh<UsersManage>,
     Path(id): Path<UserId>,
 ) -> Result<Json<PasswordLink>, ApiError> {
     let mut tx = caller.begin().await?;

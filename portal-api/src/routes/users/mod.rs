@@ -5,6 +5,7 @@ mod create;
 mod get;
 pub(in crate::routes) mod link;
 mod list;
+mod reset_factors;
 mod update;
 
 use chrono::{DateTime, Utc};
@@ -31,6 +32,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(change_state::deactivate))
         .routes(routes!(change_state::reactivate))
         .routes(routes!(link::link))
+        .routes(routes!(reset_factors::reset))
 }
 
 /// Somebody who signs in.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{User, check, permit, read_groups, read_name, read_role, read_scope};
-use crate::caller::May;
+use crate::caller::Fresh;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::{Json, Path, given};
@@ -46,7 +46,7 @@ pub(crate) struct UserChange {
     responses((status = 200, description = "As it is now", body = User)),
 )]
 pub(super) async fn update(
-    caller: May<UsersManage>,
+    caller: Fresh<UsersManage>,
     Path(id): Path<UserId>,
     IfMatch(version): IfMatch,
     Json(body): Json<UserChange>,

@@ -1,7 +1,8 @@
 import { queryOptions } from '@tanstack/react-query';
 import { api, unwrap } from '#/api/client';
 import { Problem } from '#/api/problem';
-import type { Session } from '#/api/types';
+import type { SecondStage, Session } from '#/api/types';
+import { signWithPasskey } from '#/lib/passkeys';
 
 /** Who is signed in; `null` when nobody is. */
 export const sessionQuery = queryOptions({
@@ -17,8 +18,44 @@ export const sessionQuery = queryOptions({
   staleTime: 60_000,
 });
 
-export function signIn(body: { email: string; password: string }): Promise<Session> {
+/** A session, or what the second stage takes. */
+export function signIn(body: { email: string; password: string }): Promise<Session | SecondStage> {
   return unwrap(api.POST('/api/v1/session', { body }));
+}
+
+/** Whether a second factor is owed. */
+export function isSecondStage(answer: Session | SecondStage): answer is SecondStage {
+  return 'methods' in answer;
+}
+
+export type CodeMethod = 'totp' | 'sms' | 'backup_code';
+
+export function signInSecond(body: {
+  method: CodeMethod;
+  code: string;
+  remember: boolean;
+}): Promise<Session> {
+  return unwrap(api.POST('/api/v1/session/second', { body }));
+}
+
+export async function sendSecondCode(): Promise<void> {
+  await unwrap(api.POST('/api/v1/session/second/sms'));
+}
+
+export async function signInSecondPasskey(remember: boolean): Promise<Session> {
+  const { question, options } = await unwrap(api.POST('/api/v1/session/second/passkey/question'));
+  const answer = await signWithPasskey(options);
+  return unwrap(api.POST('/api/v1/session/second/passkey', { body: { question, answer, remember } }));
+}
+
+/** Signs in with a passkey alone: it says whose it is. */
+export async function signInPasskey(): Promise<Session> {
+  const { question, options } = await unwrap(api.POST('/api/v1/session/passkey/question'));
+  const answer = await signWithPasskey(options);
+  const entered = await unwrap(
+    api.POST('/api/v1/session/passkey', { body: { question, answer, remember: false } }),
+  );
+  return entered;
 }
 
 export async function signOut(): Promise<void> {
