@@ -319,6 +319,11 @@ pub enum TenantCommand {
         #[arg(long, value_name = "ID")]
         tenant: engine::ids::TenantId,
     },
+    /// Count anew what a tenant uses.
+    Recount {
+        #[arg(long, value_name = "ID")]
+        tenant: engine::ids::TenantId,
+    },
     /// Set all quotas of a tenant; what is left out has no limit.
     SetQuotas {
         #[arg(long, value_name = "ID")]

@@ -51,9 +51,7 @@ async fn show(
         name: "Demo".to_owned(),
         environment: "demo".to_owned(),
     };
-    let mut options = options(common, data, &database.url, tenant)?;
-    // The simulated system runs in this process.
-    let hub = Hub::start(options).await?;
+    let hub = Hub::start(options(common, data, &database.url, tenant)?).await?;
     let served = CancellationToken::new();
     let (simulator, address, keeping) = simulate(data, served.clone()).await?;
     set_up(&hub, &simulator, address)

@@ -66,6 +66,26 @@ pub async fn said(tx: &mut Tx, id: EntityId) -> Result<Vec<Json>, StoreError> {
     Ok(rows)
 }
 
+/// Everything that is stored of an entity as systems said it or were told, in their words.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn foreign(tx: &mut Tx, id: EntityId) -> Result<Vec<Json>, StoreError> {
+    let rows = sqlx::query_scalar!(
+        r#"
+        select raw::jsonb as "said!" from records where entity_id = $1
+        union all
+        select sent from writes where entity_id = $1 and sent is not null
+        union all
+        select before from writes where entity_id = $1 and before is not null
+        "#,
+        id.0
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows)
+}
+
 /// Whether a write of the entity is on its way: nothing may be destroyed under it.
 ///
 /// # Errors
@@ -129,32 +149,61 @@ pub async fn destroy(
     .execute(tx.conn())
     .await?;
     counts.insert("previews".to_owned(), previews.rows_affected());
+    // Another record of theirs, of which nothing was made yet, is known by the address.
+    let addresses: Vec<String> = values
+        .iter()
+        .filter(|value| value.contains('@'))
+        .map(|value| value.to_lowercase())
+        .collect();
     let withheld = sqlx::query!(
         "delete from withheld w
          where w.entity_id = $1
             or exists (select from unnest($2::uuid[], $3::text[], $4::text[])
                             as place (connection_id, stream, key)
                        where place.connection_id = w.connection_id and place.stream = w.stream
-                         and place.key = w.key)",
+                         and place.key = w.key)
+            or w.entity_id is null
+                and mask_text(lower(w.change::text), $5) <> lower(w.change::text)",
         id.0,
         &connections,
         &streams,
         &keys,
+        &addresses,
     )
     .execute(tx.conn())
     .await?;
     counts.insert("withheld".to_owned(), withheld.rows_affected());
+    // A class keeps the message of one of its things, whichever.
     sqlx::query!(
         "update failure_classes
          set samples = coalesce((select jsonb_agg(sample) from jsonb_array_elements(samples) sample
                                  where sample ->> 'entity_id' is distinct from $1), '[]'),
-             message = mask_text(message, $2)
-         where samples @> jsonb_build_array(jsonb_build_object('entity_id', $1::text))",
+             message = mask_text(message, $2),
+             note = mask_text(note, $2)
+         where samples @> jsonb_build_array(jsonb_build_object('entity_id', $1::text))
+            or mask_text(message, $2) <> message or mask_text(note, $2) <> note",
         id.0.to_string(),
         values,
     )
     .execute(tx.conn())
     .await?;
+    // What people wrote of the person when they asked and decided, in earlier requests too.
+    sqlx::query!(
+        "update erasures set reason = mask_text(reason, $2), note = mask_text(note, $2)
+         where entity_id = $1",
+        id.0,
+        values,
+    )
+    .execute(tx.conn())
+    .await?;
+    let mails = sqlx::query!(
+        "delete from outgoing_mails
+         where lower(recipient) in (select lower(value) from unnest($1::text[]) as value)",
+        values,
+    )
+    .execute(tx.conn())
+    .await?;
+    counts.insert("mails".to_owned(), mails.rows_affected());
     for (table, statement) in [
         ("records", "delete from records where entity_id = $1"),
         ("changes", "delete from changes where entity_id = $1"),

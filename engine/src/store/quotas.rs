@@ -167,7 +167,22 @@ fn refuse_over(what: &'static str, used: i64, most: Option<i64>) -> Result<(), S
     }
 }
 
-/// Counts records and files anew. For a run, not for a request: it reads whole indexes.
+/// Holds the tenant's usage until the transaction ends. Whoever makes records takes room as its last
+/// statement: it either did so and is over, and is counted, or waits and adds itself afterwards.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn hold_usage(tx: &mut Tx) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into tenant_usage (records) values (0)
+         on conflict (tenant_id) do update set records = tenant_usage.records"
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Notes how many records there are and counts files anew, after [`hold_usage`].
 ///
 /// # Errors
 /// [`StoreError`].

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use connector_sdk::Value;
+use serde_json::Value as Json;
 
 use super::page::forgotten;
 use crate::catalogue::{Catalogue, Personal};
@@ -16,6 +17,8 @@ use crate::store::{StoreError, Tx, erasing};
 
 /// Shorter texts are not looked for in journals: they stand in other words.
 const SHORTEST: usize = 3;
+/// A text that is within another one of a system's makes that one the person's from this length on.
+const TELLING: usize = 5;
 
 /// Whether any of these values is what a forgotten person was known by.
 ///
@@ -69,14 +72,15 @@ pub async fn forget(
     }
     let tokens: Vec<Vec<u8>> = tokens.into_iter().collect();
     suppressions::add(tx, erasure, &tokens).await?;
-    let texts = texts(catalogue, &said);
+    let texts = texts(catalogue, &said, &erasing::foreign(tx, id).await?);
     let mut counts = erasing::destroy(tx, id, &places, &texts).await?;
     counts.insert("suppressions".to_owned(), tokens.len() as u64);
     Ok(counts)
 }
 
-/// Texts of a person's, the longest first, so that one within another is not left in part.
-fn texts(catalogue: &Catalogue, said: &[Values]) -> Vec<String> {
+/// Texts of a person's, the longest first, so that one within another is not left in part. `foreign` is
+/// what systems said: theirs are written otherwise than ours at times (capitals, spaces, signs).
+fn texts(catalogue: &Catalogue, said: &[Values], foreign: &[Json]) -> Vec<String> {
     let mut texts = BTreeSet::new();
     for values in said {
         for (name, value) in values {
@@ -91,9 +95,37 @@ fn texts(catalogue: &Catalogue, said: &[Values]) -> Vec<String> {
             }
         }
     }
+    let folds: Vec<String> = texts.iter().map(|text| folded(text)).collect();
+    for said in foreign {
+        leaves(said, &mut |text| {
+            let fold = folded(text);
+            let is_theirs = |known: &String| {
+                fold == *known || (known.chars().count() >= TELLING && fold.contains(known))
+            };
+            if text.trim().chars().count() >= SHORTEST && folds.iter().any(is_theirs) {
+                texts.insert(text.trim().to_owned());
+            }
+        });
+    }
     let mut texts: Vec<String> = texts.into_iter().collect();
     texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
     texts
+}
+
+/// What is left of a text however it is written.
+fn folded(text: &str) -> String {
+    let letters = text.chars().filter(|c| c.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+/// Calls back with each text in a JSON value.
+fn leaves(json: &Json, found: &mut impl FnMut(&str)) {
+    match json {
+        Json::String(text) => found(text),
+        Json::Array(all) => all.iter().for_each(|one| leaves(one, found)),
+        Json::Object(all) => all.values().for_each(|one| leaves(one, found)),
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +161,14 @@ mod tests {
             values(&[("custom.nick", "Ada Lovelace")]),
             values(&[("custom.nick", "Bo"), ("gone", "x")]),
         ];
-        assert_eq!(texts(&catalogue, &said), ["Ada Lovelace", "Ada"]);
+        let foreign = [serde_json::json!({
+            "Name": "LOVELACE, Ada", "Nick": ["ADA-Lovelace "], "Town": "Granada", "Size": 3,
+        })];
+        assert_eq!(texts(&catalogue, &said, &[]), ["Ada Lovelace", "Ada"]);
+        // Short ones are looked for alone, long ones within others too, however they are written.
+        assert_eq!(
+            texts(&catalogue, &said, &foreign),
+            ["ADA-Lovelace", "Ada Lovelace", "Ada"]
+        );
     }
 }

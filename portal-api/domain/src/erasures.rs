@@ -176,10 +176,11 @@ pub async fn ask(
         }
         error => error,
     })?;
+    // Reason and notes may name the person: they stay in the request, where they are masked once it is
+    // carried out, and out of the trail, which is not rewritten.
     tx.audit(Entry::new("ask_erasure", "erasure", id).after(json!({
         "kind": wish.kind,
         "contact": wish.contact,
-        "reason": wish.reason,
         "hold_hours": wish.hold_hours,
     })));
     Ok(id)
@@ -231,7 +232,7 @@ pub async fn approve(
     tx.audit(
         Entry::new("approve_erasure", "erasure", id)
             .before(json!({"state": "asked"}))
-            .after(json!({"state": "approved", "hold_until": until, "note": note})),
+            .after(json!({"state": "approved", "hold_until": until})),
     );
     Ok(())
 }
@@ -269,7 +270,7 @@ pub async fn stop(
     tx.audit(
         Entry::new("stop_erasure", "erasure", id)
             .before(json!({"state": erasure.state}))
-            .after(json!({"state": state, "note": note})),
+            .after(json!({"state": state})),
     );
     Ok(())
 }

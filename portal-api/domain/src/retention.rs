@@ -121,6 +121,20 @@ pub async fn set(tx: &mut Tx, policy: &Policy) -> Result<(), Refusal> {
     .execute(tx.conn())
     .await
     .map_err(StoreError::from)?;
+    ensure_schedule(tx).await?;
+    tx.audit(
+        Entry::new("set_retention", "retention", "policy")
+            .before(json!(before))
+            .after(json!(policy)),
+    );
+    Ok(())
+}
+
+/// Makes the schedule that takes away and counts, if there is none.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn ensure_schedule(tx: &mut Tx) -> Result<(), Refusal> {
     let known = schedules::list(tx).await?;
     if !known
         .iter()
@@ -142,11 +156,6 @@ pub async fn set(tx: &mut Tx, policy: &Policy) -> Result<(), Refusal> {
         };
         schedules::insert(tx, &spec).await?;
     }
-    tx.audit(
-        Entry::new("set_retention", "retention", "policy")
-            .before(json!(before))
-            .after(json!(policy)),
-    );
     Ok(())
 }
 
@@ -181,11 +190,13 @@ pub async fn take_away(tx: &mut Tx, most: i64) -> Result<BTreeMap<String, u64>, 
     Ok(gone)
 }
 
-/// Counts anew what the tenant uses.
+/// Counts anew what the tenant uses, and sets right what drifted. It reads whole indexes, and whoever
+/// makes records meanwhile waits: for a run, or for whoever runs the hub.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn recount(tx: &mut Tx) -> Result<i64, StoreError> {
+    quotas::hold_usage(tx).await?;
     let records = sqlx::query_scalar!(
         r#"select (select count(*) from accounts where removed_at is null)
                 + (select count(*) from contacts where removed_at is null) as "records!""#

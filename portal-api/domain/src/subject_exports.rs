@@ -111,7 +111,8 @@ pub async fn ask(
     )
     .execute(tx.conn())
     .await?;
-    let after = json!({"contact": contact, "reason": reason});
+    // The reason may name the person; the trail is not rewritten.
+    let after = json!({"contact": contact});
     tx.audit(Entry::new("ask_subject_export", "subject_export", id).after(after));
     Ok(id)
 }

@@ -18,6 +18,7 @@ mod contacts;
 mod factors;
 mod failure_classes;
 mod fields;
+mod forgotten;
 mod groups;
 mod keys;
 mod lanes;

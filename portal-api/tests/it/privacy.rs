@@ -18,7 +18,7 @@ const CANARIES: [&str; 5] = [
     "Canarystreet",
 ];
 
-async fn pull(world: &World, connected: &Connected, full: bool) -> Json {
+pub(crate) async fn pull(world: &World, connected: &Connected, full: bool) -> Json {
     let path = format!("/connections/{}/streams/Contact/pull", connected.id);
     let started = world
         .admin
@@ -47,14 +47,21 @@ async fn found(world: &World, name: &str) -> Option<String> {
     Some(page["items"][0]["id"].as_str()?.to_owned())
 }
 
-async fn second_admin(world: &World) -> Client {
+pub(crate) async fn second_admin(world: &World) -> Client {
     world
         .user(world.tenant, "second@one.example", Role::Admin)
         .await
 }
 
-async fn forget(world: &World, second: &Client, contact: &str, kind: &str, hours: i32) -> String {
-    let wish = json!({"kind": kind, "contact_id": contact, "reason": "asked by letter", "hold_hours": hours});
+pub(crate) async fn forget(
+    world: &World,
+    second: &Client,
+    contact: &str,
+    kind: &str,
+    hours: i32,
+    reason: &str,
+) -> String {
+    let wish = json!({"kind": kind, "contact_id": contact, "reason": reason, "hold_hours": hours});
     let asked = world.admin.post("/erasures", &wish).await.expect(201);
     let path = format!("/erasures/{}", asked["id"].as_str().unwrap());
     let own = world
@@ -70,7 +77,7 @@ async fn forget(world: &World, second: &Client, contact: &str, kind: &str, hours
 }
 
 /// Tables in which any of the texts stands, as text or as bytes.
-async fn places_of(world: &World, texts: &[&str]) -> Vec<String> {
+pub(crate) async fn places_of(world: &World, texts: &[impl AsRef<str>]) -> Vec<String> {
     let pool = world.db.pool().await.unwrap();
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_class c
@@ -83,6 +90,7 @@ async fn places_of(world: &World, texts: &[&str]) -> Vec<String> {
     let mut places = Vec::new();
     for table in tables {
         for text in texts {
+            let text = text.as_ref();
             let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
             let sql = format!(
                 "select count(*) from {table} t
@@ -157,7 +165,7 @@ async fn who_is_forgotten_is_in_no_table_and_no_later_sync_brings_them_back() {
     }
 
     let second = second_admin(&world).await;
-    let erasure = forget(&world, &second, &contact, "erase", 0).await;
+    let erasure = forget(&world, &second, &contact, "erase", 0, "asked by letter").await;
     world.work_until_idle().await;
     let done = world.admin.get(&erasure).await.expect(200);
     assert_eq!(done["state"], "done", "{done}");
@@ -277,7 +285,7 @@ async fn an_erasure_is_withdrawn_while_it_is_held_and_decided_by_another() {
         .await
         .problem(404, "not-found");
     let second = second_admin(&world).await;
-    let erasure = forget(&world, &second, contact, "erase", 24).await;
+    let erasure = forget(&world, &second, contact, "erase", 24, "asked by letter").await;
     wish(json!({})).await.problem(409, "conflict");
     assert!(found(&world, "Held").await.is_some());
     second
@@ -333,7 +341,7 @@ async fn an_anonymised_contact_stays_without_a_name_and_is_not_filled_again() {
     pull(&world, &connected, false).await;
     let contact = found(&world, "Canarylast").await.unwrap();
     let second = second_admin(&world).await;
-    forget(&world, &second, &contact, "anonymise", 0).await;
+    forget(&world, &second, &contact, "anonymise", 0, "asked by letter").await;
     world.work_until_idle().await;
     let left = world
         .admin

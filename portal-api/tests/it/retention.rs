@@ -44,6 +44,25 @@ async fn retention_takes_away_what_is_older_by_a_schedule_that_it_makes() {
         .expect(200);
     let schedules = world.admin.get("/schedules").await.expect(200);
     assert_eq!(schedules["items"][0]["workflow"], "apply_retention");
+    // People time and pause it; what it does is not theirs to change.
+    let path = format!(
+        "/schedules/{}",
+        schedules["items"][0]["id"].as_str().unwrap()
+    );
+    let etag = world.admin.get(&path).await.etag();
+    let change = json!({"cron": "5 4 * * *", "paused": true, "paused_reason": "an inquiry"});
+    let changed = world
+        .admin
+        .send(Method::PATCH, &path, Some(&etag), Some(&change))
+        .await;
+    let etag = changed.etag();
+    assert_eq!(changed.expect(200)["workflow"], "apply_retention");
+    let change = json!({"paused": false});
+    world
+        .admin
+        .send(Method::PATCH, &path, Some(&etag), Some(&change))
+        .await
+        .expect(200);
     clock.advance(Duration::from_secs(40 * 86_400));
     let mut admin = world.stranger();
     admin

@@ -204,6 +204,82 @@ async fn what_is_out_of_scope_is_not_found_by_any_operation_and_what_is_in_it_is
     }
 }
 
+/// Every operation that reads, with nothing chosen beforehand: who does not see all may call those of
+/// records and conflicts and those about themselves, and none of them shows anything of another account.
+#[tokio::test]
+async fn no_operation_that_reads_shows_anything_of_other_accounts() {
+    let world = World::new().await;
+    let connected = world.pulled().await;
+    let theirs = account(&world, "Hiddencanary").await;
+    let hidden = contact(&world, "Hiddencanary", &theirs).await;
+    let holder = somebody(&world, "holder@one.example", Role::Csm, json!({}))
+        .await
+        .1;
+    assign(&world, &theirs, &holder).await;
+    let conflict = crate::conflicts::opened(&world, &connected).await;
+    let ours = account(&world, "Ours").await;
+    let of_ours = contact(&world, "Mine", &ours).await;
+    let shown = world.admin.get("/accounts?limit=200").await.expect(200);
+    let mut secrets = vec![
+        "Hiddencanary".to_owned(),
+        theirs.clone(),
+        hidden.clone(),
+        conflict,
+    ];
+    let others = shown["items"].as_array().unwrap().iter();
+    secrets.extend(others.map(|item| item["id"].as_str().unwrap().to_owned()));
+    secrets.retain(|secret| *secret != ours);
+    let document = portal_api::document();
+    let nobody = "0".repeat(32);
+    for (who, client) in everybody(&world, &ours).await {
+        let (mut called, mut refused) = (0, 0);
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let Some(operation) = item.get("get") else {
+                continue;
+            };
+            let name = operation["operationId"].as_str().unwrap();
+            // A stream that does not end; it is refused as the other operations are.
+            if name == "events" {
+                let may = operation["x-permission"].as_str().unwrap();
+                assert_eq!(may, "hub.read", "who hears the news of the whole tenant?");
+                continue;
+            }
+            let path = path.strip_prefix("/api/v1").unwrap_or(path);
+            let own = match path.split('/').nth(1).unwrap_or_default() {
+                "accounts" => ours.clone(),
+                "contacts" => of_ours.clone(),
+                noun => format!("{}_{nobody}", &noun[..3.min(noun.len())]),
+            };
+            let asked = path
+                .replace("{id}", &own)
+                .replace("{entity}", "contact")
+                .replace("{stream}", "Contact");
+            let asked = format!("{asked}{}", crate::tenants::query(name));
+            let answer = client.get(&asked).await;
+            let needs = operation["x-permission"].as_str().unwrap();
+            let within = ["records.read", "conflicts.read", "own", "open"].contains(&needs);
+            if within {
+                called += 1;
+            } else {
+                assert_eq!(
+                    answer.status, 403,
+                    "{who}: {name} needs {needs}: {}",
+                    answer.body
+                );
+                refused += 1;
+            }
+            let body = String::from_utf8_lossy(&answer.bytes);
+            for secret in &secrets {
+                assert!(!body.contains(secret), "{who}: {name} shows {secret}");
+            }
+        }
+        assert!(
+            called >= 15 && refused >= 30,
+            "{who}: {called} called, {refused} refused"
+        );
+    }
+}
+
 #[tokio::test]
 async fn assigning_and_ending_count_with_the_next_request_and_stay_in_the_history() {
     let world = World::new().await;

@@ -300,6 +300,64 @@ async fn a_pull_stops_at_the_quota_with_nothing_half_applied_and_goes_on_when_it
 }
 
 #[tokio::test]
+async fn a_count_mends_what_drifted_also_while_records_are_made() {
+    let world = World::new().await;
+    let operator = operator(&world).await;
+    let none = Json::Null;
+    let three = quotas(json!(3), none.clone(), none.clone(), none.clone());
+    set_quotas(&operator, &world, three).await.expect(200);
+    let account = json!({"fields": {"name": "A"}});
+    for _ in 0..2 {
+        world.admin.post("/accounts", &account).await.expect(201);
+    }
+    let pool = world.db.pool().await.unwrap();
+    sqlx::query("update tenant_usage set records = 40, storage = 7")
+        .execute(&pool)
+        .await
+        .unwrap();
+    world
+        .admin
+        .post("/accounts", &account)
+        .await
+        .problem(403, "quota-exceeded");
+    let recount = format!("/tenants/{}/recount", world.tenant);
+    let own = world.admin.post(&recount, &json!({})).await;
+    own.problem(403, "forbidden");
+    let nobody = format!("/tenants/tnt_{}/recount", "0".repeat(32));
+    operator
+        .post(&nobody, &json!({}))
+        .await
+        .problem(404, "not-found");
+    let usage = operator.post(&recount, &json!({})).await.expect(200);
+    assert_eq!(usage["records"], json!({"used": 2, "limit": 3}));
+    assert_eq!(usage["storage"]["used"], 0);
+    assert_ne!(usage["counted_at"], Json::Null);
+    let audit = world.admin.get("/audit?action=recount").await.expect(200);
+    assert_eq!(
+        (&audit["items"][0]["before"], &audit["items"][0]["after"]),
+        (&json!({"records": 40}), &json!({"records": 2}))
+    );
+    let unbounded = quotas(none.clone(), none.clone(), none.clone(), none.clone());
+    set_quotas(&operator, &world, unbounded).await.expect(200);
+    let making = async {
+        for _ in 0..20 {
+            world.admin.post("/accounts", &account).await.expect(201);
+        }
+    };
+    let counting = async {
+        for _ in 0..20 {
+            operator.post(&recount, &json!({})).await.expect(200);
+        }
+    };
+    tokio::join!(making, counting);
+    let usage = world.admin.get("/usage").await.expect(200);
+    assert_eq!(usage["records"]["used"], 22);
+    // And from now on daily.
+    let schedules = world.admin.get("/schedules").await.expect(200);
+    assert_eq!(schedules["items"][0]["workflow"], "apply_retention");
+}
+
+#[tokio::test]
 async fn settings_are_checked_and_pages_call_from_the_sites_they_name_only() {
     let world = World::new().await;
     let settings = |origins: Json| json!({"locale": "de-CH", "time_zone": "Europe/Zurich", "contact_email": null, "origins": origins});

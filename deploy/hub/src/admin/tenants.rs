@@ -1,6 +1,7 @@
 //! `admin tenant` and `admin operator`: tenants, their quotas, and who looks after all of them.
 
 use anyhow::{Context, Result, bail};
+use domain::retention;
 use domain::tenants::{self, NewTenant};
 use domain::users::{self, NewUser, Passwords, Role, fresh_password};
 use engine::Store;
@@ -34,6 +35,22 @@ pub(super) async fn run(store: &Store, command: TenantCommand) -> Result<()> {
             tenants::resume(&mut tx).await?;
             tx.commit().await?;
             say(&format!("{tenant} goes on"))
+        }
+        TenantCommand::Recount { tenant } => {
+            present(store, tenant).await?;
+            let mut tx = begin(store, tenant).await?;
+            let before = quotas::usage(&mut tx).await?;
+            let records = retention::recount(&mut tx).await?;
+            tx.audit(
+                Entry::new("recount", "tenant", tenant)
+                    .before(serde_json::json!({"records": before.records}))
+                    .after(serde_json::json!({"records": records})),
+            );
+            tx.commit().await?;
+            say(&format!(
+                "{tenant} has {records} records; {} were noted",
+                before.records
+            ))
         }
         TenantCommand::SetQuotas {
             tenant,
@@ -121,6 +138,7 @@ async fn set_quotas(store: &Store, tenant: TenantId, mut wish: Quotas) -> Result
             "calls_per_day": quotas.calls_per_day,
         })
     };
+    retention::ensure_schedule(&mut tx).await?;
     tx.audit(
         Entry::new("set_quotas", "tenant", tenant)
             .before(shown(&before))

@@ -28,6 +28,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(state::suspend))
         .routes(routes!(state::resume))
         .routes(routes!(quotas::get, quotas::put))
+        .routes(routes!(quotas::recount))
 }
 
 /// A tenant in a list.

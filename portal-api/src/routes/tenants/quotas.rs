@@ -1,13 +1,18 @@
+use axum::Json;
+use domain::retention::{self, Refusal};
 use engine::StoreError;
 use engine::ids::TenantId;
 use engine::store::audit::Entry;
 use engine::store::quotas::{self, Quotas};
 
+use serde_json::json;
+
 use super::{TenantQuotas, shown};
 use crate::caller::{FreshPlatform, Platform};
 use crate::error::ApiError;
 use crate::etag::{self, IfMatch, Tagged};
-use crate::extract::{Json, Path};
+use crate::extract::{self, Path};
+use crate::routes::usage::{self, Usage};
 
 /// What a tenant may use
 #[utoipa::path(
@@ -25,9 +30,37 @@ pub(super) async fn get(
     Ok(Tagged(current.version, current.into()))
 }
 
+/// Counts anew what a tenant uses
+///
+/// A schedule of the tenant does so daily; this mends a drift at once. Who makes records of the tenant
+/// meanwhile waits.
+#[utoipa::path(
+    post, path = "/tenants/{id}/recount", operation_id = "recount_tenant", tag = "platform",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "As counted", body = Usage)),
+)]
+pub(super) async fn recount(
+    caller: Platform,
+    Path(id): Path<TenantId>,
+) -> Result<Json<Usage>, ApiError> {
+    let (_version, before) = shown(&caller, id).await?;
+    let mut tx = caller.begin_in(id).await?;
+    let records = retention::recount(&mut tx).await?;
+    tx.audit(
+        Entry::new("recount", "tenant", id)
+            .before(json!({"records": before.usage.records()}))
+            .after(json!({"records": records})),
+    );
+    tx.commit().await?;
+    let mut tx = caller.begin_in(id).await?;
+    let (usage, _quotas) = usage::read(&caller.portal().store, &mut tx).await?;
+    Ok(Json(usage))
+}
+
 /// Sets what a tenant may use
 ///
-/// What it uses already stays, also beyond a quota; nothing more is taken then.
+/// What it uses already stays, also beyond a quota; nothing more is taken then. From then on a schedule
+/// of the tenant counts daily what it uses.
 #[utoipa::path(
     put, path = "/tenants/{id}/quotas", operation_id = "put_tenant_quotas", tag = "platform",
     params(("id" = String, Path), ("If-Match" = String, Header)), request_body = TenantQuotas,
@@ -37,7 +70,7 @@ pub(super) async fn put(
     caller: FreshPlatform,
     Path(id): Path<TenantId>,
     IfMatch(version): IfMatch,
-    Json(body): Json<TenantQuotas>,
+    extract::Json(body): extract::Json<TenantQuotas>,
 ) -> Result<Tagged<TenantQuotas>, ApiError> {
     for (place, value) in [
         ("/records", body.records),
@@ -65,6 +98,14 @@ pub(super) async fn put(
         Err(StoreError::Stale(_)) => return Err(ApiError::stale(&TenantQuotas::from(before))),
         Err(error) => return Err(error.into()),
     }
+    retention::ensure_schedule(&mut tx)
+        .await
+        .map_err(|refusal| match refusal {
+            Refusal::Store(error) => error.into(),
+            Refusal::Schedule(error) => {
+                ApiError::internal("the schedule of the retention cannot be made", error)
+            }
+        })?;
     // The entry first: there may be one without the change, and no change without its entry.
     tx.audit(
         Entry::new("set_quotas", "tenant", id)

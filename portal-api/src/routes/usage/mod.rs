@@ -41,6 +41,13 @@ pub(crate) struct UsageOf {
     limit: Option<i64>,
 }
 
+impl Usage {
+    /// Accounts and contacts.
+    pub(super) fn records(&self) -> i64 {
+        self.records.used
+    }
+}
+
 pub(super) async fn read(store: &Store, tx: &mut Tx) -> Result<(Usage, Quotas), StoreError> {
     let tenant: TenantId = tx.tenant();
     let most = quotas::get(tx).await?;
