@@ -50,6 +50,7 @@ pub mod records;
 pub mod removals;
 pub mod runs;
 pub mod schedules;
+mod scoped;
 pub mod signals;
 pub mod snapshots;
 pub mod steps;
@@ -272,30 +273,6 @@ impl Store {
         Ok(self.tenant_tx(Inner::Postgres(inner), tenant, self.clock.now()))
     }
 
-    /// [`Store::begin`] for somebody who does not see all accounts: rows of others are not there,
-    /// neither to read nor to write. `scope` is what the migrations know: team, assigned or own.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn begin_scoped(
-        &self,
-        tenant: TenantId,
-        user: UserId,
-        scope: &str,
-    ) -> Result<Tx, StoreError> {
-        let mut tx = self.begin(tenant).await?;
-        sqlx::query(
-            "select set_config('role', 'syncline_scoped', true), \
-             set_config('hub.user', $1, true), set_config('hub.scope', $2, true)",
-        )
-        .bind(user.0.to_string())
-        .bind(scope)
-        .execute(tx.conn())
-        .await?;
-        tx.scoped_to = Some(user);
-        Ok(tx)
-    }
-
     fn tenant_tx(&self, inner: Inner, tenant: TenantId, now: DateTime<Utc>) -> Tx {
         Tx {
             inner,
@@ -380,11 +357,6 @@ struct AfterCommit {
 impl Tx {
     pub fn tenant(&self) -> TenantId {
         self.tenant
-    }
-
-    /// Who does not see all accounts in this transaction ([`Store::begin_scoped`]).
-    pub fn scoped_to(&self) -> Option<UserId> {
-        self.scoped_to
     }
 
     /// The time of this transaction: one instant for all it writes.

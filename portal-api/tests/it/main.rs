@@ -36,6 +36,8 @@ mod permissions;
 mod previews;
 mod privacy;
 mod publishing;
+mod quotas;
+mod reach;
 mod removals;
 mod retention;
 mod runs;

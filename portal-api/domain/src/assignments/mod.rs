@@ -83,7 +83,7 @@ impl FromStr for Holder {
         let partner = || text.parse().map(Self::Partner);
         user.or_else(|_| team())
             .or_else(|_| partner())
-            .map_err(|_: engine::ids::BadId| BadHolder(text.chars().take(64).collect()))
+            .map_err(|_bad: engine::ids::BadId| BadHolder(text.chars().take(64).collect()))
     }
 }
 

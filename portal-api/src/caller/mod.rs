@@ -1,6 +1,8 @@
 //! Who asks. An extractor is the permission: a handler that takes [`May<RunsOperate>`] runs for
 //! those who may operate runs.
 
+mod platform;
+
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
@@ -16,9 +18,11 @@ use domain::rates::{Rate, Window};
 use domain::sessions::{self, Credential, Session, Token};
 use domain::tenants::settings;
 use domain::users::Editor;
-use engine::ids::{SessionId, TenantId};
+use engine::ids::SessionId;
 use engine::store::audit::{Acting, Actor, Entry, Otherwise};
 use engine::{StoreError, Tx};
+
+pub(crate) use platform::{FreshPlatform, Platform};
 
 use crate::cors::{self, AllowedOrigin};
 use crate::error::{ApiError, Slug};
@@ -270,85 +274,6 @@ pub(crate) fn cookie_of(headers: &HeaderMap, wanted: &str) -> Option<Token> {
         .filter_map(|cookie| cookie.trim().split_once('='))
         .find(|(name, _)| *name == wanted)
         .map(|(_, value)| Token::of(value))
-}
-
-/// Whoever looks after all tenants, signed in: no role, group, grant or key gives it.
-pub(crate) struct Platform(SignedIn);
-
-impl Deref for Platform {
-    type Target = SignedIn;
-
-    fn deref(&self) -> &SignedIn {
-        &self.0
-    }
-}
-
-impl Platform {
-    /// Begins a transaction in any tenant; that tenant's audit trail tells who it was.
-    pub(crate) async fn begin_in(&self, tenant: TenantId) -> Result<Tx, StoreError> {
-        let mut tx = self.0.portal.store.begin(tenant).await?;
-        tx.act_as(self.0.acting.clone());
-        Ok(tx)
-    }
-}
-
-impl Guard for Platform {
-    const ACCESS: Access = Access::Platform;
-}
-
-impl FromRequestParts<Portal> for Platform {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
-        let signed_in = SignedIn::from_request_parts(parts, portal).await?;
-        let session = &signed_in.session;
-        if session.user.must_change_password {
-            return Err(ApiError::forbidden("set a password of your own first"));
-        }
-        if session.proof.is_some_and(|proof| proof.must_enrol) {
-            return Err(ApiError::forbidden("set up a second factor first"));
-        }
-        // A program has no proof to show, and never looks after tenants.
-        if session.is_operator && session.proof.is_some() {
-            return Ok(Self(signed_in));
-        }
-        tracing::info!(
-            tenant.id = %session.user.tenant,
-            user.id = %session.user.id,
-            "somebody who does not look after all tenants asked for them"
-        );
-        metrics::counter!("syncline_permissions_missing_total", "permission" => "platform")
-            .increment(1);
-        Err(ApiError::forbidden("this is for those who run the hub"))
-    }
-}
-
-/// [`Platform`], and has shown password or second factor just now: for what changes a tenant.
-pub(crate) struct FreshPlatform(Platform);
-
-impl Deref for FreshPlatform {
-    type Target = Platform;
-
-    fn deref(&self) -> &Platform {
-        &self.0
-    }
-}
-
-impl Guard for FreshPlatform {
-    const ACCESS: Access = Access::Platform;
-    const STEP_UP: bool = true;
-}
-
-impl FromRequestParts<Portal> for FreshPlatform {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, ApiError> {
-        let platform = Platform::from_request_parts(parts, portal).await?;
-        if platform.session.proof.is_some_and(|proof| proof.is_fresh) {
-            return Ok(Self(platform));
-        }
-        Err(stale_proof(&platform, parts).await)
-    }
 }
 
 /// Somebody who has a permission, and has nothing to do first.
