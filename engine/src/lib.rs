@@ -11,6 +11,7 @@ pub mod entity;
 pub mod failpoints;
 pub mod feed;
 pub mod ids;
+mod locked;
 pub mod mapping;
 pub mod merge;
 pub mod outcomes;

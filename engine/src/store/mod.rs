@@ -124,6 +124,7 @@ pub struct Store {
     pool: PgPool,
     claims: Dedicated,
     journal: Dedicated,
+    starts: Dedicated,
     clock: Clock,
     feed: Feed,
     limits: Limits,
@@ -156,6 +157,7 @@ impl Store {
         let patience = options.acquire_timeout;
         let claims = Dedicated::new(connect.clone(), patience, &dedicated::CLAIMS);
         let journal = Dedicated::new(connect.clone(), patience, &dedicated::JOURNAL);
+        let starts = Dedicated::new(connect.clone(), patience, &dedicated::STARTS);
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(patience)
@@ -176,6 +178,7 @@ impl Store {
             pool,
             claims,
             journal,
+            starts,
             clock,
             feed,
             limits: options.limits,
@@ -231,6 +234,7 @@ impl Store {
         self.pool.close().await;
         self.claims.close();
         self.journal.close();
+        self.starts.close();
     }
 
     /// The pool, for what needs a connection outside a transaction: the doorbell's listener and the

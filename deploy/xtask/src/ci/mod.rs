@@ -39,13 +39,16 @@ const PARTS: [Part; 17] = [
     part("generated files", &["build", "console tests"], || {
         generate::run(true)
     }),
-    part("browser tests", &["Rust tests", "console tests"], || {
-        test::strict(test::browser)
-    }),
     part(
         "crash tests",
         &["Rust tests", "build for crash tests"],
         || commands::crash(&commands::Crash::built_in(target("crash"))),
+    ),
+    // A browser paints on all cores, and each step has its time: after what else needs them.
+    part(
+        "browser tests",
+        &["console tests", "crash tests", "clippy and queries"],
+        || test::strict(test::browser),
     ),
     part("demo", &["Rust tests"], || demo::run(&demo::Demo::once())),
     part("real data", &["demo"], || commands::real(&[])),
