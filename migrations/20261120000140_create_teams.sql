@@ -176,6 +176,8 @@ call scope_table('passkeys', 'user_id = (select scope_user())');
 call scope_table('devices', 'user_id = (select scope_user())');
 call scope_table('sign_in_tickets', 'user_id = (select scope_user())');
 call scope_table('token_families', 'user_id = (select scope_user())');
+call scope_table('user_identities', 'user_id = (select scope_user())');
+call scope_table('provider_sessions', 'user_id = (select scope_user())');
 call scope_table('token_keys', 'false');
 call scope_table('refresh_tokens', 'false');
 create policy scope_update on users as restrictive for update to syncline_scoped

@@ -14,6 +14,7 @@ mod matrix;
 mod origin;
 mod page;
 mod permit;
+mod place;
 mod portal;
 mod routes;
 mod spec;
@@ -21,7 +22,8 @@ mod throttle;
 
 pub use error::{FieldProblem, Problem, Slug};
 pub use matrix::permission_matrix;
-pub use portal::{Portal, PortalParts};
+pub use place::{BadNetwork, Network};
+pub use portal::{Portal, PortalParts, Providers};
 pub use spec::document;
 
 use axum::extract::DefaultBodyLimit;
@@ -48,6 +50,10 @@ pub fn router(portal: Portal) -> axum::Router {
         ))
         .fallback_service(assets::router().with_state(portal.clone()))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(axum::middleware::from_fn_with_state(
+            portal.clone(),
+            place::find,
+        ))
         .layer(axum::middleware::from_fn_with_state(
             portal.clone(),
             frame::frame,

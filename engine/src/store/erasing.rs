@@ -211,6 +211,10 @@ pub async fn destroy(
         ("writes", "delete from writes where entity_id = $1"),
         ("echoes", "delete from echoes where entity_id = $1"),
         (
+            "differences",
+            "delete from differences where entity_id = $1",
+        ),
+        (
             "exports",
             "delete from subject_exports where entity_id = $1",
         ),

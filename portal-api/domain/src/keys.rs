@@ -8,8 +8,7 @@ use engine::{StoreError, SystemTx, Tx};
 use serde_json::json;
 
 use crate::permissions::Permissions;
-use crate::sessions::Session;
-use crate::sessions::Token;
+use crate::sessions::{Program, Session, Token};
 use crate::users::{Role, Scope, User};
 
 /// What every key begins with, for people and scanners to recognise one.
@@ -228,20 +227,9 @@ pub(crate) async fn find(
         .execute(tx.conn())
         .await?;
     }
-    let role: Role = row
-        .role
-        .parse()
-        .map_err(|error| StoreError::corrupt("role of a user", error))?;
-    let scope = Scope::stored(role, row.scope.as_deref())?;
-    let of_user = scope.narrow(role.permissions().and(Permissions::of_names(&row.more)));
-    let session = Session {
-        id: None,
-        key: Some((row.id, row.key_name)),
-        scope,
-        is_operator: false,
-        grant: None,
-        proof: None,
-        permissions: Permissions::of_names(&row.permissions).within(of_user),
+    let role = Role::stored(&row.role)?;
+    let program = Program {
+        scope: Scope::stored(role, row.scope.as_deref())?,
         user: User {
             tenant: row.tenant,
             id: row.user,
@@ -250,13 +238,18 @@ pub(crate) async fn find(
             role,
             must_change_password: row.must_change_password,
         },
+        of_user: row.more,
+        given: row.permissions,
         tenant_name: row.tenant_name,
         environment: row.environment,
-        calls_per_minute: row.tenant_calls.unwrap_or(crate::rates::TENANT),
+        tenant_calls: row.tenant_calls,
         calls_per_day: row.calls_per_day,
     };
     Ok(Some((
-        session,
+        Session {
+            key: Some((row.id, row.key_name)),
+            ..program.session()
+        },
         row.calls_per_minute.unwrap_or(CALLS_PER_MINUTE),
     )))
 }

@@ -9,10 +9,12 @@ mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
+mod domains;
 mod factors;
 mod failure_classes;
 mod fields;
 mod groups;
+mod identity_providers;
 mod keys;
 mod lanes;
 mod live;
@@ -25,8 +27,9 @@ mod records;
 mod runs;
 mod schedules;
 mod security;
-mod session;
+pub(crate) mod session;
 mod settings;
+mod sso;
 mod systems;
 mod teams;
 mod tenants;
@@ -74,6 +77,9 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(tenants::router())
         .merge(tokens::router())
         .merge(security::router())
+        .merge(domains::router())
+        .merge(identity_providers::router())
+        .merge(sso::router())
         .merge(audit::router())
         .merge(live::router())
         .merge(machine::document());

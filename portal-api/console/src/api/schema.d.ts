@@ -69,47 +69,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/accounts/{id}/assignments": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Who looks after an account, and who did */
-        get: operations["list_account_assignments"];
-        put?: never;
-        /**
-         * Assigns an account
-         * @description It counts with the next request of whoever gets it. Assigning it again changes nothing.
-         */
-        post: operations["assign_account"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/accounts/{id}/assignments/{assignment}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /**
-         * Ends an assignment
-         * @description It stays in the account's history.
-         */
-        delete: operations["end_assignment"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/accounts/{id}/diff": {
         parameters: {
             query?: never;
@@ -293,43 +252,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/assignments": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Assigns or transfers many accounts
-         * @description The order carries the digest of its plan; what was planned is what happens, or nothing.
-         */
-        post: operations["carry_out_assignments"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/assignments/plan": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Says what assigning or transferring many accounts would do now */
-        post: operations["plan_assignments"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -364,65 +286,6 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/brands": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Lists brands */
-        get: operations["list_brands"];
-        put?: never;
-        /** Makes a brand */
-        post: operations["create_brand"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/brands/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A brand */
-        get: operations["get_brand"];
-        /** Changes a brand */
-        put: operations["update_brand"];
-        post?: never;
-        /** Removes a brand */
-        delete: operations["delete_brand"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/brands/{id}/logo": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A brand's logo */
-        get: operations["get_brand_logo"];
-        /**
-         * Sets a brand's logo
-         * @description The body is the image: a PNG, a JPEG or a WebP, known by its bytes. Its name does not matter.
-         */
-        put: operations["put_brand_logo"];
-        post?: never;
-        /** Takes a brand's logo away */
-        delete: operations["delete_brand_logo"];
         options?: never;
         head?: never;
         patch?: never;
@@ -683,6 +546,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connections/{id}/streams/{stream}/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is known to be complete of a stream */
+        get: operations["get_stream_coverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/differences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Differences that sweeps of a stream found, newest first */
+        get: operations["list_stream_differences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/drifts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes of what the system says of a stream's fields, newest first */
+        get: operations["list_stream_drifts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/drifts/proposal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the mapping could say about the fields that changed */
+        get: operations["get_drift_proposal"];
+        put?: never;
+        /** Stores the proposal as a draft of the mapping; publishing any version of it decides the drifts */
+        post: operations["draft_drift_proposal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Stretches of a stream's feed of which not every change was seen, newest first */
+        get: operations["list_stream_gaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connections/{id}/streams/{stream}/pull": {
         parameters: {
             query?: never;
@@ -694,6 +643,25 @@ export interface paths {
         put?: never;
         /** Reads a stream now */
         post: operations["pull_stream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/sweep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the records of a stream are compared with their system */
+        get: operations["get_stream_sweep"];
+        /** Sets how often every record is compared; a pause holds sweeps under way too */
+        put: operations["put_stream_sweep"];
+        /** Compares records of a stream with their system now, after all other work */
+        post: operations["start_stream_sweep"];
         delete?: never;
         options?: never;
         head?: never;
@@ -890,46 +858,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/erasures": {
+    "/api/v1/domains": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Lists requests to forget people */
-        get: operations["list_erasures"];
+        /** Lists the tenant's domains */
+        get: operations["list_domains"];
         put?: never;
         /**
-         * Asks for somebody to be forgotten
-         * @description Somebody else has to approve it. It reaches snapshots, history, conflicts, writes, previews and
-         *     journals, and keeps the person out of later syncs.
+         * Asks for a domain
+         * @description It leads to the tenant once a record in the domain name system shows that it is theirs.
          */
-        post: operations["ask_erasure"];
+        post: operations["create_domain"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/erasures/{id}": {
+    "/api/v1/domains/{id}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** A request to forget somebody */
-        get: operations["get_erasure"];
+        get?: never;
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Takes a domain back
+         * @description It leads nowhere from the next request on.
+         */
+        delete: operations["delete_domain"];
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/erasures/{id}/approve": {
+    "/api/v1/domains/{id}/verify": {
         parameters: {
             query?: never;
             header?: never;
@@ -939,30 +909,11 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Approves a request to forget somebody
-         * @description Nobody approves their own. When the hold is over a run carries it out; that cannot be taken back.
+         * Looks whether a domain is the tenant's
+         * @description The TXT record is asked for now. Where it says what it has to, the domain leads to the tenant from
+         *     the next request on.
          */
-        post: operations["approve_erasure"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/erasures/{id}/stop": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Refuses or withdraws a request to forget somebody
-         * @description Possible until it is carried out.
-         */
-        post: operations["stop_erasure"];
+        post: operations["verify_domain"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1247,6 +1198,113 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/identity-providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the identity providers */
+        get: operations["list_identity_providers"];
+        put?: never;
+        /**
+         * Adds an identity provider
+         * @description It lets nobody in until a test sign-in has succeeded and it was enabled. Nobody can let in more than
+         *     they have themselves.
+         */
+        post: operations["create_identity_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An identity provider */
+        get: operations["get_identity_provider"];
+        /**
+         * Changes an identity provider
+         * @description Where more than its name changes, it lets nobody in until it was tested and enabled again.
+         */
+        put: operations["update_identity_provider"];
+        post?: never;
+        /**
+         * Removes an identity provider
+         * @description Users it made stay, and need another way in. Sessions opened through it go on.
+         */
+        delete: operations["delete_identity_provider"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets nobody in from an identity provider
+         * @description Sessions opened through it go on. The last provider stays where only providers let people in.
+         */
+        post: operations["disable_identity_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets people in from an identity provider
+         * @description A test sign-in must have succeeded with the configuration as it is.
+         */
+        post: operations["enable_identity_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a test sign-in
+         * @description Nobody is let in, linked or made by it.
+         */
+        post: operations["test_identity_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/keys": {
         parameters: {
             query?: never;
@@ -1496,10 +1554,7 @@ export interface paths {
         };
         /** What is asked for before a mapping is put in force */
         get: operations["get_mapping_rules"];
-        /**
-         * Sets what is asked for before a mapping is put in force
-         * @description That approvals are needed no more is asked by two people, one after the other.
-         */
+        /** Sets what is asked for before a mapping is put in force */
         put: operations["put_mapping_rules"];
         post?: never;
         delete?: never;
@@ -1788,42 +1843,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/partners": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Lists partner organisations */
-        get: operations["list_partners"];
-        put?: never;
-        /** Makes a partner organisation */
-        post: operations["create_partner"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/partners/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A partner organisation */
-        get: operations["get_partner"];
-        /** Renames a partner organisation */
-        put: operations["update_partner"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/passkeys": {
         parameters: {
             query?: never;
@@ -1875,27 +1894,6 @@ export interface paths {
         head?: never;
         /** Gives one of one's own passkeys another name */
         patch: operations["rename_passkey"];
-        trace?: never;
-    };
-    "/api/v1/retention": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** How long things are kept */
-        get: operations["get_retention"];
-        /**
-         * Sets how long things are kept
-         * @description A schedule takes away daily what is older.
-         */
-        put: operations["put_retention"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
         trace?: never;
     };
     "/api/v1/runs": {
@@ -2259,6 +2257,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the identity providers that recognise one */
+        get: operations["list_identities"];
+        put?: never;
+        /**
+         * Begins to link oneself to who one is at an identity provider
+         * @description The browser goes there and comes back. Whatever address the provider knows: being signed in at both
+         *     is what links them.
+         */
+        post: operations["link_identity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/identities/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Forgets who one is at an identity provider
+         * @description The last way in stays.
+         */
+        delete: operations["unlink_identity"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session/link": {
         parameters: {
             query?: never;
@@ -2368,7 +2408,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * What the second stage takes
+         * @description For whoever has passed the first one elsewhere: an identity provider sends browsers back to pages.
+         */
+        get: operations["get_second_stage"];
         put?: never;
         /**
          * Signs in: the second stage, with a code
@@ -2430,6 +2474,47 @@ export interface paths {
          * @description To the number that the user set up; at most one in half a minute and six in an hour.
          */
         post: operations["send_second_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/sso-refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks the identity provider whether the session still holds
+         * @description Where it does, the session holds for another `session_minutes` of the provider, within what the
+         *     security policy allows. Where the provider says no, the session has ended.
+         */
+        post: operations["refresh_sso"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/sso-sign-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs out here and at the identity provider
+         * @description The session here has ended when this is answered; the browser then goes to `url`.
+         */
+        post: operations["sso_sign_out"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2542,60 +2627,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/settings": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What the tenant set for itself */
-        get: operations["get_settings"];
-        /** Sets what holds for the tenant */
-        put: operations["put_settings"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/subject-exports": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Lists what was gathered of people */
-        get: operations["list_subject_exports"];
-        put?: never;
-        /** Gathers what is known of somebody */
-        post: operations["ask_subject_export"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/subject-exports/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** How gathering stands */
-        get: operations["get_subject_export"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/subject-exports/{id}/csv": {
+    "/api/v1/sign-in-options": {
         parameters: {
             query?: never;
             header?: never;
@@ -2603,10 +2635,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What is known of somebody, as CSV
-         * @description That it was handed out is noted in the audit trail.
+         * How people sign in here
+         * @description The tenant is that of the domain, of the header `X-Syncline-Tenant`, or the only one of the hub.
          */
-        get: operations["get_subject_export_csv"];
+        get: operations["get_sign_in_options"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2615,7 +2647,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/subject-exports/{id}/json": {
+    "/api/v1/sign-in-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether only identity providers let people in */
+        get: operations["get_sign_in_policy"];
+        /**
+         * Sets whether only identity providers let people in
+         * @description Refused without an enabled provider and a fallback admin. Who is signed in stays so.
+         */
+        put: operations["put_sign_in_policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/callback": {
         parameters: {
             query?: never;
             header?: never;
@@ -2623,12 +2676,114 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What is known of somebody, as JSON
-         * @description That it was handed out is noted in the audit trail.
+         * Ends a sign-in through OpenID Connect
+         * @description Browsers come here from the identity provider. Pages go on to the console, or to its sign-in page
+         *     where nobody is let in; programs get a problem.
          */
-        get: operations["get_subject_export_json"];
+        get: operations["sso_callback"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ends a sign-in through SAML
+         * @description Where the browser is sent to once its provider's answer was accepted.
+         */
+        get: operations["finish_sso"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/acs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes the answer of a SAML identity provider
+         * @description Only answers to a sign-in that was begun here are taken, each once. The browser is sent on to the
+         *     place that its own cookie reaches, where the session is opened.
+         */
+        post: operations["saml_acs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/backchannel-logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends sessions by word of the identity provider
+         * @description OpenID Connect Back-Channel Logout: the provider's signed token names a session or a user.
+         */
+        post: operations["sso_backchannel_logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/metadata": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The hub's SAML metadata for one identity provider
+         * @description To be given to the provider; there is nothing secret in it.
+         */
+        get: operations["get_saml_metadata"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a sign-in through an identity provider
+         * @description Sets a cookie: the sign-in can be ended by this browser only, within ten minutes, once.
+         */
+        post: operations["start_sso"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2646,165 +2801,6 @@ export interface paths {
         get: operations["list_systems"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/teams": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Lists teams */
-        get: operations["list_teams"];
-        put?: never;
-        /** Makes a team */
-        post: operations["create_team"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/teams/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A team */
-        get: operations["get_team"];
-        /**
-         * Changes a team
-         * @description What its members see changes with their next request.
-         */
-        put: operations["update_team"];
-        post?: never;
-        /**
-         * Removes a team
-         * @description Only one that no account is assigned to.
-         */
-        delete: operations["delete_team"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/tenants": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Lists tenants */
-        get: operations["list_tenants"];
-        put?: never;
-        /** Makes a tenant and invites its first admin */
-        post: operations["create_tenant"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/tenants/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A tenant, with what it uses */
-        get: operations["get_tenant"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        /** Changes a tenant's name or environment */
-        patch: operations["update_tenant"];
-        trace?: never;
-    };
-    "/api/v1/tenants/{id}/quotas": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What a tenant may use */
-        get: operations["get_tenant_quotas"];
-        /**
-         * Sets what a tenant may use
-         * @description What it uses already stays, also beyond a quota; nothing more is taken then. From then on a schedule
-         *     of the tenant counts daily what it uses.
-         */
-        put: operations["put_tenant_quotas"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/tenants/{id}/recount": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Counts anew what a tenant uses
-         * @description A schedule of the tenant does so daily; this mends a drift at once. Who makes records of the tenant
-         *     meanwhile waits.
-         */
-        post: operations["recount_tenant"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/tenants/{id}/resume": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Lets a suspended tenant go on */
-        post: operations["resume_tenant"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/tenants/{id}/suspend": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Suspends a tenant
-         * @description Sessions and keys stop with their next request, and no run begins. Nothing is lost.
-         */
-        post: operations["suspend_tenant"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2886,23 +2882,6 @@ export interface paths {
          * @description Its tokens work no more from the next request on; it stays in the list.
          */
         delete: operations["revoke_tokens"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/usage": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What the tenant uses, and how much it may */
-        get: operations["get_usage"];
-        put?: never;
-        post?: never;
-        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -3103,48 +3082,16 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
-        /** @description Who looks after an account, in a list. */
-        AccountAssignee: {
-            id: string;
-            /** @description user, team or partner */
-            kind: string;
-            name: string;
-        };
         /** @description Values to set, by field; null clears. Fields left out stay. */
         AccountChange: {
             fields: {
                 [key: string]: unknown;
             };
         };
-        /** @description Which accounts; what is left out does not restrict. */
-        AccountFilter: {
-            /**
-             * @description `me`, `nobody`, or the id of a user, a team or a partner.
-             * @default null
-             */
-            assigned_to: string | null;
-            /** @default null */
-            connection_id: string | null;
-            /** @default null */
-            country: string | null;
-            /** @default null */
-            industry: string | null;
-            /**
-             * @description Part of the name, the website or the domain.
-             * @default null
-             */
-            q: string | null;
-            /** @default null */
-            tier: string | null;
-            /** @default null */
-            type: string | null;
-        };
         /** @description An account in a list. */
         AccountRow: {
             account_manager: string | null;
             annual_revenue: string | null;
-            /** @description Who looks after it. */
-            assignees: components["schemas"]["AccountAssignee"][];
             billing_city: string | null;
             billing_country: string | null;
             /**
@@ -3250,60 +3197,11 @@ export interface components {
         };
         /** @enum {string} */
         ApprovalState: "open" | "approved" | "declined" | "settled";
-        /** @description Somebody's looking after an account, now or once. */
-        Assignment: {
-            /** Format: date-time */
-            assigned_at: string;
-            assigned_by: string;
-            /**
-             * Format: date-time
-             * @description Null while it holds.
-             */
-            ended_at: string | null;
-            ended_by: string | null;
-            /** @description Of the user, the team or the partner. */
-            holder_id: string;
-            id: string;
-            /** @description user, team or partner */
-            kind: string;
+        /** @description Where the provider writes what. */
+        AttributeNames: {
+            email: string;
+            groups: string;
             name: string;
-        };
-        AssignmentBody: {
-            /** @description Id of a user, a team or a partner. */
-            to: string;
-        };
-        /**
-         * @description What shall happen to many accounts: with `to` they are assigned, with `from` and `to` transferred,
-         *     with `from` alone let go.
-         */
-        AssignmentOrder: {
-            accounts?: components["schemas"]["AccountFilter"];
-            /** @description The digest of the plan that is to be carried out; planning takes none. */
-            digest?: string | null;
-            /** @description Whose assignments end; only accounts of theirs are meant. */
-            from?: string | null;
-            /** @description Who gets them. */
-            to?: string | null;
-        };
-        /** @description What an order does. */
-        AssignmentPlan: {
-            /**
-             * Format: int64
-             * @description Accounts it is about.
-             */
-            accounts: number;
-            /** @description To be sent with the order: it is refused where it would do something else by then. */
-            digest: string;
-            /**
-             * Format: int64
-             * @description Assignments that end.
-             */
-            ended: number;
-            /**
-             * Format: int64
-             * @description Assignments that are made.
-             */
-            made: number;
         };
         AuditActor: {
             id: string | null;
@@ -3335,49 +3233,13 @@ export interface components {
             subject_id: string;
             subject_kind: string;
         };
+        BackChannelLogout: {
+            logout_token: string;
+        };
         /** @description Codes for the day everything else is lost, shown this once. */
         BackupCodes: {
             /** @description Ten; empty where the user has some already. */
             backup_codes: string[];
-        };
-        /** @description A face of the tenant. */
-        Brand: {
-            /** @description What stands out, as #rrggbb. */
-            accent: string;
-            /** @description The page. */
-            background: string;
-            /** Format: date-time */
-            created_at: string;
-            /** @description As browsers send it; international letters as punycode. */
-            domain: string | null;
-            /** @description The text on it. */
-            foreground: string;
-            id: string;
-            /** @description Shown where no domain says which. */
-            is_default: boolean;
-            /**
-             * Format: int64
-             * @description Of the logo, in bytes; null without.
-             */
-            logo_size: number | null;
-            name: string;
-            /** @description What is written on it. */
-            on_accent: string;
-            /** Format: int64 */
-            version: number;
-        };
-        BrandBody: {
-            /** @description As #rrggbb. Text needs a contrast of 4.5 with what it stands on. */
-            accent: string;
-            background: string;
-            /** @description Of this brand alone, in whatever tenant; international letters as punycode. */
-            domain?: string | null;
-            foreground: string;
-            /** @description The first brand is the default. */
-            is_default?: boolean;
-            /** @description Unique among the tenant's brands. */
-            name: string;
-            on_accent: string;
         };
         /** @description A bucket of calls that an account at another system allows. */
         Budget: {
@@ -3705,6 +3567,26 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        /** @description A stretch of time of a stream. */
+        CoverageInterval: {
+            covered: boolean;
+            /**
+             * Format: date-time
+             * @description Null: from the beginning.
+             */
+            from: string | null;
+            gap_id: string | null;
+            reason: components["schemas"]["CoverageReason"] | null;
+            /**
+             * Format: date-time
+             * @description Null: until now.
+             */
+            to: string | null;
+        };
+        /** @enum {string} */
+        CoverageReason: "overflow" | "gap" | "lost" | "incomplete_read" | "not_read";
+        /** @enum {string} */
+        CoverageState: "never" | "reading" | "complete" | "uncovered" | "incomplete";
         /** @description A browser that is not asked for a second factor for a while. */
         Device: {
             /** @description Where it was remembered from. */
@@ -3753,45 +3635,52 @@ export interface components {
             label: string;
             name: string;
         };
-        /** @description A request to forget somebody. It stays, and names nobody once they are forgotten. */
-        Erasure: {
+        /** @description A name under which the tenant is reached once it is shown to be theirs. */
+        Domain: {
             /** Format: date-time */
-            asked_at: string;
-            asked_by: string;
-            contact_id: string;
-            /** Format: date-time */
-            decided_at: string | null;
-            decided_by: string | null;
-            /** @description How many rows of what were destroyed. */
-            destroyed: {
-                [key: string]: number;
-            } | null;
-            /** Format: date-time */
-            done_at: string | null;
-            /** Format: int32 */
-            hold_hours: number;
+            created_at: string;
+            /** @description As it travels: `xn--…` for what is not ASCII. */
+            host: string;
+            id: string;
+            /** @description Make a TXT record of this name in the domain name system … */
+            record_name: string;
+            /** @description … that says this. */
+            record_text: string;
+            /** @description As people read it. */
+            shown: string;
             /**
              * Format: date-time
-             * @description Until then it can be withdrawn.
+             * @description Null until it was shown to be the tenant's: it leads nowhere.
              */
-            hold_until: string | null;
-            id: string;
-            /** @description erase: nothing is left; anonymise: a contact without a name stays */
-            kind: string;
-            note: string | null;
-            reason: string;
-            run_id: string | null;
-            /** @description asked, approved, refused, withdrawn or done */
-            state: string;
+            verified_at: string | null;
         };
-        ErasureDecision: {
-            note?: string | null;
+        DomainBody: {
+            /**
+             * @description Such as `portal.example.com`, in whatever script. Names that mix scripts, or look like one
+             *     that is another tenant's, are refused.
+             */
+            host: string;
         };
-        /**
-         * @description What becomes of a person.
-         * @enum {string}
-         */
-        ErasureKind: "erase" | "anonymise";
+        /** @description A draft that answers what changed, to be previewed and published. */
+        DriftDraft: {
+            mapping_id: string;
+            /** Format: int32 */
+            version: number;
+        };
+        /** @description One edit of the text, in words. */
+        DriftEdit: {
+            /** @description The remote field it answers. */
+            field: string;
+            sentence: string;
+        };
+        /** @enum {string} */
+        DriftKind: "type" | "removed" | "required" | "choice";
+        /** @description A text of the mapping that answers what changed. */
+        DriftProposal: {
+            edits: components["schemas"]["DriftEdit"][];
+            /** @description Null where nothing waits for an answer. */
+            text: string | null;
+        };
         FactorRule: {
             /**
              * Format: int32
@@ -3867,7 +3756,7 @@ export interface components {
             sentence: string;
         };
         /** @enum {string} */
-        FailureSource: "field" | "write" | "run";
+        FailureSource: "field" | "write" | "run" | "schema";
         /** @enum {string} */
         FailureWho: "nobody" | "tenant" | "person" | "us";
         /** @description A field of an entity. */
@@ -3880,8 +3769,6 @@ export interface components {
             max_length: number | null;
             /** @description What mappings and edits name it: `billing_city`, `custom.region`. */
             name: string;
-            /** @description How close it is to a person. */
-            personal: components["schemas"]["FieldPersonal"];
             /** @description The kind of entity a reference points at. */
             references: string | null;
             required: boolean;
@@ -3892,8 +3779,6 @@ export interface components {
             scale: number | null;
             type: components["schemas"]["FieldType"];
         };
-        /** @enum {string} */
-        FieldPersonal: "no" | "identifying" | "sensitive";
         /** @description One value that is not valid. */
         FieldProblem: {
             /** Format: int32 */
@@ -3909,10 +3794,6 @@ export interface components {
         };
         /** @enum {string} */
         FieldType: "text" | "long_text" | "integer" | "decimal" | "currency" | "boolean" | "date" | "instant" | "email" | "phone" | "url" | "choice" | "choices" | "reference" | "user";
-        FirstAdmin: {
-            email: string;
-            name: string;
-        };
         /** @description A field of which the newest version makes something else. */
         FixtureDifference: {
             /** @description For people. */
@@ -3962,6 +3843,8 @@ export interface components {
              */
             version?: number | null;
         };
+        /** @enum {string} */
+        GapReasonName: "overflow" | "gap" | "lost";
         /** @description A grant of tokens to a program. It acts for the user who made it. */
         Grant: {
             /** Format: date-time */
@@ -4009,8 +3892,88 @@ export interface components {
             /** @description As `permissions.md` lists them; none that the caller does not have. */
             permissions: string[];
         };
+        GroupRuleBody: {
+            group: string;
+            /** @description A group of the provider. */
+            value: string;
+        };
         Health: {
             status: string;
+        };
+        /** @description Who one is at an identity provider. */
+        Identity: {
+            /** @description As the provider said it when they were linked. */
+            email: string | null;
+            id: string;
+            /** Format: date-time */
+            last_used_at: string | null;
+            /** Format: date-time */
+            linked_at: string;
+            provider: string;
+            provider_id: string;
+        };
+        /** @description Where people of the tenant sign in besides the hub. */
+        IdentityProvider: {
+            attributes: components["schemas"]["AttributeNames"];
+            ceiling: components["schemas"]["RoleName"];
+            /** Format: date-time */
+            created_at: string;
+            default_role: components["schemas"]["RoleName"] | null;
+            email_domains: string[];
+            /** @description Whether it lets people in. */
+            enabled: boolean;
+            group_rules: components["schemas"]["GroupRuleBody"][];
+            id: string;
+            last_test: components["schemas"]["LastTest"] | null;
+            microsoft_tenants: string[];
+            name: string;
+            oidc: components["schemas"]["OidcEndpoint"] | null;
+            /** @description `custom`, `google` or `microsoft`. */
+            preset: string;
+            /** @description `oidc` or `saml`. */
+            protocol: string;
+            provision: boolean;
+            role_rules: components["schemas"]["RoleRuleBody"][];
+            saml: components["schemas"]["SamlEndpoint"] | null;
+            second_factor: components["schemas"]["SecondFactorBody"];
+            /** Format: int32 */
+            session_minutes: number | null;
+            /** @description Whether a test sign-in has succeeded with the configuration as it is: it can be enabled. */
+            tested: boolean;
+            trust_email: boolean;
+            /** Format: int64 */
+            version: number;
+        };
+        IdentityProviderBody: {
+            attributes?: components["schemas"]["AttributeNames"] | null;
+            /** @description Nobody is found by address, made or changed to have more than this role. */
+            ceiling: components["schemas"]["RoleName"];
+            default_role?: components["schemas"]["RoleName"] | null;
+            /** @description Only people with an address of these domains are found by it, or made; empty: of all. */
+            email_domains?: string[];
+            /** @description By a group of the provider: all that fit. */
+            group_rules?: components["schemas"]["GroupRuleBody"][];
+            /** @description Of Microsoft: ids of the directories that may come; empty: all. */
+            microsoft_tenants?: string[];
+            /** @description On its button. */
+            name: string;
+            oidc?: components["schemas"]["OidcBody"] | null;
+            /** @description `custom`, `google` or `microsoft`: what is known of these need not be said. */
+            preset?: string | null;
+            /** @description Makes users that are not there yet. */
+            provision?: boolean;
+            /** @description By a group of the provider: the first that fits. */
+            role_rules?: components["schemas"]["RoleRuleBody"][];
+            saml?: components["schemas"]["SamlBody"] | null;
+            /** @description Left out: who has a second factor here shows it after a sign-in there too. */
+            second_factor?: components["schemas"]["SecondFactorBody"];
+            /**
+             * Format: int32
+             * @description Sessions end after so many minutes unless they are refreshed: 5 to 43200.
+             */
+            session_minutes?: number | null;
+            /** @description The provider's addresses are its own, and right without its saying so. */
+            trust_email?: boolean;
         };
         /** @description A user who was just invited. */
         Invited: {
@@ -4139,6 +4102,13 @@ export interface components {
             /** Format: int64 */
             waiting: number;
         };
+        /** @description What came of the last test sign-in. */
+        LastTest: {
+            /** Format: date-time */
+            at: string;
+            /** @description Who came, what they would be here, or why they would not be let in. */
+            outcome: Record<string, unknown>;
+        };
         /** @description The record in a system that is this entity. */
         Link: {
             connection_id: string;
@@ -4157,18 +4127,17 @@ export interface components {
             /** @description The record's page in its system, where that is known. */
             url: string | null;
         };
+        LinkIdentity: {
+            /** @description A page of the console to go on to. */
+            next?: string | null;
+            provider_id: string;
+        };
         LinkedConnection: {
             id: string;
             key: string;
             name: string;
             stream: string;
             system: string;
-        };
-        /** @description A tenant that was just made. */
-        MadeTenant: {
-            /** @description For its admin. */
-            invitation: components["schemas"]["PasswordLink"];
-            tenant: components["schemas"]["Tenant"];
         };
         /** @description A mapping with its newest text and what is to be said about it. */
         Mapping: {
@@ -4337,27 +4306,11 @@ export interface components {
             /** @description Id of a system. */
             system: string;
         };
-        NewErasure: {
-            contact_id: string;
-            /**
-             * Format: int32
-             * @description For how long it can be withdrawn once it is approved; 24 if it is left out, at most 720.
-             */
-            hold_hours?: number | null;
-            kind: components["schemas"]["ErasureKind"];
-            /** @description Not who it is: it stays when they are forgotten. */
-            reason: string;
-        };
         NewField: {
             choices?: string[];
             /** @description Lower-case letters, digits and underscores, beginning with a letter. */
             key: string;
             label: string;
-            /**
-             * @description How close it is to a person: no (if it is left out), identifying or sensitive. What is not `no`
-             *     is masked in the audit trail and destroyed when the person is forgotten.
-             */
-            personal?: components["schemas"]["FieldPersonal"];
             /**
              * Format: int32
              * @description Digits after the point, for numbers.
@@ -4450,16 +4403,8 @@ export interface components {
             /** @description For `Authorization: Bearer`. */
             secret: string;
         };
-        NewSubjectExport: {
-            contact_id: string;
-            reason: string;
-        };
-        NewTenantBody: {
-            /** @description The first of its admins, who is invited. */
-            admin: components["schemas"]["FirstAdmin"];
-            /** @description Named on every page of the console: `production`, `demo`. */
-            environment: string;
-            name: string;
+        NewSweep: {
+            what: components["schemas"]["SweepWhat"];
         };
         /** @description A secret for an authenticator app, shown this once. It counts after its first right code. */
         NewTotp: {
@@ -4471,23 +4416,42 @@ export interface components {
             uri: string;
         };
         NewUser: {
-            /** @description The account of a customer's user. */
-            account_id?: string | null;
             email: string;
             /** @description Permissions beyond role and groups. */
             grants?: string[];
             groups?: string[];
             name: string;
-            /** @description The organisation of a partner's user. */
-            partner_id?: string | null;
             /** @description As `permissions.md` lists them. */
             role: string;
-            /** @description Which accounts they see: all, team, assigned or own; what the role says if it is left out. */
-            scope?: string | null;
         };
         Number: {
             /** @description With the country's code: `+491701234567`. */
             number: string;
+        };
+        OidcBody: {
+            client_id: string;
+            /**
+             * Format: password
+             * @description Left out: the one that is there stays.
+             */
+            client_secret?: string | null;
+            /**
+             * @description Where `/.well-known/openid-configuration` lies; known of Google, and of Microsoft unless it is
+             *     for one directory only.
+             */
+            issuer?: string | null;
+            /** @description `openid`, `profile` and `email` unless said. */
+            scopes?: string[];
+        };
+        OidcEndpoint: {
+            /** @description To be given to the provider, if it tells others that somebody has signed out. */
+            backchannel_logout_uri: string;
+            client_id: string;
+            has_secret: boolean;
+            issuer: string;
+            /** @description To be given to the provider. */
+            redirect_uri: string;
+            scopes: string[];
         };
         /** @enum {string} */
         OnRemoveName: "keep" | "delete";
@@ -4587,8 +4551,6 @@ export interface components {
             items: {
                 account_manager: string | null;
                 annual_revenue: string | null;
-                /** @description Who looks after it. */
-                assignees: components["schemas"]["AccountAssignee"][];
                 billing_city: string | null;
                 billing_country: string | null;
                 /**
@@ -4676,33 +4638,6 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
-        Page_Assignment: {
-            items: {
-                /** Format: date-time */
-                assigned_at: string;
-                assigned_by: string;
-                /**
-                 * Format: date-time
-                 * @description Null while it holds.
-                 */
-                ended_at: string | null;
-                ended_by: string | null;
-                /** @description Of the user, the team or the partner. */
-                holder_id: string;
-                id: string;
-                /** @description user, team or partner */
-                kind: string;
-                name: string;
-            }[];
-            /** @description Give it as `cursor` to read on; null at the end. */
-            next: string | null;
-            /**
-             * Format: int64
-             * @description How many there are in all; null where counting costs too much.
-             */
-            total: number | null;
-        };
-        /** @description One page of a list. */
         Page_AuditEntry: {
             items: {
                 action: string;
@@ -4726,41 +4661,6 @@ export interface components {
                 seq: number;
                 subject_id: string;
                 subject_kind: string;
-            }[];
-            /** @description Give it as `cursor` to read on; null at the end. */
-            next: string | null;
-            /**
-             * Format: int64
-             * @description How many there are in all; null where counting costs too much.
-             */
-            total: number | null;
-        };
-        /** @description One page of a list. */
-        Page_Brand: {
-            items: {
-                /** @description What stands out, as #rrggbb. */
-                accent: string;
-                /** @description The page. */
-                background: string;
-                /** Format: date-time */
-                created_at: string;
-                /** @description As browsers send it; international letters as punycode. */
-                domain: string | null;
-                /** @description The text on it. */
-                foreground: string;
-                id: string;
-                /** @description Shown where no domain says which. */
-                is_default: boolean;
-                /**
-                 * Format: int64
-                 * @description Of the logo, in bytes; null without.
-                 */
-                logo_size: number | null;
-                name: string;
-                /** @description What is written on it. */
-                on_accent: string;
-                /** Format: int64 */
-                version: number;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -4928,36 +4828,24 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
-        Page_Erasure: {
+        Page_Domain: {
             items: {
                 /** Format: date-time */
-                asked_at: string;
-                asked_by: string;
-                contact_id: string;
-                /** Format: date-time */
-                decided_at: string | null;
-                decided_by: string | null;
-                /** @description How many rows of what were destroyed. */
-                destroyed: {
-                    [key: string]: number;
-                } | null;
-                /** Format: date-time */
-                done_at: string | null;
-                /** Format: int32 */
-                hold_hours: number;
+                created_at: string;
+                /** @description As it travels: `xn--…` for what is not ASCII. */
+                host: string;
+                id: string;
+                /** @description Make a TXT record of this name in the domain name system … */
+                record_name: string;
+                /** @description … that says this. */
+                record_text: string;
+                /** @description As people read it. */
+                shown: string;
                 /**
                  * Format: date-time
-                 * @description Until then it can be withdrawn.
+                 * @description Null until it was shown to be the tenant's: it leads nowhere.
                  */
-                hold_until: string | null;
-                id: string;
-                /** @description erase: nothing is left; anonymise: a contact without a name stays */
-                kind: string;
-                note: string | null;
-                reason: string;
-                run_id: string | null;
-                /** @description asked, approved, refused, withdrawn or done */
-                state: string;
+                verified_at: string | null;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -5099,6 +4987,68 @@ export interface components {
                 members: number;
                 name: string;
                 permissions: string[];
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Identity: {
+            items: {
+                /** @description As the provider said it when they were linked. */
+                email: string | null;
+                id: string;
+                /** Format: date-time */
+                last_used_at: string | null;
+                /** Format: date-time */
+                linked_at: string;
+                provider: string;
+                provider_id: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_IdentityProvider: {
+            items: {
+                attributes: components["schemas"]["AttributeNames"];
+                ceiling: components["schemas"]["RoleName"];
+                /** Format: date-time */
+                created_at: string;
+                default_role: components["schemas"]["RoleName"] | null;
+                email_domains: string[];
+                /** @description Whether it lets people in. */
+                enabled: boolean;
+                group_rules: components["schemas"]["GroupRuleBody"][];
+                id: string;
+                last_test: components["schemas"]["LastTest"] | null;
+                microsoft_tenants: string[];
+                name: string;
+                oidc: components["schemas"]["OidcEndpoint"] | null;
+                /** @description `custom`, `google` or `microsoft`. */
+                preset: string;
+                /** @description `oidc` or `saml`. */
+                protocol: string;
+                provision: boolean;
+                role_rules: components["schemas"]["RoleRuleBody"][];
+                saml: components["schemas"]["SamlEndpoint"] | null;
+                second_factor: components["schemas"]["SecondFactorBody"];
+                /** Format: int32 */
+                session_minutes: number | null;
+                /** @description Whether a test sign-in has succeeded with the configuration as it is: it can be enabled. */
+                tested: boolean;
+                trust_email: boolean;
                 /** Format: int64 */
                 version: number;
             }[];
@@ -5332,34 +5282,6 @@ export interface components {
                 id: string;
                 /** Format: date-time */
                 last_seen_at: string;
-            }[];
-            /** @description Give it as `cursor` to read on; null at the end. */
-            next: string | null;
-            /**
-             * Format: int64
-             * @description How many there are in all; null where counting costs too much.
-             */
-            total: number | null;
-        };
-        /** @description One page of a list. */
-        Page_Partner: {
-            items: {
-                /**
-                 * Format: int64
-                 * @description Accounts that are assigned to it.
-                 */
-                accounts: number;
-                /** Format: date-time */
-                created_at: string;
-                id: string;
-                name: string;
-                /**
-                 * Format: int64
-                 * @description People who sign in for it.
-                 */
-                users: number;
-                /** Format: int64 */
-                version: number;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -5648,25 +5570,52 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
-        Page_SubjectExport: {
+        Page_StreamDifference: {
             items: {
+                /** @description in_flight, missed_change, lost_write, normalisation, out_of_scope, permission, missing */
+                cause: string;
+                entity: string;
+                /** @description With the prefix of its kind. */
+                entity_id: string;
+                /** @description Core fields that differed; remote ones where no core field did. */
+                fields: string[];
                 /** Format: date-time */
-                asked_at: string;
-                asked_by: string;
-                contact_id: string;
-                /**
-                 * Format: date-time
-                 * @description Null while it is gathered.
-                 */
-                done_at: string | null;
-                /**
-                 * Format: date-time
-                 * @description Gone then.
-                 */
-                expires_at: string;
+                found_at: string;
                 id: string;
-                reason: string;
+                /** @description The record's key. */
+                key: string;
+                /** @description The sweep that found it. */
+                run_id: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_StreamDrift: {
+            items: {
+                after: components["schemas"]["DiscoveredField"] | null;
+                before: components["schemas"]["DiscoveredField"] | null;
+                /** Format: date-time */
+                ended_at: string | null;
+                /** @description The remote field. */
+                field: string;
+                /** Format: date-time */
+                found_at: string;
+                /** @description Core fields that stand still for it, both ways; none where only making records rests. */
+                held: string[];
+                id: string;
+                kind: components["schemas"]["DriftKind"];
+                message: string;
+                /** @description What decided it. */
+                publication_id: string | null;
                 run_id: string | null;
+                /** @description open, decided or recovered */
+                state: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -5677,44 +5626,27 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
-        Page_Team: {
+        Page_StreamGap: {
             items: {
+                /** Format: date-time */
+                closed_at: string | null;
+                /** @description The sweep that closed it. */
+                closed_by_run_id: string | null;
+                /** Format: date-time */
+                found_at: string;
                 /**
-                 * Format: int64
-                 * @description Accounts that are assigned to it.
+                 * Format: date-time
+                 * @description Null: from the beginning.
                  */
-                accounts: number;
-                /** Format: date-time */
-                created_at: string;
+                from: string | null;
                 id: string;
-                members: components["schemas"]["TeamMember"][];
-                name: string;
-                /** Format: int64 */
-                version: number;
-            }[];
-            /** @description Give it as `cursor` to read on; null at the end. */
-            next: string | null;
-            /**
-             * Format: int64
-             * @description How many there are in all; null where counting costs too much.
-             */
-            total: number | null;
-        };
-        /** @description One page of a list. */
-        Page_TenantRow: {
-            items: {
+                reason: components["schemas"]["GapReasonName"];
+                /** @description How many records the system named; null for any. */
+                records: number | null;
+                /** @description The read that was told of it. */
+                run_id: string | null;
                 /** Format: date-time */
-                created_at: string;
-                /** @description Named on every page of the console: `production`, `demo`. */
-                environment: string;
-                id: string;
-                /** @description Nobody signs in, keys do not work, no run begins. */
-                is_suspended: boolean;
-                name: string;
-                /** Format: int64 */
-                users: number;
-                /** Format: int64 */
-                version: number;
+                to: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -5749,8 +5681,6 @@ export interface components {
         /** @description One page of a list. */
         Page_User: {
             items: {
-                /** @description The account of a customer's user. */
-                account_id: string | null;
                 /** Format: date-time */
                 created_at: string;
                 email: string;
@@ -5758,8 +5688,6 @@ export interface components {
                 grants: string[];
                 groups: string[];
                 id: string;
-                /** @description Looks after all tenants; given from the command line only. */
-                is_operator: boolean;
                 /** Format: date-time */
                 last_sign_in_at: string | null;
                 /**
@@ -5768,15 +5696,9 @@ export interface components {
                  */
                 locked_until: string | null;
                 name: string;
-                /** @description The organisation of a partner's user. */
-                partner_id: string | null;
-                /** @description All in all: by role, groups and grants, as far as the scope lets them be. */
+                /** @description All in all: by role, groups and grants. */
                 permissions: string[];
                 role: components["schemas"]["RoleName"];
-                /** @description Which accounts the user sees: all, team, assigned or own. */
-                scope: string;
-                /** @description Whether that was set; else the role says it. */
-                scope_is_set: boolean;
                 /** @description invited, active or deactivated */
                 state: string;
                 /** Format: int64 */
@@ -5820,29 +5742,6 @@ export interface components {
              * @description How many there are in all; null where counting costs too much.
              */
             total: number | null;
-        };
-        /** @description An organisation that looks after accounts for the tenant. */
-        Partner: {
-            /**
-             * Format: int64
-             * @description Accounts that are assigned to it.
-             */
-            accounts: number;
-            /** Format: date-time */
-            created_at: string;
-            id: string;
-            name: string;
-            /**
-             * Format: int64
-             * @description People who sign in for it.
-             */
-            users: number;
-            /** Format: int64 */
-            version: number;
-        };
-        PartnerBody: {
-            /** @description Unique among the tenant's partners. */
-            name: string;
         };
         /** @description One's own passkey. */
         Passkey: {
@@ -6335,18 +6234,13 @@ export interface components {
              */
             step?: number | null;
         };
-        /** @description How long what is kept beside the records stays. */
-        Retention: {
-            /**
-             * @description Days by kind (history, previews, withheld, conflicts, writes, mails); one that is not in it is
-             *     kept for ever. The audit trail's are in the security policy.
-             */
-            days: {
-                [key: string]: number;
-            };
-        };
         /** @enum {string} */
         RoleName: "admin" | "manager" | "csm" | "agent" | "operator" | "viewer" | "partner" | "customer_admin" | "customer_manager" | "customer_user";
+        RoleRuleBody: {
+            role: components["schemas"]["RoleName"];
+            /** @description A group of the provider. */
+            value: string;
+        };
         RollBackOrder: {
             /**
              * Format: int32
@@ -6415,11 +6309,6 @@ export interface components {
             failed: number;
             /** Format: int64 */
             read: number;
-            /**
-             * Format: int64
-             * @description Records of people who were forgotten; who is not told.
-             */
-            suppressed: number;
             /** Format: int64 */
             unchanged: number;
             /** Format: int64 */
@@ -6512,6 +6401,26 @@ export interface components {
             took_ms: number | null;
             /** @description Whether the output is longer than 16 KB and left out. */
             truncated: boolean;
+        };
+        SamlAnswer: {
+            RelayState?: string | null;
+            SAMLResponse: string;
+        };
+        SamlBody: {
+            /** @description The provider's metadata: XML. */
+            metadata: string;
+        };
+        SamlEndpoint: {
+            acs_url: string;
+            /**
+             * @description The provider's name of itself, and where browsers are sent to; null where this build cannot
+             *     read it.
+             */
+            entity_id: string | null;
+            metadata: string;
+            /** @description To be given to the provider: our metadata lie there. */
+            our_entity_id: string;
+            sign_in_url: string | null;
         };
         /** @description What starts by itself. */
         Schedule: {
@@ -6624,6 +6533,13 @@ export interface components {
             /** @description Do not ask this browser again for as long as the policy says. */
             remember?: boolean;
         };
+        /** @description Whether the hub takes the provider's word that it asked for a second factor. */
+        SecondFactorBody: {
+            /** @description Values of `amr` or `acr` (OpenID Connect), or of `AuthnContextClassRef` (SAML): `mfa`. */
+            methods?: string[];
+            /** @description `never`, `always`, or `by_method`: where it names one of `methods`. */
+            vouched: string;
+        };
         /** @description A second factor is owed. The first stage is done; there is no session yet. */
         SecondStage: {
             /**
@@ -6725,12 +6641,8 @@ export interface components {
         };
         /** @description Who is signed in, and where. */
         Session: {
-            /** @description Whether the user looks after all tenants. */
-            is_operator: boolean;
             /** @description What the user may do now, as `permissions.md` lists it. */
             permissions: string[];
-            /** @description Which accounts the user sees: all, team, assigned or own. */
-            scope: string;
             tenant: components["schemas"]["SessionTenant"];
             user: components["schemas"]["SessionUser"];
         };
@@ -6780,6 +6692,29 @@ export interface components {
             /** Format: password */
             password: string;
         };
+        /** @description How people sign in at this address. */
+        SignInOptions: {
+            /** @description Whether a password lets people in; where it does not, it still does the fallback admins. */
+            password: boolean;
+            providers: components["schemas"]["SignInProvider"][];
+        };
+        /** @description Whether only identity providers let people in. */
+        SignInPolicy: {
+            /**
+             * @description Ids of active admins with a password, who get in when the provider does not work. At least one
+             *     where `sso_only`.
+             */
+            fallback_admins: string[];
+            /** @description Passwords, and passkeys in their place, let in nobody but the fallback admins. */
+            sso_only: boolean;
+        };
+        /** @description A button. */
+        SignInProvider: {
+            id: string;
+            name: string;
+            /** @description `custom`, `google` or `microsoft`. */
+            preset: string;
+        };
         /** @description A key that signs access tokens. The key itself is never shown. */
         SigningKey: {
             /** Format: date-time */
@@ -6798,6 +6733,19 @@ export interface components {
              * @description The time to leave out: the first of the schedule's `next`.
              */
             at: string;
+        };
+        /** @description Where the browser goes. */
+        SsoRedirect: {
+            url: string;
+        };
+        /** @description Where the other side of the session ends. */
+        SsoSignOut: {
+            /** @description Where the browser goes to be signed out at the provider too; null where there is no such place. */
+            url: string | null;
+        };
+        SsoStart: {
+            /** @description A page of the console to go on to; its first page unless given. */
+            next?: string | null;
         };
         /** @description A run that was started, or one under way that does the same. */
         StartedRun: {
@@ -6841,6 +6789,103 @@ export interface components {
             /** @description Values that are written over others in the core. */
             overwrites: components["schemas"]["StreamCap"];
         };
+        /** @description What is known to be complete of a stream. */
+        StreamCoverage: {
+            /**
+             * Format: date-time
+             * @description Every change over there up to here is applied, but for the open gaps.
+             */
+            covered_to: string | null;
+            /**
+             * Format: int64
+             * @description Records of which the hub was wrong, in the last round of sweeps that ended, or else so far.
+             */
+            drift: number;
+            /** @description The read that broke off. */
+            failed_run_id: string | null;
+            /**
+             * Format: int64
+             * @description Changes of the system's description that wait for an answer.
+             */
+            held: number;
+            /** @description All of the stream's time, in order. */
+            intervals: components["schemas"]["CoverageInterval"][];
+            /**
+             * Format: date-time
+             * @description When the record was compared that was compared the longest time ago.
+             */
+            oldest_comparison_at: string | null;
+            /** Format: int64 */
+            oldest_comparison_seconds: number | null;
+            /**
+             * Format: date-time
+             * @description When the read began that is under way or broke off.
+             */
+            pass_began_at: string | null;
+            sentence: string;
+            state: components["schemas"]["CoverageState"];
+            sweep: components["schemas"]["Sweep"];
+        };
+        /** @description A record that was otherwise over there than the hub had it. */
+        StreamDifference: {
+            /** @description in_flight, missed_change, lost_write, normalisation, out_of_scope, permission, missing */
+            cause: string;
+            entity: string;
+            /** @description With the prefix of its kind. */
+            entity_id: string;
+            /** @description Core fields that differed; remote ones where no core field did. */
+            fields: string[];
+            /** Format: date-time */
+            found_at: string;
+            id: string;
+            /** @description The record's key. */
+            key: string;
+            /** @description The sweep that found it. */
+            run_id: string;
+        };
+        /** @description A change of what a system says of a field that is mapped. */
+        StreamDrift: {
+            after: components["schemas"]["DiscoveredField"] | null;
+            before: components["schemas"]["DiscoveredField"] | null;
+            /** Format: date-time */
+            ended_at: string | null;
+            /** @description The remote field. */
+            field: string;
+            /** Format: date-time */
+            found_at: string;
+            /** @description Core fields that stand still for it, both ways; none where only making records rests. */
+            held: string[];
+            id: string;
+            kind: components["schemas"]["DriftKind"];
+            message: string;
+            /** @description What decided it. */
+            publication_id: string | null;
+            run_id: string | null;
+            /** @description open, decided or recovered */
+            state: string;
+        };
+        /** @description A stretch of a feed of which not every change was seen. */
+        StreamGap: {
+            /** Format: date-time */
+            closed_at: string | null;
+            /** @description The sweep that closed it. */
+            closed_by_run_id: string | null;
+            /** Format: date-time */
+            found_at: string;
+            /**
+             * Format: date-time
+             * @description Null: from the beginning.
+             */
+            from: string | null;
+            id: string;
+            reason: components["schemas"]["GapReasonName"];
+            /** @description How many records the system named; null for any. */
+            records: number | null;
+            /** @description The read that was told of it. */
+            run_id: string | null;
+            /** Format: date-time */
+            to: string;
+        };
         /** @enum {string} */
         StreamPhaseName: "never" | "full" | "incremental";
         StreamSetup: {
@@ -6849,30 +6894,46 @@ export interface components {
             entity: string;
             on_remove?: components["schemas"]["OnRemoveName"] | null;
         };
-        /** @description What is known of somebody, being gathered or to be fetched. */
-        SubjectExport: {
+        /** @description How the records of a stream are compared with their system, and what came of it. */
+        Sweep: {
+            /**
+             * Format: int64
+             * @description Of the round under way.
+             */
+            checked: number;
+            /** @description Differences of the round under way, by cause. */
+            differing: {
+                [key: string]: number;
+            };
+            /** Format: int64 */
+            last_checked: number | null;
+            last_differing: {
+                [key: string]: number;
+            } | null;
+            paused: boolean;
             /** Format: date-time */
-            asked_at: string;
-            asked_by: string;
-            contact_id: string;
+            round_began_at: string | null;
             /**
              * Format: date-time
-             * @description Null while it is gathered.
+             * @description When the last round came to its end.
              */
-            done_at: string | null;
+            round_ended_at: string | null;
             /**
-             * Format: date-time
-             * @description Gone then.
+             * Format: int64
+             * @description Every record is compared at least this often.
              */
-            expires_at: string;
-            id: string;
-            reason: string;
-            run_id: string | null;
+            within_minutes: number;
         };
-        Suspension: {
-            /** @description For the tenant's own audit trail. */
-            reason: string;
+        SweepSettings: {
+            paused?: boolean;
+            /**
+             * Format: int64
+             * @description From a minute to a year.
+             */
+            within_minutes: number;
         };
+        /** @enum {string} */
+        SweepWhat: "part" | "gaps" | "all";
         /** @description A system that can be connected. */
         System: {
             /** @description How a connection proves who it is: none, api_key, password or o_auth2. */
@@ -6884,83 +6945,10 @@ export interface components {
             /** @description Most rows of one write; 0 for a system that is only read. */
             write_batch: number;
         };
-        /** @description Users who look after accounts together. */
-        Team: {
-            /**
-             * Format: int64
-             * @description Accounts that are assigned to it.
-             */
-            accounts: number;
-            /** Format: date-time */
-            created_at: string;
-            id: string;
-            members: components["schemas"]["TeamMember"][];
-            name: string;
-            /** Format: int64 */
-            version: number;
-        };
-        TeamBody: {
-            /** @description All of them; each user once. */
-            members: components["schemas"]["TeamMember"][];
-            /** @description Unique among the tenant's teams. */
-            name: string;
-        };
-        /** @description A user in a team. */
-        TeamMember: {
-            /** @description Whether the user leads it; false if it is left out. */
-            lead?: boolean;
-            user_id: string;
-        };
-        /** @description A tenant with what it uses. */
-        Tenant: components["schemas"]["TenantRow"] & {
-            usage: components["schemas"]["Usage"];
-        };
-        TenantChange: {
-            environment?: string | null;
-            name?: string | null;
-        };
-        /** @description What a tenant may use at most; null is no limit. */
-        TenantQuotas: {
-            /**
-             * Format: int64
-             * @description Calls of the interface, from midnight to midnight UTC.
-             */
-            calls_per_day?: number | null;
-            /** Format: int64 */
-            connections?: number | null;
-            /** Format: int64 */
-            records?: number | null;
-            /**
-             * Format: int64
-             * @description Bytes of files.
-             */
-            storage?: number | null;
-        };
-        /** @description A tenant in a list. */
-        TenantRow: {
-            /** Format: date-time */
-            created_at: string;
-            /** @description Named on every page of the console: `production`, `demo`. */
-            environment: string;
-            id: string;
-            /** @description Nobody signs in, keys do not work, no run begins. */
-            is_suspended: boolean;
-            name: string;
-            /** Format: int64 */
-            users: number;
-            /** Format: int64 */
-            version: number;
-        };
-        /** @description What a tenant sets for itself. */
-        TenantSettings: {
-            /** @description Where people of the tenant's customers write to. */
-            contact_email?: string | null;
-            /** @description As `en` or `de-CH`. */
-            locale: string;
-            /** @description Sites whose pages may call the interface with a key, as `https://shop.example`. */
-            origins: string[];
-            /** @description As `Europe/Berlin`. */
-            time_zone: string;
+        /** @description Where to try it. */
+        TestSignIn: {
+            /** @description Open it in this browser; what came of it is answered there, and noted with the provider. */
+            url: string;
         };
         TimelineChange: {
             field: string;
@@ -7065,20 +7053,8 @@ export interface components {
             /** Format: int64 */
             used: number;
         };
-        /** @description How much of one thing is used. */
-        UsageOf: {
-            /**
-             * Format: int64
-             * @description Null without a quota.
-             */
-            limit: number | null;
-            /** Format: int64 */
-            used: number;
-        };
         /** @description Somebody who signs in. */
         User: {
-            /** @description The account of a customer's user. */
-            account_id: string | null;
             /** Format: date-time */
             created_at: string;
             email: string;
@@ -7086,8 +7062,6 @@ export interface components {
             grants: string[];
             groups: string[];
             id: string;
-            /** @description Looks after all tenants; given from the command line only. */
-            is_operator: boolean;
             /** Format: date-time */
             last_sign_in_at: string | null;
             /**
@@ -7096,33 +7070,21 @@ export interface components {
              */
             locked_until: string | null;
             name: string;
-            /** @description The organisation of a partner's user. */
-            partner_id: string | null;
-            /** @description All in all: by role, groups and grants, as far as the scope lets them be. */
+            /** @description All in all: by role, groups and grants. */
             permissions: string[];
             role: components["schemas"]["RoleName"];
-            /** @description Which accounts the user sees: all, team, assigned or own. */
-            scope: string;
-            /** @description Whether that was set; else the role says it. */
-            scope_is_set: boolean;
             /** @description invited, active or deactivated */
             state: string;
             /** Format: int64 */
             version: number;
         };
         UserChange: {
-            /** @description The account of a customer's user; null takes it away. */
-            account_id?: string | null;
             /** @description All permissions beyond role and groups. */
             grants?: string[] | null;
             /** @description All of them; none of the caller's own can be changed. */
             groups?: string[] | null;
             name?: string | null;
-            /** @description The organisation of a partner's user; null takes it away. */
-            partner_id?: string | null;
             role?: string | null;
-            /** @description all, team, assigned or own; null leaves it to the role again. */
-            scope?: string | null;
         };
         /**
          * @description Who must act.
@@ -7180,8 +7142,6 @@ export interface operations {
                 /** @description Linked with a record of this connection. */
                 connection_id?: string;
                 updated_since?: string;
-                /** @description Who looks after it: `me`, `nobody`, or the id of a user, a team or a partner. */
-                assigned_to?: string;
                 /** @description name, -name, updated_at or -updated_at */
                 sort?: string;
                 limit?: number;
@@ -7370,102 +7330,6 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["RecordAsOf"];
                 };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_account_assignments: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All, newest first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_Assignment"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    assign_account: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AssignmentBody"];
-            };
-        };
-        responses: {
-            /** @description All, newest first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_Assignment"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    end_assignment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-                assignment: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Ended */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             /** @description A problem */
             default: {
@@ -7813,72 +7677,6 @@ export interface operations {
             };
         };
     };
-    carry_out_assignments: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AssignmentOrder"];
-            };
-        };
-        responses: {
-            /** @description What was done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AssignmentPlan"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    plan_assignments: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AssignmentOrder"];
-            };
-        };
-        responses: {
-            /** @description As of now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AssignmentPlan"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     list_audit_entries: {
         parameters: {
             query?: {
@@ -7953,262 +7751,6 @@ export interface operations {
                 content: {
                     "text/csv": string;
                 };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_brands: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All, by name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_Brand"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    create_brand: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["BrandBody"];
-            };
-        };
-        responses: {
-            /** @description Made */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Brand"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_brand: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The brand */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Brand"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    update_brand: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["BrandBody"];
-            };
-        };
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Brand"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_brand: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Removed */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_brand_logo: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The image */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "image/*": number[];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    put_brand_logo: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/octet-stream": number[];
-            };
-        };
-        responses: {
-            /** @description The brand as it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Brand"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_brand_logo: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             /** @description A problem */
             default: {
@@ -8874,6 +8416,207 @@ export interface operations {
             };
         };
     };
+    get_stream_coverage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The coverage */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamCoverage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stream_differences: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamDifference"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stream_drifts: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamDrift"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_drift_proposal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proposal */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftProposal"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    draft_drift_proposal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftDraft"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stream_gaps: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamGap"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pull_stream: {
         parameters: {
             query?: never;
@@ -8891,6 +8634,112 @@ export interface operations {
         };
         responses: {
             /** @description A run will read it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_stream_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sweep */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_stream_sweep: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SweepSettings"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_stream_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSweep"];
+            };
+        };
+        responses: {
+            /** @description A run will do it */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -9344,7 +9193,7 @@ export interface operations {
             };
         };
     };
-    list_erasures: {
+    list_domains: {
         parameters: {
             query?: never;
             header?: never;
@@ -9353,13 +9202,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All, newest first */
+            /** @description All, by name */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_Erasure"];
+                    "application/json": components["schemas"]["Page_Domain"];
                 };
             };
             /** @description A problem */
@@ -9373,7 +9222,7 @@ export interface operations {
             };
         };
     };
-    ask_erasure: {
+    create_domain: {
         parameters: {
             query?: never;
             header?: never;
@@ -9382,17 +9231,17 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewErasure"];
+                "application/json": components["schemas"]["DomainBody"];
             };
         };
         responses: {
-            /** @description Asked */
+            /** @description Asked for; make the record, then verify */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Erasure"];
+                    "application/json": components["schemas"]["Domain"];
                 };
             };
             /** @description A problem */
@@ -9406,7 +9255,7 @@ export interface operations {
             };
         };
     };
-    get_erasure: {
+    delete_domain: {
         parameters: {
             query?: never;
             header?: never;
@@ -9417,14 +9266,12 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description As it stands */
-            200: {
+            /** @description Taken back */
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": components["schemas"]["Erasure"];
-                };
+                content?: never;
             };
             /** @description A problem */
             default: {
@@ -9437,7 +9284,7 @@ export interface operations {
             };
         };
     };
-    approve_erasure: {
+    verify_domain: {
         parameters: {
             query?: never;
             header?: never;
@@ -9446,54 +9293,15 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ErasureDecision"];
-            };
-        };
+        requestBody?: never;
         responses: {
-            /** @description As it stands */
+            /** @description It is */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Erasure"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    stop_erasure: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ErasureDecision"];
-            };
-        };
-        responses: {
-            /** @description As it stands */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Erasure"];
+                    "application/json": components["schemas"]["Domain"];
                 };
             };
             /** @description A problem */
@@ -10195,6 +10003,264 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_identity_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IdentityProviderBody"];
+            };
+        };
+        responses: {
+            /** @description Added */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The provider */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IdentityProviderBody"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disable_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enable_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where to go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestSignIn"];
+                };
             };
             /** @description A problem */
             default: {
@@ -11432,136 +11498,6 @@ export interface operations {
             };
         };
     };
-    list_partners: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All, by name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_Partner"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    create_partner: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PartnerBody"];
-            };
-        };
-        responses: {
-            /** @description Made */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Partner"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_partner: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The partner */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Partner"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    update_partner: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PartnerBody"];
-            };
-        };
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Partner"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     list_passkeys: {
         parameters: {
             query?: never;
@@ -11703,70 +11639,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_retention: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description As it is */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Retention"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    put_retention: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Retention"];
-            };
-        };
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Retention"];
-                };
             };
             /** @description A problem */
             default: {
@@ -12629,6 +12501,97 @@ export interface operations {
             };
         };
     };
+    list_identities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, the oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Identity"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    link_identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkIdentity"];
+            };
+        };
+        responses: {
+            /** @description Where to go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SsoRedirect"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unlink_identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Forgotten */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     redeem_link: {
         parameters: {
             query?: never;
@@ -12784,6 +12747,35 @@ export interface operations {
             };
         };
     };
+    get_second_stage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A second factor is owed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondStage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     sign_in_second: {
         parameters: {
             query?: never;
@@ -12894,6 +12886,62 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refresh_sso: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It holds */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sso_sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out; the cookie is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SsoSignOut"];
+                };
             };
             /** @description A problem */
             default: {
@@ -13086,22 +13134,25 @@ export interface operations {
             };
         };
     };
-    get_settings: {
+    get_sign_in_options: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Id of the tenant */
+                "X-Syncline-Tenant"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description As it is */
+            /** @description The ways in */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TenantSettings"];
+                    "application/json": components["schemas"]["SignInOptions"];
                 };
             };
             /** @description A problem */
@@ -13115,7 +13166,36 @@ export interface operations {
             };
         };
     };
-    put_settings: {
+    get_sign_in_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The policy; ETag "0" while none was set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInPolicy"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_sign_in_policy: {
         parameters: {
             query?: never;
             header: {
@@ -13126,7 +13206,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TenantSettings"];
+                "application/json": components["schemas"]["SignInPolicy"];
             };
         };
         responses: {
@@ -13136,7 +13216,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TenantSettings"];
+                    "application/json": components["schemas"]["SignInPolicy"];
                 };
             };
             /** @description A problem */
@@ -13150,23 +13230,33 @@ export interface operations {
             };
         };
     };
-    list_subject_exports: {
+    sso_callback: {
         parameters: {
-            query?: never;
+            query?: {
+                state?: string;
+                code?: string;
+                iss?: string;
+                error?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Those that are kept */
+            /** @description What came of a test sign-in */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": components["schemas"]["Page_SubjectExport"];
+                content?: never;
+            };
+            /** @description Signed in or linked; the cookie is set */
+            303: {
+                headers: {
+                    [name: string]: unknown;
                 };
+                content?: never;
             };
             /** @description A problem */
             default: {
@@ -13179,26 +13269,126 @@ export interface operations {
             };
         };
     };
-    ask_subject_export: {
+    finish_sso: {
+        parameters: {
+            query: {
+                ticket: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came of a test sign-in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Signed in or linked; the cookie is set */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    saml_acs: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewSubjectExport"];
+                "application/x-www-form-urlencoded": components["schemas"]["SamlAnswer"];
             };
         };
         responses: {
-            /** @description A run gathers it */
-            202: {
+            /** @description Accepted; the sign-in ends there */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SubjectExport"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sso_backchannel_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["BackChannelLogout"];
+            };
+        };
+        responses: {
+            /** @description Ended, if there were any */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_saml_metadata: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The metadata */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/samlmetadata+xml": string;
                 };
             };
             /** @description A problem */
@@ -13212,86 +13402,31 @@ export interface operations {
             };
         };
     };
-    get_subject_export: {
+    start_sso: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Id of the tenant */
+                "X-Syncline-Tenant"?: string | null;
+            };
             path: {
                 id: string;
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SsoStart"];
+            };
+        };
         responses: {
-            /** @description As it stands */
+            /** @description Where to go */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SubjectExport"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_subject_export_csv: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Rows of place and value */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/csv": string;
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_subject_export_json: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All of it */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["SsoRedirect"];
                 };
             };
             /** @description A problem */
@@ -13321,462 +13456,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["System"][];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_teams: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All, by name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_Team"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    create_team: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["TeamBody"];
-            };
-        };
-        responses: {
-            /** @description Made */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Team"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_team: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The team */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Team"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    update_team: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["TeamBody"];
-            };
-        };
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Team"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    delete_team: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Removed */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_tenants: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All, oldest first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_TenantRow"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    create_tenant: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewTenantBody"];
-            };
-        };
-        responses: {
-            /** @description Made */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MadeTenant"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_tenant: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The tenant */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Tenant"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    update_tenant: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["TenantChange"];
-            };
-        };
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Tenant"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_tenant_quotas: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description As they are */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TenantQuotas"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    put_tenant_quotas: {
-        parameters: {
-            query?: never;
-            header: {
-                "If-Match": string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["TenantQuotas"];
-            };
-        };
-        responses: {
-            /** @description As they are now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TenantQuotas"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    recount_tenant: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description As counted */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Usage"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    resume_tenant: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Tenant"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    suspend_tenant: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Suspension"];
-            };
-        };
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Tenant"];
                 };
             };
             /** @description A problem */
@@ -13960,35 +13639,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_usage: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description As of now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Usage"];
-                };
             };
             /** @description A problem */
             default: {
