@@ -136,7 +136,6 @@ class Here:
                 **os.environ,
                 "SYNCLINE_ADMIN_EMAIL": EMAIL,
                 "SYNCLINE_ADMIN_PASSWORD": PASSWORD,
-                # The simulated system runs on this machine.
             },
         )
         until("a ready hub", lambda: answers(f"{self.base}/ready"))

@@ -1,6 +1,7 @@
 //! Who asks. An extractor is the permission: a handler that takes [`May<RunsOperate>`] runs for
 //! those who may operate runs.
 
+mod credential;
 mod platform;
 
 use std::marker::PhantomData;
@@ -9,19 +10,19 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN};
+use axum::http::header::ORIGIN;
 use axum::http::request::Parts;
-use domain::keys;
 use domain::permissions::{Needs, Permission, needs};
 use domain::rates::{Rate, Window};
-use domain::sessions::{self, Credential, Refused, Session, Token};
+use domain::sessions::{self, Credential, Refused, Session};
 use domain::tenants::settings;
 use domain::users::Editor;
 use engine::ids::SessionId;
 use engine::store::audit::{Acting, Actor, Entry, Otherwise};
 use engine::{StoreError, Tx};
 
+use credential::credential;
+pub(crate) use credential::{cookie_of, token};
 pub(crate) use platform::{FreshPlatform, Platform};
 
 use crate::cors::{self, AllowedOrigin};
@@ -304,40 +305,6 @@ fn is_id(part: &str) -> bool {
     })
 }
 
-/// What the request shows: a key before a cookie.
-fn credential(headers: &HeaderMap) -> Option<Credential> {
-    let Some(value) = headers.get(AUTHORIZATION) else {
-        return token(headers).map(Credential::Cookie);
-    };
-    let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return None;
-    }
-    let secret = secret.trim();
-    if secret.starts_with(keys::PREFIX) {
-        return Some(Credential::Key(Token::of(secret)));
-    }
-    let is_signed = secret.bytes().filter(|byte| *byte == b'.').count() == 2;
-    is_signed.then(|| Credential::Access(Token::of(secret)))
-}
-
-/// The session's token in the request's cookies.
-pub(crate) fn token(headers: &HeaderMap) -> Option<Token> {
-    cookie_of(headers, COOKIE_NAME)
-}
-
-/// The token in the cookie of this name.
-pub(crate) fn cookie_of(headers: &HeaderMap, wanted: &str) -> Option<Token> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|cookies| cookies.split(';'))
-        .filter_map(|cookie| cookie.trim().split_once('='))
-        .find(|(name, _)| *name == wanted)
-        .map(|(_, value)| Token::of(value))
-}
-
 /// Somebody who has a permission, and has nothing to do first.
 pub(crate) struct May<P>(SignedIn, PhantomData<P>);
 
@@ -481,17 +448,6 @@ fn lacks(session: &Session, permission: Permission) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_token_is_found_among_other_cookies() {
-        let mut headers = HeaderMap::new();
-        assert!(token(&headers).is_none());
-        headers.append(
-            COOKIE,
-            "theme=dark; syncline_session=abc; x=y".parse().unwrap(),
-        );
-        assert_eq!(token(&headers).unwrap().expose(), "abc");
-    }
 
     #[test]
     fn the_subject_of_a_path_is_the_id_in_it() {
