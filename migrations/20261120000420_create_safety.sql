@@ -230,3 +230,7 @@ create unique index withheld_open on withheld (tenant_id, connection_id, stream,
     where state = 'open';
 create index withheld_approval on withheld (tenant_id, approval_id, id);
 call protect_tenant_table('withheld');
+call scope_entity_table('withheld');
+call scope_table('approvals', 'exists (select from withheld w where w.approval_id = approvals.id)');
+-- Counted over all records.
+call scope_table('failure_classes', 'false');

@@ -8,6 +8,7 @@ mod password;
 pub mod people;
 pub(crate) mod provisioned;
 mod role;
+pub mod scope;
 mod store;
 
 use engine::ids::{TenantId, UserId};
@@ -18,6 +19,7 @@ pub use lockout::failed;
 pub use password::{PasswordError, Passwords, fresh_password};
 pub use people::{Person, PersonWish, UserState};
 pub use role::{BadRole, Role, Side};
+pub use scope::{BadScope, Scope};
 pub(crate) use store::set_password;
 pub use store::{
     Credentials, NewUser, change_password, create, find_by_email, insert, names, password_hashes,

@@ -54,6 +54,10 @@ pub(crate) struct Session {
     tenant: SessionTenant,
     /// What the user may do now, as `permissions.md` lists it.
     permissions: Vec<String>,
+    /// Which accounts the user sees: all, team, assigned or own.
+    scope: &'static str,
+    /// Whether the user looks after all tenants.
+    is_operator: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -103,6 +107,8 @@ impl From<domain::sessions::Session> for Session {
         let proof = session.proof;
         Self {
             permissions: session.permissions.names(),
+            scope: session.scope.as_str(),
+            is_operator: session.is_operator,
             tenant: SessionTenant {
                 id: user.tenant,
                 name: session.tenant_name,
