@@ -18,6 +18,7 @@ mod machine;
 mod mappings;
 mod overview;
 mod records;
+mod roles;
 mod runs;
 mod schedules;
 mod security;
@@ -55,6 +56,7 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(approvals::router())
         .merge(users::router())
         .merge(groups::router())
+        .merge(roles::router())
         .merge(keys::router())
         .merge(tokens::router())
         .merge(security::router())

@@ -23,6 +23,7 @@ mod lanes;
 mod live;
 mod machine;
 mod mails;
+mod managing;
 mod mappings;
 mod openapi;
 mod oracle;

@@ -51,6 +51,8 @@ pub struct Person {
     pub grants: Permissions,
     /// All in all.
     pub permissions: Permissions,
+    /// A second factor is set up.
+    pub has_factor: bool,
     pub locked_until: Option<DateTime<Utc>>,
     pub last_sign_in_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
@@ -74,6 +76,10 @@ pub struct PersonQuery {
     pub q: Option<String>,
     pub role: Option<Role>,
     pub state: Option<UserState>,
+    /// Its members.
+    pub group: Option<GroupId>,
+    /// Those with a second factor, or those without.
+    pub has_factor: Option<bool>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -84,6 +90,7 @@ struct Row {
     role: String,
     state: String,
     must_change_password: bool,
+    has_factor: bool,
     locked_until: Option<DateTime<Utc>>,
     last_sign_in_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
@@ -95,8 +102,8 @@ struct Row {
     by_groups: Vec<String>,
 }
 
-const COLUMNS: &str = "select id, email, name, role, state, must_change_password, locked_until, \
-     last_sign_in_at, created_at, version, lower(email) as sort_email, \
+const COLUMNS: &str = "select id, email, name, role, state, must_change_password, has_factor, \
+     locked_until, last_sign_in_at, created_at, version, lower(email) as sort_email, \
      array(select m.group_id from group_members m where m.user_id = u.id order by 1) as groups, \
      array(select g.permission from user_grants g where g.user_id = u.id order by 1) as grants, \
      array(select unnest(ug.permissions) from group_members m \
@@ -128,6 +135,7 @@ impl Row {
             state,
             groups: self.groups.into_iter().map(GroupId).collect(),
             grants,
+            has_factor: self.has_factor,
             locked_until: self.locked_until.filter(|until| *until > tx.now()),
             last_sign_in_at: self.last_sign_in_at,
             created_at: self.created_at,
@@ -169,6 +177,16 @@ pub async fn list(
     }
     if let Some(state) = query.state {
         sql.push(" and state = ").push_bind(state.as_str());
+    }
+    if let Some(group) = query.group {
+        sql.push(
+            " and exists (select from group_members m where m.user_id = u.id and m.group_id = ",
+        )
+        .push_bind(group.0)
+        .push(")");
+    }
+    if let Some(has_factor) = query.has_factor {
+        sql.push(" and has_factor = ").push_bind(has_factor);
     }
     if let Some(after) = after {
         sql.push(" and (lower(email), id) > (")
@@ -365,6 +383,19 @@ pub async fn reactivate(tx: &mut Tx, person: &Person) -> Result<(), StoreError> 
         Entry::new("reactivate_user", "user", id)
             .before(json!({"state": person.state.as_str()}))
             .after(json!({"state": state.as_str()})),
+    );
+    Ok(())
+}
+
+/// Lets somebody sign in again who is locked out after too many wrong passwords or codes.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn unlock(tx: &mut Tx, person: &Person) -> Result<(), StoreError> {
+    set_state(tx, person, person.state).await?;
+    tx.audit(
+        Entry::new("unlock_user", "user", person.user.id)
+            .before(json!({"locked_until": person.locked_until})),
     );
     Ok(())
 }

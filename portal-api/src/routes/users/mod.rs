@@ -6,6 +6,7 @@ mod get;
 mod link;
 mod list;
 mod reset_factors;
+mod sessions;
 mod update;
 
 use chrono::{DateTime, Utc};
@@ -30,6 +31,9 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(get::get, update::update))
         .routes(routes!(change_state::deactivate))
         .routes(routes!(change_state::reactivate))
+        .routes(routes!(change_state::unlock))
+        .routes(routes!(sessions::list, sessions::end_all))
+        .routes(routes!(sessions::end))
         .routes(routes!(link::link))
         .routes(routes!(reset_factors::reset))
 }
@@ -51,6 +55,8 @@ pub(crate) struct User {
     grants: Vec<String>,
     /// All in all: by role, groups and grants.
     permissions: Vec<String>,
+    /// A second factor is set up.
+    has_factor: bool,
     /// Too many wrong passwords.
     locked_until: Option<DateTime<Utc>>,
     last_sign_in_at: Option<DateTime<Utc>>,
@@ -69,6 +75,7 @@ impl From<Person> for User {
             groups: person.groups,
             grants: person.grants.names(),
             permissions: person.permissions.names(),
+            has_factor: person.has_factor,
             locked_until: person.locked_until,
             last_sign_in_at: person.last_sign_in_at,
             created_at: person.created_at,
