@@ -8,7 +8,7 @@ type CheckBoxProps = {
   isDisabled?: boolean;
   /** The label is for assistive technology only; the column head says it to the others. */
   bare?: boolean;
-  /** Less important words under the label. */
+  /** Less important words after the label. */
   help?: React.ReactNode;
 };
 
@@ -27,7 +27,7 @@ export function CheckBox({ label, value, onChange, isDisabled, bare = false, hel
       {!bare && (
         <span className="min-w-0">
           {label}
-          {help && <span className="block text-xs text-ink-3">{help}</span>}
+          {help && <span className="ml-2 text-xs text-ink-3">{help}</span>}
         </span>
       )}
     </AriaCheckbox>

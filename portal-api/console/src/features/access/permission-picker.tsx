@@ -39,7 +39,7 @@ export function PermissionPicker({ label, chosen, onChange, given, isDisabled }:
               <span aria-hidden className="pt-0.5 text-sm font-medium text-ink">
                 {words.noun(noun)}
               </span>
-              <div className="flex flex-col gap-1">
+              <div className="flex flex-wrap gap-x-6 gap-y-0.5">
                 {permissions.map((permission) => {
                   const isChosen = chosen.includes(permission);
                   const lacks = !may(permission);

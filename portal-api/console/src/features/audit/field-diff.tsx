@@ -1,7 +1,8 @@
 import { useState } from 'react';
-import { useWords } from '#/lib/words';
+import { useWords, type Words } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { diff, type FieldDiff, listDiff } from './diff';
+import { SubjectLink } from './subject-link';
 
 const TONE = {
   added: { mark: '+', word: 'diff.added', look: 'bg-ok-soft text-ok-ink' },
@@ -74,21 +75,37 @@ function Row({ row, hasBefore }: { row: FieldDiff; hasBefore: boolean }) {
 /** A value as it was noted; what is gone is struck through and said to be. */
 function Value({ value, gone = false }: { value: unknown; gone?: boolean }) {
   const t = useWords();
-  const text =
-    value === null || value === undefined
-      ? t('value.none')
-      : typeof value === 'string'
-        ? value === ''
-          ? t('value.empty')
-          : value
-        : typeof value === 'boolean'
-          ? t(value ? 'value.yes' : 'value.no')
-          : JSON.stringify(value);
-  if (!gone) return <p className="text-sm break-words whitespace-pre-wrap text-ink">{text}</p>;
+  if (!gone && Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'string'))
+    return (
+      <ul className="text-sm break-words text-ink">
+        {value.map((one) => (
+          <li key={one}>{isId(one) ? <SubjectLink id={one} /> : one}</li>
+        ))}
+      </ul>
+    );
+  const text = inWords(value, t);
+  if (!gone)
+    return (
+      <p className="text-sm break-words whitespace-pre-wrap text-ink">
+        {isId(text) ? <SubjectLink id={text} /> : text}
+      </p>
+    );
   return (
     <p className="text-sm break-words whitespace-pre-wrap text-ink-2">
       <span className="sr-only">{t('diff.was')} </span>
       <del className="decoration-bad">{text}</del>
     </p>
   );
+}
+
+function isId(text: string): boolean {
+  return /^[a-z]{3}_[0-9a-f]{32}$/.test(text);
+}
+
+function inWords(value: unknown, t: Words): string {
+  if (value === null || value === undefined || (Array.isArray(value) && value.length === 0))
+    return t('value.none');
+  if (typeof value === 'boolean') return t(value ? 'value.yes' : 'value.no');
+  if (typeof value !== 'string') return JSON.stringify(value);
+  return value === '' ? t('value.empty') : value;
 }

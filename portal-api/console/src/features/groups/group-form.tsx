@@ -25,9 +25,16 @@ type FormProps = {
 export function GroupForm({ group, save, onSaved, submit, mayEdit, children }: FormProps) {
   const t = useWords();
   const { guard, dialog } = useStepUp();
-  const [name, setName] = useState(group.name);
-  const [permissions, setPermissions] = useState(group.permissions);
-  const entry = useMutation({ mutationFn: guard<GroupInput, Group>(save), onSuccess: onSaved });
+  // Only what is edited: what comes anew from the server shows through everywhere else.
+  const [edits, setEdits] = useState<Partial<GroupInput>>({});
+  const { name, permissions } = { ...group, ...edits };
+  const entry = useMutation({
+    mutationFn: guard<GroupInput, Group>(save),
+    onSuccess: (saved) => {
+      setEdits({});
+      onSaved(saved);
+    },
+  });
   const problem = entry.error ? toProblem(entry.error) : null;
   return (
     <>
@@ -44,7 +51,7 @@ export function GroupForm({ group, save, onSaved, submit, mayEdit, children }: F
           name="name"
           maxLength={80}
           value={name}
-          onChange={setName}
+          onChange={(name) => setEdits((old) => ({ ...old, name }))}
           isDisabled={!mayEdit}
           isRequired
         />
@@ -53,7 +60,7 @@ export function GroupForm({ group, save, onSaved, submit, mayEdit, children }: F
           <PermissionPicker
             label={t('groups.gives')}
             chosen={permissions}
-            onChange={setPermissions}
+            onChange={(permissions) => setEdits((old) => ({ ...old, permissions }))}
             isDisabled={!mayEdit}
           />
         </div>

@@ -26,7 +26,7 @@ export function FactorRulesPanel() {
   return (
     <Panel title={t('factor_rules.title')}>
       <QueryView query={query} loading={t('factor_rules.loading')} skeletonRows={5}>
-        {(rules) => <RulesForm key={JSON.stringify(rules.required)} rules={rules} />}
+        {(rules) => <RulesForm rules={rules} />}
       </QueryView>
     </Panel>
   );
@@ -38,12 +38,14 @@ function RulesForm({ rules }: { rules: FactorRules }) {
   const client = useQueryClient();
   const { guard, dialog } = useStepUp();
   const before = rules.required.map(({ role, grace_days }): FactorRule => ({ role, grace_days }));
-  const [wanted, setWanted] = useState(before);
+  const [edited, setWanted] = useState<FactorRule[] | null>(null);
+  const wanted = edited ?? before;
   const save = useMutation({
     mutationFn: guard<FactorRule[], FactorRules>(saveFactorRules),
     onSuccess: (saved) => {
       toast({ text: t('factor_rules.saved') });
       client.setQueryData(factorRulesQuery.queryKey, saved);
+      setWanted(null);
       void client.invalidateQueries({ queryKey: ['session'] });
     },
   });
@@ -68,7 +70,7 @@ function RulesForm({ rules }: { rules: FactorRules }) {
                 className="flex min-h-11 flex-wrap items-center justify-between gap-x-4 gap-y-1 border-b border-line py-1"
               >
                 <CheckBox
-                  label={t('factor_rules.role', { role: words.role(role) })}
+                  label={words.role(role)}
                   value={rule !== undefined}
                   onChange={(on) => setWanted(on ? [...others, { role, grace_days: USUAL }] : others)}
                 />

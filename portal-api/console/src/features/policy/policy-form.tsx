@@ -9,7 +9,7 @@ import { Field } from '#/ui/field';
 import { Panel } from '#/ui/panel';
 import { ErrorState } from '#/ui/states';
 import { toast } from '#/ui/toast';
-import { larger, PARTS, type PolicyField, policyOf, typedOf, wrong } from './parts';
+import { larger, PARTS, type PolicyField, policyOf, type Typed, typedOf, wrong } from './parts';
 import { policyQuery, savePolicy, type Tagged } from './queries';
 
 /** The rules of signing in, part by part, saved together. */
@@ -17,16 +17,19 @@ export function PolicyForm({ policy }: { policy: Tagged }) {
   const t = useWords();
   const client = useQueryClient();
   const { guard, dialog } = useStepUp();
-  const [typed, setTyped] = useState(() => typedOf(policy));
+  // Only what is typed: rules that come anew from the server show through everywhere else.
+  const [edits, setEdits] = useState<Partial<Typed>>({});
   const save = useMutation({
     mutationFn: guard<Tagged, Tagged>(savePolicy),
     onSuccess: (saved) => {
       toast({ text: t('policy_page.saved') });
       client.setQueryData(policyQuery.queryKey, saved);
+      setEdits({});
     },
   });
   const problem = save.error ? toProblem(save.error) : null;
   const before = typedOf(policy);
+  const typed: Typed = { ...before, ...edits };
   const fields = PARTS.flatMap((part) => part.fields);
   const changed = fields.filter(({ name }) => typed[name] !== before[name]).length;
   return (
@@ -48,7 +51,7 @@ export function PolicyForm({ policy }: { policy: Tagged }) {
                     key={field.name}
                     field={field}
                     text={typed[field.name]}
-                    onChange={(text) => setTyped((old) => ({ ...old, [field.name]: text }))}
+                    onChange={(text) => setEdits((old) => ({ ...old, [field.name]: text }))}
                   />
                 ))}
               </div>
@@ -59,18 +62,25 @@ export function PolicyForm({ policy }: { policy: Tagged }) {
           <div className="flex flex-col items-start gap-2">
             <ErrorState compact error={problem} />
             {problem.slug === 'stale' && (
-              <Button onPress={() => void client.invalidateQueries({ queryKey: policyQuery.queryKey })}>
+              <Button
+                onPress={() => {
+                  save.reset();
+                  void client.invalidateQueries({ queryKey: policyQuery.queryKey, exact: true });
+                }}
+              >
                 {t('policy_page.load_again')}
               </Button>
             )}
           </div>
         )}
-        <div className="sticky bottom-0 z-10 -mx-1 flex flex-wrap items-center gap-3 border-t border-line bg-canvas px-1 py-3">
+        <div
+          className={`flex flex-wrap items-center gap-3 py-3 ${changed > 0 ? 'sticky bottom-0 z-10 -mx-1 border-t border-line bg-canvas px-1' : ''}`}
+        >
           <Button type="submit" look="primary" isPending={save.isPending} isDisabled={changed === 0}>
             {t('policy_page.save')}
           </Button>
           {changed > 0 && (
-            <Button look="quiet" onPress={() => setTyped(before)}>
+            <Button look="quiet" onPress={() => setEdits({})}>
               {t('policy_page.discard')}
             </Button>
           )}
@@ -91,11 +101,7 @@ function NumberField({ field, text, onChange }: NumberProps) {
   const { name, least, most, unit } = field;
   const fault = wrong(field, text);
   const more = unit && larger(text, unit);
-  const help = [
-    t(`policy_help.${name}`),
-    more && t(`policy_unit.${more.unit}`, { count: more.count }),
-    text === '' && field.open && t(`policy_open.${name === 'audit_days' ? 'audit_days' : 'password_days'}`),
-  ];
+  const help = [t(`policy_help.${name}`), more && t(`policy_unit.${more.unit}`, { count: more.count })];
   return (
     <Field
       label={t(`policy_field.${name}`)}

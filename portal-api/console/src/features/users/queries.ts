@@ -56,7 +56,7 @@ export function inviteUser(body: NewUser): Promise<Invited> {
   return unwrap(api.POST('/api/v1/users', { body }));
 }
 
-export type UserChange = { name?: string; role?: string; groups?: string[]; grants?: string[] };
+export type UserChange = { name?: string; role?: RoleName; groups?: string[]; grants?: string[] };
 
 export function editUser(user: User, body: UserChange): Promise<User> {
   const params = { path: { id: user.id }, header: { 'If-Match': ifMatch(user.version) } };

@@ -53,7 +53,6 @@ function OneGroup() {
           <div className="grid grid-cols-[minmax(0,3fr)_minmax(300px,2fr)] items-start gap-4 max-lg:grid-cols-1">
             <Panel title={t('groups.settings')}>
               <GroupForm
-                key={found.version}
                 group={found}
                 mayEdit={mayEdit}
                 save={(input) => editGroup(found, input)}

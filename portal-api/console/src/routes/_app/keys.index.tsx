@@ -124,7 +124,7 @@ function useKeyColumns(): Column<Key>[] {
     {
       id: 'name',
       header: t('keys_page.name'),
-      width: 'minmax(150px, 1.4fr)',
+      width: 'minmax(140px, 1.4fr)',
       phone: 'name',
       cell: (key) => (
         <Link to="/keys/$id" params={{ id: key.id }} className={NAME_LINK}>
@@ -135,7 +135,7 @@ function useKeyColumns(): Column<Key>[] {
     {
       id: 'state',
       header: t('keys_page.state'),
-      width: '148px',
+      width: '140px',
       phone: 'status',
       cell: (key) => <KeyPill of={key} />,
     },
@@ -149,7 +149,7 @@ function useKeyColumns(): Column<Key>[] {
     {
       id: 'permissions',
       header: t('access.permissions'),
-      width: 'minmax(140px, 1.6fr)',
+      width: 'minmax(120px, 1.8fr)',
       hides: 3,
       cell: (key) => <span title={key.permissions.join('\n')}>{key.permissions.join(', ') || '—'}</span>,
     },
@@ -171,7 +171,7 @@ function useKeyColumns(): Column<Key>[] {
     {
       id: 'used',
       header: t('keys_page.used'),
-      width: '124px',
+      width: '116px',
       phone: 'fact',
       cell: (key) =>
         key.last_used_at ? (
@@ -183,7 +183,7 @@ function useKeyColumns(): Column<Key>[] {
     {
       id: 'expires',
       header: t('keys_page.expires'),
-      width: '124px',
+      width: '116px',
       phone: 'fact',
       cell: (key) =>
         key.expires_at ? (

@@ -27,7 +27,7 @@ function Rules() {
       <p className="max-w-prose text-sm text-ink-2">{t('policy_page.text')}</p>
       <FactorRulesPanel />
       <QueryView query={query} loading={t('policy_page.loading')}>
-        {(policy) => <PolicyForm key={policy.etag} policy={policy} />}
+        {(policy) => <PolicyForm policy={policy} />}
       </QueryView>
     </Page>
   );

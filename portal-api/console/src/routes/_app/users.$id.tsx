@@ -74,8 +74,8 @@ function UserView({ user, isSelf }: { user: User; isSelf: boolean }) {
   const manages = may('users.manage');
   const access = (
     <div className="grid grid-cols-2 items-start gap-4 max-lg:grid-cols-1">
-      <Panel title={t('access.title')}>
-        <AccessForm key={user.version} user={user} isSelf={isSelf} mayEdit={manages} />
+      <Panel title={t('access.settings')}>
+        <AccessForm user={user} isSelf={isSelf} mayEdit={manages} />
       </Panel>
       <EffectiveList user={user} />
     </div>

@@ -139,7 +139,7 @@ function useUserColumns(): Column<User>[] {
       {
         id: 'name',
         header: t('users.name'),
-        width: 'minmax(160px, 1.4fr)',
+        width: 'minmax(140px, 1.4fr)',
         phone: 'name',
         cell: (one) => (
           <Link to="/users/$id" params={{ id: one.id }} className={NAME_LINK}>
@@ -150,14 +150,14 @@ function useUserColumns(): Column<User>[] {
       {
         id: 'state',
         header: t('users.state'),
-        width: '132px',
+        width: '126px',
         phone: 'status',
         cell: (one) => <UserPill user={one} />,
       },
       {
         id: 'email',
         header: t('users.email'),
-        width: 'minmax(180px, 1.8fr)',
+        width: 'minmax(150px, 1.8fr)',
         hides: 3,
         phone: 'fact',
         cell: (one) => <span title={one.email}>{one.email}</span>,
@@ -165,7 +165,7 @@ function useUserColumns(): Column<User>[] {
       {
         id: 'role',
         header: t('users.role'),
-        width: '152px',
+        width: 'minmax(124px, 0.8fr)',
         phone: 'fact',
         cell: (one) => words.role(one.role),
       },
@@ -194,7 +194,7 @@ function useUserColumns(): Column<User>[] {
       {
         id: 'seen',
         header: t('users.last_sign_in'),
-        width: '124px',
+        width: '116px',
         hides: 3,
         cell: (one) =>
           one.last_sign_in_at ? (
