@@ -140,7 +140,8 @@ for (const theme of ['light', 'dark'] as const) {
       const who = page.getByRole('combobox', { name: 'Who' });
       await who.click();
       await expect(page.getByRole('listbox')).toBeVisible();
-      expect(await violations(page, OVERLAY)).toEqual([]);
+      // React Aria hides the page behind an open combo box without taking it from the keyboard: Tab closes the box first.
+      expect(await violations(page, [...OVERLAY, 'aria-hidden-focus'])).toEqual([]);
     });
   });
 }

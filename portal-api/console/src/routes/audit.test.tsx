@@ -90,6 +90,24 @@ it('finds an action by typing, and puts it into the address', async () => {
   await waitFor(() => expect(router.state.location.search).toEqual({}));
 });
 
+it('takes an action as it is typed, by its name or by words of its own, and no person who is not there', async () => {
+  serve(base);
+  const { user, router } = await open('/audit');
+  const action = await screen.findByRole('combobox', { name: 'Action' });
+  await user.type(action, 'sign out{Enter}');
+  await waitFor(() => expect(router.state.location.search).toEqual({ action: 'sign_out' }));
+  await user.clear(action);
+  await user.type(action, 'pin_mapping_fixture{Enter}');
+  await waitFor(() => expect(router.state.location.search).toEqual({ action: 'pin_mapping_fixture' }));
+  await user.clear(action);
+  await user.type(action, 'invi{ArrowDown}{Enter}');
+  await waitFor(() => expect(router.state.location.search).toEqual({ action: 'invite_user' }));
+  const who = screen.getByRole('combobox', { name: 'Who' });
+  await user.type(who, 'nobody{Enter}');
+  await waitFor(() => expect((who as HTMLInputElement).value).toBe(''));
+  expect(router.state.location.search).toEqual({ action: 'invite_user' });
+});
+
 it('says that the trail is whole, and where it is not', async () => {
   let answer: object = {
     whole: true,

@@ -19,42 +19,62 @@ type ComboProps = {
   onChange: (value: string) => void;
   /** The choices are looked up by what is typed; without, they are narrowed here. */
   onType?: (typed: string) => void;
-  /** What is typed can stand for itself. */
-  free?: boolean;
+  /** Whether what is typed can stand for itself. */
+  free?: (typed: string) => boolean;
   inline?: boolean;
 };
 
 /** One of many choices, found by typing. */
 export function ComboBox(props: ComboProps) {
-  const { label, placeholder, choices, value, onChange, onType, free = false, inline = false } = props;
+  const { label, placeholder, choices, value, onChange, onType, free, inline = false } = props;
   const t = useWords();
-  const shown = choices.find((choice) => choice.value === value)?.label ?? value;
+  const labelOf = (key: string) => choices.find((choice) => choice.value === key)?.label ?? key;
+  const shown = labelOf(value);
+  // Both change at once here, although the value comes back from the address a moment later: a list that sees its text
+  // change by itself opens again.
+  const [chosen, setChosen] = useState(value);
   const [typed, setTyped] = useState(shown);
-  useEffect(() => setTyped(shown), [shown]);
+  useEffect(() => {
+    setChosen(value);
+    setTyped(shown);
+  }, [value, shown]);
   const wanted = typed.trim().toLowerCase();
   const fitting =
-    onType || typed === shown
+    onType || typed === labelOf(chosen)
       ? choices
       : choices.filter((choice) => choice.label.toLowerCase().includes(wanted));
+  function choose(key: string) {
+    setChosen(key);
+    setTyped(labelOf(key));
+    if (key !== value) onChange(key);
+  }
   function type(text: string) {
     setTyped(text);
     onType?.(text);
-    if (text === '' && value !== '') onChange('');
+    if (text === '' && chosen !== '') choose('');
   }
+  /** Takes what is typed, where it names a choice or can stand for itself; otherwise shows what is chosen. */
   function settle() {
-    if (typed === shown) return;
-    if (free && typed.trim() !== '') onChange(typed.trim());
-    else if (typed !== '') setTyped(shown);
+    if (typed === labelOf(chosen) || wanted === '') return;
+    const named = choices.find((choice) => choice.label.toLowerCase() === wanted);
+    if (named) choose(named.value);
+    else if (free?.(typed.trim())) choose(typed.trim());
+    else setTyped(labelOf(chosen));
+  }
+  function onKeyDown(event: React.KeyboardEvent) {
+    // Enter on an option chooses it, which is not ours to do.
+    const isOnOption = event.target instanceof Element && event.target.hasAttribute('aria-activedescendant');
+    if (event.key === 'Enter' && !isOnOption) settle();
   }
   return (
     <AriaComboBox
       items={fitting.map((choice) => ({ ...choice, id: choice.value }))}
       inputValue={typed}
       onInputChange={type}
-      value={value === '' ? null : value}
-      onChange={(key) => key !== null && onChange(String(key))}
+      value={chosen === '' ? null : chosen}
+      onChange={(key) => key !== null && choose(String(key))}
       onBlur={settle}
-      onKeyDown={(event) => event.key === 'Enter' && settle()}
+      onKeyDown={onKeyDown}
       menuTrigger="focus"
       allowsCustomValue
       allowsEmptyCollection

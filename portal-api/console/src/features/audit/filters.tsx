@@ -35,7 +35,7 @@ export function AuditFilterBar({ filters, onChange, onClear }: Props) {
       <ActorFilter value={filters.actor ?? ''} onChange={(actor) => onChange({ actor })} />
       <ComboBox
         inline
-        free
+        free={() => true}
         label={t('audit.action')}
         placeholder={t('filter.any')}
         value={filters.action ?? ''}
@@ -92,7 +92,7 @@ function ActorFilter({ value, onChange }: { value: string; onChange: (actor: str
   return (
     <ComboBox
       inline
-      free
+      free={(typed) => /^(usr|key)_[0-9a-f]{32}$/.test(typed)}
       label={t('audit.who')}
       placeholder={t('filter.any')}
       value={value}
