@@ -74,13 +74,15 @@ test('who changed a user is found in the audit trail without a mouse', async ({ 
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
   await expect(page).toHaveURL(/action=invite_user/);
+  const first = page.locator('[data-row="0"] button').first();
+  await expect(first).toHaveText('Invite user');
   await page.getByRole('region', { name: 'Audit trail' }).focus();
   await page.keyboard.press('j');
-  await expect(page.locator('[data-row="0"] button').first()).toBeFocused();
+  await expect(first).toBeFocused();
   await page.keyboard.press('Enter');
   const sheet = page.getByRole('dialog', { name: 'Invite user' });
   await expect(sheet.getByText('email')).toBeVisible();
   await page.keyboard.press('Escape');
   await expect(sheet).toHaveCount(0);
-  await expect(page.locator('[data-row="0"] button').first()).toBeFocused();
+  await expect(first).toBeFocused();
 });
