@@ -108,6 +108,9 @@ create table sign_in_tickets (
     token_hash bytea not null,
     user_id    uuid not null,
     first      text not null check (first in ('password', 'provider')),
+    -- The session that will be opened, and after how many minutes it ends at the latest.
+    session_id uuid not null,
+    session_minutes integer,
     created_at timestamptz not null,
     expires_at timestamptz not null,
     primary key (tenant_id, token_hash),

@@ -15,7 +15,7 @@ grant select on processes to syncline_app;
 -- Runs that are not over; one that ends moves to finished_runs. Whatever becomes of this table, it
 -- stays as small as the work at hand: claims do not slow down with history.
 create table runs (
-    tenant_id        uuid not null default current_tenant() references tenants,
+    tenant_id        uuid not null default current_tenant(),
     id               uuid not null,
     workflow         text not null,
     version          smallint not null,

@@ -78,6 +78,19 @@ create table streams (
     -- The system's description of the stream as last discovered.
     description   jsonb,
     described_at  timestamptz,
+    -- Of the description: tells whether another says the same.
+    description_mark text,
+    -- Core fields that stand still, and whether nothing is made over there, until a person has looked
+    -- at what changed in the description.
+    held_fields   text[] not null default '{}',
+    holds_creates boolean not null default false,
+    -- Every change over there up to here is applied, but for open gaps; null before the first
+    -- complete read.
+    covered_to    timestamptz,
+    -- When the pass under way began; null between two passes.
+    pass_began_at timestamptz,
+    -- When part of the records is compared with the system again.
+    sweep_due_at  timestamptz,
     last_read_at  timestamptz,
     last_run_id   uuid,
     version       bigint not null default 1,

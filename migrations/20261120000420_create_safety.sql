@@ -129,7 +129,7 @@ create table failure_classes (
     id            uuid not null,
     connection_id uuid not null,
     stream        text not null,
-    source        text not null check (source in ('field', 'write', 'run')),
+    source        text not null check (source in ('field', 'write', 'run', 'schema')),
     kind          text,
     code          text,
     -- The core field, the fields a system complained of, or the workflow.

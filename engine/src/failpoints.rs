@@ -102,19 +102,19 @@ mod armed {
 
     /// Lets this process die when it comes to `place` after having passed it `skip` times.
     pub fn arm(place: Failpoint, skip: u32) {
-        *crate::runtime::locked(&ARMED) = Some((place, skip));
+        *crate::locked::locked(&ARMED) = Some((place, skip));
     }
 
     /// Lets the first who comes to `place` stay there for ever, after having told so, and everybody
     /// who comes to any place after that.
     pub fn hang(place: Failpoint, tell: fn()) {
-        *crate::runtime::locked(&CLOSED) = Some((place, tell));
+        *crate::locked::locked(&CLOSED) = Some((place, tell));
     }
 
     /// Dies if this place is armed: no destructor runs and nothing is flushed, as with SIGKILL. The
     /// lock is kept, so that no other thread passes a place meanwhile.
     pub(crate) fn reach(place: Failpoint) {
-        let closed = crate::runtime::locked(&CLOSED);
+        let closed = crate::locked::locked(&CLOSED);
         if let Some((closed, tell)) = *closed
             && closed == place
         {
@@ -124,7 +124,7 @@ mod armed {
             }
         }
         drop(closed);
-        let mut armed = crate::runtime::locked(&ARMED);
+        let mut armed = crate::locked::locked(&ARMED);
         match &mut *armed {
             Some((wanted, 0)) if *wanted == place => std::process::abort(),
             Some((wanted, skip)) if *wanted == place => *skip -= 1,

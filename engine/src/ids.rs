@@ -107,6 +107,12 @@ ids! {
     FailureClassId = "fcl";
     ApprovalId = "apr";
     WithheldId = "whd";
+    /// A stretch of a feed that is not covered.
+    GapId = "gap";
+    /// A change of what a system says of a stream.
+    DriftId = "drf";
+    /// A difference that a sweep found.
+    DifferenceId = "dif";
     AccountId = "acc";
     ContactId = "ctc";
     GroupId = "grp";
@@ -119,6 +125,14 @@ ids! {
     /// A family of access and refresh tokens.
     TokenId = "tok";
     MailId = "mai";
+    /// A name under which a tenant is reached.
+    DomainId = "dom";
+    /// Where people of a tenant sign in besides the hub.
+    ProviderId = "idp";
+    /// Who somebody is at a provider.
+    IdentityId = "idn";
+    /// A sign-in on its way through a provider.
+    AttemptId = "att";
     /// An entity whatever its kind; at the edge it has its kind's prefix.
     EntityId = "ent";
 }

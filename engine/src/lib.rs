@@ -7,10 +7,12 @@
 pub mod budget;
 pub mod catalogue;
 pub mod clock;
+pub mod drift;
 pub mod entity;
 pub mod failpoints;
 pub mod feed;
 pub mod ids;
+mod locked;
 pub mod mapping;
 pub mod merge;
 pub mod outcomes;
@@ -18,6 +20,7 @@ pub mod past;
 pub mod peers;
 pub mod provenance;
 mod queue;
+pub mod reconcile;
 pub mod runtime;
 #[cfg(test)]
 mod simulation;

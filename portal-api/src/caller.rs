@@ -2,18 +2,18 @@
 //! those who may operate runs.
 
 use std::marker::PhantomData;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
 use domain::keys;
 use domain::permissions::{Needs, Permission, needs};
 use domain::rates::Rate;
-use domain::sessions::{self, Credential, Session, Token};
+use domain::sessions::{self, Credential, Refused, Session, Token};
 use domain::users::Editor;
 use engine::ids::SessionId;
 use engine::store::audit::{Acting, Actor, Entry, Otherwise};
@@ -21,7 +21,9 @@ use engine::{StoreError, Tx};
 
 use crate::error::{ApiError, Slug};
 use crate::permit::{Access, Guard, Operation};
+use crate::place::Place;
 use crate::portal::Portal;
+use crate::routes::session::refuse_guessing;
 
 /// Name of the cookie that holds the session's token.
 pub(crate) const COOKIE_NAME: &str = "syncline_session";
@@ -41,8 +43,10 @@ pub(crate) struct Asked(pub(crate) Arc<OnceLock<serde_json::Value>>);
 
 /// Everybody, signed in or not.
 pub(crate) struct Anyone {
-    /// Where the request comes from; behind a proxy the proxy's.
+    /// Where the request comes from, as far as trusted proxies say.
     pub(crate) address: Option<IpAddr>,
+    /// Where it was sent to.
+    pub(crate) place: Place,
     request: Option<String>,
 }
 
@@ -66,9 +70,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Anyone {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let place = parts.extensions.get::<Place>().cloned().unwrap_or_default();
         Ok(Self {
-            address: address.map(|ConnectInfo(address)| address.ip()),
+            address: place.address,
+            place,
             request: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
         })
     }
@@ -78,6 +83,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Anyone {
 pub(crate) struct SignedIn {
     pub(crate) session: Session,
     portal: Portal,
+    origin: String,
     acting: Acting,
 }
 
@@ -87,6 +93,11 @@ impl SignedIn {
         let mut tx = self.portal.store.begin(self.session.user.tenant).await?;
         tx.act_as(self.acting.clone());
         Ok(tx)
+    }
+
+    /// Where the caller's browser reaches the hub: `https://hub.example`.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
     }
 
     pub(crate) fn portal(&self) -> &Portal {
@@ -153,7 +164,15 @@ impl FromRequestParts<Portal> for SignedIn {
                 return Err(error.with_retry_after(rate.reset.unsigned_abs()));
             }
         }
-        let session = found.session.ok_or_else(ApiError::unauthenticated)?;
+        let Some(session) = found.session else {
+            return Err(refuse(portal, &anyone, &credential, found.refused).await);
+        };
+        // A session of one tenant opens nothing at another's address.
+        if let Some(tenant) = anyone.place.tenant
+            && tenant != session.user.tenant
+        {
+            return Err(ApiError::unauthenticated());
+        }
         let actor = match &session.key {
             Some((id, name)) => Actor::Key {
                 id: id.0,
@@ -175,9 +194,52 @@ impl FromRequestParts<Portal> for SignedIn {
         Ok(Self {
             session,
             portal: portal.clone(),
+            origin: anyone.place.origin,
             acting,
         })
     }
+}
+
+/// What a credential that opens nothing is told. Access tokens are counted as refresh tokens are: one of
+/// ours is noted with its grant, one that nobody here signed is a guess.
+async fn refuse(
+    portal: &Portal,
+    anyone: &Anyone,
+    credential: &Credential,
+    refused: Option<Refused>,
+) -> ApiError {
+    if let Some(refused) = refused {
+        metrics::counter!("syncline_access_tokens_refused_total", "why" => refused.why)
+            .increment(1);
+        if refused.is_first
+            && let Err(error) = note_refused(portal, anyone, &refused).await
+        {
+            return error.into();
+        }
+    } else if matches!(credential, Credential::Access(_)) {
+        const COUNTED: &str = "an access token";
+        metrics::counter!("syncline_access_tokens_refused_total", "why" => "unknown").increment(1);
+        if let Err(error) = refuse_guessing(portal, anyone.address, COUNTED) {
+            return error;
+        }
+        portal.throttle().failed(anyone.address, COUNTED);
+    }
+    ApiError::unauthenticated()
+}
+
+async fn note_refused(
+    portal: &Portal,
+    anyone: &Anyone,
+    refused: &Refused,
+) -> Result<(), StoreError> {
+    let mut tx = portal.store.begin(refused.tenant).await?;
+    tx.act_as(anyone.acting(Actor::Key {
+        id: refused.grant.0,
+        name: "a program with an access token".to_owned(),
+    }));
+    let entry = Entry::refused("access_token", "grant", refused.grant);
+    tx.audit(entry.after(serde_json::json!({"why": refused.why})));
+    tx.commit().await
 }
 
 /// What is noted of a request that changes something if its handler notes nothing.

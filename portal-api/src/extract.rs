@@ -144,6 +144,29 @@ fn find_nul(value: &serde_json::Value, at: String) -> Option<String> {
     }
 }
 
+/// A form, as identity providers and the browsers they send write it. What it holds is noted nowhere.
+pub(crate) struct Form<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let form = axum::Form::<T>::from_request(request, state).await;
+        form.map(|form| Self(form.0))
+            .map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
+                    Slug::TooLarge,
+                    "the body is larger than this operation takes",
+                ),
+                StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::new(
+                    Slug::UnsupportedMediaType,
+                    "send the body as application/x-www-form-urlencoded",
+                ),
+                _ => ApiError::invalid("", "the form lacks a field, or is none"),
+            })
+    }
+}
+
 /// A query string; unknown and malformed parameters are refused.
 pub(crate) struct Query<T>(pub(crate) T);
 

@@ -13,6 +13,7 @@ mod matrix;
 mod origin;
 mod page;
 mod permit;
+mod place;
 mod portal;
 mod routes;
 mod spec;
@@ -20,7 +21,8 @@ mod throttle;
 
 pub use error::{FieldProblem, Problem, Slug};
 pub use matrix::permission_matrix;
-pub use portal::{Portal, PortalParts};
+pub use place::{BadNetwork, Network};
+pub use portal::{Portal, PortalParts, Providers};
 pub use spec::document;
 
 use axum::extract::DefaultBodyLimit;
@@ -43,6 +45,10 @@ pub fn router(portal: Portal) -> axum::Router {
         .layer(axum::middleware::from_fn(origin::guard))
         .fallback_service(assets::router().with_state(portal.clone()))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(axum::middleware::from_fn_with_state(
+            portal.clone(),
+            place::find,
+        ))
         .layer(axum::middleware::from_fn_with_state(
             portal.clone(),
             frame::frame,

@@ -9,10 +9,19 @@ use axum::response::{IntoResponse, Response};
 use crate::error::ApiError;
 
 pub(crate) async fn guard(request: Request, next: Next) -> Response {
-    if !request.method().is_safe() && !is_ours(request.headers()) {
+    let is_checked = !request.method().is_safe() && !is_for_providers(request.uri().path());
+    if is_checked && !is_ours(request.headers()) {
         return ApiError::forbidden("the request does not come from this site").into_response();
     }
     next.run(request).await
+}
+
+/// Where browsers bring the signed answers of identity providers, from the providers' pages. What
+/// comes there is read without any cookie.
+fn is_for_providers(path: &str) -> bool {
+    path.strip_prefix("/api/v1/sso/")
+        .and_then(|rest| rest.split_once('/'))
+        .is_some_and(|(_provider, operation)| operation == "acs")
 }
 
 fn is_ours(headers: &HeaderMap) -> bool {
@@ -44,6 +53,19 @@ mod tests {
                 (name, HeaderValue::from_static(value))
             })
             .collect()
+    }
+
+    #[test]
+    fn only_the_answers_of_providers_may_come_from_elsewhere() {
+        assert!(is_for_providers("/api/v1/sso/idp_1/acs"));
+        for other in [
+            "/api/v1/sso/idp_1/start",
+            "/api/v1/sso/acs",
+            "/api/v1/sso/a/b/acs",
+            "/acs",
+        ] {
+            assert!(!is_for_providers(other), "{other}");
+        }
     }
 
     #[test]

@@ -127,9 +127,7 @@ impl TxStep for ApplyPart {
             hub.spend(cx, *connection, Lane::Interactive, 1).await?;
             let opened = hub.open(cx.tenant(), *connection).await?;
             let name = StreamName(stream.clone());
-            let found = opened
-                .fetch(&name, &keys, &plan.mapping.remote_fields())
-                .await;
+            let found = opened.fetch(&name, &keys, &plan.remote_fields()).await;
             records = hub.noted(cx, *connection, opened.usage(), found).await?;
         }
         if records.len() != keys.len() {

@@ -7,6 +7,7 @@
 //! - [`remap_stream`]: applies a published version to the stored snapshots.
 //! - [`retry_failures`]: tries again what failed for one cause.
 //! - [`send_mail`]: sends a stored mail to a user.
+//! - [`sweep_stream`]: compares records with their system, and finds those that are gone.
 //! - [`undo_run`]: takes back what a run did.
 //!
 //! Workflows know neither HTTP nor SQL: they connect the engine's parts with the connectors.
@@ -21,6 +22,7 @@ pub mod push_writes;
 pub mod remap_stream;
 pub mod retry_failures;
 pub mod send_mail;
+pub mod sweep_stream;
 pub mod undo_run;
 
 pub use apply_withheld::ApplyWithheld;
@@ -33,4 +35,5 @@ pub use push_writes::PushWrites;
 pub use remap_stream::RemapStream;
 pub use retry_failures::RetryFailures;
 pub use send_mail::SendMail;
+pub use sweep_stream::SweepStream;
 pub use undo_run::UndoRun;

@@ -66,6 +66,7 @@ impl Messenger {
             timeout: PATIENCE,
             read_timeout: PATIENCE,
             max_body: 64 << 10,
+            ..HttpOptions::default()
         };
         Ok(Self {
             http: Http::new(&limits, now).map_err(MessengerError::Client)?,

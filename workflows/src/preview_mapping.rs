@@ -160,9 +160,7 @@ impl TxStep for LookLive {
         hub.spend(cx, plan.connection, Lane::Interactive, 1).await?;
         let stream = StreamName(plan.stream.clone());
         let opened = hub.open(cx.tenant(), plan.connection).await?;
-        let records = opened
-            .fetch(&stream, &keys, &plan.mapping.remote_fields())
-            .await;
+        let records = opened.fetch(&stream, &keys, &plan.remote_fields()).await;
         hub.peers
             .note(
                 cx.tenant(),

@@ -185,9 +185,7 @@ impl TxStep for ReadFirst {
         if let Some(plan) = plan.filter(|_| !keys.is_empty()) {
             let opened = hub.open(cx.tenant(), *connection).await?;
             let stream = StreamName(stream.clone());
-            let found = opened
-                .fetch(&stream, &keys, &plan.mapping.remote_fields())
-                .await;
+            let found = opened.fetch(&stream, &keys, &plan.remote_fields()).await;
             let found = hub.noted(cx, *connection, opened.usage(), found).await?;
             records.extend(found.into_iter().flatten());
         }
@@ -217,6 +215,8 @@ impl TxStep for ReadFirst {
                 .collect::<Vec<_>>()
                 .into(),
             cursor: None,
+            pass: None,
+            history_at: None,
         };
         let mut applied = page::apply(tx, &hub.tables, page)
             .await

@@ -131,11 +131,13 @@ impl TxStep for EndRemap {
     type Output = ();
 
     async fn run(&self, _cx: &StepCx, tx: &mut Tx) -> Result<(), StepError> {
-        publications::applied(tx, self.input.publication, &self.part).await?;
+        if let Some(publication) = self.input.publication {
+            publications::applied(tx, publication, &self.part).await?;
+            tx.changed("publication", publication);
+        }
         if self.input.read_again {
             pulls::start(tx, self.input.connection, &self.input.stream, true).await?;
         }
-        tx.changed("publication", self.input.publication);
         Ok(())
     }
 }

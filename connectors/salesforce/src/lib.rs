@@ -25,9 +25,11 @@ mod write;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use connector_sdk::{
-    AuthKind, Connector, Consent, ConsentAnswer, Http, Page, RateLimit, Read, Receipt, Record,
-    Result, Session, Sink, Source, Spec, Stream, StreamName, TokenStore, Usage, Write,
+    AuthKind, Connector, Consent, ConsentAnswer, Cursor, Described, Http, Page, RateLimit, Read,
+    Receipt, Record, Result, Session, Sink, Source, Spec, Stream, StreamName, TokenStore, Usage,
+    Write,
 };
 use url::Url;
 
@@ -35,6 +37,7 @@ pub use config::{Auth, Config};
 
 use auth::{Credentials, TOKEN_TTL};
 use client::{Call, Client};
+use cursor::{LogAt, Phase, Rest, Seen};
 use query::Reader;
 use streams::describe::{Descriptions, discover};
 
@@ -103,6 +106,23 @@ impl Source for Salesforce {
             read,
         };
         reader.next().await
+    }
+
+    async fn describe(&self, stream: &StreamName) -> Result<Option<Arc<Described>>> {
+        let object = streams::object(stream)?;
+        let described = self.known.get(object, &self.org).await?;
+        Ok(Some(Arc::clone(&described.told)))
+    }
+
+    fn since(&self, stream: &StreamName, at: DateTime<Utc>) -> Result<Option<Cursor>> {
+        let object = streams::object(stream)?;
+        let rest = Rest {
+            since: at,
+            log: LogAt::begin(at),
+            seen: Seen::default(),
+            bulk_done: None,
+        };
+        Ok(Some(Phase::Rest(rest).into_cursor(object)))
     }
 }
 

@@ -57,6 +57,7 @@ impl Reader<'_> {
             more,
             expected: None,
             wait: None,
+            gaps: Vec::new(),
         }
     }
 

@@ -3,14 +3,15 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use url::Url;
 
 use crate::{
-    ConnectorError, Consent, ConsentAnswer, Cursor, Http, Page, Receipt, Record, Result, Stream,
-    StreamName, TokenStore, Write,
+    ConnectorError, Consent, ConsentAnswer, Cursor, Described, Http, Page, Receipt, Record, Result,
+    Stream, StreamName, TokenStore, Write,
 };
 
 /// What the hub knows of a system before it has a connection.
@@ -102,6 +103,22 @@ pub trait Connector: Send + Sync + Sized + 'static {
 pub trait Source: Connector {
     /// One page of changes after the cursor; resumable from any cursor it ever returned.
     fn read(&self, read: &Read) -> impl Future<Output = Result<Page>> + Send;
+
+    /// The stream as the system describes it by now; `None` where it cannot say. Asked after every page,
+    /// so a connector remembers the answer for some minutes, and asks anew when a read shows that it is
+    /// no longer true.
+    fn describe(
+        &self,
+        _stream: &StreamName,
+    ) -> impl Future<Output = Result<Option<Arc<Described>>>> + Send {
+        async { Ok(None) }
+    }
+
+    /// A cursor from which a read brings what changed at or after this moment, removals included, as
+    /// far as the system can tell; `None` where only a full read will do. No I/O.
+    fn since(&self, _stream: &StreamName, _at: DateTime<Utc>) -> Result<Option<Cursor>> {
+        Ok(None)
+    }
 }
 
 /// A system that can be written.

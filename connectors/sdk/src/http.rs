@@ -8,6 +8,7 @@ use ::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
+use crate::reach::{self, PublicOnly, Reach};
 use crate::{ConnectorError, ErrorKind, Result, trace};
 
 /// Limits of a client.
@@ -20,6 +21,8 @@ pub struct HttpOptions {
     pub read_timeout: Duration,
     /// Largest body taken, after decompression.
     pub max_body: usize,
+    /// Which addresses it connects to.
+    pub reach: Reach,
 }
 
 impl Default for HttpOptions {
@@ -29,6 +32,7 @@ impl Default for HttpOptions {
             timeout: Duration::from_secs(120),
             read_timeout: Duration::from_secs(30),
             max_body: 64 << 20,
+            reach: Reach::Anywhere,
         }
     }
 }
@@ -73,6 +77,7 @@ impl Reply {
 pub struct Http {
     client: reqwest::Client,
     max_body: usize,
+    reach: Reach,
     now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
@@ -91,7 +96,12 @@ impl Http {
     ) -> Result<Self> {
         // A second installation answers with the provider that is already there.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let client = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if options.reach == Reach::Public {
+            // A proxy of the environment would resolve names itself, and may stand inside.
+            builder = builder.dns_resolver(Arc::new(PublicOnly)).no_proxy();
+        }
+        let client = builder
             .connect_timeout(options.connect_timeout)
             .timeout(options.timeout)
             .read_timeout(options.read_timeout)
@@ -104,6 +114,7 @@ impl Http {
         Ok(Self {
             client,
             max_body: options.max_body,
+            reach: options.reach,
             now: Arc::new(now),
         })
     }
@@ -126,9 +137,13 @@ impl Http {
     ///
     /// # Errors
     /// `Transient`: no connection (certainly not sent), or cut, hung or over time afterwards
-    /// ([`ConnectorError::outcome_unknown`] is set). `Rejected` when the body passes the limit.
+    /// ([`ConnectorError::outcome_unknown`] is set). `Rejected` when the body passes the limit,
+    /// `Config` when the address is out of reach.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Reply> {
-        let answer = request.send().await.map_err(failure)?;
+        let (client, request) = request.build_split();
+        let request = request.map_err(failure)?;
+        self.reach.check(request.url())?;
+        let answer = client.execute(request).await.map_err(failure)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut body = BytesMut::new();
         let mut chunks = answer.bytes_stream();
@@ -158,6 +173,9 @@ fn failure(error: reqwest::Error) -> ConnectorError {
         return ConnectorError::new(ErrorKind::Config, "request cannot be built")
             .with_source(error);
     }
+    if is_outside(&error) {
+        return reach::inside();
+    }
     if error.is_connect() {
         return ConnectorError::transient("system cannot be reached").with_source(error);
     }
@@ -169,4 +187,16 @@ fn failure(error: reqwest::Error) -> ConnectorError {
     ConnectorError::transient(message)
         .with_outcome_unknown()
         .with_source(error)
+}
+
+/// Whether it was not connected because the name leads where requests may not go.
+fn is_outside(error: &reqwest::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<ConnectorError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -10,9 +10,11 @@ mod backoff;
 pub mod conformance;
 mod connector;
 mod consent;
+mod described;
 mod error;
 mod http;
 mod oauth;
+mod reach;
 mod record;
 mod registry;
 mod tokens;
@@ -23,12 +25,14 @@ mod write;
 pub use backoff::{Backoff, between};
 pub use connector::{AuthKind, Connector, RateLimit, Read, Sink, Source, Spec, Usage};
 pub use consent::{Consent, ConsentAnswer, StoredConsent};
+pub use described::{Described, MAX_CHOICES, MAX_FIELDS};
 pub use error::{ConnectorError, ErrorKind, Result};
 pub use http::{Http, HttpOptions, Reply};
 pub use oauth::{Grant, Session, TokenAnswer, Tokens, ask_tokens};
+pub use reach::Reach;
 pub use record::{
-    Change, Cursor, FieldType, Fields, Page, Record, Removal, Stream, StreamField, StreamName,
-    Tombstone,
+    Change, Cursor, FieldType, Fields, Gap, GapReason, Page, Record, Removal, Stream, StreamField,
+    StreamName, Tombstone,
 };
 pub use registry::{Opened, Registry, SystemEntry};
 pub use tokens::{MemoryTokens, StoredTokens, TokenStore};

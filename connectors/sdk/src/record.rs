@@ -154,4 +154,32 @@ pub struct Page {
     pub expected: Option<u64>,
     /// Wait this long before reading on: the system is still preparing the page.
     pub wait: Option<std::time::Duration>,
+    /// Changes of which the system said that there are some, and not what they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+}
+
+/// A stretch of a feed whose changes did not come: told by the system itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    pub reason: GapReason,
+    /// From when on; `None` where the system does not say: since the last read.
+    pub from: Option<DateTime<Utc>>,
+    /// Up to when; `None`: up to this read.
+    pub to: Option<DateTime<Utc>>,
+    /// The records it is about, where the system names them; empty for any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+}
+
+/// Why changes did not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// There were more than the feed holds.
+    Overflow,
+    /// The feed names what changed and not how.
+    Gap,
+    /// The feed was off, or forgot.
+    Lost,
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use serde::Serialize;
 
 use url::Url;
 
 use crate::{
-    Connector, ConnectorError, Consent, ConsentAnswer, Http, Page, Read, Receipt, Record, Result,
-    Sink, Source, Spec, Stream, StreamName, TokenStore, Usage, Write,
+    Connector, ConnectorError, Consent, ConsentAnswer, Cursor, Described, Http, Page, Read,
+    Receipt, Record, Result, Sink, Source, Spec, Stream, StreamName, TokenStore, Usage, Write,
 };
 
 type Open =
@@ -47,6 +48,15 @@ pub trait Opened: Send + Sync {
         Box::pin(async move { consent.check(answer).and(unsupported) })
     }
     fn read<'a>(&'a self, read: &'a Read) -> BoxFuture<'a, Result<Page>>;
+    fn describe<'a>(
+        &'a self,
+        _stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<Arc<Described>>>> {
+        Box::pin(async { Ok(None) })
+    }
+    fn since(&self, _stream: &StreamName, _at: DateTime<Utc>) -> Result<Option<Cursor>> {
+        Ok(None)
+    }
     fn write<'a>(
         &'a self,
         stream: &'a StreamName,
@@ -162,6 +172,17 @@ impl<C: Source + Sink> Opened for TwoWay<C> {
 
     fn read<'a>(&'a self, read: &'a Read) -> BoxFuture<'a, Result<Page>> {
         Box::pin(self.0.read(read))
+    }
+
+    fn describe<'a>(
+        &'a self,
+        stream: &'a StreamName,
+    ) -> BoxFuture<'a, Result<Option<Arc<Described>>>> {
+        Box::pin(self.0.describe(stream))
+    }
+
+    fn since(&self, stream: &StreamName, at: DateTime<Utc>) -> Result<Option<Cursor>> {
+        self.0.since(stream, at)
     }
 
     fn write<'a>(

@@ -99,7 +99,9 @@ pub struct Common {
     #[arg(long, env = "SYNCLINE_HTTPS", hide_env_values = true, global = true)]
     pub https: bool,
 
-    /// Where browsers reach the hub, for links in mails. Default: the address it listens on.
+    /// Where browsers reach the hub, for links in mails and sign-in through others. Requests to
+    /// other hosts than this and the tenants' domains are then refused. Default: the address it
+    /// listens on.
     #[arg(
         long,
         env = "SYNCLINE_PUBLIC_URL",
@@ -108,6 +110,28 @@ pub struct Common {
         value_name = "URL"
     )]
     pub public_url: Option<String>,
+
+    /// Proxies in front of the hub, as addresses or networks (10.0.0.0/8): what they say of the host
+    /// and of the caller's address counts. Of others it does not.
+    #[arg(
+        long = "trusted-proxy",
+        env = "SYNCLINE_TRUSTED_PROXIES",
+        hide_env_values = true,
+        global = true,
+        value_delimiter = ',',
+        value_name = "NETWORK"
+    )]
+    pub trusted_proxies: Vec<portal_api::Network>,
+
+    /// Identity providers may be in private networks or on this machine, and be reached without
+    /// TLS: for tests, and where all tenants are one's own.
+    #[arg(
+        long,
+        env = "SYNCLINE_PRIVATE_PROVIDERS",
+        hide_env_values = true,
+        global = true
+    )]
+    pub private_providers: bool,
 
     /// Server that mails to users go to: smtps://user:password@host or smtp://host:25?tls=required.
     /// Without, admins hand links over themselves and nobody resets a password alone.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use connector_sdk::{Http, HttpOptions};
+use connector_sdk::{Http, HttpOptions, Reach};
 use domain::factors::Factors;
 use domain::factors::passkeys::RelyingParty;
 use domain::factors::sms::SmsSender;
@@ -17,8 +17,10 @@ use engine::entity::CoreTables;
 use engine::peers::Peers;
 use engine::vault::Vault;
 use engine::{Engine, Store};
+use identity::dns::Resolver;
+use identity::oidc::Oidc;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use portal_api::{Portal, PortalParts};
+use portal_api::{Network, Portal, PortalParts, Providers};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -48,6 +50,10 @@ pub struct HubOptions {
     pub public_url: Option<String>,
     /// How mail is sent; `None` sends none.
     pub mail: Option<MailerOptions>,
+    /// Proxies whose word on host and address counts.
+    pub trusted_proxies: Vec<Network>,
+    /// Identity providers may be in private networks, and be reached without TLS.
+    pub private_providers: bool,
     /// The domain that passkeys belong to; the host browsers reach the hub at unless given.
     pub passkey_domain: Option<String>,
     /// How messages to phones are sent; `None` sends none.
@@ -122,6 +128,7 @@ impl Hub {
                 let addr = listener
                     .local_addr()
                     .context("cannot tell the served address")?;
+                let only_known_hosts = options.public_url.is_some();
                 let public_url = options
                     .public_url
                     .unwrap_or_else(|| format!("http://{addr}"));
@@ -140,6 +147,9 @@ impl Hub {
                     https: options.https,
                     public_url,
                     outbox,
+                    providers: providers(&store, options.private_providers)?,
+                    trusted_proxies: options.trusted_proxies,
+                    only_known_hosts,
                     factors,
                 });
                 (Some(addr), Some(serve(listener, portal, stop.clone())))
@@ -218,6 +228,39 @@ fn peers(store: &Store, vault: &Vault) -> Result<Peers> {
     ))
 }
 
+/// What speaks to identity providers. Their addresses are chosen by tenants: they must not lead inside.
+fn providers(store: &Store, private: bool) -> Result<Providers> {
+    let clock = store.clock().clone();
+    let options = HttpOptions {
+        timeout: Duration::from_secs(15),
+        max_body: 1 << 20,
+        reach: if private {
+            Reach::Anywhere
+        } else {
+            Reach::Public
+        },
+        ..HttpOptions::default()
+    };
+    let http = Http::new(&options, move || clock.system_time())
+        .context("cannot set up the HTTP client of identity providers")?;
+    Ok(Providers {
+        oidc: Oidc::new(http, private),
+        saml: saml(),
+        resolver: Resolver::system(),
+        plain: private,
+    })
+}
+
+#[cfg(feature = "saml")]
+fn saml() -> Option<Arc<dyn identity::saml::Saml>> {
+    Some(Arc::new(saml::Xmlsec))
+}
+
+#[cfg(not(feature = "saml"))]
+fn saml() -> Option<Arc<dyn identity::saml::Saml>> {
+    None
+}
+
 /// The hub as browsers know it. An address of numbers is no name: then there are no passkeys, and a
 /// domain that was given for them is a mistake.
 fn passkeys(public_url: &str, domain: Option<&str>) -> Result<Option<RelyingParty>> {
@@ -280,6 +323,7 @@ fn work(
         .register::<workflows::RetryFailures>()
         .register::<workflows::ApplyWithheld>()
         .register::<workflows::RemapStream>()
+        .register::<workflows::SweepStream>()
         .register::<workflows::UndoRun>()
         .register::<workflows::SendMail>()
         .register::<engine::runtime::BulkRuns>()

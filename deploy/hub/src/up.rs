@@ -38,6 +38,8 @@ pub(crate) fn options(
             server,
             from: common.mail_from.clone(),
         }),
+        trusted_proxies: common.trusted_proxies.clone(),
+        private_providers: common.private_providers,
         passkey_domain: common.passkey_domain.clone(),
         messages: match (&common.sms_url, &common.sms_secret) {
             (Some(url), Some(secret)) => Some(MessengerOptions {

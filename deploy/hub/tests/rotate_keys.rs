@@ -66,6 +66,7 @@ async fn world() -> World {
         .execute(&pool)
         .await
         .unwrap();
+        provider(&pool, &vault, *tenant).await;
     }
     World {
         store,
@@ -98,6 +99,68 @@ async fn mail(pool: &PgPool, vault: &Vault, tenant: TenantId, text: &str) {
     tx.commit().await.unwrap();
 }
 
+/// An identity provider, with a sign-in on its way through it and a session that came from it.
+async fn provider(pool: &PgPool, vault: &Vault, tenant: TenantId) {
+    let user = engine::ids::fresh();
+    sqlx::query(
+        "insert into users (tenant_id, id, email, name, role, state, created_at)
+         values ($1, $2, $3, 'Ada', 'viewer', 'active', now())",
+    )
+    .bind(tenant.0)
+    .bind(user)
+    .bind(format!("{user}@one.example"))
+    .execute(pool)
+    .await
+    .unwrap();
+    let id = engine::ids::fresh();
+    let secret = seal(vault, "identity_provider", id);
+    sqlx::query(
+        "insert into identity_providers
+             (tenant_id, id, protocol, preset, name, config, secret, created_at)
+         values ($1, $2, 'oidc', 'custom', 'Company', '{}', $3, now())",
+    )
+    .bind(tenant.0)
+    .bind(id)
+    .bind(secret)
+    .execute(pool)
+    .await
+    .unwrap();
+    let attempt = engine::ids::fresh();
+    sqlx::query(
+        "insert into sign_in_attempts
+             (tenant_id, id, state_hash, browser_hash, provider_id, purpose, config_version,
+              secrets, origin, next, outcome, created_at, expires_at)
+         values ($1, $2, $3, '', $4, 'sign_in', 1, $5, '', '/', $6, now(), now())",
+    )
+    .bind(tenant.0)
+    .bind(attempt)
+    .bind(attempt.as_bytes().as_slice())
+    .bind(id)
+    .bind(seal(vault, "sign_in_attempt", attempt))
+    .bind(seal(vault, "sign_in_attempt", attempt))
+    .execute(pool)
+    .await
+    .unwrap();
+    let session = engine::ids::fresh();
+    sqlx::query(
+        "insert into provider_sessions
+             (tenant_id, session_id, user_id, provider_id, issuer, subject, tokens, created_at)
+         values ($1, $2, $3, $4, '', '', $5, now())",
+    )
+    .bind(tenant.0)
+    .bind(session)
+    .bind(user)
+    .bind(id)
+    .bind(seal(vault, "provider_session", session))
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+fn seal(vault: &Vault, of: &str, id: sqlx::types::Uuid) -> Vec<u8> {
+    vault.seal(&format!("{of}/{id}"), b"a secret").unwrap()
+}
+
 /// How many values open with this vault, and how many there are.
 async fn opened(pool: &PgPool, vault: &Vault) -> (usize, usize) {
     let mails: Vec<(sqlx::types::Uuid, Vec<u8>)> =
@@ -110,7 +173,16 @@ async fn opened(pool: &PgPool, vault: &Vault) -> (usize, usize) {
             .fetch_all(pool)
             .await
             .unwrap();
-    let all = mails.len() + keys.len();
+    let others: Vec<(String, Vec<u8>)> = sqlx::query_as(
+        "select 'identity_provider/' || id, secret from identity_providers
+         union all select 'provider_session/' || session_id, tokens from provider_sessions
+         union all select 'sign_in_attempt/' || id, secrets from sign_in_attempts
+         union all select 'sign_in_attempt/' || id, outcome from sign_in_attempts",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    let all = mails.len() + keys.len() + others.len();
     let mails = mails.iter().filter(|(id, body)| {
         let opened = vault.open(&format!("mail/{id}"), body);
         opened.is_ok_and(|text| text.expose_secret().starts_with(b"text"))
@@ -119,7 +191,11 @@ async fn opened(pool: &PgPool, vault: &Vault) -> (usize, usize) {
         let opened = vault.open(&format!("token-key/{id}"), secret);
         opened.is_ok_and(|text| text.expose_secret() == b"a signing key")
     });
-    (mails.count() + keys.count(), all)
+    let others = others.iter().filter(|(owner, sealed)| {
+        let opened = vault.open(owner, sealed);
+        opened.is_ok_and(|text| text.expose_secret() == b"a secret")
+    });
+    (mails.count() + keys.count() + others.count(), all)
 }
 
 fn copy(from: &Path, name: &str) -> PathBuf {
@@ -146,7 +222,7 @@ async fn a_rotation_that_is_cut_short_anywhere_loses_nothing_and_goes_on() {
         if phase == Phase::Some {
             let (still_old, _) = opened(&world.pool, &vault(&old).unwrap()).await;
             assert!(
-                (1..=462).contains(&still_old),
+                (1..=470).contains(&still_old),
                 "{still_old} are under the old key"
             );
         }
@@ -157,7 +233,7 @@ async fn a_rotation_that_is_cut_short_anywhere_loses_nothing_and_goes_on() {
         assert_eq!(fs::read(&world.key_file).unwrap().len(), 32);
         for vault in [&running, &vault(&world.key_file).unwrap()] {
             let (opens, all) = opened(&world.pool, vault).await;
-            assert_eq!((opens, all), (463, 463), "{phase:?}");
+            assert_eq!((opens, all), (471, 471), "{phase:?}");
         }
         // The old key opens nothing, and a hub with it does not start.
         let old = vault(&old).unwrap();

@@ -30,6 +30,8 @@ fn options(database_url: String) -> HubOptions {
         https: false,
         public_url: None,
         mail: None,
+        trusted_proxies: Vec::new(),
+        private_providers: false,
         passkey_domain: None,
         messages: None,
     }

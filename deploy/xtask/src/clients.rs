@@ -67,6 +67,8 @@ fn folders() -> Result<Vec<PathBuf>> {
             folders.push(clients);
         }
     }
+    // Identity providers, for `cargo x real`.
+    folders.push(tree::root().join("tests/real/clients"));
     // What judges our sign-in: `portal-api/clients`.
     folders.push(tree::root().join("portal-api/clients"));
     folders.sort();

@@ -9,7 +9,7 @@ use localpg::{Cluster, TEST_CLUSTER_VARIABLE};
 
 use crate::clients::Clients;
 use crate::node::Node;
-use crate::{console, generate, pg, run, test, tree};
+use crate::{console, generate, pg, run, saml, test, tree};
 
 #[derive(Subcommand)]
 pub(crate) enum Db {
@@ -140,13 +140,22 @@ pub(crate) fn real(arguments: &[String]) -> Result<()> {
     }
     let mut left_out = Vec::new();
     let clients = Clients::install(&mut left_out)?;
+    if !saml::is_possible() {
+        left_out.push(format!("no SAML: apt-get install {}", saml::PACKAGES));
+    }
     if let Some(why) = left_out.pop() {
         bail!("{why}");
     }
     let hub = generate::hub()?;
     let throwaway = pg::throwaway()?;
+    // A hub of another folder, with another key: it has a database of its own.
+    throwaway.cluster().create_database("sign_in")?;
     let mut real = run::command("bash");
-    real.arg(script).args(arguments).env("SYNCLINE_BIN", hub);
+    real.arg(script)
+        .args(arguments)
+        .env("SYNCLINE_BIN", hub)
+        .env("SYNCLINE_SAML", "1")
+        .env("SIGN_IN_DATABASE_URL", throwaway.cluster().url("sign_in"));
     clients.hand_to(&mut real)?;
     run::check(
         "the script",
@@ -214,6 +223,7 @@ fn package_tests(package: &str) -> std::process::Command {
             "-E",
             &format!("package({package})"),
         ]);
+        saml::add_to(&mut tests);
     } else {
         tests.args(["test", "--package", package]);
     }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::node::Node;
-use crate::{console, pg, run, tree};
+use crate::{console, pg, run, saml, tree};
 
 /// A generated file and how to make its text.
 struct Generator {
@@ -239,7 +239,7 @@ pub(crate) fn hub() -> Result<PathBuf> {
     // For the whole workspace, so that the dependencies keep the features that tests use too.
     run::step(
         "cargo build",
-        run::cargo().args(["build", "--workspace", "--bin", "syncline"]),
+        saml::add_to(run::cargo().args(["build", "--workspace", "--bin", "syncline"])),
     )?;
     Ok(tree::target().join("debug/syncline"))
 }

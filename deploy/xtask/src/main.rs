@@ -21,6 +21,7 @@ mod new;
 mod node;
 mod pg;
 mod run;
+mod saml;
 mod simulate;
 mod sqlx;
 mod test;

@@ -9,7 +9,7 @@ use localpg::{Cluster, TEST_CLUSTER_VARIABLE};
 
 use crate::clients::Clients;
 use crate::node::Node;
-use crate::{console, demo, generate, pg, run, tree};
+use crate::{console, demo, generate, pg, run, saml, tree};
 
 const BROWSER_TESTS: &str = "tests/browser";
 /// Who signs in to a hub that is gone after the tests.
@@ -41,6 +41,9 @@ const ALONE: [&str; 5] = [
 
 pub(crate) fn run(test: &Test) -> Result<()> {
     let mut left_out = LeftOut::new();
+    if !saml::is_possible() {
+        left_out.push(format!("SAML: Debian: apt-get install {}", saml::PACKAGES));
+    }
     if !run::exists("cc", &["--version"]) {
         bail!("no C compiler: install one (Debian: apt-get install build-essential)");
     }
@@ -85,6 +88,7 @@ fn workspace(with_nextest: bool) -> Command {
     };
     let mut tests = run::cargo();
     tests.args(arguments.split(' '));
+    saml::add_to(&mut tests);
     tests
 }
 
@@ -138,6 +142,7 @@ pub(crate) fn examples(cluster: &Cluster, _left_out: &mut LeftOut) -> Result<()>
     // As the tests were built: the crash tests would bring features of their own.
     let arguments = "test --workspace --exclude crash --doc --quiet";
     examples.args(arguments.split(' '));
+    saml::add_to(&mut examples);
     examples.env(TEST_CLUSTER_VARIABLE, cluster.dir());
     run::step("examples in the documentation", &mut examples)
 }

@@ -43,6 +43,7 @@ pub use expression::{Expression, ExpressionError};
 pub use fixture::{Difference, Expected, Said};
 pub use patch::{FailReason, FieldFailure, Patch, Reference, Taken, Values};
 pub use pipe::{Pipe, calls};
+pub(crate) use place::closest;
 pub use place::{MappingError, MappingErrors, Place};
 pub use row::{
     DeletePolicy, Direction, FirstContact, Link, NullPolicy, Policy, RemotePath, Row, Side,
@@ -105,6 +106,19 @@ impl Mapping {
         let has = |name: &String| stream.fields.iter().any(|field| field.name == *name);
         fitted.link.hub_id = fitted.link.hub_id.filter(has);
         fitted
+    }
+
+    /// The mapping without the rows of these core fields, and without constants that the stream does not
+    /// have: what is left of it while they stand still.
+    #[must_use]
+    pub fn without(&self, held: &BTreeSet<String>, stream: &Stream) -> Self {
+        let mut left = self.clone();
+        left.rows.retain(|row| !held.contains(&row.core));
+        left.link.strong.retain(|name| !held.contains(name));
+        left.link.parent = left.link.parent.filter(|name| !held.contains(name));
+        let has = |name: &String| stream.fields.iter().any(|field| field.name == *name);
+        left.constants.retain(|name, _| has(name));
+        left
     }
 
     /// The remote fields to ask the source for, each once, sorted. Dotted names (`Owner.Name`)

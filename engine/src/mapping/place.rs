@@ -111,7 +111,7 @@ impl<'t> Mistakes<'t> {
 }
 
 /// The known name closest to a mistyped one, for "did you mean".
-pub(super) fn closest<'n>(
+pub(crate) fn closest<'n>(
     wanted: &str,
     known: impl IntoIterator<Item = &'n str>,
 ) -> Option<&'n str> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Rules, Values};
 use crate::catalogue::Fingerprint;
+use crate::ids::WriteId;
 use crate::mapping::Patch;
 
 /// The three sides and what is known around them.
@@ -79,6 +80,8 @@ pub struct Echo {
     /// seen with an earlier one, it does not show the write yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written_at: Option<DateTime<Utc>>,
+    /// The write it was part of: a record that shows one value of a write has taken all of it.
+    pub write: WriteId,
 }
 
 mod milliseconds {

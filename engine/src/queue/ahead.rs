@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::runtime::{Activation, Core, locked};
+use crate::locked::locked;
+use crate::runtime::{Activation, Core};
 use crate::store::activations::Lease;
 
 /// Runs ahead keep the workers busy for about this long.

@@ -18,10 +18,10 @@ use crate::store::activations::{Claim, Floor, Group};
 /// A claim that looks everywhere within this may do so each time, and so may one that takes hardly
 /// longer than claims from the floors on: then nothing dead is in its way.
 const CHEAP: Duration = Duration::from_millis(5);
-/// For so long it is known what claims from the floors on take.
-const KNOWN: Duration = Duration::from_secs(5);
 /// Otherwise it is followed by so many times its duration of claims from the floors on.
 const APART: u32 = 20;
+/// For so long it is known what claims from the floors on take.
+const KNOWN: Duration = Duration::from_secs(5);
 /// Transactions that start runs take up to this long: what they commit is due so long ago.
 const LATE: Duration = Duration::from_millis(500);
 /// Groups whose floor is known; of others nothing is passed over.

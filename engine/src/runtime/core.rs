@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -17,6 +17,7 @@ use super::shares::Shares;
 use super::writer::Writer;
 use crate::feed::Changed;
 use crate::ids::{ProcessId, RunId};
+use crate::locked::locked;
 use crate::queue::Slot;
 use crate::store::activations::Lease;
 use crate::store::journal::{End, Entry, Recorded};
@@ -366,8 +367,4 @@ impl Core {
             })
             .collect()
     }
-}
-
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

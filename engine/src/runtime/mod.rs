@@ -81,7 +81,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use activation::{Activation, activate};
 pub use bulk::{BulkInput, BulkOutcome, BulkRuns};
-pub(crate) use core::{Core, Incarnation, locked};
+pub(crate) use core::{Core, Incarnation};
 pub use engine::{Engine, EngineBuilder};
 pub use error::{Class, Failure, RunError, StepError};
 pub use progress::{Counts, Progress};

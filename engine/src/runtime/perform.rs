@@ -12,8 +12,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::core::locked;
 use super::{Class, Failure, Step, StepCx, StepError};
+use crate::locked::locked;
 use crate::trace;
 
 /// When a step last said that it goes on.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
-use super::core::locked;
 use crate::ids::TenantId;
+use crate::locked::locked;
 use crate::store::time_used::{HALF_LIFE, TimeUsed};
 
 /// What a run costs besides its own time, in seconds: its claim, its journal. Without it one slow

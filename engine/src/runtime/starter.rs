@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::writer::is_refusal;
+use super::writer::{is_answer, is_refusal};
 use crate::feed::Changed;
 use crate::ids::TenantId;
 use crate::store::runs::{self, NewRun, Outcome, Start, Started};
@@ -149,7 +149,7 @@ async fn start_together(store: &Store, items: &[Item]) -> Result<Vec<Outcome>, F
 
 async fn try_start(store: &Store, items: &[Item]) -> Result<Vec<Outcome>, Failed> {
     // The hub's own role: the starts belong to several tenants, whom the rows name.
-    let mut tx = store.begin_system().await.map_err(Failed::Again)?;
+    let mut tx = store.start_alone().await.map_err(Failed::Again)?;
     let starts: Vec<_> = items
         .iter()
         .map(|item| Start::of(item.tenant, &item.new))
@@ -159,7 +159,8 @@ async fn try_start(store: &Store, items: &[Item]) -> Result<Vec<Outcome>, Failed
         .map_err(|error| match error {
             StoreError::Conflict(_) => Failed::Refused(error),
             error if is_refusal(&error) => Failed::Refused(error),
-            error => Failed::Again(error),
+            error if is_answer(&error) => Failed::Again(error),
+            error => Failed::Unknown(error),
         })?;
     tx.commit().await.map_err(Failed::Unknown)?;
     Ok(outcomes)

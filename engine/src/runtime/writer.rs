@@ -221,7 +221,7 @@ pub(super) fn is_refusal(error: &StoreError) -> bool {
 }
 
 /// Whether the server has said no: nothing was written.
-fn is_answer(error: &StoreError) -> bool {
+pub(super) fn is_answer(error: &StoreError) -> bool {
     matches!(error, StoreError::Database(sqlx::Error::Database(_)))
 }
 

@@ -7,7 +7,7 @@ use super::model;
 use super::plan::Once;
 use super::workload::{Ask, Chain, Family, Forlorn, Job, Nap, Shaky, Spread};
 use super::world::World;
-use crate::runtime::locked;
+use crate::locked::locked;
 use crate::store::runs::{self, Dedupe, DedupeMode, DedupeUntil, NewRun, StartOptions, Started};
 use crate::store::{StoreError, signals};
 

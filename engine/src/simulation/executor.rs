@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::rng::Rng;
-use crate::runtime::locked;
+use crate::locked::locked;
 
 /// The world's own tasks belong to no process.
 pub(crate) const NOBODY: usize = usize::MAX;

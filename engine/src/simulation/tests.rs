@@ -10,7 +10,7 @@ use super::planted::{Planted, plant};
 use super::shrink::shrink;
 use super::workload::Job;
 use super::world::{Outcome, simulate};
-use crate::runtime::locked;
+use crate::locked::locked;
 
 /// Seeds of an ordinary test run; `cargo x simulate` tries as many as one likes.
 const SEEDS: u64 = 200;

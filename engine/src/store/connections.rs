@@ -247,6 +247,12 @@ pub async fn delete(tx: &mut Tx, id: ConnectionId, version: i64) -> Result<(), S
     sqlx::query!("delete from writes where connection_id = $1", id.0)
         .execute(tx.conn())
         .await?;
+    sqlx::query!("delete from listed where connection_id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query!("delete from absences where connection_id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
     sqlx::query!("delete from echoes where connection_id = $1", id.0)
         .execute(tx.conn())
         .await?;

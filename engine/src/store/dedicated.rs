@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::inner::Inner;
 use super::{Store, StoreError, SystemTx};
-use crate::runtime::locked;
+use crate::locked::locked;
 
 /// What the sessions of a kind are set to, and how a transaction of them begins.
 pub(super) struct Kind {
@@ -40,14 +40,20 @@ pub(super) const JOURNAL: Kind = Kind {
     connections: 4,
 };
 
+/// Single starts, grouped: one statement each time.
+pub(super) const STARTS: Kind = Kind {
+    settings: "set role syncline_system; set jit = off; set plan_cache_mode = force_generic_plan",
+    begin: "begin",
+    connections: 2,
+};
+
 /// The connections of one kind, made when they are first needed and kept. No pool: that asks the
 /// server whether it is there whenever a connection comes or goes.
 #[derive(Clone)]
 pub(super) struct Dedicated {
     connect: PgConnectOptions,
     patience: Duration,
-    settings: &'static str,
-    begin: &'static str,
+    kind: &'static Kind,
     idle: Idle,
     places: Arc<Semaphore>,
 }
@@ -69,7 +75,7 @@ impl Store {
     /// [`StoreError::Database`].
     pub(crate) async fn begin_claim(&self) -> Result<SystemTx, StoreError> {
         #[cfg(test)]
-        if let Some(tx) = self.modelled(&CLAIMS).await? {
+        if let Some(tx) = self.modelled(self.claims.kind).await? {
             return Ok(tx);
         }
         let inner = Inner::Dedicated(self.claims.begin().await?);
@@ -82,7 +88,7 @@ impl Store {
     /// [`StoreError::Database`].
     pub(crate) async fn begin_journal(&self) -> Result<SystemTx, StoreError> {
         #[cfg(test)]
-        if let Some(tx) = self.modelled(&JOURNAL).await? {
+        if let Some(tx) = self.modelled(self.journal.kind).await? {
             return Ok(tx);
         }
         let inner = Inner::Dedicated(self.journal.begin().await?);
@@ -95,11 +101,23 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub(crate) async fn journal_alone(&self) -> Result<SystemTx, StoreError> {
+        self.alone(&self.journal).await
+    }
+
+    /// For the one statement that starts runs of whomever, as [`Store::journal_alone`].
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub(crate) async fn start_alone(&self) -> Result<SystemTx, StoreError> {
+        self.alone(&self.starts).await
+    }
+
+    async fn alone(&self, of: &Dedicated) -> Result<SystemTx, StoreError> {
         #[cfg(test)]
-        if let Some(tx) = self.modelled(&JOURNAL).await? {
+        if let Some(tx) = self.modelled(of.kind).await? {
             return Ok(tx);
         }
-        let inner = Inner::Alone(self.journal.lend().await?);
+        let inner = Inner::Alone(of.lend().await?);
         Ok(self.system_tx(inner, self.clock.now()))
     }
 
@@ -116,12 +134,11 @@ impl Store {
 }
 
 impl Dedicated {
-    pub(super) fn new(connect: PgConnectOptions, patience: Duration, kind: &Kind) -> Self {
+    pub(super) fn new(connect: PgConnectOptions, patience: Duration, kind: &'static Kind) -> Self {
         Self {
             connect,
             patience,
-            settings: kind.settings,
-            begin: kind.begin,
+            kind,
             idle: Idle::default(),
             places: Arc::new(Semaphore::new(kind.connections)),
         }
@@ -130,7 +147,7 @@ impl Dedicated {
     /// A connection with an open transaction.
     pub(super) async fn begin(&self) -> Result<Lent, sqlx::Error> {
         let mut lent = self.lend().await?;
-        lent.connection().execute(self.begin).await?;
+        lent.connection().execute(self.kind.begin).await?;
         Ok(lent)
     }
 
@@ -144,7 +161,7 @@ impl Dedicated {
                 Some(connection) => connection,
                 None => {
                     let mut connection = PgConnection::connect_with(&self.connect).await?;
-                    connection.execute(self.settings).await?;
+                    connection.execute(self.kind.settings).await?;
                     connection
                 }
             };

@@ -70,10 +70,10 @@ pub async fn expected(
     let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         "
-        select e.entity_id, e.field, e.value_hash, e.written_at
+        select e.entity_id, e.field, e.value_hash, e.written_at, e.write_id
         from unnest($2::uuid[]) as wanted (entity_id)
         cross join lateral (
-            select entity_id, field, value_hash, written_at
+            select entity_id, field, value_hash, written_at, write_id
             from echoes
             where connection_id = $1 and entity_id = wanted.entity_id and expires_at > $3
             offset 0
@@ -96,6 +96,7 @@ pub async fn expected(
                 field: row.field,
                 value: Fingerprint::from_bytes(bytes),
                 written_at: row.written_at,
+                write: WriteId(row.write_id),
             });
     }
     Ok(expected)
@@ -160,6 +161,27 @@ pub async fn consume(
         &entities,
         &fields as &[&str],
         &hashes as &[&[u8]],
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Forgets what is waited for of these fields of an entity: it was written and will not come back.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn forget(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    entity: EntityId,
+    fields: &[String],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "delete from echoes where connection_id = $1 and entity_id = $2 and field = any($3)",
+        connection.0,
+        entity.0,
+        fields,
     )
     .execute(tx.conn())
     .await?;

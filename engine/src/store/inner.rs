@@ -61,6 +61,7 @@ impl super::Store {
         Self {
             claims: super::Dedicated::new(connect(), patience, &super::dedicated::CLAIMS),
             journal: super::Dedicated::new(connect(), patience, &super::dedicated::JOURNAL),
+            starts: super::Dedicated::new(connect(), patience, &super::dedicated::STARTS),
             feed: crate::feed::Feed::simulated(pool.clone(), client.clone()),
             pool,
             clock,

@@ -127,6 +127,29 @@ pub async fn list(
     }))
 }
 
+/// The text in force for a stream.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn in_force(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+) -> Result<Option<String>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "
+        select v.body
+        from mappings m
+        join mapping_versions v on v.mapping_id = m.id and v.version = m.published_version
+        where m.connection_id = $1 and m.stream = $2
+        ",
+        connection.0,
+        stream,
+    )
+    .fetch_optional(tx.conn())
+    .await?)
+}
+
 /// Stores the first version of a stream's mapping and publishes it if asked to.
 ///
 /// # Errors

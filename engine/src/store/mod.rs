@@ -23,9 +23,11 @@ pub mod caps;
 pub mod changes;
 pub mod conflicts;
 pub mod connections;
+pub mod coverage;
 pub mod custom_fields;
 pub(crate) mod days;
 mod dedicated;
+pub mod drifts;
 pub mod echoes;
 mod error;
 pub mod failures;
@@ -52,6 +54,7 @@ pub mod signals;
 pub mod snapshots;
 pub mod steps;
 pub mod streams;
+pub mod sweeps;
 pub mod tenants;
 pub(crate) mod time_used;
 mod under_way;
@@ -120,6 +123,7 @@ pub struct Store {
     pool: PgPool,
     claims: Dedicated,
     journal: Dedicated,
+    starts: Dedicated,
     clock: Clock,
     feed: Feed,
     limits: Limits,
@@ -152,6 +156,7 @@ impl Store {
         let patience = options.acquire_timeout;
         let claims = Dedicated::new(connect.clone(), patience, &dedicated::CLAIMS);
         let journal = Dedicated::new(connect.clone(), patience, &dedicated::JOURNAL);
+        let starts = Dedicated::new(connect.clone(), patience, &dedicated::STARTS);
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(patience)
@@ -172,6 +177,7 @@ impl Store {
             pool,
             claims,
             journal,
+            starts,
             clock,
             feed,
             limits: options.limits,
@@ -227,6 +233,7 @@ impl Store {
         self.pool.close().await;
         self.claims.close();
         self.journal.close();
+        self.starts.close();
     }
 
     /// The pool, for what needs a connection outside a transaction: the doorbell's listener and the

@@ -1,8 +1,10 @@
 //! What is synchronised with what: enabled streams with their published mappings, and the
 //! catalogue of a kind.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use connector_sdk::{Cursor, Stream};
 use sqlx::types::Json;
 
@@ -26,6 +28,48 @@ pub struct Plan {
     pub description: Option<Stream>,
     pub cursor: Option<Cursor>,
     pub phase: Phase,
+    /// Of the description; see [`connector_sdk::Described`].
+    pub description_mark: Option<String>,
+    /// Core fields that stand still until somebody has looked at what changed over there. The mapping
+    /// is without them.
+    pub held: BTreeSet<String>,
+    /// Whether nothing is made over there until then.
+    pub holds_creates: bool,
+    /// What their rows read; asked for all the same, so that the snapshots hold it.
+    held_remote: Vec<String>,
+}
+
+impl Plan {
+    /// The remote fields to ask the source for, each once, sorted.
+    pub fn remote_fields(&self) -> Vec<String> {
+        let mut names = self.mapping.remote_fields();
+        names.extend(self.held_remote.iter().cloned());
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// What a record is marked with that is mapped by this plan: 0 where fields stand still, so that it
+    /// is mapped again when they do no longer.
+    pub fn mark(&self) -> i32 {
+        if self.held.is_empty() {
+            self.mapping_version
+        } else {
+            0
+        }
+    }
+}
+
+/// A pass over a stream, of which a page is part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// When it began; for the first page of a pass. A pass that goes on after a failure began when its
+    /// first page was read, whatever the later ones say.
+    pub began_at: DateTime<Utc>,
+    /// It begins with this page although another was under way.
+    pub is_anew: bool,
+    /// It ends with this page: every change up to its beginning is applied.
+    pub is_over: bool,
 }
 
 /// How far reading a stream has come.
@@ -68,6 +112,9 @@ struct PlanRow {
     version: i32,
     body: String,
     description: Option<Json<Stream>>,
+    description_mark: Option<String>,
+    held_fields: Vec<String>,
+    holds_creates: bool,
 }
 
 fn plan(row: PlanRow) -> Result<Plan, StoreError> {
@@ -83,6 +130,18 @@ fn plan(row: PlanRow) -> Result<Plan, StoreError> {
         Some(stream) => mapping.fitted(stream),
         None => mapping,
     };
+    let held: BTreeSet<String> = row.held_fields.into_iter().collect();
+    let (mapping, held_remote) = match &description {
+        Some(stream) if !held.is_empty() || row.holds_creates => {
+            let all = mapping.remote_fields();
+            let left = mapping.without(&held, stream);
+            let there = |name: &String| {
+                name.contains('.') || stream.fields.iter().any(|field| field.name == *name)
+            };
+            (left, all.into_iter().filter(there).collect())
+        }
+        _ => (mapping, Vec::new()),
+    };
     Ok(Plan {
         connection: ConnectionId(row.connection_id),
         connection_name: row.connection_name,
@@ -94,6 +153,10 @@ fn plan(row: PlanRow) -> Result<Plan, StoreError> {
         description,
         cursor: row.cursor.map(Cursor),
         phase: Phase::read(&row.phase)?,
+        description_mark: row.description_mark,
+        held,
+        holds_creates: row.holds_creates,
+        held_remote,
     })
 }
 
@@ -110,7 +173,8 @@ pub async fn of_stream(
         PlanRow,
         r#"
         select s.connection_id, c.name as connection_name, c.system, s.stream, s.entity, s.cursor,
-               s.phase, v.version, v.body, s.description as "description: Json<Stream>"
+               s.phase, v.version, v.body, s.description as "description: Json<Stream>",
+               s.description_mark, s.held_fields, s.holds_creates
         from streams s
         join connections c on c.tenant_id = s.tenant_id and c.id = s.connection_id
         join mappings m
@@ -130,7 +194,8 @@ pub async fn of_stream(
     .transpose()
 }
 
-/// The plan that a stream would have if this text were in force as this version.
+/// The plan that a stream would have if this text were in force as this version: with it, whatever
+/// changed over there is decided, and no field stands still.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] for a stream that is not set up; [`StoreError::Corrupt`] for a text that
@@ -147,7 +212,8 @@ pub async fn drafted(
         r#"
         select s.connection_id, c.name as connection_name, c.system, s.stream, s.entity, s.cursor,
                s.phase, $3::integer as "version!", $4::text as "body!",
-               s.description as "description: Json<Stream>"
+               s.description as "description: Json<Stream>", s.description_mark,
+               '{}'::text[] as "held_fields!", false as "holds_creates!"
         from streams s
         join connections c on c.tenant_id = s.tenant_id and c.id = s.connection_id
         where s.connection_id = $1 and s.stream = $2
@@ -173,7 +239,8 @@ pub async fn of_entity(tx: &mut Tx, entity: &str) -> Result<Vec<Plan>, StoreErro
         PlanRow,
         r#"
         select s.connection_id, c.name as connection_name, c.system, s.stream, s.entity, s.cursor,
-               s.phase, v.version, v.body, s.description as "description: Json<Stream>"
+               s.phase, v.version, v.body, s.description as "description: Json<Stream>",
+               s.description_mark, s.held_fields, s.holds_creates
         from streams s
         join connections c on c.tenant_id = s.tenant_id and c.id = s.connection_id
         join mappings m
@@ -200,6 +267,8 @@ pub struct Advanced {
     /// Whether any of its records waits for the target of a reference, or any write for being sent.
     /// In the middle of a full read this is not asked, and true.
     pub is_any_pending: bool,
+    /// Whether part of its records should be compared with the system again.
+    pub is_sweep_due: bool,
 }
 
 /// Waits until no other page of the connection is about to commit, and holds the others off until this
@@ -218,8 +287,8 @@ pub async fn settle_in_turn(tx: &mut Tx, connection: ConnectionId) -> Result<(),
     Ok(())
 }
 
-/// Moves a stream's cursor over an applied page. `None` when there is no plan of it any more:
-/// nothing has moved then. What is pending is looked for in the order of its partial index: a plan
+/// Moves a stream's cursor over an applied page, and what is covered up to the beginning of the pass
+/// that ends with it. `None` when there is no plan of it any more: nothing has moved then. What is pending is looked for in the order of its partial index: a plan
 /// made while the tables were small and kept would read all rows of the connection, page by page.
 ///
 /// # Errors
@@ -229,7 +298,7 @@ pub async fn advance(
     connection: ConnectionId,
     stream: &str,
     cursor: Option<&Cursor>,
-    phase: Phase,
+    (phase, pass): (Phase, Option<Pass>),
     run: RunId,
 ) -> Result<Option<Advanced>, StoreError> {
     let now = tx.now();
@@ -237,7 +306,21 @@ pub async fn advance(
         Advanced,
         r#"
         update streams
-        set cursor = $3, phase = $4, last_run_id = $5, last_read_at = $6
+        set cursor = $3, phase = $4, last_run_id = $5, last_read_at = $6,
+            pass_began_at = case
+                when $3::text is null or $9 then null
+                when $8 then $7
+                else coalesce(pass_began_at, $7)
+            end,
+            covered_to = case
+                when not $9 then covered_to
+                when $8 then greatest(covered_to, $7)
+                else greatest(covered_to, coalesce(pass_began_at, $7))
+            end,
+            sweep_due_at = case
+                when $9 then coalesce(sweep_due_at, $6::timestamptz + interval '1 hour')
+                else sweep_due_at
+            end
         where connection_id = $1 and stream = $2 and enabled
           and exists (
               select from mappings
@@ -254,7 +337,8 @@ pub async fn advance(
             where connection_id = $1 and state = 'pending'
             order by stream, due_at
             limit 1
-        ) is not null else true end as "is_any_pending!"
+        ) is not null else true end as "is_any_pending!",
+        $9 and sweep_due_at <= $6 as "is_sweep_due!"
         "#,
         connection.0,
         stream,
@@ -262,6 +346,9 @@ pub async fn advance(
         phase.as_str(),
         run.0,
         now,
+        pass.map(|pass| pass.began_at),
+        pass.is_some_and(|pass| pass.is_anew),
+        pass.is_some_and(|pass| pass.is_over),
     )
     .fetch_optional(tx.conn())
     .await?;

@@ -1,7 +1,7 @@
 //! Streams of connections: what is read, into which entity, and how far.
 
 use chrono::{DateTime, Utc};
-use connector_sdk::Stream;
+use connector_sdk::{Described, Stream};
 use serde::{Deserialize, Serialize};
 
 use super::{StoreError, Tx};
@@ -105,10 +105,15 @@ pub async fn insert(
 ) -> Result<(), StoreError> {
     let now = tx.now();
     let name = description.name.as_str();
+    // One that cannot be compared has no mark, and is compared when the stream is first read.
+    let mark = Described::of(description.clone())
+        .ok()
+        .map(|known| known.mark);
     let described = serde_json::to_value(description).map_err(StoreError::Encode)?;
     let inserted = sqlx::query!(
-        "insert into streams (connection_id, stream, entity, enabled, description, described_at)
-         values ($1, $2, $3, $4, $5, $6)
+        "insert into streams
+             (connection_id, stream, entity, enabled, description, described_at, description_mark)
+         values ($1, $2, $3, $4, $5, $6, $7)
          on conflict do nothing",
         connection.0,
         name,
@@ -116,6 +121,7 @@ pub async fn insert(
         enabled,
         described,
         now,
+        mark,
     )
     .execute(tx.conn())
     .await?;
@@ -166,6 +172,8 @@ pub async fn update(
              on_remove = coalesce($6, on_remove),
              cursor = case when entity = $3 then cursor end,
              phase = case when entity = $3 then phase else 'never' end,
+             covered_to = case when entity = $3 then covered_to end,
+             pass_began_at = case when entity = $3 then pass_began_at end,
              entity = $3
          where connection_id = $1 and stream = $2 and version = $5",
         connection.0,
@@ -182,37 +190,6 @@ pub async fn update(
     }
     get(tx, connection, stream).await?;
     Err(StoreError::Stale(format!("stream {stream:?}")))
-}
-
-/// Keeps fresh descriptions of the streams that are set up.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn describe(
-    tx: &mut Tx,
-    connection: ConnectionId,
-    found: &[Stream],
-) -> Result<(), StoreError> {
-    let now = tx.now();
-    let names: Vec<String> = found.iter().map(|stream| stream.name.0.clone()).collect();
-    let descriptions: Vec<serde_json::Value> = found
-        .iter()
-        .map(serde_json::to_value)
-        .collect::<Result<_, _>>()
-        .map_err(StoreError::Encode)?;
-    sqlx::query!(
-        "update streams
-         set description = found.description, described_at = $4
-         from unnest($2::text[], $3::jsonb[]) as found (name, description)
-         where connection_id = $1 and stream = found.name",
-        connection.0,
-        &names,
-        &descriptions,
-        now,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
 }
 
 /// The system's description of a stream, if it was ever asked for.

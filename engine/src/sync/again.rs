@@ -96,6 +96,8 @@ pub async fn apply(
                 .owed
                 .insert((input.connection, input.stream.clone()));
         }
+        // A mapping that answers it ends it, nothing else.
+        Source::Schema => retried.done = 0,
         // A flow is as its newest run.
         Source::Run => {
             for thing in things {
@@ -131,6 +133,8 @@ async fn map_again(
         run,
         changes: changes.into(),
         cursor: None,
+        pass: None,
+        history_at: None,
     };
     page::apply(tx, tables, page).await
 }

@@ -79,6 +79,8 @@ pub async fn apply(
         run,
         changes: changes.into(),
         cursor: None,
+        pass: None,
+        history_at: None,
     };
     let done = page::apply(tx, tables, page).await?;
     for (keys, end) in [

@@ -187,6 +187,8 @@ fn page_of(connection: ConnectionId, stream: &str, run: RunId, changes: Vec<Chan
         run,
         changes: changes.into(),
         cursor: None,
+        pass: None,
+        history_at: None,
     }
 }
 

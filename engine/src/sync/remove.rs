@@ -123,7 +123,7 @@ pub async fn remove(
         }
     };
     log(&mut effects, &around, id, what);
-    let edited = store(tx, &around, effects, entity, user).await?;
+    let edited = store(tx, &around, effects, entity, (user, None)).await?;
     removals::end_links(tx, id, &ended, user).await?;
     Ok(edited)
 }
@@ -173,7 +173,7 @@ pub async fn restore(
         }
     }
     log(&mut effects, &around, id, "restored");
-    store(tx, &around, effects, entity, user).await
+    store(tx, &around, effects, entity, (user, None)).await
 }
 
 /// Decides a conflict over a removal. Gone over there and edited here: the entity goes, or the record is
@@ -191,6 +191,8 @@ pub(super) async fn decide(
     let stream = around.stream(connection, name)?;
     let (kind, id) = (around.kind.name, entity.id);
     let mut effects = Effects::default();
+    // Who holds the values already.
+    let mut source = None;
     match (answer, entity.removed_at) {
         (Answer::Remote, None) => {
             entity.removed_at = Some(tx.now());
@@ -218,6 +220,9 @@ pub(super) async fn decide(
             removals::drop_deletions(tx, id).await?;
             let agreed = take_over(&mut effects, around, &mut entity, open, (tx.now(), user));
             records::agree(tx, connection, name, &open.record_key, &agreed).await?;
+            // The values are new to the other systems that hold it.
+            effects.touch(entity.clone(), agreed.keys().cloned().collect());
+            source = Some((connection, name));
             log(&mut effects, around, id, "restored");
         }
         (Answer::Base | Answer::Values(_), _) => {
@@ -227,7 +232,7 @@ pub(super) async fn decide(
             }]));
         }
     }
-    store(tx, around, effects, entity, user).await
+    store(tx, around, effects, entity, (user, source)).await
 }
 
 /// Sets what the system holds of the fields in conflict; returns it.
@@ -286,7 +291,7 @@ async fn store(
     around: &Neighbourhood,
     mut effects: Effects,
     mut entity: Entity,
-    user: UserId,
+    (user, source): (UserId, Option<(ConnectionId, &str)>),
 ) -> Result<Edited, SyncError> {
     // Other systems hear of a restoration by what it owes them, and of a removal by their policy.
     effects.touch(entity.clone(), BTreeSet::new());
@@ -294,7 +299,7 @@ async fn store(
         user: Some(user),
         ..Actor::default()
     };
-    let stored = effects.store(tx, around, None, actor).await?;
+    let stored = effects.store(tx, around, source, actor).await?;
     entity.version += 1;
     entity.updated_at = tx.now();
     Ok(Edited {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use engine::ids::TenantId;
 use engine::store::StoreError;
 use engine::store::runs::{
     self, Dedupe, DedupeMode, DedupeUntil, NewRun, RunState, StartOptions, Started,
@@ -313,14 +312,18 @@ async fn a_start_that_cannot_be_fails_alone() {
     let world = World::new().await;
     let engine = idle_engine(&world).await;
     let starts = (0..40_u64).map(|number| {
-        let (engine, mut tenant) = (&engine, world.tenant);
+        let (engine, tenant) = (&engine, world.tenant);
         let mut options = later(DedupeMode::Existing);
         options.dedupe = None;
         if number == 11 {
             options.key = Some("no\0text".into());
         }
         if number == 22 {
-            tenant = TenantId::fresh();
+            // Debounced, with a due time of its own.
+            options = later(DedupeMode::Debounce {
+                window: Duration::from_secs(1),
+                longest: Duration::from_secs(10),
+            });
         }
         async move { engine.start::<Note>(tenant, &number, options).await }
     });

@@ -194,6 +194,10 @@ async fn planned(tx: &mut Tx, class: &ClassRow) -> Result<Plan, StoreError> {
                 counted(count, "record", "records")
             ),
         ),
+        Source::Schema => (
+            None,
+            "does nothing: a mapping that answers the change ends it".to_owned(),
+        ),
         Source::Run => (
             class.next_read_at,
             format!(
@@ -229,6 +233,10 @@ pub async fn retry(
     user: UserId,
 ) -> Result<RunId, StoreError> {
     let class = failures::get(tx, id).await?;
+    if class.source == Source::Schema {
+        let message = "a changed field is answered by a mapping, not by trying again";
+        return Err(StoreError::Conflict(message.to_owned()));
+    }
     let now = planned(tx, &class).await?.count;
     if now == 0 {
         let message = "there is nothing to try again: nothing of this class fails any more";
@@ -261,7 +269,7 @@ pub async fn mute(
 /// Whether it is tried again by itself.
 fn is_tried(class: &ClassRow) -> bool {
     match class.source {
-        Source::Field => false,
+        Source::Field | Source::Schema => false,
         Source::Write => class.next_try_at.is_some(),
         Source::Run => class.next_read_at.is_some(),
     }
@@ -270,6 +278,18 @@ fn is_tried(class: &ClassRow) -> bool {
 /// Who must act, by what failed and how.
 fn remedy(source: Source, kind: Option<&str>, is_tried: bool) -> Remedy {
     let (who, sentence) = match (source, kind.unwrap_or_default()) {
+        (Source::Schema, "removed") => (
+            Who::Person,
+            "Publish a mapping without the field or with another one, or bring it back in the system.",
+        ),
+        (Source::Schema, "required") => (
+            Who::Person,
+            "Publish a mapping that gives the field a value: until then no records are made there.",
+        ),
+        (Source::Schema, _) => (
+            Who::Person,
+            "Look at the proposed mapping and publish it: until then the field stands still.",
+        ),
         (Source::Field, "lookup") => (
             Who::Person,
             "Add the value to the mapping's table, or correct it in the system.",
@@ -338,5 +358,8 @@ mod tests {
         assert_eq!(who(Source::Run, Some("auth")), Who::Tenant);
         assert_eq!(who(Source::Write, Some("unsupported")), Who::Us);
         assert_eq!(who(Source::Run, None), Who::Us);
+        for kind in ["type", "removed", "required", "choice"] {
+            assert_eq!(who(Source::Schema, Some(kind)), Who::Person);
+        }
     }
 }

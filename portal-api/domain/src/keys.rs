@@ -8,8 +8,7 @@ use engine::{StoreError, SystemTx, Tx};
 use serde_json::json;
 
 use crate::permissions::Permissions;
-use crate::sessions::Session;
-use crate::sessions::Token;
+use crate::sessions::{Program, Session, Token};
 use crate::users::{Role, User};
 
 /// What every key begins with, for people and scanners to recognise one.
@@ -227,31 +226,26 @@ pub(crate) async fn find(
         .execute(tx.conn())
         .await?;
     }
-    let role: Role = row
-        .role
-        .parse()
-        .map_err(|error| StoreError::corrupt("role of a user", error))?;
-    let of_user = role.permissions().and(Permissions::of_names(&row.more));
-    let session = Session {
-        id: None,
-        key: Some((row.id, row.key_name)),
-        grant: None,
-        proof: None,
-        permissions: Permissions::of_names(&row.permissions).within(of_user),
+    let program = Program {
         user: User {
             tenant: row.tenant,
             id: row.user,
             email: row.email,
             name: row.name,
-            role,
+            role: Role::stored(&row.role)?,
             must_change_password: row.must_change_password,
         },
+        of_user: row.more,
+        given: row.permissions,
         tenant_name: row.tenant_name,
         environment: row.environment,
-        calls_per_minute: row.tenant_calls.unwrap_or(crate::rates::TENANT),
+        tenant_calls: row.tenant_calls,
     };
     Ok(Some((
-        session,
+        Session {
+            key: Some((row.id, row.key_name)),
+            ..program.session()
+        },
         row.calls_per_minute.unwrap_or(CALLS_PER_MINUTE),
     )))
 }

@@ -100,6 +100,18 @@ places! {
     TokenKeys = "token_keys.secret":
         "select secret from token_keys where substr(secret, 2, 8) <> $1 limit $2",
         "update token_keys set secret = $2 where secret = $1";
+    IdentityProviders = "identity_providers.secret":
+        "select secret from identity_providers where substr(secret, 2, 8) <> $1 limit $2",
+        "update identity_providers set secret = $2 where secret = $1";
+    ProviderSessions = "provider_sessions.tokens":
+        "select tokens from provider_sessions where substr(tokens, 2, 8) <> $1 limit $2",
+        "update provider_sessions set tokens = $2 where tokens = $1";
+    SignInSecrets = "sign_in_attempts.secrets":
+        "select secrets from sign_in_attempts where substr(secrets, 2, 8) <> $1 limit $2",
+        "update sign_in_attempts set secrets = $2 where secrets = $1";
+    SignInOutcomes = "sign_in_attempts.outcome":
+        "select outcome from sign_in_attempts where substr(outcome, 2, 8) <> $1 limit $2",
+        "update sign_in_attempts set outcome = $2 where outcome = $1";
 }
 
 /// The columns that hold sealed values, as `table.column`.

@@ -7,10 +7,12 @@ mod budgets;
 mod conflicts;
 mod connections;
 mod contacts;
+mod domains;
 mod factors;
 mod failure_classes;
 mod fields;
 mod groups;
+mod identity_providers;
 mod keys;
 mod lanes;
 mod live;
@@ -22,7 +24,8 @@ mod roles;
 mod runs;
 mod schedules;
 mod security;
-mod session;
+pub(crate) mod session;
+mod sso;
 mod systems;
 mod tokens;
 mod users;
@@ -60,6 +63,9 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(keys::router())
         .merge(tokens::router())
         .merge(security::router())
+        .merge(domains::router())
+        .merge(identity_providers::router())
+        .merge(sso::router())
         .merge(audit::router())
         .merge(live::router())
         .merge(machine::document());

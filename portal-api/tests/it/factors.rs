@@ -227,7 +227,7 @@ async fn a_remembered_browser_is_not_asked_until_it_is_forgotten_or_too_old() {
     for part in [
         "HttpOnly",
         "SameSite=Lax",
-        "Path=/api/v1/session",
+        "Path=/api/v1;",
         "Max-Age=2592000",
     ] {
         assert!(cookie.unwrap().contains(part), "{cookie:?}");
@@ -418,6 +418,7 @@ async fn an_app_is_set_up_by_its_code_only_and_once() {
             .await
             .invalid("/code");
     }
+    assert_eq!(entries(&world.admin, "refused:add_totp").await.len(), 6);
     // Until it is confirmed it counts for nothing.
     world.stranger().sign_in(EMAIL, PASSWORD).await.expect(200);
     let (_, codes) = enrol(&world.admin, &clock).await;

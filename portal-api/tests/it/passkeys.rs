@@ -86,6 +86,44 @@ fn answer(question: &Json, answer: Json) -> Json {
 }
 
 #[tokio::test]
+async fn where_only_providers_let_people_in_a_passkey_alone_is_no_way_around_them() {
+    let world = World::new().await;
+    let provider = crate::provider::Provider::start().await;
+    crate::provider::enabled(&world, &provider, &provider.body()).await;
+    let second = world
+        .user(
+            world.tenant,
+            "second@one.example",
+            domain::users::Role::Admin,
+        )
+        .await;
+    let (first_user, second_user) = (id(&world.admin).await, id(&second).await);
+    let (mut of_first, mut of_second) = (Device::new(), Device::new());
+    add(&world.admin, &mut of_first, "Laptop").await;
+    add(&second, &mut of_second, "Laptop").await;
+    let sign_in = async |device: &mut Device, user: &str| {
+        let client = world.stranger();
+        let question = ask(&client, "/session/passkey/question").await;
+        let body = answer(&question, device.sign_as(&question, user));
+        client.post("/session/passkey", &body).await
+    };
+    sign_in(&mut of_second, &second_user).await.expect(200);
+    let only = json!({"sso_only": true, "fallback_admins": [first_user]});
+    world
+        .admin
+        .send(Method::PUT, "/sign-in-policy", Some("\"0\""), Some(&only))
+        .await
+        .expect(200);
+    sign_in(&mut of_second, &second_user)
+        .await
+        .problem(401, "unauthenticated");
+    let trail = world.admin.get("/audit?action=refused:sign_in").await;
+    let why = trail.expect(200)["items"][0]["after"]["why"].clone();
+    assert_eq!(why, "another address or a provider is needed");
+    sign_in(&mut of_first, &first_user).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_passkey_signs_in_alone_and_an_answer_works_once() {
     let world = World::new().await;
     let mut device = Device::new();

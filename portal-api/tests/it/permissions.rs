@@ -14,10 +14,18 @@ use tower::ServiceExt as _;
 use crate::world::{Client, World};
 
 /// Open to everybody. A line here is a decision.
-const OPEN: [&str; 14] = [
+const OPEN: [&str; 22] = [
     "sign_in",
+    "get_sign_in_options",
+    "start_sso",
+    "sso_callback",
+    "finish_sso",
+    "saml_acs",
+    "get_saml_metadata",
+    "sso_backchannel_logout",
     // The ticket of the first stage says for whom; it is no session.
     "sign_in_second",
+    "get_second_stage",
     "send_second_code",
     "ask_second_passkey",
     "sign_in_second_passkey",
@@ -79,6 +87,9 @@ fn concrete(path: &str) -> String {
         "groups" => "grp",
         "keys" => "key",
         "sessions" => "ses",
+        "session" => "idn",
+        "domains" => "dom",
+        "identity-providers" | "sso" => "idp",
         "passkeys" => "psk",
         "devices" => "dev",
         "tokens" => "tok",

@@ -11,6 +11,14 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
     let world = World::new().await;
     let connected = world.pulled().await;
     let other = world.other_tenant().await;
+    let domain = crate::domains::domain(&world.admin, "www.one-t.example").await;
+    let provider = crate::provider::Provider::start().await;
+    let provider_id = crate::provider::enabled(&world, &provider, &provider.body()).await;
+    let wish = json!({"provider_id": provider_id});
+    let answer = world.admin.post("/session/identities", &wish).await;
+    let begun = crate::provider::Begun::of(&world.admin, &provider, &answer);
+    begun.admits(json!({}));
+    assert_eq!(begun.comes_back().await.status, 303);
     let one = |list: Json| list["items"][0]["id"].as_str().unwrap().to_owned();
     let schedule = json!({
         "name": "Nightly", "connection_id": connected.id, "stream": "Account", "cron": "0 3 * * *",
@@ -51,6 +59,13 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         ("passkeys", passkey),
         ("devices", device),
         ("groups", group.as_str().unwrap().to_owned()),
+        ("domains", domain["id"].as_str().unwrap().to_owned()),
+        ("identity-providers", provider_id.clone()),
+        ("sso", provider_id),
+        (
+            "session/identities",
+            one(world.admin.get("/session/identities").await.expect(200)),
+        ),
         (
             "sessions",
             one(world.admin.get("/sessions").await.expect(200)),
@@ -86,6 +101,10 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
             .replace("{approval}", &MappingApprovalId::fresh().to_string());
         for (method, operation) in item.as_object().unwrap() {
             let operation = operation["operationId"].as_str().unwrap();
+            // Nobody is signed in there: what is signed by the provider says whom it is about.
+            if ["saml_acs", "sso_backchannel_logout"].contains(&operation) {
+                continue;
+            }
             let body = body(operation);
             let path = format!("{path}{}", query(operation));
             let method: Method = method.to_uppercase().parse().unwrap();
@@ -120,6 +139,8 @@ fn body(operation: &str) -> Option<Json> {
         "approve_approval" => json!({"count": 1}),
         "decline_approval" => json!({}),
         "pull_stream" => json!({}),
+        "put_stream_sweep" => json!({"within_minutes": 60}),
+        "start_stream_sweep" => json!({"what": "all"}),
         "put_mapping" => json!({"text": "", "publish": false}),
         "publish_mapping" => json!({"version": 1}),
         "roll_back_mapping" => json!({"version": 1}),
@@ -131,6 +152,11 @@ fn body(operation: &str) -> Option<Json> {
         "skip_schedule" => json!({"at": "2026-11-20T10:00:00Z"}),
         "update_account" => json!({"fields": {"name": "Mine"}}),
         "update_contact" => json!({"fields": {"last_name": "Mine"}}),
+        "start_sso" => json!({}),
+        "update_identity_provider" => {
+            let oidc = json!({"issuer": "http://127.0.0.1:1", "client_id": "x"});
+            json!({"name": "Mine", "oidc": oidc, "ceiling": "viewer"})
+        }
         "rotate_key" => json!({"overlap_minutes": 0}),
         "update_user" => json!({"name": "Mine"}),
         "update_group" => json!({"name": "Mine", "permissions": []}),
@@ -164,6 +190,9 @@ async fn another_tenants_lists_are_empty() {
         "approvals",
         "groups",
         "keys",
+        "domains",
+        "identity-providers",
+        "session/identities",
     ] {
         let page = other.get(&format!("/{list}")).await.expect(200);
         assert_eq!(page["items"], json!([]), "{list}");

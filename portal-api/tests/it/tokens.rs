@@ -222,6 +222,7 @@ async fn forged_tokens_are_strangers() {
         bearer(&world, token, "/accounts")
             .await
             .problem(401, "unauthenticated");
+        world.forgive();
     }
     bearer(&world, &access, "/accounts").await.expect(200);
     // Neither is good in the other's place.
@@ -238,6 +239,70 @@ async fn forged_tokens_are_strangers() {
         .get("/accounts")
         .await
         .problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn refused_access_tokens_are_counted_and_noted_once_a_minute() {
+    let clock = Clock::manual(START.parse().unwrap());
+    let world = World::with_clock(clock.clone()).await;
+    let (id, pair) = grant(&world.admin, &["records.read"]).await;
+    let access = text(&pair, "access_token");
+    let refused = async || {
+        bearer(&world, &access, "/accounts")
+            .await
+            .problem(401, "unauthenticated");
+    };
+    let noted = async || {
+        let trail = world.admin.get("/audit?action=refused:access_token").await;
+        trail.expect(200)["items"].as_array().unwrap().clone()
+    };
+    clock.advance(Duration::from_secs(600));
+    for _ in 0..20 {
+        refused().await;
+    }
+    let entries = noted().await;
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!(entries[0]["after"]["why"], "expired");
+    assert_eq!(entries[0]["subject_id"], id);
+    assert!(!format!("{entries:?}").contains(&access));
+    // In the next minute again, with the reason of then.
+    let next = refresh(&world, &text(&pair, "refresh_token")).await;
+    let next = text(&next.expect(200), "access_token");
+    let path = format!("/tokens/{id}");
+    world
+        .admin
+        .send(Method::DELETE, &path, None, None)
+        .await
+        .expect(204);
+    clock.advance(Duration::from_secs(60));
+    bearer(&world, &next, "/accounts")
+        .await
+        .problem(401, "unauthenticated");
+    let entries = noted().await;
+    assert_eq!(entries.len(), 2, "{entries:?}");
+    assert_eq!(entries[0]["after"]["why"], "ended");
+    // The grant has its limit of calls still.
+    let pool = world.db.pool().await.unwrap();
+    sqlx::query("update rate_counts set calls = 600 where subject like 'grant/%'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    bearer(&world, &next, "/accounts")
+        .await
+        .problem(429, "rate-limited");
+    // What nobody here signed is a guess; who shows a right one is let in meanwhile.
+    for _ in 0..8 {
+        bearer(&world, "a.b.c", "/accounts")
+            .await
+            .problem(401, "unauthenticated");
+    }
+    let waiting = bearer(&world, "a.b.c", "/accounts").await;
+    assert!(waiting.headers.contains_key("retry-after"));
+    waiting.problem(429, "rate-limited");
+    let (_, pair) = grant(&world.admin, &["records.read"]).await;
+    bearer(&world, &text(&pair, "access_token"), "/accounts")
+        .await
+        .expect(200);
 }
 
 #[tokio::test]

@@ -17,8 +17,10 @@ use engine::peers::Peers;
 use engine::sdk::{Http, HttpOptions};
 use engine::vault::Vault;
 use engine::{Clock, Engine, Store};
+use identity::dns::Resolver;
+use identity::oidc::Oidc;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use portal_api::{Portal, PortalParts};
+use portal_api::{Portal, PortalParts, Providers};
 use serde_json::{Value as Json, json};
 use testdb::TestDb;
 use testkit::Salesforce;
@@ -33,6 +35,7 @@ pub(crate) struct World {
     pub(crate) tenant: TenantId,
     pub(crate) peers: Peers,
     pub(crate) router: axum::Router,
+    portal: Portal,
     pub(crate) passwords: Passwords,
     pub(crate) admin: Client,
     mail: Option<(String, Outbox)>,
@@ -86,11 +89,17 @@ impl World {
         let store = db.store(clock.clone()).await.unwrap();
         let vault = Vault::new(&Vault::fresh_key().unwrap()).unwrap();
         let http = Http::new(&HttpOptions::default(), move || clock.system_time()).unwrap();
-        let registry = connector_registry::all();
+        let registry = connector_registry::all().two_way::<crate::odd::Odd>();
         let outbox = Outbox::new(vault.clone());
+        let providers = Providers {
+            oidc: Oidc::new(http.clone(), true),
+            saml: None,
+            resolver: Resolver::at(vec![crate::domains::name_server().await]),
+            plain: true,
+        };
         let peers = Peers::new(registry, http, store.clone(), vault.clone());
         let passwords = Passwords::new().unwrap();
-        let router = portal_api::router(Portal::new(PortalParts {
+        let portal = Portal::new(PortalParts {
             store: store.clone(),
             peers: peers.clone(),
             tables: domain::core_tables(),
@@ -100,12 +109,16 @@ impl World {
             https: false,
             public_url: "http://hub.example".to_owned(),
             outbox: mail_server.is_some().then(|| outbox.clone()),
+            providers,
+            trusted_proxies: vec!["10.9.0.0/16".parse().unwrap()],
+            only_known_hosts: true,
             factors: Factors {
                 vault: vault.clone(),
                 passkeys: Some(RelyingParty::new(ORIGIN, None).unwrap()),
                 sms,
             },
-        }));
+        });
+        let router = portal_api::router(portal.clone());
         let mut tx = store.begin_system().await.unwrap();
         let new = NewTenant {
             name: "One".to_owned(),
@@ -122,6 +135,7 @@ impl World {
             tenant,
             peers,
             router,
+            portal,
             passwords,
             admin,
             mail: mail_server.map(|server| (server, outbox)),
@@ -161,6 +175,11 @@ impl World {
         tx.commit().await.unwrap();
     }
 
+    /// Forgets who has failed to sign in from where.
+    pub(crate) fn forgive(&self) {
+        self.portal.forget_failures();
+    }
+
     /// An admin of another tenant.
     pub(crate) async fn other_tenant(&self) -> Client {
         let mut tx = self.store.begin_system().await.unwrap();
@@ -182,9 +201,19 @@ impl World {
 
     /// Connects a simulated Salesforce with some accounts and contacts, both streams set up.
     pub(crate) async fn connected(&self) -> Connected {
-        let salesforce = Salesforce::start(SimOptions::default()).await.unwrap();
-        salesforce.sim.seed_accounts(12);
-        salesforce.sim.seed_contacts(20);
+        self.connected_to(SimOptions::default(), 12, 20).await
+    }
+
+    /// As [`World::connected`], to an organisation of another kind and size.
+    pub(crate) async fn connected_to(
+        &self,
+        options: SimOptions,
+        accounts: usize,
+        contacts: usize,
+    ) -> Connected {
+        let salesforce = Salesforce::start(options).await.unwrap();
+        salesforce.sim.seed_accounts(accounts);
+        salesforce.sim.seed_contacts(contacts);
         let mut config = salesforce.config();
         config["external_id_field"] = Json::Null;
         let body = json!({"system": "salesforce", "name": "Salesforce", "config": config});
@@ -198,7 +227,12 @@ impl World {
                 .await
                 .expect(201);
         }
-        // Reads happen when a test asks for them.
+        self.pause_schedules().await;
+        Connected { id, salesforce }
+    }
+
+    /// Reads happen when a test asks for them.
+    pub(crate) async fn pause_schedules(&self) {
         let schedules = self.admin.get("/schedules").await.expect(200);
         for schedule in schedules["items"].as_array().unwrap() {
             let path = format!("/schedules/{}", schedule["id"].as_str().unwrap());
@@ -209,7 +243,6 @@ impl World {
                 .await
                 .expect(200);
         }
-        Connected { id, salesforce }
     }
 
     /// As [`World::connected`], with everything read.
@@ -221,6 +254,13 @@ impl World {
         }
         self.work_until_idle().await;
         connected
+    }
+
+    /// A page outside of the interface, as text.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let answer = self.admin.raw(request).await;
+        String::from_utf8(answer.bytes.to_vec()).unwrap()
     }
 
     /// A worker process, with a pool of its own.
@@ -245,6 +285,7 @@ impl World {
             .register::<workflows::RetryFailures>()
             .register::<workflows::ApplyWithheld>()
             .register::<workflows::RemapStream>()
+            .register::<workflows::SweepStream>()
             .register::<workflows::UndoRun>()
             .register::<workflows::SendMail>()
             .register::<engine::runtime::BulkRuns>()

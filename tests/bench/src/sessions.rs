@@ -64,6 +64,8 @@ async fn measured(bench: &SessionsBench, cluster: &Cluster) -> Result<()> {
         mail: None,
         passkey_domain: None,
         messages: None,
+        trusted_proxies: Vec::new(),
+        private_providers: false,
     })
     .await?;
     let store = Store::connect(&url, &StoreOptions::default(), Clock::system()).await?;

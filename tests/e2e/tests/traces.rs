@@ -138,6 +138,8 @@ async fn start(db: &TestDb) -> Result<Hub> {
         https: false,
         public_url: None,
         mail: None,
+        trusted_proxies: Vec::new(),
+        private_providers: false,
         passkey_domain: None,
         messages: None,
     })

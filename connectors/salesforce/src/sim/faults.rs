@@ -36,6 +36,8 @@ pub struct Faults {
     /// Query locators die at this age instead of after two days.
     pub locator_ttl_ms: Option<i64>,
     pub bulk: BulkFaults,
+    /// Objects of which no row is shared with the caller: queries find nothing, and say so with 200.
+    pub unshared: Vec<String>,
 }
 
 /// A wrong answer to some requests.
@@ -182,6 +184,11 @@ pub struct BulkFaults {
 }
 
 impl Faults {
+    /// Whether rows of the object are shown to the caller.
+    pub(crate) fn shows(&self, object: &Object) -> bool {
+        !self.unshared.contains(&object.name)
+    }
+
     /// The wrong answer due for a request of this kind, used up by being returned.
     pub(crate) fn take_answer(&mut self, kind: &str) -> Option<Answer> {
         let matching = |fault: &AnswerFault| fault.on.as_deref().is_none_or(|on| on == kind);

@@ -19,6 +19,8 @@ const FRESH: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug)]
 pub(crate) struct Described {
     pub(crate) stream: Stream,
+    /// The same as the hub compares it.
+    pub(crate) told: Arc<connector_sdk::Described>,
     /// Fields that were asked for and are not there, warned about.
     missed: Mutex<BTreeSet<String>>,
     fields: BTreeMap<String, Known>,
@@ -111,7 +113,7 @@ impl Descriptions {
             }
             Err(error) => return Err(error),
         };
-        let described = Arc::new(answer.into_described(object));
+        let described = Arc::new(answer.into_described(object)?);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(object.name, (org.http().now(), Arc::clone(&described)));
         Ok(described)
@@ -229,7 +231,7 @@ impl Field {
 }
 
 impl Answer {
-    fn into_described(self, object: &Object) -> Described {
+    fn into_described(self, object: &Object) -> Result<Described> {
         let visible = |field: &Field| !field.deprecated_and_hidden;
         let shown: Vec<Field> = self.fields.into_iter().filter(visible).collect();
         let known = shown.iter().map(|field| {
@@ -244,20 +246,23 @@ impl Answer {
         let relations = shown
             .iter()
             .filter_map(|field| field.relationship_name.clone());
-        Described {
+        let relations = relations.collect();
+        let stream = Stream {
+            name: object.name.into(),
+            label: self.label,
+            key_field: "Id".to_owned(),
+            can_create: self.createable,
+            can_update: self.updateable,
+            can_delete: self.deletable,
+            fields: shown.into_iter().map(Field::into_stream_field).collect(),
+        };
+        Ok(Described {
             fields,
-            relations: relations.collect(),
+            relations,
             missed: Mutex::default(),
-            stream: Stream {
-                name: object.name.into(),
-                label: self.label,
-                key_field: "Id".to_owned(),
-                can_create: self.createable,
-                can_update: self.updateable,
-                can_delete: self.deletable,
-                fields: shown.into_iter().map(Field::into_stream_field).collect(),
-            },
-        }
+            told: Arc::new(connector_sdk::Described::of(stream.clone())?),
+            stream,
+        })
     }
 }
 
@@ -285,7 +290,7 @@ pub(crate) mod tests {
             ],
         });
         let answer: Answer = serde_json::from_value(answer).unwrap();
-        answer.into_described(&OBJECTS[0])
+        answer.into_described(&OBJECTS[0]).unwrap()
     }
 
     #[test]

@@ -19,6 +19,10 @@ use crate::{run, tree};
 /// What background parts leave to the others: next to everything, while those want it.
 const NICE: &str = "15";
 
+/// Lines of a failed part's log that are shown once more at the very end: whoever reads only that
+/// learns why.
+const LAST_LINES: usize = 80;
+
 /// When a part began, counted from the beginning of all, and how long it took.
 struct Time {
     name: &'static str,
@@ -78,6 +82,10 @@ pub(super) fn run(parts: &[Part]) -> Result<()> {
         let rest: Vec<_> = waiting.iter().map(|part| part.name).collect();
         println!("not run: {}", rest.join(", "));
     }
+    for name in &failed {
+        println!("━━ the end of {name}");
+        println!("{}", last_lines(&log_of(&logs, name))?);
+    }
     let passed = times.len() - failed.len();
     println!("parts: {passed} passed, {} failed", failed.len());
     if !failed.is_empty() {
@@ -105,6 +113,13 @@ fn command(part: &Part, log: &Path) -> Result<Command> {
     command.args(["ci", part.name]);
     command.stdout(output).stderr(errors);
     Ok(command)
+}
+
+fn last_lines(log: &Path) -> Result<String> {
+    let bytes = fs::read(log).with_context(|| format!("cannot read {}", log.display()))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<_> = text.lines().collect();
+    Ok(lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
 }
 
 fn show(name: &str, log: &Path) -> Result<()> {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{commands, console, demo, generate, pg, run, sqlx, test, tree};
+use crate::{commands, console, demo, generate, pg, run, saml, sqlx, test, tree};
 
 /// A thing that CI runs by itself.
 struct Part {
@@ -39,13 +39,16 @@ const PARTS: [Part; 17] = [
     part("generated files", &["build", "console tests"], || {
         generate::run(true)
     }),
-    part("browser tests", &["Rust tests", "console tests"], || {
-        test::strict(test::browser)
-    }),
     part(
         "crash tests",
         &["Rust tests", "build for crash tests"],
         || commands::crash(&commands::Crash::built_in(target("crash"))),
+    ),
+    // A browser paints on all cores, and each step has its time: after what else needs them.
+    part(
+        "browser tests",
+        &["console tests", "crash tests", "clippy and queries"],
+        || test::strict(test::browser),
     ),
     part("demo", &["Rust tests"], || demo::run(&demo::Demo::once())),
     part("real data", &["demo"], || commands::real(&[])),
@@ -119,16 +122,9 @@ fn clippy() -> Result<()> {
 }
 
 fn clippy_command() -> Command {
-    let arguments = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ];
     let mut clippy = run::cargo();
-    clippy.args(arguments);
+    clippy.args(["clippy", "--workspace", "--all-targets"]);
+    saml::add_to(&mut clippy).args(["--", "-D", "warnings"]);
     clippy
 }
 
@@ -187,7 +183,7 @@ fn documentation() -> Result<()> {
         "--document-private-items",
         "--quiet",
     ]);
-    doc.env("CARGO_TARGET_DIR", target("check"));
+    saml::add_to(&mut doc).env("CARGO_TARGET_DIR", target("check"));
     run::step("cargo doc", doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{applied, merged, patch, rules, values};
 use crate::catalogue::{Empty, fingerprint};
+use crate::ids::WriteId;
 use crate::merge::{Context, Echo, Rule, Rules};
 
 fn two_way() -> Rules {
@@ -20,6 +21,7 @@ fn wrote(rules: &Rules, value: &str, written_at: Option<i64>) -> Echo {
         field: "name".to_owned(),
         value: fingerprint(field, &value.into(), Empty::Null),
         written_at: written_at.map(at),
+        write: WriteId::fresh(),
     }
 }
 
@@ -136,4 +138,44 @@ fn an_edit_whose_write_is_under_way_is_not_owed_again() {
         &Context::default(),
     );
     assert!(done.push.contains("name"));
+}
+
+#[test]
+fn a_value_beside_one_that_arrived_with_our_write_was_set_after_it() {
+    let rules = rules(
+        "ask",
+        &[("name", "policy = \"ask\""), ("phone", "policy = \"ask\"")],
+    );
+    let (mut name, mut phone) = (wrote(&rules, "a", Some(1)), wrote(&rules, "1", Some(1)));
+    phone.field = "phone".to_owned();
+    let field = &rules.field("phone").unwrap().field;
+    phone.value = fingerprint(field, &"1".into(), Empty::Null);
+    let core = values(&[("name", "a"), ("phone", "1")]);
+    // Stamped as before the write, by a clock that tells whole seconds.
+    let mut news = patch(values(&[("name", "a"), ("phone", "2")]));
+    news.changed_at = Some(at(0));
+    let apart = Context {
+        echoes: vec![name.clone(), phone.clone()],
+        ..Context::default()
+    };
+    let done = merged(&rules, Some(&core), Some(&core), &news, &apart);
+    assert_eq!(
+        done.changes,
+        [],
+        "of two writes the other may not have arrived"
+    );
+
+    name.write = phone.write;
+    let together = Context {
+        echoes: vec![name, phone],
+        ..Context::default()
+    };
+    let done = merged(&rules, Some(&core), Some(&core), &news, &together);
+    let wanted = values(&[("name", "a"), ("phone", "2")]);
+    assert_eq!(applied(Some(&core), &done), wanted);
+    // A record that shows nothing of the write is from before it.
+    let mut old = patch(values(&[("name", "old"), ("phone", "2")]));
+    old.changed_at = Some(at(0));
+    let done = merged(&rules, Some(&core), Some(&core), &old, &together);
+    assert_eq!(done.changes, []);
 }

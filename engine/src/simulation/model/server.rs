@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::db::{Around, Change, Db, TxId};
 use super::error;
-use crate::runtime::locked;
+use crate::locked::locked;
 use crate::simulation::rng::Rng;
 use crate::store::StoreError;
 

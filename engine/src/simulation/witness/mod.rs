@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use chrono::TimeDelta;
 
 use crate::ids::{ProcessId, RunId};
-use crate::runtime::{StepCx, locked};
+use crate::locked::locked;
+use crate::runtime::StepCx;
 use crate::simulation::model::{Db, Key, Moment, ProcessRec, Row, RunRec, Server};
 
 /// Whoever gives no sign of life for so long is dead: what the design says, not what the code says.

@@ -21,6 +21,8 @@ pub enum Source {
     Write,
     /// A run that reads or writes a stream.
     Run,
+    /// A field that its system describes otherwise than its mapping expects.
+    Schema,
 }
 
 impl Source {
@@ -29,6 +31,7 @@ impl Source {
             Self::Field => "field",
             Self::Write => "write",
             Self::Run => "run",
+            Self::Schema => "schema",
         }
     }
 
@@ -37,6 +40,7 @@ impl Source {
             "field" => Ok(Self::Field),
             "write" => Ok(Self::Write),
             "run" => Ok(Self::Run),
+            "schema" => Ok(Self::Schema),
             other => Err(StoreError::corrupt("source of a failure", other.to_owned())),
         }
     }

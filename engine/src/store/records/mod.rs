@@ -30,6 +30,8 @@ pub struct Linked {
     pub remote_version: Option<String>,
     /// When the system says that what was last seen was changed.
     pub remote_changed_at: Option<DateTime<Utc>>,
+    /// When it was last seen to be otherwise than before.
+    pub seen_at: DateTime<Utc>,
     pub mapping_version: i32,
     pub unresolved: Option<Unresolved>,
     pub removed: bool,
@@ -58,12 +60,12 @@ pub async fn by_keys(
     let rows = sqlx::query!(
         r#"
         select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
-               r.remote_version, r.remote_changed_at, r.mapping_version,
+               r.remote_version, r.remote_changed_at, r.seen_at, r.mapping_version,
                r.unresolved as "unresolved: Json<Unresolved>", r.removed_at is not null as "removed!",
                coalesce(r.removal ?| array['undone', 'removed_here'], false) as "kept_out!"
         from unnest($3::text[]) as wanted (key)
         cross join lateral (
-            select key, entity_id, base, content_hash, remote_version, remote_changed_at,
+            select key, entity_id, base, content_hash, remote_version, remote_changed_at, seen_at,
                    mapping_version, unresolved, removed_at, removal
             from records
             where connection_id = $1 and stream = $2 and key = wanted.key
@@ -85,6 +87,7 @@ pub async fn by_keys(
             content_hash: row.content_hash,
             remote_version: row.remote_version,
             remote_changed_at: row.remote_changed_at,
+            seen_at: row.seen_at,
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
             removed: row.removed,
@@ -109,7 +112,7 @@ pub async fn by_entities(
     let rows = sqlx::query!(
         r#"
         select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
-               r.remote_version, r.remote_changed_at, r.mapping_version,
+               r.remote_version, r.remote_changed_at, r.seen_at, r.mapping_version,
                r.unresolved as "unresolved: Json<Unresolved>"
         from (
             select place.key, place.entity_id
@@ -124,7 +127,7 @@ pub async fn by_entities(
             order by place.key
         ) found
         cross join lateral (
-            select key, entity_id, base, content_hash, remote_version, remote_changed_at,
+            select key, entity_id, base, content_hash, remote_version, remote_changed_at, seen_at,
                    mapping_version, unresolved
             from records
             where connection_id = $2 and stream = $3 and key = found.key
@@ -147,6 +150,7 @@ pub async fn by_entities(
             content_hash: row.content_hash,
             remote_version: row.remote_version,
             remote_changed_at: row.remote_changed_at,
+            seen_at: row.seen_at,
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
             removed: false,

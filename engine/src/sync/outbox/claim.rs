@@ -241,6 +241,10 @@ fn prepare(
         return Prepared::Nothing;
     }
     let linked = sides.linked.get(&write.entity_id);
+    // A new record lacks what the system asks for by now, until somebody has said what that is.
+    if linked.is_none() && write.op == Op::Upsert && stream.plan.holds_creates {
+        return Prepared::Later;
+    }
     if write.op == Op::Delete {
         let Some(linked) = linked else {
             return Prepared::Nothing;

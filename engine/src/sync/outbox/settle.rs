@@ -295,7 +295,7 @@ async fn accept(
         connection,
         stream: name,
         entity: around.kind.name,
-        mapping_version: plan.mapping_version,
+        mapping_version: plan.mark(),
         run: Some(run),
     };
     if !rows.is_empty() {

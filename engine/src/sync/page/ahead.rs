@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use connector_sdk::{Change, Fields, Record, Tombstone};
 
 use crate::catalogue::Catalogue;
@@ -70,15 +71,21 @@ impl Item {
     }
 
     /// Whether it was read before what was last seen of the record, and so is older: a page may lie
-    /// about while a push looks at its records, and a list may lag behind.
-    pub(super) fn is_behind(&self, known: &Linked) -> bool {
+    /// about while a push looks at its records, and a list may lag behind. Where stamps do not tell, a
+    /// page of history is behind what was seen since it was asked for.
+    pub(super) fn is_behind(&self, known: &Linked, history_at: Option<DateTime<Utc>>) -> bool {
         let changed_at = match self {
             Self::Record(record) => record.changed_at,
             Self::Mapped(mapped) => mapped.patch.changed_at,
             Self::Delete(_) => None,
         };
-        let stamps = changed_at.zip(known.remote_changed_at);
-        !known.removed && stamps.is_some_and(|(this, seen)| this < seen)
+        if known.removed {
+            return false;
+        }
+        match changed_at.zip(known.remote_changed_at) {
+            Some((this, seen)) => this < seen,
+            None => history_at.is_some_and(|asked| known.seen_at > asked),
+        }
     }
 }
 

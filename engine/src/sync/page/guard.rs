@@ -29,8 +29,21 @@ pub struct Ledger {
     creates: u64,
     /// Records of the stream when they were first asked for; counting them takes a while.
     records: Option<u64>,
+    /// Removals that the whole run comes to, where that is known beforehand: they are one decision, in
+    /// however many parts they come.
+    #[serde(default)]
+    expected_deletes: u64,
     /// Whether the stream had never been read to its end when the run began.
     is_first: Option<bool>,
+}
+
+impl Ledger {
+    /// Of a run that is to remove so many in all.
+    #[must_use]
+    pub(in crate::sync) fn expecting(mut self, deletes: u64) -> Self {
+        self.expected_deletes = deletes;
+        self
+    }
 }
 
 /// The caps of a run at one page.
@@ -120,7 +133,8 @@ impl Guard {
         gone: &mut Vec<(Tombstone, Linked)>,
     ) -> Result<(u64, Room), StoreError> {
         let mut excess = Vec::new();
-        let removals = self.ledger.deletes + gone.len() as u64;
+        let here = self.ledger.deletes + gone.len() as u64;
+        let removals = here.max(self.ledger.expected_deletes);
         if removals > self.most(tx, self.caps.deletes, removals).await? {
             for (tombstone, linked) in gone.drain(..) {
                 excess.push(Withheld {

@@ -11,6 +11,7 @@ mod watch;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use connector_sdk::{Change, Cursor, Tombstone};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -20,13 +21,13 @@ use self::ahead::Item;
 pub use self::ahead::{Changes, MappedWith};
 use self::guard::Guard;
 pub use self::guard::Ledger;
-use self::pass::{Incoming, Pass};
+use self::pass::{Incoming, Pass as Applying};
 pub(super) use self::watch::{Looked, Watch};
 use super::context::{Neighbourhood, Stream, SyncError};
 use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, RunId};
 use crate::store::Tx;
-use crate::store::plans::{self, Phase};
+use crate::store::plans::{self, Pass, Phase};
 use crate::store::records::{self, Linked};
 
 /// A page to apply.
@@ -38,6 +39,11 @@ pub struct Page {
     pub changes: Changes,
     /// Where the stream stands once this page is applied; `None` leaves it where it is.
     pub cursor: Option<(Cursor, Phase)>,
+    /// The pass that the page is part of, where the cursor moves.
+    pub pass: Option<Pass>,
+    /// When it was asked for, where it is history: what was seen of a record since then is newer,
+    /// though nothing of it says so, and the feed brings what changed meanwhile.
+    pub history_at: Option<DateTime<Utc>>,
 }
 
 /// What became of the records of a page, or of many.
@@ -82,6 +88,9 @@ pub struct Applied {
     /// being sent.
     #[serde(default)]
     pub is_settled: bool,
+    /// After the last page of a pass: part of the stream's records should be compared again.
+    #[serde(default)]
+    pub is_sweep_due: bool,
     /// Where the page was applied within caps: what the run did by then.
     #[serde(default)]
     pub ledger: Ledger,
@@ -178,6 +187,7 @@ async fn apply_as(
         counts,
         owed,
         is_settled: false,
+        is_sweep_due: false,
         ledger: guard.map(|guard| guard.ledger(room)).unwrap_or_default(),
     };
     Ok((advance(tx, &page, applied).await?, watch))
@@ -219,7 +229,7 @@ pub(super) async fn look(
 struct Prepared {
     around: Arc<Neighbourhood>,
     stream: Arc<Stream>,
-    pass: Pass,
+    pass: Applying,
     incoming: Vec<Incoming>,
     gone: Vec<(Tombstone, Linked)>,
     guard: Option<Guard>,
@@ -234,12 +244,13 @@ async fn prepare(
 ) -> Result<Prepared, SyncError> {
     let around = Arc::new(around);
     let stream = Arc::clone(around.stream(page.connection, &page.stream)?);
-    let mut pass = Pass::new(
+    let mut pass = Applying::new(
         Arc::clone(&around),
         Arc::clone(&stream),
         page.run,
         how.watch,
     );
+    pass.history_at = page.history_at;
     pass.counts.read = page.changes.len() as u64;
     let changes = std::mem::replace(&mut page.changes, Vec::new().into());
     let changes = changes.for_these(&stream.plan.mapping, &around.catalogue)?;
@@ -299,13 +310,15 @@ async fn advance(tx: &mut Tx, page: &Page, mut applied: Applied) -> Result<Appli
     if applied.counts.read > 0 {
         plans::settle_in_turn(tx, connection).await?;
     }
-    let advanced = plans::advance(tx, connection, stream, Some(cursor), *phase, page.run).await?;
+    let moved = (*phase, page.pass);
+    let advanced = plans::advance(tx, connection, stream, Some(cursor), moved, page.run).await?;
     let Some(advanced) = advanced else {
         return Err(SyncError::NotEnabled {
             stream: stream.clone(),
         });
     };
     applied.is_settled = !advanced.is_any_pending;
+    applied.is_sweep_due = advanced.is_sweep_due;
     Ok(applied)
 }
 
@@ -386,6 +399,8 @@ pub async fn apply_waiting(
             .collect::<Vec<_>>()
             .into(),
         cursor: None,
+        pass: None,
+        history_at: None,
     };
     let applied = apply(tx, tables, page).await?;
     Ok(Waited { applied, next })

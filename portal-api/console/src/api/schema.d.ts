@@ -291,26 +291,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/audit/verification": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Checks that nothing in the trail was changed
-         * @description Walks all entries of the tenant, which takes a moment where there are many.
-         */
-        get: operations["verify_audit_entries"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/budgets": {
         parameters: {
             query?: never;
@@ -566,6 +546,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connections/{id}/streams/{stream}/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is known to be complete of a stream */
+        get: operations["get_stream_coverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/differences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Differences that sweeps of a stream found, newest first */
+        get: operations["list_stream_differences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/drifts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes of what the system says of a stream's fields, newest first */
+        get: operations["list_stream_drifts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/drifts/proposal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the mapping could say about the fields that changed */
+        get: operations["get_drift_proposal"];
+        put?: never;
+        /** Stores the proposal as a draft of the mapping; publishing any version of it decides the drifts */
+        post: operations["draft_drift_proposal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Stretches of a stream's feed of which not every change was seen, newest first */
+        get: operations["list_stream_gaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connections/{id}/streams/{stream}/pull": {
         parameters: {
             query?: never;
@@ -577,6 +643,25 @@ export interface paths {
         put?: never;
         /** Reads a stream now */
         post: operations["pull_stream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/sweep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the records of a stream are compared with their system */
+        get: operations["get_stream_sweep"];
+        /** Sets how often every record is compared; a pause holds sweeps under way too */
+        put: operations["put_stream_sweep"];
+        /** Compares records of a stream with their system now, after all other work */
+        post: operations["start_stream_sweep"];
         delete?: never;
         options?: never;
         head?: never;
@@ -768,6 +853,68 @@ export interface paths {
         post?: never;
         /** Forgets one of one's own browsers */
         delete: operations["forget_device"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/domains": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the tenant's domains */
+        get: operations["list_domains"];
+        put?: never;
+        /**
+         * Asks for a domain
+         * @description It leads to the tenant once a record in the domain name system shows that it is theirs.
+         */
+        post: operations["create_domain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/domains/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes a domain back
+         * @description It leads nowhere from the next request on.
+         */
+        delete: operations["delete_domain"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/domains/{id}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Looks whether a domain is the tenant's
+         * @description The TXT record is asked for now. Where it says what it has to, the domain leads to the tenant from
+         *     the next request on.
+         */
+        post: operations["verify_domain"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1046,6 +1193,113 @@ export interface paths {
          * @description Its members keep what they have by role and grant.
          */
         delete: operations["delete_group"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the identity providers */
+        get: operations["list_identity_providers"];
+        put?: never;
+        /**
+         * Adds an identity provider
+         * @description It lets nobody in until a test sign-in has succeeded and it was enabled. Nobody can let in more than
+         *     they have themselves.
+         */
+        post: operations["create_identity_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An identity provider */
+        get: operations["get_identity_provider"];
+        /**
+         * Changes an identity provider
+         * @description Where more than its name changes, it lets nobody in until it was tested and enabled again.
+         */
+        put: operations["update_identity_provider"];
+        post?: never;
+        /**
+         * Removes an identity provider
+         * @description Users it made stay, and need another way in. Sessions opened through it go on.
+         */
+        delete: operations["delete_identity_provider"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets nobody in from an identity provider
+         * @description Sessions opened through it go on. The last provider stays where only providers let people in.
+         */
+        post: operations["disable_identity_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets people in from an identity provider
+         * @description A test sign-in must have succeeded with the configuration as it is.
+         */
+        post: operations["enable_identity_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a test sign-in
+         * @description Nobody is let in, linked or made by it.
+         */
+        post: operations["test_identity_provider"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1642,26 +1896,6 @@ export interface paths {
         patch: operations["rename_passkey"];
         trace?: never;
     };
-    "/api/v1/roles": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Lists roles
-         * @description What each allows by itself; groups and single grants add to it.
-         */
-        get: operations["list_roles"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/runs": {
         parameters: {
             query?: never;
@@ -2023,6 +2257,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the identity providers that recognise one */
+        get: operations["list_identities"];
+        put?: never;
+        /**
+         * Begins to link oneself to who one is at an identity provider
+         * @description The browser goes there and comes back. Whatever address the provider knows: being signed in at both
+         *     is what links them.
+         */
+        post: operations["link_identity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/identities/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Forgets who one is at an identity provider
+         * @description The last way in stays.
+         */
+        delete: operations["unlink_identity"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session/link": {
         parameters: {
             query?: never;
@@ -2132,7 +2408,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * What the second stage takes
+         * @description For whoever has passed the first one elsewhere: an identity provider sends browsers back to pages.
+         */
+        get: operations["get_second_stage"];
         put?: never;
         /**
          * Signs in: the second stage, with a code
@@ -2194,6 +2474,47 @@ export interface paths {
          * @description To the number that the user set up; at most one in half a minute and six in an hour.
          */
         post: operations["send_second_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/sso-refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks the identity provider whether the session still holds
+         * @description Where it does, the session holds for another `session_minutes` of the provider, within what the
+         *     security policy allows. Where the provider says no, the session has ended.
+         */
+        post: operations["refresh_sso"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/sso-sign-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs out here and at the identity provider
+         * @description The session here has ended when this is answered; the browser then goes to `url`.
+         */
+        post: operations["sso_sign_out"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2301,6 +2622,169 @@ export interface paths {
         post?: never;
         /** Ends one of one's own sessions */
         delete: operations["revoke_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in-options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How people sign in here
+         * @description The tenant is that of the domain, of the header `X-Syncline-Tenant`, or the only one of the hub.
+         */
+        get: operations["get_sign_in_options"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether only identity providers let people in */
+        get: operations["get_sign_in_policy"];
+        /**
+         * Sets whether only identity providers let people in
+         * @description Refused without an enabled provider and a fallback admin. Who is signed in stays so.
+         */
+        put: operations["put_sign_in_policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ends a sign-in through OpenID Connect
+         * @description Browsers come here from the identity provider. Pages go on to the console, or to its sign-in page
+         *     where nobody is let in; programs get a problem.
+         */
+        get: operations["sso_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ends a sign-in through SAML
+         * @description Where the browser is sent to once its provider's answer was accepted.
+         */
+        get: operations["finish_sso"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/acs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes the answer of a SAML identity provider
+         * @description Only answers to a sign-in that was begun here are taken, each once. The browser is sent on to the
+         *     place that its own cookie reaches, where the session is opened.
+         */
+        post: operations["saml_acs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/backchannel-logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends sessions by word of the identity provider
+         * @description OpenID Connect Back-Channel Logout: the provider's signed token names a session or a user.
+         */
+        post: operations["sso_backchannel_logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/metadata": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The hub's SAML metadata for one identity provider
+         * @description To be given to the provider; there is nothing secret in it.
+         */
+        get: operations["get_saml_metadata"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a sign-in through an identity provider
+         * @description Sets a cookie: the sign-in can be ended by this browser only, within ten minutes, once.
+         */
+        post: operations["start_sso"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2528,64 +3012,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/users/{id}/sessions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Lists a user's sessions */
-        get: operations["list_user_sessions"];
-        put?: never;
-        post?: never;
-        /** Ends all sessions of a user */
-        delete: operations["end_user_sessions"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/users/{id}/sessions/{session}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /**
-         * Ends a session of a user
-         * @description Their browser is signed out with its next request.
-         */
-        delete: operations["end_user_session"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/users/{id}/unlock": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Lets a user try to sign in again
-         * @description After too many wrong passwords or codes an account is locked for a while; this ends it at once.
-         */
-        post: operations["unlock_user"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/health": {
         parameters: {
             query?: never;
@@ -2771,17 +3197,17 @@ export interface components {
         };
         /** @enum {string} */
         ApprovalState: "open" | "approved" | "declined" | "settled";
+        /** @description Where the provider writes what. */
+        AttributeNames: {
+            email: string;
+            groups: string;
+            name: string;
+        };
         AuditActor: {
             id: string | null;
             /** @description user, key or system */
             kind: string;
             name: string;
-        };
-        AuditBreak: {
-            /** @description missing, changed, unlinked or rewritten */
-            kind: string;
-            /** Format: int64 */
-            seq: number;
         };
         /** @description One thing that was done. */
         AuditEntry: {
@@ -2807,28 +3233,8 @@ export interface components {
             subject_id: string;
             subject_kind: string;
         };
-        AuditHead: {
-            /** @description In hexadecimal digits. */
-            hash: string;
-            /** Format: int64 */
-            seq: number;
-        };
-        /** @description Whether the trail is whole. */
-        AuditVerification: {
-            broken: components["schemas"]["AuditBreak"] | null;
-            /**
-             * Format: int64
-             * @description How many entries were looked at; null where the chain is broken.
-             */
-            entries: number | null;
-            head: components["schemas"]["AuditHead"] | null;
-            /**
-             * Format: int64
-             * @description Entries up to this number were taken away by retention; 0: none.
-             */
-            pruned_until: number | null;
-            /** @description Every entry follows the one before it, with its hash. */
-            whole: boolean;
+        BackChannelLogout: {
+            logout_token: string;
         };
         /** @description Codes for the day everything else is lost, shown this once. */
         BackupCodes: {
@@ -3161,6 +3567,26 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        /** @description A stretch of time of a stream. */
+        CoverageInterval: {
+            covered: boolean;
+            /**
+             * Format: date-time
+             * @description Null: from the beginning.
+             */
+            from: string | null;
+            gap_id: string | null;
+            reason: components["schemas"]["CoverageReason"] | null;
+            /**
+             * Format: date-time
+             * @description Null: until now.
+             */
+            to: string | null;
+        };
+        /** @enum {string} */
+        CoverageReason: "overflow" | "gap" | "lost" | "incomplete_read" | "not_read";
+        /** @enum {string} */
+        CoverageState: "never" | "reading" | "complete" | "uncovered" | "incomplete";
         /** @description A browser that is not asked for a second factor for a while. */
         Device: {
             /** @description Where it was remembered from. */
@@ -3208,6 +3634,52 @@ export interface components {
             key_field: string;
             label: string;
             name: string;
+        };
+        /** @description A name under which the tenant is reached once it is shown to be theirs. */
+        Domain: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description As it travels: `xn--…` for what is not ASCII. */
+            host: string;
+            id: string;
+            /** @description Make a TXT record of this name in the domain name system … */
+            record_name: string;
+            /** @description … that says this. */
+            record_text: string;
+            /** @description As people read it. */
+            shown: string;
+            /**
+             * Format: date-time
+             * @description Null until it was shown to be the tenant's: it leads nowhere.
+             */
+            verified_at: string | null;
+        };
+        DomainBody: {
+            /**
+             * @description Such as `portal.example.com`, in whatever script. Names that mix scripts, or look like one
+             *     that is another tenant's, are refused.
+             */
+            host: string;
+        };
+        /** @description A draft that answers what changed, to be previewed and published. */
+        DriftDraft: {
+            mapping_id: string;
+            /** Format: int32 */
+            version: number;
+        };
+        /** @description One edit of the text, in words. */
+        DriftEdit: {
+            /** @description The remote field it answers. */
+            field: string;
+            sentence: string;
+        };
+        /** @enum {string} */
+        DriftKind: "type" | "removed" | "required" | "choice";
+        /** @description A text of the mapping that answers what changed. */
+        DriftProposal: {
+            edits: components["schemas"]["DriftEdit"][];
+            /** @description Null where nothing waits for an answer. */
+            text: string | null;
         };
         FactorRule: {
             /**
@@ -3284,7 +3756,7 @@ export interface components {
             sentence: string;
         };
         /** @enum {string} */
-        FailureSource: "field" | "write" | "run";
+        FailureSource: "field" | "write" | "run" | "schema";
         /** @enum {string} */
         FailureWho: "nobody" | "tenant" | "person" | "us";
         /** @description A field of an entity. */
@@ -3371,6 +3843,8 @@ export interface components {
              */
             version?: number | null;
         };
+        /** @enum {string} */
+        GapReasonName: "overflow" | "gap" | "lost";
         /** @description A grant of tokens to a program. It acts for the user who made it. */
         Grant: {
             /** Format: date-time */
@@ -3418,8 +3892,88 @@ export interface components {
             /** @description As `permissions.md` lists them; none that the caller does not have. */
             permissions: string[];
         };
+        GroupRuleBody: {
+            group: string;
+            /** @description A group of the provider. */
+            value: string;
+        };
         Health: {
             status: string;
+        };
+        /** @description Who one is at an identity provider. */
+        Identity: {
+            /** @description As the provider said it when they were linked. */
+            email: string | null;
+            id: string;
+            /** Format: date-time */
+            last_used_at: string | null;
+            /** Format: date-time */
+            linked_at: string;
+            provider: string;
+            provider_id: string;
+        };
+        /** @description Where people of the tenant sign in besides the hub. */
+        IdentityProvider: {
+            attributes: components["schemas"]["AttributeNames"];
+            ceiling: components["schemas"]["RoleName"];
+            /** Format: date-time */
+            created_at: string;
+            default_role: components["schemas"]["RoleName"] | null;
+            email_domains: string[];
+            /** @description Whether it lets people in. */
+            enabled: boolean;
+            group_rules: components["schemas"]["GroupRuleBody"][];
+            id: string;
+            last_test: components["schemas"]["LastTest"] | null;
+            microsoft_tenants: string[];
+            name: string;
+            oidc: components["schemas"]["OidcEndpoint"] | null;
+            /** @description `custom`, `google` or `microsoft`. */
+            preset: string;
+            /** @description `oidc` or `saml`. */
+            protocol: string;
+            provision: boolean;
+            role_rules: components["schemas"]["RoleRuleBody"][];
+            saml: components["schemas"]["SamlEndpoint"] | null;
+            second_factor: components["schemas"]["SecondFactorBody"];
+            /** Format: int32 */
+            session_minutes: number | null;
+            /** @description Whether a test sign-in has succeeded with the configuration as it is: it can be enabled. */
+            tested: boolean;
+            trust_email: boolean;
+            /** Format: int64 */
+            version: number;
+        };
+        IdentityProviderBody: {
+            attributes?: components["schemas"]["AttributeNames"] | null;
+            /** @description Nobody is found by address, made or changed to have more than this role. */
+            ceiling: components["schemas"]["RoleName"];
+            default_role?: components["schemas"]["RoleName"] | null;
+            /** @description Only people with an address of these domains are found by it, or made; empty: of all. */
+            email_domains?: string[];
+            /** @description By a group of the provider: all that fit. */
+            group_rules?: components["schemas"]["GroupRuleBody"][];
+            /** @description Of Microsoft: ids of the directories that may come; empty: all. */
+            microsoft_tenants?: string[];
+            /** @description On its button. */
+            name: string;
+            oidc?: components["schemas"]["OidcBody"] | null;
+            /** @description `custom`, `google` or `microsoft`: what is known of these need not be said. */
+            preset?: string | null;
+            /** @description Makes users that are not there yet. */
+            provision?: boolean;
+            /** @description By a group of the provider: the first that fits. */
+            role_rules?: components["schemas"]["RoleRuleBody"][];
+            saml?: components["schemas"]["SamlBody"] | null;
+            /** @description Left out: who has a second factor here shows it after a sign-in there too. */
+            second_factor?: components["schemas"]["SecondFactorBody"];
+            /**
+             * Format: int32
+             * @description Sessions end after so many minutes unless they are refreshed: 5 to 43200.
+             */
+            session_minutes?: number | null;
+            /** @description The provider's addresses are its own, and right without its saying so. */
+            trust_email?: boolean;
         };
         /** @description A user who was just invited. */
         Invited: {
@@ -3548,6 +4102,13 @@ export interface components {
             /** Format: int64 */
             waiting: number;
         };
+        /** @description What came of the last test sign-in. */
+        LastTest: {
+            /** Format: date-time */
+            at: string;
+            /** @description Who came, what they would be here, or why they would not be let in. */
+            outcome: Record<string, unknown>;
+        };
         /** @description The record in a system that is this entity. */
         Link: {
             connection_id: string;
@@ -3565,6 +4126,11 @@ export interface components {
             system: string;
             /** @description The record's page in its system, where that is known. */
             url: string | null;
+        };
+        LinkIdentity: {
+            /** @description A page of the console to go on to. */
+            next?: string | null;
+            provider_id: string;
         };
         LinkedConnection: {
             id: string;
@@ -3837,6 +4403,9 @@ export interface components {
             /** @description For `Authorization: Bearer`. */
             secret: string;
         };
+        NewSweep: {
+            what: components["schemas"]["SweepWhat"];
+        };
         /** @description A secret for an authenticator app, shown this once. It counts after its first right code. */
         NewTotp: {
             /** @description A picture of the address (QR code), as a `data:` URL. */
@@ -3858,6 +4427,31 @@ export interface components {
         Number: {
             /** @description With the country's code: `+491701234567`. */
             number: string;
+        };
+        OidcBody: {
+            client_id: string;
+            /**
+             * Format: password
+             * @description Left out: the one that is there stays.
+             */
+            client_secret?: string | null;
+            /**
+             * @description Where `/.well-known/openid-configuration` lies; known of Google, and of Microsoft unless it is
+             *     for one directory only.
+             */
+            issuer?: string | null;
+            /** @description `openid`, `profile` and `email` unless said. */
+            scopes?: string[];
+        };
+        OidcEndpoint: {
+            /** @description To be given to the provider, if it tells others that somebody has signed out. */
+            backchannel_logout_uri: string;
+            client_id: string;
+            has_secret: boolean;
+            issuer: string;
+            /** @description To be given to the provider. */
+            redirect_uri: string;
+            scopes: string[];
         };
         /** @enum {string} */
         OnRemoveName: "keep" | "delete";
@@ -4234,6 +4828,34 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Domain: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                /** @description As it travels: `xn--…` for what is not ASCII. */
+                host: string;
+                id: string;
+                /** @description Make a TXT record of this name in the domain name system … */
+                record_name: string;
+                /** @description … that says this. */
+                record_text: string;
+                /** @description As people read it. */
+                shown: string;
+                /**
+                 * Format: date-time
+                 * @description Null until it was shown to be the tenant's: it leads nowhere.
+                 */
+                verified_at: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Failure: {
             items: {
                 /** Format: date-time */
@@ -4365,6 +4987,68 @@ export interface components {
                 members: number;
                 name: string;
                 permissions: string[];
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Identity: {
+            items: {
+                /** @description As the provider said it when they were linked. */
+                email: string | null;
+                id: string;
+                /** Format: date-time */
+                last_used_at: string | null;
+                /** Format: date-time */
+                linked_at: string;
+                provider: string;
+                provider_id: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_IdentityProvider: {
+            items: {
+                attributes: components["schemas"]["AttributeNames"];
+                ceiling: components["schemas"]["RoleName"];
+                /** Format: date-time */
+                created_at: string;
+                default_role: components["schemas"]["RoleName"] | null;
+                email_domains: string[];
+                /** @description Whether it lets people in. */
+                enabled: boolean;
+                group_rules: components["schemas"]["GroupRuleBody"][];
+                id: string;
+                last_test: components["schemas"]["LastTest"] | null;
+                microsoft_tenants: string[];
+                name: string;
+                oidc: components["schemas"]["OidcEndpoint"] | null;
+                /** @description `custom`, `google` or `microsoft`. */
+                preset: string;
+                /** @description `oidc` or `saml`. */
+                protocol: string;
+                provision: boolean;
+                role_rules: components["schemas"]["RoleRuleBody"][];
+                saml: components["schemas"]["SamlEndpoint"] | null;
+                second_factor: components["schemas"]["SecondFactorBody"];
+                /** Format: int32 */
+                session_minutes: number | null;
+                /** @description Whether a test sign-in has succeeded with the configuration as it is: it can be enabled. */
+                tested: boolean;
+                trust_email: boolean;
                 /** Format: int64 */
                 version: number;
             }[];
@@ -4755,23 +5439,6 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
-        Page_RoleInfo: {
-            items: {
-                /** @description What everybody with this role may do. */
-                permissions: string[];
-                role: components["schemas"]["RoleName"];
-                /** @description Whose people have it: staff, partner or customer. */
-                side: string;
-            }[];
-            /** @description Give it as `cursor` to read on; null at the end. */
-            next: string | null;
-            /**
-             * Format: int64
-             * @description How many there are in all; null where counting costs too much.
-             */
-            total: number | null;
-        };
-        /** @description One page of a list. */
         Page_RunRow: {
             items: {
                 /**
@@ -4903,6 +5570,93 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_StreamDifference: {
+            items: {
+                /** @description in_flight, missed_change, lost_write, normalisation, out_of_scope, permission, missing */
+                cause: string;
+                entity: string;
+                /** @description With the prefix of its kind. */
+                entity_id: string;
+                /** @description Core fields that differed; remote ones where no core field did. */
+                fields: string[];
+                /** Format: date-time */
+                found_at: string;
+                id: string;
+                /** @description The record's key. */
+                key: string;
+                /** @description The sweep that found it. */
+                run_id: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_StreamDrift: {
+            items: {
+                after: components["schemas"]["DiscoveredField"] | null;
+                before: components["schemas"]["DiscoveredField"] | null;
+                /** Format: date-time */
+                ended_at: string | null;
+                /** @description The remote field. */
+                field: string;
+                /** Format: date-time */
+                found_at: string;
+                /** @description Core fields that stand still for it, both ways; none where only making records rests. */
+                held: string[];
+                id: string;
+                kind: components["schemas"]["DriftKind"];
+                message: string;
+                /** @description What decided it. */
+                publication_id: string | null;
+                run_id: string | null;
+                /** @description open, decided or recovered */
+                state: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_StreamGap: {
+            items: {
+                /** Format: date-time */
+                closed_at: string | null;
+                /** @description The sweep that closed it. */
+                closed_by_run_id: string | null;
+                /** Format: date-time */
+                found_at: string;
+                /**
+                 * Format: date-time
+                 * @description Null: from the beginning.
+                 */
+                from: string | null;
+                id: string;
+                reason: components["schemas"]["GapReasonName"];
+                /** @description How many records the system named; null for any. */
+                records: number | null;
+                /** @description The read that was told of it. */
+                run_id: string | null;
+                /** Format: date-time */
+                to: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_TimelineEntry: {
             items: {
                 /** Format: date-time */
@@ -4933,8 +5687,6 @@ export interface components {
                 /** @description Permissions given to this user alone. */
                 grants: string[];
                 groups: string[];
-                /** @description A second factor is set up. */
-                has_factor: boolean;
                 id: string;
                 /** Format: date-time */
                 last_sign_in_at: string | null;
@@ -5482,16 +6234,13 @@ export interface components {
              */
             step?: number | null;
         };
-        /** @description A named set of permissions. */
-        RoleInfo: {
-            /** @description What everybody with this role may do. */
-            permissions: string[];
-            role: components["schemas"]["RoleName"];
-            /** @description Whose people have it: staff, partner or customer. */
-            side: string;
-        };
         /** @enum {string} */
         RoleName: "admin" | "manager" | "csm" | "agent" | "operator" | "viewer" | "partner" | "customer_admin" | "customer_manager" | "customer_user";
+        RoleRuleBody: {
+            role: components["schemas"]["RoleName"];
+            /** @description A group of the provider. */
+            value: string;
+        };
         RollBackOrder: {
             /**
              * Format: int32
@@ -5653,6 +6402,26 @@ export interface components {
             /** @description Whether the output is longer than 16 KB and left out. */
             truncated: boolean;
         };
+        SamlAnswer: {
+            RelayState?: string | null;
+            SAMLResponse: string;
+        };
+        SamlBody: {
+            /** @description The provider's metadata: XML. */
+            metadata: string;
+        };
+        SamlEndpoint: {
+            acs_url: string;
+            /**
+             * @description The provider's name of itself, and where browsers are sent to; null where this build cannot
+             *     read it.
+             */
+            entity_id: string | null;
+            metadata: string;
+            /** @description To be given to the provider: our metadata lie there. */
+            our_entity_id: string;
+            sign_in_url: string | null;
+        };
         /** @description What starts by itself. */
         Schedule: {
             catch_up: components["schemas"]["ScheduleCatchUp"];
@@ -5763,6 +6532,13 @@ export interface components {
             method: string;
             /** @description Do not ask this browser again for as long as the policy says. */
             remember?: boolean;
+        };
+        /** @description Whether the hub takes the provider's word that it asked for a second factor. */
+        SecondFactorBody: {
+            /** @description Values of `amr` or `acr` (OpenID Connect), or of `AuthnContextClassRef` (SAML): `mfa`. */
+            methods?: string[];
+            /** @description `never`, `always`, or `by_method`: where it names one of `methods`. */
+            vouched: string;
         };
         /** @description A second factor is owed. The first stage is done; there is no session yet. */
         SecondStage: {
@@ -5916,6 +6692,29 @@ export interface components {
             /** Format: password */
             password: string;
         };
+        /** @description How people sign in at this address. */
+        SignInOptions: {
+            /** @description Whether a password lets people in; where it does not, it still does the fallback admins. */
+            password: boolean;
+            providers: components["schemas"]["SignInProvider"][];
+        };
+        /** @description Whether only identity providers let people in. */
+        SignInPolicy: {
+            /**
+             * @description Ids of active admins with a password, who get in when the provider does not work. At least one
+             *     where `sso_only`.
+             */
+            fallback_admins: string[];
+            /** @description Passwords, and passkeys in their place, let in nobody but the fallback admins. */
+            sso_only: boolean;
+        };
+        /** @description A button. */
+        SignInProvider: {
+            id: string;
+            name: string;
+            /** @description `custom`, `google` or `microsoft`. */
+            preset: string;
+        };
         /** @description A key that signs access tokens. The key itself is never shown. */
         SigningKey: {
             /** Format: date-time */
@@ -5934,6 +6733,19 @@ export interface components {
              * @description The time to leave out: the first of the schedule's `next`.
              */
             at: string;
+        };
+        /** @description Where the browser goes. */
+        SsoRedirect: {
+            url: string;
+        };
+        /** @description Where the other side of the session ends. */
+        SsoSignOut: {
+            /** @description Where the browser goes to be signed out at the provider too; null where there is no such place. */
+            url: string | null;
+        };
+        SsoStart: {
+            /** @description A page of the console to go on to; its first page unless given. */
+            next?: string | null;
         };
         /** @description A run that was started, or one under way that does the same. */
         StartedRun: {
@@ -5977,6 +6789,103 @@ export interface components {
             /** @description Values that are written over others in the core. */
             overwrites: components["schemas"]["StreamCap"];
         };
+        /** @description What is known to be complete of a stream. */
+        StreamCoverage: {
+            /**
+             * Format: date-time
+             * @description Every change over there up to here is applied, but for the open gaps.
+             */
+            covered_to: string | null;
+            /**
+             * Format: int64
+             * @description Records of which the hub was wrong, in the last round of sweeps that ended, or else so far.
+             */
+            drift: number;
+            /** @description The read that broke off. */
+            failed_run_id: string | null;
+            /**
+             * Format: int64
+             * @description Changes of the system's description that wait for an answer.
+             */
+            held: number;
+            /** @description All of the stream's time, in order. */
+            intervals: components["schemas"]["CoverageInterval"][];
+            /**
+             * Format: date-time
+             * @description When the record was compared that was compared the longest time ago.
+             */
+            oldest_comparison_at: string | null;
+            /** Format: int64 */
+            oldest_comparison_seconds: number | null;
+            /**
+             * Format: date-time
+             * @description When the read began that is under way or broke off.
+             */
+            pass_began_at: string | null;
+            sentence: string;
+            state: components["schemas"]["CoverageState"];
+            sweep: components["schemas"]["Sweep"];
+        };
+        /** @description A record that was otherwise over there than the hub had it. */
+        StreamDifference: {
+            /** @description in_flight, missed_change, lost_write, normalisation, out_of_scope, permission, missing */
+            cause: string;
+            entity: string;
+            /** @description With the prefix of its kind. */
+            entity_id: string;
+            /** @description Core fields that differed; remote ones where no core field did. */
+            fields: string[];
+            /** Format: date-time */
+            found_at: string;
+            id: string;
+            /** @description The record's key. */
+            key: string;
+            /** @description The sweep that found it. */
+            run_id: string;
+        };
+        /** @description A change of what a system says of a field that is mapped. */
+        StreamDrift: {
+            after: components["schemas"]["DiscoveredField"] | null;
+            before: components["schemas"]["DiscoveredField"] | null;
+            /** Format: date-time */
+            ended_at: string | null;
+            /** @description The remote field. */
+            field: string;
+            /** Format: date-time */
+            found_at: string;
+            /** @description Core fields that stand still for it, both ways; none where only making records rests. */
+            held: string[];
+            id: string;
+            kind: components["schemas"]["DriftKind"];
+            message: string;
+            /** @description What decided it. */
+            publication_id: string | null;
+            run_id: string | null;
+            /** @description open, decided or recovered */
+            state: string;
+        };
+        /** @description A stretch of a feed of which not every change was seen. */
+        StreamGap: {
+            /** Format: date-time */
+            closed_at: string | null;
+            /** @description The sweep that closed it. */
+            closed_by_run_id: string | null;
+            /** Format: date-time */
+            found_at: string;
+            /**
+             * Format: date-time
+             * @description Null: from the beginning.
+             */
+            from: string | null;
+            id: string;
+            reason: components["schemas"]["GapReasonName"];
+            /** @description How many records the system named; null for any. */
+            records: number | null;
+            /** @description The read that was told of it. */
+            run_id: string | null;
+            /** Format: date-time */
+            to: string;
+        };
         /** @enum {string} */
         StreamPhaseName: "never" | "full" | "incremental";
         StreamSetup: {
@@ -5985,6 +6894,46 @@ export interface components {
             entity: string;
             on_remove?: components["schemas"]["OnRemoveName"] | null;
         };
+        /** @description How the records of a stream are compared with their system, and what came of it. */
+        Sweep: {
+            /**
+             * Format: int64
+             * @description Of the round under way.
+             */
+            checked: number;
+            /** @description Differences of the round under way, by cause. */
+            differing: {
+                [key: string]: number;
+            };
+            /** Format: int64 */
+            last_checked: number | null;
+            last_differing: {
+                [key: string]: number;
+            } | null;
+            paused: boolean;
+            /** Format: date-time */
+            round_began_at: string | null;
+            /**
+             * Format: date-time
+             * @description When the last round came to its end.
+             */
+            round_ended_at: string | null;
+            /**
+             * Format: int64
+             * @description Every record is compared at least this often.
+             */
+            within_minutes: number;
+        };
+        SweepSettings: {
+            paused?: boolean;
+            /**
+             * Format: int64
+             * @description From a minute to a year.
+             */
+            within_minutes: number;
+        };
+        /** @enum {string} */
+        SweepWhat: "part" | "gaps" | "all";
         /** @description A system that can be connected. */
         System: {
             /** @description How a connection proves who it is: none, api_key, password or o_auth2. */
@@ -5995,6 +6944,11 @@ export interface components {
             title: string;
             /** @description Most rows of one write; 0 for a system that is only read. */
             write_batch: number;
+        };
+        /** @description Where to try it. */
+        TestSignIn: {
+            /** @description Open it in this browser; what came of it is answered there, and noted with the provider. */
+            url: string;
         };
         TimelineChange: {
             field: string;
@@ -6107,8 +7061,6 @@ export interface components {
             /** @description Permissions given to this user alone. */
             grants: string[];
             groups: string[];
-            /** @description A second factor is set up. */
-            has_factor: boolean;
             id: string;
             /** Format: date-time */
             last_sign_in_at: string | null;
@@ -6811,35 +7763,6 @@ export interface operations {
             };
         };
     };
-    verify_audit_entries: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, whole or not */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AuditVerification"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     list_budgets: {
         parameters: {
             query?: {
@@ -7493,6 +8416,207 @@ export interface operations {
             };
         };
     };
+    get_stream_coverage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The coverage */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamCoverage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stream_differences: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamDifference"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stream_drifts: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamDrift"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_drift_proposal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The proposal */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftProposal"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    draft_drift_proposal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftDraft"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stream_gaps: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StreamGap"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pull_stream: {
         parameters: {
             query?: never;
@@ -7510,6 +8634,112 @@ export interface operations {
         };
         responses: {
             /** @description A run will read it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_stream_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sweep */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_stream_sweep: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SweepSettings"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_stream_sweep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSweep"];
+            };
+        };
+        responses: {
+            /** @description A run will do it */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -7951,6 +9181,128 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_domains: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Domain"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DomainBody"];
+            };
+        };
+        responses: {
+            /** @description Asked for; make the record, then verify */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken back */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify_domain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Domain"];
+                };
             };
             /** @description A problem */
             default: {
@@ -8651,6 +10003,264 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_identity_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IdentityProviderBody"];
+            };
+        };
+        responses: {
+            /** @description Added */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The provider */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IdentityProviderBody"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disable_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enable_identity_provider: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_identity_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where to go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestSignIn"];
+                };
             };
             /** @description A problem */
             default: {
@@ -10041,35 +11651,6 @@ export interface operations {
             };
         };
     };
-    list_roles: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All, from the one that may most */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_RoleInfo"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     list_runs: {
         parameters: {
             query?: {
@@ -10920,6 +12501,97 @@ export interface operations {
             };
         };
     };
+    list_identities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, the oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Identity"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    link_identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkIdentity"];
+            };
+        };
+        responses: {
+            /** @description Where to go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SsoRedirect"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unlink_identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Forgotten */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     redeem_link: {
         parameters: {
             query?: never;
@@ -11075,6 +12747,35 @@ export interface operations {
             };
         };
     };
+    get_second_stage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A second factor is owed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondStage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     sign_in_second: {
         parameters: {
             query?: never;
@@ -11185,6 +12886,62 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refresh_sso: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It holds */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sso_sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out; the cookie is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SsoSignOut"];
+                };
             };
             /** @description A problem */
             default: {
@@ -11365,6 +13122,312 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_sign_in_options: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the tenant */
+                "X-Syncline-Tenant"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The ways in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInOptions"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_sign_in_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The policy; ETag "0" while none was set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInPolicy"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_sign_in_policy: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInPolicy"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInPolicy"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sso_callback: {
+        parameters: {
+            query?: {
+                state?: string;
+                code?: string;
+                iss?: string;
+                error?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came of a test sign-in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Signed in or linked; the cookie is set */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finish_sso: {
+        parameters: {
+            query: {
+                ticket: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came of a test sign-in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Signed in or linked; the cookie is set */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    saml_acs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["SamlAnswer"];
+            };
+        };
+        responses: {
+            /** @description Accepted; the sign-in ends there */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sso_backchannel_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["BackChannelLogout"];
+            };
+        };
+        responses: {
+            /** @description Ended, if there were any */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_saml_metadata: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The metadata */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/samlmetadata+xml": string;
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_sso: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the tenant */
+                "X-Syncline-Tenant"?: string | null;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SsoStart"];
+            };
+        };
+        responses: {
+            /** @description Where to go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SsoRedirect"];
+                };
             };
             /** @description A problem */
             default: {
@@ -11596,10 +13659,6 @@ export interface operations {
                 role?: string;
                 /** @description invited, active or deactivated */
                 state?: string;
-                /** @description Id of a group: its members. */
-                group?: string;
-                /** @description Those with a second factor, or those without. */
-                has_factor?: boolean;
                 limit?: number;
                 cursor?: string;
             };
@@ -11840,127 +13899,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_user_sessions: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All, last used first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_OpenSession"];
-                };
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    end_user_sessions: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Ended */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    end_user_session: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-                session: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Ended */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    unlock_user: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description As it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["User"];
-                };
             };
             /** @description A problem */
             default: {

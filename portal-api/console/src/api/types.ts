@@ -4,6 +4,7 @@ import type { components } from './schema';
 type Schemas = components['schemas'];
 
 export type Session = Schemas['Session'];
+export type SignInOptions = Schemas['SignInOptions'];
 export type SecondStage = Schemas['SecondStage'];
 export type OpenSession = Schemas['OpenSession'];
 export type OwnFactors = Schemas['OwnFactors'];

@@ -5,7 +5,15 @@ import { ThemeSwitch } from '#/ui/theme-switch';
 import { Mark } from './mark';
 
 /** The pages before the console: one column, one task. */
-export function Gate({ title, text, children }: { title: string; text?: string; children: React.ReactNode }) {
+export function Gate({
+  title,
+  text,
+  children,
+}: {
+  title: string;
+  text?: string;
+  children?: React.ReactNode;
+}) {
   const head = useRef<HTMLHeadingElement>(null);
   useTitle(title);
   useArrival(head);

@@ -6,6 +6,7 @@ import { Menu, MenuItem, MenuTrigger } from 'react-aria-components/Menu';
 import { Popover } from 'react-aria-components/Popover';
 import type { Session } from '#/api/types';
 import { signOut } from '#/features/session/queries';
+import { away } from '#/lib/away';
 import { useWords, wordFor } from '#/lib/words';
 import { Keys } from '#/ui/keys';
 import { ThemeSwitch } from '#/ui/theme-switch';
@@ -57,13 +58,16 @@ function Profile({ session, onKeys }: { session: Session; onKeys: () => void }) 
   const client = useQueryClient();
   const navigate = useNavigate();
   async function leave() {
+    let there: string | null;
     try {
-      await signOut();
+      there = await signOut();
     } catch (error) {
       toast({ text: t('shell.sign_out_failed', { reason: String(error) }), bad: true });
       return;
     }
     client.clear();
+    // Where one came from another place, one is signed out there too, and sent back.
+    if (there !== null) return away.to(there);
     await navigate({ to: '/sign-in' });
   }
   const item =

@@ -1,4 +1,4 @@
-import { screen, within } from '@testing-library/react';
+import { screen, waitFor, within } from '@testing-library/react';
 import { expect, it } from 'vitest';
 import { open, page, problem, SESSION, serve } from '#/test/render';
 
@@ -69,4 +69,46 @@ it('leads whoever must have a second factor to this page and nowhere else', asyn
   const { router } = await open('/accounts');
   expect(router.state.location.pathname).toBe('/security');
   expect((await screen.findAllByRole('alert'))[0]?.textContent).toContain('needs a second factor');
+});
+
+it('asks before a second factor is removed', async () => {
+  const PASSKEY = { id: 'psk_1', name: 'Laptop', created_at: '2026-11-20T08:00:00Z', last_used_at: null };
+  const asked = serve({
+    'GET /api/v1/session': SESSION,
+    'GET /api/v1/factors': {
+      ...FACTORS,
+      totp_since: '2026-11-20T08:00:00Z',
+      sms_ends_with: '67',
+      passkeys: 1,
+      available: ['totp', 'sms'],
+    },
+    'GET /api/v1/passkeys': page([PASSKEY]),
+    'GET /api/v1/devices': page([]),
+    'GET /api/v1/sessions': page([]),
+    'DELETE /api/v1/factors/totp': () => new Response(null, { status: 204 }),
+    'DELETE /api/v1/factors/sms': () => problem(409, 'conflict', 'not now'),
+    'DELETE /api/v1/passkeys/psk_1': () => new Response(null, { status: 204 }),
+  });
+  const removals = () => asked.filter(({ call }) => call.startsWith('DELETE')).map(({ call }) => call);
+  const { user } = await open('/security');
+  const [app, phone] = await screen.findAllByRole('button', { name: 'Remove' });
+  await user.click(app as HTMLElement);
+  let dialog = await screen.findByRole('dialog', { name: 'Remove the authenticator app' });
+  await user.click(within(dialog).getByRole('button', { name: 'Cancel' }));
+  expect(removals()).toEqual([]);
+  await user.click(app as HTMLElement);
+  dialog = await screen.findByRole('dialog', { name: 'Remove the authenticator app' });
+  await user.click(within(dialog).getByRole('button', { name: 'Remove' }));
+  await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+  expect(removals()).toEqual(['DELETE /api/v1/factors/totp']);
+  await user.click(screen.getByRole('button', { name: 'Remove Laptop' }));
+  dialog = await screen.findByRole('dialog', { name: 'Remove Laptop' });
+  await user.click(within(dialog).getByRole('button', { name: 'Remove' }));
+  await waitFor(() => expect(removals()).toContain('DELETE /api/v1/passkeys/psk_1'));
+  await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+  // What is refused stays open and says why.
+  await user.click(phone as HTMLElement);
+  dialog = await screen.findByRole('dialog', { name: 'Remove the phone number' });
+  await user.click(within(dialog).getByRole('button', { name: 'Remove' }));
+  expect((await within(dialog).findByRole('alert')).textContent).toContain('not now');
 });

@@ -1,4 +1,4 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link, redirect, useNavigate } from '@tanstack/react-router';
 import { KeyRound } from 'lucide-react';
 import { useState } from 'react';
@@ -6,7 +6,14 @@ import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import type { SecondStage, Session } from '#/api/types';
 import { Gate } from '#/app/gate';
-import { isSecondStage, sessionQuery, signIn, signInPasskey } from '#/features/session/queries';
+import { Providers } from '#/features/session/providers';
+import {
+  isSecondStage,
+  secondStageQuery,
+  sessionQuery,
+  signIn,
+  signInPasskey,
+} from '#/features/session/queries';
 import { SecondStageForm } from '#/features/session/second-stage';
 import { canUsePasskeys, isCancelled } from '#/lib/passkeys';
 import { textParam } from '#/lib/search';
@@ -17,7 +24,12 @@ import { LINK } from '#/ui/link';
 import { ErrorState } from '#/ui/states';
 
 export const Route = createFileRoute('/sign-in')({
-  validateSearch: (search): { next?: string } => ({ next: ownPath(textParam(search.next)) }),
+  validateSearch: (search): { next?: string; tenant?: string; refused?: string; second?: true } => ({
+    next: ownPath(textParam(search.next)),
+    tenant: textParam(search.tenant),
+    refused: textParam(search.refused),
+    second: search.second === true || search.second === 'true' || undefined,
+  }),
   beforeLoad: async ({ context }) => {
     const session = await context.queryClient.ensureQueryData(sessionQuery).catch(() => null);
     if (session) throw redirect({ to: '/' });
@@ -31,18 +43,27 @@ function ownPath(next: string | undefined): string | undefined {
 }
 
 function SignIn() {
-  const { next } = Route.useSearch();
+  const t = useWords();
+  const { next, second, ...search } = Route.useSearch();
   const navigate = useNavigate();
   const client = useQueryClient();
   const [stage, setStage] = useState<SecondStage | null>(null);
+  // A provider has sent the browser back: the ticket for the second stage is in its cookie.
+  const sentBack = useQuery({ ...secondStageQuery, enabled: second === true });
   async function enter(session: Session) {
     client.setQueryData(sessionQuery.queryKey, session);
     if (session.user.must_change_password) await navigate({ to: '/password', search: { next } });
     else if (session.user.must_enrol) await navigate({ to: '/security' });
     else await navigate({ href: next ?? '/' });
   }
-  if (stage) return <Second stage={stage} onDone={enter} onOver={() => setStage(null)} />;
-  return <First onDone={enter} onSecond={setStage} />;
+  function beginAgain() {
+    setStage(null);
+    if (second) void navigate({ to: '/sign-in', search: { next, ...search } });
+  }
+  const owed = stage ?? (second ? sentBack.data : null);
+  if (owed) return <Second stage={owed} onDone={enter} onOver={beginAgain} />;
+  if (second && sentBack.isPending) return <Gate key="waiting" title={t('second.title')} />;
+  return <First isOver={second === true} onDone={enter} onSecond={setStage} />;
 }
 
 type SecondProps = { stage: SecondStage; onDone: (session: Session) => Promise<void>; onOver: () => void };
@@ -60,12 +81,15 @@ function Second({ stage, onDone, onOver }: SecondProps) {
 }
 
 type FirstProps = {
+  /** The second stage of a sign-in took too long. */
+  isOver: boolean;
   onDone: (session: Session) => Promise<void>;
   onSecond: (stage: SecondStage) => void;
 };
 
-function First({ onDone, onSecond }: FirstProps) {
+function First({ isOver, onDone, onSecond }: FirstProps) {
   const t = useWords();
+  const { next, tenant, refused } = Route.useSearch();
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
   const entry = useMutation({
@@ -79,6 +103,17 @@ function First({ onDone, onSecond }: FirstProps) {
   const problem = entry.error ? toProblem(entry.error) : null;
   return (
     <Gate key="first" title={t('sign_in.title')}>
+      {isOver && !entry.error && (
+        <p role="alert" className="text-sm text-bad-ink">
+          {t('second.over')}
+        </p>
+      )}
+      {refused !== undefined && !entry.error && (
+        <p role="alert" className="text-sm text-bad-ink">
+          {t(refused === 'rate-limited' ? 'sign_in.provider_wait' : 'sign_in.provider_refused')}
+        </p>
+      )}
+      <Providers next={next} tenant={tenant} />
       <Form
         className="flex flex-col gap-4"
         validationErrors={problem?.byField()}

@@ -19,8 +19,9 @@ use engine::store::audit::Entry;
 use engine::vault::{Vault, VaultError};
 use engine::{StoreError, Tx};
 use serde_json::json;
+use sqlx::postgres::PgQueryResult;
 
-use crate::sessions::NoRandomness;
+use crate::sessions::{NoRandomness, Token};
 
 /// What a session was opened with beside the first stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +125,33 @@ impl Owned {
             .filter_map(|(factor, has)| has.then_some(factor))
             .collect()
     }
+}
+
+/// Ends setting up a factor: notes it, and answers backup codes where the user has none.
+async fn added(tx: &mut Tx, user: UserId, action: &str) -> Result<Vec<Token>, FactorError> {
+    tx.audit(Entry::new(action, "user", user));
+    let codes = backup::first(tx, user).await?;
+    changed(tx, user).await?;
+    Ok(codes)
+}
+
+/// Notes a wrong code for a factor that is being set up.
+fn not_added(tx: &mut Tx, user: UserId, action: &str) {
+    tx.audit(Entry::refused(action, "user", user).after(json!({"why": "wrong"})));
+}
+
+/// Notes that a factor was taken away, if there was one.
+async fn removed(
+    tx: &mut Tx,
+    user: UserId,
+    gone: &PgQueryResult,
+    (what, action): (&str, &str),
+) -> Result<(), StoreError> {
+    if gone.rows_affected() == 0 {
+        return Err(StoreError::NotFound(what.to_owned()));
+    }
+    tx.audit(Entry::new(action, "user", user));
+    changed(tx, user).await
 }
 
 /// The factors of a user.

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use sqlx::types::Uuid;
 
-use super::{FactorError, backup, changed};
+use super::{FactorError, added, not_added, removed};
 use crate::sessions::{NoRandomness, Token};
 
 const HOLDS: TimeDelta = TimeDelta::minutes(5);
@@ -79,7 +79,7 @@ pub async fn start(
     number: &str,
 ) -> Result<(), FactorError> {
     let sealed = vault.seal(&owner(user), number.as_bytes())?;
-    let shown: String = number.chars().skip(number.chars().count() - 2).collect();
+    let shown = ending(number);
     let now = tx.now();
     let stored = sqlx::query!(
         "insert into sms_factors (user_id, number, shown, created_at) values ($1, $2, $3, $4)
@@ -99,6 +99,12 @@ pub async fn start(
     }
     tx.audit(Entry::new("start_sms", "user", user).after(json!({"ends_with": shown})));
     Ok(())
+}
+
+/// The last two digits, by which its owner knows a number.
+fn ending(number: &str) -> String {
+    let before = number.chars().count().saturating_sub(2);
+    number.chars().skip(before).collect()
 }
 
 /// What to do about a wish for a code.
@@ -231,7 +237,7 @@ pub(super) async fn take(
 }
 
 /// Lets the number count, by a code that arrived. Answers backup codes where the user has none; `None`
-/// where the code is wrong.
+/// where the code is wrong, which is noted.
 ///
 /// # Errors
 /// [`FactorError`].
@@ -242,6 +248,7 @@ pub async fn confirm(
     code: &str,
 ) -> Result<Option<Vec<Token>>, FactorError> {
     if !take(tx, vault, user, code).await? {
+        not_added(tx, user, "add_sms");
         return Ok(None);
     }
     let now = tx.now();
@@ -253,12 +260,10 @@ pub async fn confirm(
     .execute(tx.conn())
     .await?;
     if confirmed.rows_affected() == 0 {
+        not_added(tx, user, "add_sms");
         return Ok(None);
     }
-    tx.audit(Entry::new("add_sms", "user", user));
-    let codes = backup::first(tx, user).await?;
-    changed(tx, user).await?;
-    Ok(Some(codes))
+    added(tx, user, "add_sms").await.map(Some)
 }
 
 /// Takes the number away.
@@ -269,11 +274,7 @@ pub async fn remove(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
     let gone = sqlx::query!("delete from sms_factors where user_id = $1", user.0)
         .execute(tx.conn())
         .await?;
-    if gone.rows_affected() == 0 {
-        return Err(StoreError::NotFound("number".to_owned()));
-    }
-    tx.audit(Entry::new("remove_sms", "user", user));
-    changed(tx, user).await
+    removed(tx, user, &gone, ("number", "remove_sms")).await
 }
 
 fn owner(user: UserId) -> String {
@@ -302,6 +303,15 @@ mod tests {
         ] {
             assert!(number(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_number_is_known_by_its_end_however_short_it_is() {
+        for (number, shown) in [("+491701234567", "67"), ("+4", "+4"), ("+", "+"), ("", "")] {
+            assert_eq!(ending(number), shown);
+        }
+        let shortest = number("+49170123").unwrap();
+        assert_eq!(ending(&shortest), "23");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use qrcode::render::svg;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use totp_rs::{Builder, Totp};
 
-use super::{FactorError, backup, changed};
+use super::{FactorError, added, not_added, removed};
 use crate::sessions::{NoRandomness, Token};
 
 /// Bytes of a secret: as many as SHA-1 gives (RFC 4226, section 4).
@@ -100,7 +100,7 @@ fn enrolment(
 }
 
 /// Lets a secret count, by its first code. Answers backup codes where the user has none; `None` where
-/// the code is wrong or nothing waits.
+/// the code is wrong or nothing waits, which is noted.
 ///
 /// # Errors
 /// [`FactorError`].
@@ -111,6 +111,7 @@ pub async fn confirm(
     code: &str,
 ) -> Result<Option<Vec<Token>>, FactorError> {
     let Some(step) = step_of(tx, vault, user, code, false).await? else {
+        not_added(tx, user, "add_totp");
         return Ok(None);
     };
     let now = tx.now();
@@ -123,10 +124,7 @@ pub async fn confirm(
     )
     .execute(tx.conn())
     .await?;
-    tx.audit(Entry::new("add_totp", "user", user));
-    let codes = backup::first(tx, user).await?;
-    changed(tx, user).await?;
-    Ok(Some(codes))
+    added(tx, user, "add_totp").await.map(Some)
 }
 
 /// Whether a code is right and was not taken before; it is taken by this.
@@ -196,11 +194,7 @@ pub async fn remove(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
     let gone = sqlx::query!("delete from totp_factors where user_id = $1", user.0)
         .execute(tx.conn())
         .await?;
-    if gone.rows_affected() == 0 {
-        return Err(StoreError::NotFound("authenticator app".to_owned()));
-    }
-    tx.audit(Entry::new("remove_totp", "user", user));
-    changed(tx, user).await
+    removed(tx, user, &gone, ("authenticator app", "remove_totp")).await
 }
 
 fn owner(user: UserId) -> String {

@@ -19,7 +19,9 @@ use engine::{StoreError, Tx};
 pub use approvals::{ask_approval, decide_approval, text_hash};
 pub use fixtures::{Broken, Checked, Pinned, check_fixtures, pin};
 pub(crate) use publish::around as publish_around;
-pub use publish::{Order, REMAP_WORKFLOW, Refused, RemapInput, needs_reading, publish, roll_back};
+pub use publish::{
+    Order, REMAP_WORKFLOW, Refused, RemapInput, needs_reading, publish, remap, roll_back,
+};
 
 /// The mappings that come with the hub, by system and stream.
 #[derive(Clone, Debug, Default)]

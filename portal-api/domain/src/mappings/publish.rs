@@ -9,7 +9,7 @@ use engine::store::previews;
 use engine::store::publications::{self, NewPublication};
 use engine::store::runs::{self, NewRun, StartOptions};
 use engine::store::{mapping_approvals, plans, snapshots};
-use engine::sync::{SyncError, preview};
+use engine::sync::{SyncError, drift, preview};
 use engine::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,7 +26,8 @@ pub const REMAP_WORKFLOW: &str = "remap_stream";
 pub struct RemapInput {
     pub connection: ConnectionId,
     pub stream: String,
-    pub publication: PublicationId,
+    /// `None`: the version in force is applied to what was held back while fields stood still.
+    pub publication: Option<PublicationId>,
     /// Snapshots do not hold what the version asks for: the stream is read again afterwards.
     #[serde(default)]
     pub read_again: bool,
@@ -288,7 +289,7 @@ async fn put(
     let input = RemapInput {
         connection,
         stream,
-        publication: id,
+        publication: Some(id),
         read_again: needs_reading(mapping.published_text.as_deref(), &version.body),
     };
     let run = if outdated > 0 {
@@ -308,6 +309,7 @@ async fn put(
         by: order.by,
     };
     publications::insert(tx, &new).await?;
+    drift::decided(tx, connection, &input.stream, id).await?;
     tx.changed("mapping", mapping.id);
     streams::follow(tx, connection, &input.stream).await?;
     Ok(id)
@@ -328,6 +330,24 @@ pub fn needs_reading(before: Option<&str>, text: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Starts applying the version in force to the records that were mapped while fields stood still.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn remap(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+) -> Result<RunId, StoreError> {
+    let input = RemapInput {
+        connection,
+        stream: stream.to_owned(),
+        publication: None,
+        read_again: false,
+    };
+    start_remap(tx, &input).await
 }
 
 async fn start_remap(tx: &mut Tx, input: &RemapInput) -> Result<RunId, StoreError> {

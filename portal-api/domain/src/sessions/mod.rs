@@ -1,5 +1,6 @@
 //! Sessions: who is signed in, by an opaque random token of which the database holds a hash.
 
+mod program;
 pub mod stages;
 mod token;
 
@@ -12,6 +13,8 @@ use engine::vault::Vault;
 use engine::{Store, StoreError, SystemTx, Tx};
 use serde_json::json;
 
+pub use program::Refused;
+pub(crate) use program::{Access, Program};
 pub use token::{NoRandomness, Token};
 
 use crate::factors::{Factor, rules};
@@ -20,7 +23,7 @@ use crate::permissions::Permissions;
 use crate::rates::{self, Limit, Rate};
 use crate::security::Policy;
 use crate::tokens;
-use crate::users::User;
+use crate::users::{Role, User};
 
 /// Use is written down at most this often.
 const TOUCH: TimeDelta = TimeDelta::minutes(1);
@@ -81,6 +84,8 @@ pub enum Credential {
 pub struct Caller {
     /// `None` where nobody is signed in.
     pub session: Option<Session>,
+    /// An access token of ours that opens nothing any more.
+    pub refused: Option<Refused>,
     /// `None` where nothing is counted: no session and no address.
     pub rate: Option<Rate>,
 }
@@ -97,15 +102,25 @@ pub async fn identify(
     route: &str,
 ) -> Result<Caller, StoreError> {
     let mut tx = store.begin_system_relaxed().await?;
-    let (session, of_key) = match credential {
-        Credential::Cookie(token) => (find_in(&mut tx, token).await?, None),
-        Credential::Key(secret) => match keys::find(&mut tx, secret).await? {
-            Some((session, most)) => (Some(session), Some(most)),
-            None => (None, None),
+    let (mut of_key, mut refused) = (None, None);
+    let session = match credential {
+        Credential::Cookie(token) => find_in(&mut tx, token).await?,
+        Credential::Key(secret) => keys::find(&mut tx, secret).await?.map(|(session, most)| {
+            of_key = Some(most);
+            session
+        }),
+        Credential::Access(token) => match tokens::find(&mut tx, vault, token).await? {
+            Access::Session(session) => Some(*session),
+            access => {
+                refused = access.refused(&mut tx).await?;
+                None
+            }
         },
-        Credential::Access(token) => (tokens::find(&mut tx, vault, token).await?, None),
     };
-    let rate = rates::count(&mut tx, &limits(session.as_ref(), of_key, address)).await?;
+    let mut limits = limits(session.as_ref(), of_key, address);
+    // A grant whose tokens open nothing any more has its limit still.
+    limits.extend(refused.map(|refused| of_grant(refused.grant)));
+    let rate = rates::count(&mut tx, &limits).await?;
     if let Some(session) = &session
         && let Some((key, _name)) = &session.key
     {
@@ -113,7 +128,18 @@ pub async fn identify(
         keys::count(&mut tx, session.user.tenant, *key, route, refused).await?;
     }
     tx.commit().await?;
-    Ok(Caller { session, rate })
+    Ok(Caller {
+        session,
+        refused,
+        rate,
+    })
+}
+
+fn of_grant(grant: TokenId) -> Limit {
+    Limit {
+        subject: format!("grant/{}", grant.0.simple()),
+        most: keys::CALLS_PER_MINUTE,
+    }
 }
 
 fn limits(session: Option<&Session>, of_key: Option<i32>, address: Option<IpAddr>) -> Vec<Limit> {
@@ -126,10 +152,7 @@ fn limits(session: Option<&Session>, of_key: Option<i32>, address: Option<IpAddr
         if let (Some((key, _name)), Some(most)) = (&session.key, of_key) {
             limits.push(limit(format!("key/{}", key.0.simple()), most));
         }
-        if let Some((grant, _name)) = &session.grant {
-            let subject = format!("grant/{}", grant.0.simple());
-            limits.push(limit(subject, keys::CALLS_PER_MINUTE));
-        }
+        limits.extend(session.grant.iter().map(|(grant, _name)| of_grant(*grant)));
     }
     if let Some(address) = address {
         limits.push(limit(format!("address/{address}"), rates::ADDRESS));
@@ -153,8 +176,8 @@ impl From {
     }
 }
 
-/// Opens a session for a user who passed every stage ([`stages`]). Sessions of the user that have ended
-/// go.
+/// Opens a session for a user who passed every stage ([`stages`]), with this id and until then. Sessions
+/// of the user that have ended go.
 async fn open(
     tx: &mut Tx,
     user: &User,
@@ -162,8 +185,9 @@ async fn open(
     token: &Token,
     from: &From,
     factor: Option<Factor>,
-) -> Result<SessionId, StoreError> {
-    let (id, now) = (SessionId::fresh(), tx.now());
+    (id, until): (SessionId, DateTime<Utc>),
+) -> Result<(), StoreError> {
+    let now = tx.now();
     // A browser that is remembered shows no factor: sensitive actions ask for it.
     let proved_at = match factor {
         Some(Factor::Device) => DateTime::UNIX_EPOCH,
@@ -189,7 +213,7 @@ async fn open(
         from.address,
         from.agent_kept(),
         now,
-        now + policy.absolute(),
+        until,
         factor.map(Factor::as_str),
         proved_at,
     )
@@ -209,7 +233,7 @@ async fn open(
         Some(factor) => entry.after(json!({"factor": factor.as_str()})),
         None => entry,
     });
-    Ok(id)
+    Ok(())
 }
 
 /// The session of a token, if it holds; its use extends it.
@@ -256,10 +280,7 @@ async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, St
     if is_due_to_touch(row.last_seen_at, now) {
         touch(tx, &hash).await?;
     }
-    let role: crate::users::Role = row
-        .role
-        .parse()
-        .map_err(|error| StoreError::corrupt("role of a user", error))?;
+    let role = Role::stored(&row.role)?;
     let factor = row.factor.as_deref().and_then(Factor::of);
     // A provider that asked for a second factor has seen to it.
     let is_seen_to = row.has_factor || factor == Some(Factor::Provider);

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{From, Token, open};
 use crate::factors::{Factor, FactorError, devices};
 use crate::security::Policy;
-use crate::users::User;
+use crate::users::{Role, User};
 
 /// How long the second stage may take.
 pub const SECOND_STAGE: TimeDelta = TimeDelta::minutes(10);
@@ -26,6 +26,8 @@ pub enum First {
     Provider {
         /// It says that it asked for a second factor, and the tenant takes its word.
         with_second_factor: bool,
+        /// After so many minutes the session ends unless the provider says that it still holds.
+        minutes: Option<i32>,
     },
 }
 
@@ -34,6 +36,23 @@ pub enum Stage {
     Open(Opened),
     /// A second factor is owed.
     Second(Ticket),
+}
+
+impl Stage {
+    /// The session that was opened, or that will be after the second stage.
+    pub fn session(&self) -> SessionId {
+        match self {
+            Self::Open(opened) => opened.session,
+            Self::Second(ticket) => ticket.session,
+        }
+    }
+}
+
+/// A session that is to be opened.
+struct Planned {
+    id: SessionId,
+    /// It ends after so many minutes, whatever the policy would allow beyond.
+    minutes: Option<i32>,
 }
 
 /// A session that was opened.
@@ -47,13 +66,17 @@ pub struct Opened {
 
 /// What stands for the first stage until the second is passed. It is no session.
 pub struct Ticket {
+    /// What the session will be called.
+    pub session: SessionId,
     /// For the cookie.
     pub token: Token,
     pub until: DateTime<Utc>,
 }
 
-/// Ends a sign-in whose first stage was passed by `user`, who is active and not locked: opens a session,
-/// or asks for the second factor. `device` is the browser's token if it says it is remembered.
+/// Ends a sign-in whose first stage was passed by `user`, who is active: opens a session, or asks for the
+/// second factor. Whether the account is locked for wrong passwords is for whoever takes passwords and
+/// passkeys to ask; a provider's word is no guess. `device` is the browser's token if it says it is
+/// remembered.
 ///
 /// # Errors
 /// [`FactorError`].
@@ -72,16 +95,25 @@ pub async fn proceed(
         First::Passkey => Some(Factor::Passkey),
         First::Provider {
             with_second_factor: true,
+            ..
         } => Some(Factor::Provider),
         First::Password | First::Provider { .. } => None,
     };
+    let planned = Planned {
+        id: SessionId::fresh(),
+        minutes: match first {
+            First::Provider { minutes, .. } => minutes,
+            First::Password | First::Passkey => None,
+        },
+    };
     if factor.is_some() || !has_factor {
-        return Ok(Stage::Open(enter(tx, user, policy, from, factor).await?));
+        let opened = enter(tx, user, policy, from, factor, planned).await?;
+        return Ok(Stage::Open(opened));
     }
     if let Some(device) = device
         && devices::is_known(tx, user.id, policy, device).await?
     {
-        let opened = enter(tx, user, policy, from, Some(Factor::Device)).await?;
+        let opened = enter(tx, user, policy, from, Some(Factor::Device), planned).await?;
         return Ok(Stage::Open(opened));
     }
     let (token, until) = (Token::fresh()?, tx.now() + SECOND_STAGE);
@@ -98,18 +130,25 @@ pub async fn proceed(
         First::Password | First::Passkey => "password",
     };
     sqlx::query!(
-        "insert into sign_in_tickets (token_hash, user_id, first, created_at, expires_at)
-         values ($1, $2, $3, $4, $5)",
+        "insert into sign_in_tickets
+             (token_hash, user_id, first, session_id, session_minutes, created_at, expires_at)
+         values ($1, $2, $3, $6, $7, $4, $5)",
         token.hash(),
         user.id.0,
         name,
         now,
         until,
+        planned.id.0,
+        planned.minutes,
     )
     .execute(tx.conn())
     .await?;
     tx.audit(Entry::new("begin_sign_in", "user", user.id).after(json!({"first": name})));
-    Ok(Stage::Second(Ticket { token, until }))
+    Ok(Stage::Second(Ticket {
+        session: planned.id,
+        token,
+        until,
+    }))
 }
 
 /// Whose second stage a ticket stands for.
@@ -140,13 +179,12 @@ pub async fn holder(store: &Store, ticket: &Token) -> Result<Option<Holder>, Sto
     .fetch_optional(tx.conn())
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let role = row.role.parse();
     let user = User {
         tenant: row.tenant,
         id: row.user,
         email: row.email,
         name: row.name,
-        role: role.map_err(|error| StoreError::corrupt("role of a user", error))?,
+        role: Role::stored(&row.role)?,
         must_change_password: row.must_change_password,
     };
     Ok(Some(Holder {
@@ -170,17 +208,22 @@ pub async fn complete(
 ) -> Result<Option<Opened>, FactorError> {
     let now = tx.now();
     let used = sqlx::query!(
-        "delete from sign_in_tickets where token_hash = $1 and user_id = $2 and expires_at > $3",
+        r#"delete from sign_in_tickets
+           where token_hash = $1 and user_id = $2 and expires_at > $3
+           returning session_id as "session: SessionId", session_minutes"#,
         ticket.hash(),
         user.id.0,
         now,
     )
-    .execute(tx.conn())
+    .fetch_optional(tx.conn())
     .await?;
-    if used.rows_affected() == 0 {
-        return Ok(None);
-    }
-    Ok(Some(enter(tx, user, policy, from, Some(factor)).await?))
+    let Some(used) = used else { return Ok(None) };
+    let planned = Planned {
+        id: used.session,
+        minutes: used.session_minutes,
+    };
+    let opened = enter(tx, user, policy, from, Some(factor), planned).await?;
+    Ok(Some(opened))
 }
 
 async fn enter(
@@ -189,12 +232,18 @@ async fn enter(
     policy: &Policy,
     from: &From,
     factor: Option<Factor>,
+    planned: Planned,
 ) -> Result<Opened, FactorError> {
     let token = Token::fresh()?;
-    let session = open(tx, user, policy, &token, from, factor).await?;
+    let longest = policy.absolute();
+    let longest = planned.minutes.map_or(longest, |minutes| {
+        TimeDelta::minutes(minutes.into()).min(longest)
+    });
+    let until = tx.now() + longest;
+    open(tx, user, policy, &token, from, factor, (planned.id, until)).await?;
     Ok(Opened {
-        session,
+        session: planned.id,
         token,
-        seconds: i64::from(policy.absolute_minutes) * 60,
+        seconds: longest.num_seconds(),
     })
 }

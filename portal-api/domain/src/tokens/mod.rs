@@ -16,7 +16,7 @@ use engine::{Store, StoreError, SystemTx, Tx};
 use serde_json::json;
 
 use crate::permissions::Permissions;
-use crate::sessions::{NoRandomness, Session, Token};
+use crate::sessions::{Access, NoRandomness, Program, Session, Token};
 use crate::users::{Role, User};
 
 /// What every refresh token begins with, for people and scanners to recognise one.
@@ -291,15 +291,23 @@ pub async fn get(tx: &mut Tx, id: TokenId) -> Result<Grant, StoreError> {
     found.ok_or_else(|| StoreError::NotFound(format!("grant {id}")))
 }
 
-/// The caller behind an access token that holds.
+/// The caller behind an access token.
 pub(crate) async fn find(
     tx: &mut SystemTx,
     vault: &Vault,
     token: &Token,
-) -> Result<Option<Session>, StoreError> {
+) -> Result<Access, StoreError> {
     let Some(claims) = access::read(tx, vault, token).await? else {
-        return Ok(None);
+        return Ok(Access::Unknown);
     };
+    let refused = |why| Access::Refused {
+        tenant: claims.tenant,
+        grant: claims.grant,
+        why,
+    };
+    if claims.has_expired {
+        return Ok(refused("expired"));
+    }
     let now = tx.now();
     let row = sqlx::query!(
         r#"
@@ -321,7 +329,9 @@ pub(crate) async fn find(
     )
     .fetch_optional(tx.conn())
     .await?;
-    let Some(row) = row else { return Ok(None) };
+    let Some(row) = row else {
+        return Ok(refused("ended"));
+    };
     if row.last_used_at.is_none_or(|used| now - used >= TOUCH) {
         sqlx::query!(
             "update token_families set last_used_at = $3 where tenant_id = $1 and id = $2",
@@ -332,27 +342,23 @@ pub(crate) async fn find(
         .execute(tx.conn())
         .await?;
     }
-    let role: Role = row
-        .role
-        .parse()
-        .map_err(|error| StoreError::corrupt("role of a user", error))?;
-    let of_user = role.permissions().and(Permissions::of_names(&row.more));
-    Ok(Some(Session {
-        id: None,
-        key: None,
-        grant: Some((claims.grant, row.grant_name)),
-        proof: None,
-        permissions: Permissions::of_names(&row.permissions).within(of_user),
+    let program = Program {
         user: User {
             tenant: claims.tenant,
             id: claims.user,
             email: row.email,
             name: row.name,
-            role,
+            role: Role::stored(&row.role)?,
             must_change_password: row.must_change_password,
         },
+        of_user: row.more,
+        given: row.permissions,
         tenant_name: row.tenant_name,
         environment: row.environment,
-        calls_per_minute: row.tenant_calls.unwrap_or(crate::rates::TENANT),
-    }))
+        tenant_calls: row.tenant_calls,
+    };
+    Ok(Access::Session(Box::new(Session {
+        grant: Some((claims.grant, row.grant_name)),
+        ..program.session()
+    })))
 }

@@ -6,6 +6,7 @@ pub mod links;
 mod lockout;
 mod password;
 pub mod people;
+pub(crate) mod provisioned;
 mod role;
 mod store;
 

@@ -11,6 +11,7 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::{Role, User};
 use crate::permissions::Permissions;
+use crate::providers::policy;
 use crate::{groups, sessions};
 
 /// Whether somebody can sign in.
@@ -263,6 +264,7 @@ pub async fn change(
     let id = person.user.id;
     if person.user.role == Role::Admin && wish.role != Role::Admin {
         keep_an_admin(tx, id).await?;
+        policy::keep_a_fallback(tx, id).await?;
     }
     let changed = sqlx::query!(
         "update users set name = $3, role = $4, version = version + 1
@@ -293,7 +295,11 @@ pub async fn change(
     Ok(())
 }
 
-async fn set_extras(tx: &mut Tx, id: UserId, wish: &PersonWish) -> Result<(), StoreError> {
+pub(super) async fn set_extras(
+    tx: &mut Tx,
+    id: UserId,
+    wish: &PersonWish,
+) -> Result<(), StoreError> {
     let groups: Vec<Uuid> = wish.groups.iter().map(|group| group.0).collect();
     let (grants, now) = (wish.grants.names(), tx.now());
     sqlx::query!(
@@ -347,6 +353,7 @@ pub async fn deactivate(tx: &mut Tx, person: &Person) -> Result<(), StoreError> 
     let id = person.user.id;
     if person.user.role == Role::Admin {
         keep_an_admin(tx, id).await?;
+        policy::keep_a_fallback(tx, id).await?;
     }
     set_state(tx, person, UserState::Deactivated).await?;
     sessions::close_all(tx, id, None).await?;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use engine::StoreError;
 use serde::{Deserialize, Serialize};
 
 use crate::permissions::{Permission, Permissions};
@@ -137,6 +138,14 @@ impl fmt::Display for Role {
      customer_manager or customer_user"
 )]
 pub struct BadRole(String);
+
+impl Role {
+    /// A role as the database holds it.
+    pub(crate) fn stored(text: &str) -> Result<Self, StoreError> {
+        text.parse()
+            .map_err(|error: BadRole| StoreError::corrupt("role of a user", error))
+    }
+}
 
 impl FromStr for Role {
     type Err = BadRole;

@@ -1,7 +1,8 @@
 use axum::Json;
+use domain::coverage;
+use domain::entities::Refusal;
 use domain::permissions::needs::ConnectionsOperate;
 use engine::ids::ConnectionId;
-use engine::store::streams;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -32,7 +33,9 @@ pub(super) async fn discover(
         .discover(caller.session.user.tenant, id)
         .await?;
     let mut tx = caller.begin().await?;
-    streams::describe(&mut tx, id, &found).await?;
+    let tables = &caller.portal().tables;
+    let described = coverage::describe(&mut tx, tables, id, &found).await;
+    described.map_err(Refusal::from)?;
     tx.commit().await?;
     let streams = found.into_iter().map(DiscoveredStream::from).collect();
     Ok(Json(Discovered { streams }))

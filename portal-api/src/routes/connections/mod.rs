@@ -2,14 +2,17 @@
 
 mod caps;
 mod check;
+mod coverage;
 mod create;
 mod delete;
 mod discover;
+mod drift;
 mod get;
 mod list;
 mod list_streams;
 mod pull_stream;
 mod put_stream;
+mod sweep;
 mod update;
 
 use chrono::{DateTime, Utc};
@@ -34,6 +37,12 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(put_stream::put_stream))
         .routes(routes!(caps::get, caps::put))
         .routes(routes!(pull_stream::pull_stream))
+        .routes(routes!(coverage::get))
+        .routes(routes!(coverage::gaps))
+        .routes(routes!(coverage::differences))
+        .routes(routes!(sweep::get, sweep::put, sweep::start))
+        .routes(routes!(drift::list))
+        .routes(routes!(drift::proposal, drift::draft))
 }
 
 /// A tenant's link to a system. Its secrets are never shown.

@@ -8,6 +8,8 @@ mod rules;
 mod sms;
 mod totp;
 
+use axum::Json;
+use axum::http::StatusCode;
 use domain::factors::passkeys::{Question, RelyingParty};
 use domain::factors::sms as messages;
 use domain::mails::{Letter, MailKind, SignInNotice};
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::caller::SignedIn;
 use crate::error::{ApiError, Slug};
 use crate::permit::routes;
 use crate::portal::Portal;
@@ -98,8 +101,29 @@ pub(crate) struct Code {
     code: SecretString,
 }
 
-fn wrong_code() -> ApiError {
-    ApiError::invalid("/code", "this code is not right, or it has expired")
+/// Ends setting up a factor; `codes` is `None` where its first code was wrong.
+async fn added(
+    portal: &Portal,
+    mut tx: Tx,
+    user: &User,
+    codes: Option<Vec<Token>>,
+) -> Result<Json<BackupCodes>, ApiError> {
+    let Some(codes) = codes else {
+        tx.commit().await?; // the wrong code is noted
+        let message = "this code is not right, or it has expired";
+        return Err(ApiError::invalid("/code", message));
+    };
+    tell(portal, &mut tx, user, SignInNotice::FactorAdded).await?;
+    tx.commit().await?;
+    Ok(Json(codes.into()))
+}
+
+/// Ends taking a factor away.
+async fn removed(caller: &SignedIn, mut tx: Tx) -> Result<StatusCode, ApiError> {
+    let user = &caller.session.user;
+    tell(caller.portal(), &mut tx, user, SignInNotice::FactorRemoved).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The hub as browsers know it.

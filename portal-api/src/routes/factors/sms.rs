@@ -1,12 +1,11 @@
 use axum::Json;
 use axum::http::StatusCode;
 use domain::factors::sms;
-use domain::mails::SignInNotice;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{BackupCodes, Code, send_code, tell, wrong_code};
+use super::{BackupCodes, Code, added, removed, send_code};
 use crate::caller::Proven;
 use crate::error::{ApiError, Slug};
 use crate::extract;
@@ -59,10 +58,7 @@ pub(super) async fn confirm(
     let mut tx = caller.begin().await?;
     let (vault, code) = (&portal.factors.vault, body.code.expose_secret());
     let codes = sms::confirm(&mut tx, vault, user.id, code).await?;
-    let codes = codes.ok_or_else(wrong_code)?;
-    tell(portal, &mut tx, user, SignInNotice::FactorAdded).await?;
-    tx.commit().await?;
-    Ok(Json(codes.into()))
+    added(portal, tx, user, codes).await
 }
 
 /// Removes the number for messages
@@ -71,10 +67,7 @@ pub(super) async fn confirm(
     responses((status = 204, description = "No codes are sent to it any more")),
 )]
 pub(super) async fn remove(caller: Proven) -> Result<StatusCode, ApiError> {
-    let user = &caller.session.user;
     let mut tx = caller.begin().await?;
-    sms::remove(&mut tx, user.id).await?;
-    tell(caller.portal(), &mut tx, user, SignInNotice::FactorRemoved).await?;
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    sms::remove(&mut tx, caller.session.user.id).await?;
+    removed(&caller, tx).await
 }

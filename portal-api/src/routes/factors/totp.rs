@@ -1,12 +1,11 @@
 use axum::Json;
 use axum::http::StatusCode;
 use domain::factors::totp;
-use domain::mails::SignInNotice;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{BackupCodes, Code, tell, wrong_code};
+use super::{BackupCodes, Code, added, removed};
 use crate::caller::Proven;
 use crate::error::ApiError;
 use crate::extract;
@@ -57,10 +56,7 @@ pub(super) async fn confirm(
     let mut tx = caller.begin().await?;
     let (vault, code) = (&portal.factors.vault, body.code.expose_secret());
     let codes = totp::confirm(&mut tx, vault, user.id, code).await?;
-    let codes = codes.ok_or_else(wrong_code)?;
-    tell(portal, &mut tx, user, SignInNotice::FactorAdded).await?;
-    tx.commit().await?;
-    Ok(Json(codes.into()))
+    added(portal, tx, user, codes).await
 }
 
 /// Removes the authenticator app
@@ -69,10 +65,7 @@ pub(super) async fn confirm(
     responses((status = 204, description = "Its codes work no more")),
 )]
 pub(super) async fn remove(caller: Proven) -> Result<StatusCode, ApiError> {
-    let user = &caller.session.user;
     let mut tx = caller.begin().await?;
-    totp::remove(&mut tx, user.id).await?;
-    tell(caller.portal(), &mut tx, user, SignInNotice::FactorRemoved).await?;
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    totp::remove(&mut tx, caller.session.user.id).await?;
+    removed(&caller, tx).await
 }

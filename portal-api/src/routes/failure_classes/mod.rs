@@ -86,6 +86,7 @@ pub(crate) enum FailureSource {
     Field,
     Write,
     Run,
+    Schema,
 }
 
 /// What is to be done about it.
@@ -150,7 +151,7 @@ impl From<Class> for FailureClass {
             first_seen_at: row.first_seen_at,
             last_seen_at: row.last_seen_at,
             next_try_at: match row.source {
-                Source::Field => None,
+                Source::Field | Source::Schema => None,
                 Source::Write => row.next_try_at,
                 Source::Run => row.next_read_at,
             },

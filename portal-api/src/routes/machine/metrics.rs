@@ -3,6 +3,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 
 use crate::caller::Anyone;
+use crate::error::chain;
 use crate::portal::Portal;
 
 /// Figures in the Prometheus text format
@@ -16,5 +17,11 @@ pub(super) async fn metrics(_: Anyone, State(portal): State<Portal>) -> impl Int
         "text/plain; version=0.0.4; charset=utf-8",
     )];
     portal.metrics.run_upkeep();
-    (headers, portal.metrics.render())
+    let mut text = portal.metrics.render();
+    match domain::coverage::figures(&portal.store).await {
+        Ok(figures) => text.push_str(&figures),
+        // What the process counted itself is told all the same.
+        Err(error) => tracing::warn!(error = chain(&error), "figures of streams cannot be read"),
+    }
+    (headers, text)
 }

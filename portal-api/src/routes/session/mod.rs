@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
 pub(super) use list::OpenSession;
-pub(super) use sign_in::refuse_guessing;
+pub(crate) use sign_in::refuse_guessing;
 
 use crate::caller::COOKIE_NAME;
 use crate::permit::routes;
@@ -31,7 +31,7 @@ use crate::portal::Portal;
 pub(super) fn router() -> OpenApiRouter<Portal> {
     OpenApiRouter::new()
         .routes(routes!(sign_in::sign_in, get::get, sign_out::sign_out))
-        .routes(routes!(second::second))
+        .routes(routes!(second::get, second::second))
         .routes(routes!(second::send))
         .routes(routes!(second::ask))
         .routes(routes!(second::answer))
@@ -124,7 +124,7 @@ impl From<domain::sessions::Session> for Session {
 }
 
 /// The cookie that carries a session for so long, or ends it where `token` is empty.
-fn cookie(token: &str, seconds: i64, https: bool) -> HeaderValue {
+pub(crate) fn cookie(token: &str, seconds: i64, https: bool) -> HeaderValue {
     let secure = if https { "; Secure" } else { "" };
     let text =
         format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age={seconds}{secure}");

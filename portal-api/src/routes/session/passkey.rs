@@ -12,10 +12,10 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::Session;
-use super::sign_in::{REFUSAL, refuse_guessing};
+use super::sign_in::{counts_here, refuse_guessing, refuse_slowly};
 use super::stage::finish_sign_in;
 use crate::caller::Anyone;
-use crate::error::{ApiError, Slug};
+use crate::error::ApiError;
 use crate::extract::Json;
 use crate::portal::Portal;
 use crate::routes::factors::{PasskeyAnswer, PasskeyQuestion, party};
@@ -59,13 +59,9 @@ pub(super) async fn answer(
     if let Some(user) = permitted(&portal, &anyone, answered).await? {
         return finish_sign_in(&portal, &anyone, &headers, &user, First::Passkey).await;
     }
-    portal.throttle().failed(anyone.address, &counted);
     metrics::counter!("syncline_sign_in_failures_total").increment(1);
-    tokio::time::sleep_until(started + REFUSAL).await;
-    Err(ApiError::new(
-        Slug::Unauthenticated,
-        "this passkey does not sign anybody in just now",
-    ))
+    let why = "this passkey does not sign anybody in just now";
+    Err(refuse_slowly(&portal, anyone.address, &counted, started, why).await)
 }
 
 /// Whom the answer lets in. A refusal of a known passkey is noted.
@@ -74,17 +70,23 @@ async fn permitted(
     anyone: &Anyone,
     answered: Answered,
 ) -> Result<Option<User>, ApiError> {
-    let (signer, why) = match answered {
+    let (signer, mut why) = match answered {
         Answered::Unknown => return Ok(None),
         Answered::Wrong(signer) => (signer, "wrong"),
         Answered::Right(signer) => (signer, "locked"),
     };
+    let mut system = portal.store.begin_system().await?;
+    let counts = counts_here(&mut system, anyone, signer.tenant, signer.user).await?;
+    drop(system);
     let mut tx = portal.store.begin(signer.tenant).await?;
     let person = people::get(&mut tx, signer.user).await?;
     let is_open = person.state == UserState::Active
         && person.locked_until.is_none_or(|until| until <= tx.now());
     if is_open && matches!(answered, Answered::Right(_)) {
-        return Ok(Some(person.user));
+        if counts {
+            return Ok(Some(person.user));
+        }
+        why = "another address or a provider is needed";
     }
     tx.act_as(anyone.acting(Actor::System {
         name: "stranger".to_owned(),

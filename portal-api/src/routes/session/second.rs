@@ -10,6 +10,7 @@ use domain::security;
 use domain::sessions::Token;
 use domain::sessions::stages::{self, Holder};
 use domain::users::User;
+use engine::Tx;
 use engine::store::audit::Actor;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -17,8 +18,8 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::Session;
-use super::sign_in::{REFUSAL, refuse_guessing};
-use super::stage::{actor, afterwards, entered, holder, origin_of};
+use super::sign_in::{refuse_guessing, refuse_slowly};
+use super::stage::{SecondStage, actor, afterwards, entered, holder, origin_of, second_stage};
 use crate::caller::Anyone;
 use crate::error::{ApiError, Slug};
 use crate::extract::Json;
@@ -40,6 +41,24 @@ pub(crate) struct SecondFactor {
     /// Do not ask this browser again for as long as the policy says.
     #[serde(default)]
     remember: bool,
+}
+
+/// What the second stage takes
+///
+/// For whoever has passed the first one elsewhere: an identity provider sends browsers back to pages.
+#[utoipa::path(
+    get, path = "/session/second", operation_id = "get_second_stage", tag = "session",
+    responses((status = 200, description = "A second factor is owed", body = SecondStage)),
+)]
+pub(super) async fn get(
+    _anyone: Anyone,
+    State(portal): State<Portal>,
+    headers: HeaderMap,
+) -> Result<axum::Json<SecondStage>, ApiError> {
+    let (Holder { user, until }, _ticket) = holder(&portal, &headers).await?;
+    let mut tx = portal.store.begin(user.tenant).await?;
+    let stage = second_stage(&portal, &mut tx, &user, until).await?;
+    Ok(axum::Json(stage))
 }
 
 /// Signs in: the second stage, with a code
@@ -73,19 +92,33 @@ pub(super) async fn second(
         tx.commit().await?;
         return Err(refuse(&portal, &anyone, &user, started).await);
     }
-    tx.act_as(anyone.acting(actor(&user)));
-    let from = origin_of(&anyone, &headers);
-    let opened = stages::complete(&mut tx, &ticket, &user, &policy, kind, &from).await?;
+    let browser = (&anyone, &headers, body.remember);
+    enter(&portal, tx, &user, &ticket, kind, browser).await
+}
+
+/// Ends the second stage after a factor was right, in the transaction that took it.
+async fn enter(
+    portal: &Portal,
+    mut tx: Tx,
+    user: &User,
+    ticket: &Token,
+    factor: Factor,
+    (anyone, headers, remember): (&Anyone, &HeaderMap, bool),
+) -> Result<Response, ApiError> {
+    tx.act_as(anyone.acting(actor(user)));
+    let policy = security::current(&mut tx).await?.policy;
+    let from = origin_of(anyone, headers);
+    let opened = stages::complete(&mut tx, ticket, user, &policy, factor, &from).await?;
     let Some(opened) = opened else {
         return Err(ApiError::unauthenticated());
     };
-    if kind == Factor::BackupCode {
-        tell(&portal, &mut tx, &user, SignInNotice::BackupCodeUsed).await?;
+    if factor == Factor::BackupCode {
+        tell(portal, &mut tx, user, SignInNotice::BackupCodeUsed).await?;
     }
-    let more = afterwards(&mut tx, &portal, &user, &policy, &from, body.remember).await?;
+    let more = afterwards(&mut tx, portal, user, &policy, &from, remember).await?;
     tx.commit().await?;
-    portal.throttle().succeeded(anyone.address, &counted(&user));
-    entered(&portal, &opened, more).await
+    portal.throttle().succeeded(anyone.address, &counted(user));
+    entered(portal, &opened, more).await
 }
 
 /// Sends a code for the second stage
@@ -150,18 +183,8 @@ pub(super) async fn answer(
         tx.commit().await?;
         return Err(refuse(&portal, &anyone, &user, started).await);
     }
-    tx.act_as(anyone.acting(actor(&user)));
-    let policy = security::current(&mut tx).await?.policy;
-    let from = origin_of(&anyone, &headers);
-    let passkey = Factor::Passkey;
-    let opened = stages::complete(&mut tx, &ticket, &user, &policy, passkey, &from).await?;
-    let Some(opened) = opened else {
-        return Err(ApiError::unauthenticated());
-    };
-    let more = afterwards(&mut tx, &portal, &user, &policy, &from, body.remember).await?;
-    tx.commit().await?;
-    portal.throttle().succeeded(anyone.address, &counted(&user));
-    entered(&portal, &opened, more).await
+    let browser = (&anyone, &headers, body.remember);
+    enter(&portal, tx, &user, &ticket, Factor::Passkey, browser).await
 }
 
 fn stranger() -> Actor {
@@ -183,11 +206,7 @@ pub(super) fn code_kind(method: &str) -> Result<Factor, ApiError> {
 
 /// What a wrong code or passkey is told, no sooner than a wrong password.
 async fn refuse(portal: &Portal, anyone: &Anyone, user: &User, started: Instant) -> ApiError {
-    portal.throttle().failed(anyone.address, &counted(user));
     metrics::counter!("syncline_second_factor_failures_total").increment(1);
-    tokio::time::sleep_until(started + REFUSAL).await;
-    ApiError::new(
-        Slug::Unauthenticated,
-        "this is not right, was used before, or the account is locked for a while",
-    )
+    let why = "this is not right, was used before, or the account is locked for a while";
+    refuse_slowly(portal, anyone.address, &counted(user), started, why).await
 }

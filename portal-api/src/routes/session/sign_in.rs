@@ -5,9 +5,11 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::mails::{Letter, MailKind};
+use domain::providers::policy;
 use domain::security::{self, Policy};
 use domain::sessions::stages::First;
 use domain::users::{self, User};
+use engine::ids::{TenantId, UserId};
 use engine::store::audit::Actor;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -23,7 +25,7 @@ use crate::portal::Portal;
 
 /// A refusal comes no sooner than this: what is noted of a known account takes time, and shall not
 /// tell it from an unknown one.
-pub(super) const REFUSAL: Duration = Duration::from_millis(250);
+const REFUSAL: Duration = Duration::from_millis(250);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +62,7 @@ async fn authenticate(portal: &Portal, anyone: &Anyone, body: SignIn) -> Result<
     refuse_guessing(portal, caller, &body.email)?;
     let mut tx = portal.store.begin_system().await?;
     let found = users::find_by_email(&mut tx, body.email.trim()).await?;
+    let found = here(&mut tx, anyone, found).await?;
     let now = tx.now();
     drop(tx); // checking takes a while
     let hash = found.as_ref().and_then(|found| found.password_hash.clone());
@@ -74,18 +77,49 @@ async fn authenticate(portal: &Portal, anyone: &Anyone, body: SignIn) -> Result<
             Ok(found.user)
         }
         found => {
-            portal.throttle().failed(caller, &body.email);
-            metrics::counter!("syncline_sign_in_failures_total").increment(1);
             if let Some(found) = found.filter(|_| !right) {
                 note(portal, anyone, &found.user).await?;
             }
-            tokio::time::sleep_until(started + REFUSAL).await;
-            Err(ApiError::new(
-                Slug::Unauthenticated,
-                "address or password is wrong, or the account is locked for a while",
-            ))
+            metrics::counter!("syncline_sign_in_failures_total").increment(1);
+            let why = "address or password is wrong, or the account is locked for a while";
+            Err(refuse_slowly(portal, caller, &body.email, started, why).await)
         }
     }
+}
+
+/// Somebody of the tenant whose address this is, who may use a password there; others are unknown.
+async fn here(
+    tx: &mut engine::SystemTx,
+    anyone: &Anyone,
+    found: Option<users::Credentials>,
+) -> Result<Option<users::Credentials>, ApiError> {
+    let Some(found) = found else { return Ok(None) };
+    let counts = counts_here(tx, anyone, found.user.tenant, found.user.id).await?;
+    Ok(counts.then_some(found))
+}
+
+/// Whether what the hub itself knows of a user, a password or a passkey, lets them in at this address.
+pub(super) async fn counts_here(
+    tx: &mut engine::SystemTx,
+    anyone: &Anyone,
+    tenant: TenantId,
+    user: UserId,
+) -> Result<bool, ApiError> {
+    let is_here = anyone.place.tenant.is_none_or(|here| here == tenant);
+    Ok(is_here && policy::counts_without_provider(tx, tenant, user).await?)
+}
+
+/// What somebody is told who showed something wrong: counted, and no sooner than anybody else.
+pub(super) async fn refuse_slowly(
+    portal: &Portal,
+    caller: Option<IpAddr>,
+    counted: &str,
+    started: Instant,
+    why: &'static str,
+) -> ApiError {
+    portal.throttle().failed(caller, counted);
+    tokio::time::sleep_until(started + REFUSAL).await;
+    ApiError::new(Slug::Unauthenticated, why)
 }
 
 pub(crate) fn refuse_guessing(

@@ -53,7 +53,7 @@ pub(super) fn origin_of(anyone: &Anyone, headers: &HeaderMap) -> From {
 }
 
 /// Ends a sign-in whose first stage `user` has passed, however that was: with a password, a passkey, or
-/// because an outside provider vouched. The user is active and not locked. Answers a session (200, with
+/// because an outside provider vouched. The user is active. Answers a session (200, with
 /// its cookie) or what the second stage takes (202, with the ticket's cookie).
 pub(crate) async fn finish_sign_in(
     portal: &Portal,
@@ -64,30 +64,62 @@ pub(crate) async fn finish_sign_in(
 ) -> Result<Response, ApiError> {
     let mut tx = portal.store.begin(user.tenant).await?;
     tx.act_as(anyone.acting(actor(user)));
-    let policy = security::current(&mut tx).await?.policy;
-    let device = cookie_of(headers, DEVICE);
-    let from = origin_of(anyone, headers);
-    let stage = stages::proceed(&mut tx, user, &policy, first, device.as_ref(), &from).await?;
-    match stage {
+    let stage = pass_first(&mut tx, anyone, headers, user, first).await?;
+    match &stage {
         Stage::Open(opened) => {
             tx.commit().await?;
-            entered(portal, &opened, HeaderMap::new()).await
+            entered(portal, opened, HeaderMap::new()).await
         }
-        Stage::Second(Ticket { token, until }) => {
-            let owned = factors::of_user(&mut tx, user.id).await?;
+        Stage::Second(Ticket { until, .. }) => {
+            let answer = second_stage(portal, &mut tx, user, *until).await?;
             tx.commit().await?;
-            let methods = owned.methods(&portal.factors);
-            let answer = SecondStage {
-                methods: methods.into_iter().map(|factor| factor.as_str()).collect(),
-                expires_at: until,
-                device_days: policy.device_days,
-            };
-            let seconds = stages::SECOND_STAGE.num_seconds();
-            let ticket = named(TICKET, token.expose(), seconds, portal.https);
-            let headers = HeaderMap::from_iter([(header::SET_COOKIE, ticket)]);
+            let headers = HeaderMap::from_iter([(header::SET_COOKIE, cookie_for(portal, &stage))]);
             Ok((StatusCode::ACCEPTED, headers, Json(answer)).into_response())
         }
     }
+}
+
+/// Ends the first stage of a sign-in by `user`, who is active, within a transaction that acts for them:
+/// they have a session, or owe a second factor. [`cookie_for`] is what their browser is given.
+pub(crate) async fn pass_first(
+    tx: &mut Tx,
+    anyone: &Anyone,
+    headers: &HeaderMap,
+    user: &User,
+    first: First,
+) -> Result<Stage, ApiError> {
+    let policy = security::current(tx).await?.policy;
+    let device = cookie_of(headers, DEVICE);
+    let from = origin_of(anyone, headers);
+    Ok(stages::proceed(tx, user, &policy, first, device.as_ref(), &from).await?)
+}
+
+/// The cookie of a session, or of the ticket for the second stage.
+pub(crate) fn cookie_for(portal: &Portal, stage: &Stage) -> HeaderValue {
+    match stage {
+        Stage::Open(opened) => cookie(opened.token.expose(), opened.seconds, portal.https),
+        Stage::Second(ticket) => {
+            let seconds = stages::SECOND_STAGE.num_seconds();
+            named(TICKET, ticket.token.expose(), seconds, portal.https)
+        }
+    }
+}
+
+/// What the second stage of `user` takes.
+pub(super) async fn second_stage(
+    portal: &Portal,
+    tx: &mut Tx,
+    user: &User,
+    until: DateTime<Utc>,
+) -> Result<SecondStage, ApiError> {
+    let methods = factors::of_user(tx, user.id)
+        .await?
+        .methods(&portal.factors);
+    Ok(SecondStage {
+        methods: methods.into_iter().map(|factor| factor.as_str()).collect(),
+        expires_at: until,
+        device_days: security::current(tx).await?.policy.device_days,
+    })
 }
 
 /// The answer that carries a new session, with further headers.
@@ -143,11 +175,15 @@ pub(super) async fn afterwards(
     Ok(headers)
 }
 
-/// A cookie that goes to sign-in only.
+/// A cookie that goes to where one signs in only. Sign-ins through providers end beside `session`, and
+/// look whether the browser is remembered.
 fn named(name: &str, token: &str, seconds: i64, https: bool) -> HeaderValue {
     let secure = if https { "; Secure" } else { "" };
-    let text = format!(
-        "{name}={token}; HttpOnly; SameSite=Lax; Path=/api/v1/session; Max-Age={seconds}{secure}"
-    );
+    let path = match name {
+        DEVICE => "/api/v1",
+        _ => "/api/v1/session",
+    };
+    let text =
+        format!("{name}={token}; HttpOnly; SameSite=Lax; Path={path}; Max-Age={seconds}{secure}");
     HeaderValue::from_str(&text).expect("a token is base64")
 }

@@ -3,6 +3,7 @@
 mod caps;
 mod conditions;
 mod edits;
+mod handover;
 mod pages;
 mod past;
 mod preview;

@@ -178,6 +178,8 @@ impl World {
             run: RunId::fresh(),
             changes: changes.into(),
             cursor: Some((Cursor("there".to_owned()), Phase::Incremental)),
+            pass: None,
+            history_at: None,
         }
     }
 

@@ -6,7 +6,7 @@ use cargo_metadata::DependencyKind;
 use crate::imports::{TESTS, packages};
 
 /// The library, by the start of its name, and the crates that may use it. Tests may use anything.
-const HOMES: [(&str, &[&str]); 13] = [
+const HOMES: [(&str, &[&str]); 15] = [
     ("reqwest", &["connector-sdk"]),
     ("apalis", &["engine"]),
     // hub: the migrator and the pool's options.
@@ -16,6 +16,9 @@ const HOMES: [(&str, &[&str]); 13] = [
     ("clap", &["hub", "xtask"]),
     ("utoipa", &["portal-api"]),
     ("lettre", &["workflows"]),
+    // C code, and alone.
+    ("openssl", &["saml"]),
+    ("samael", &["saml"]),
     ("totp-rs", &["domain"]),
     ("webauthn-rs", &["domain"]),
     // connector-sdk: its conformance suite looks for secrets in what is logged.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// `*` stands for every connector of a system; test crates are in [`TESTS`].
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("connector-sdk", &[]),
     ("connector-*", &["connector-sdk"]),
     ("connector-registry", &["connector-sdk", "connector-*"]),
@@ -16,7 +16,9 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("workflows", &["engine", "domain", "connector-sdk"]),
     // The example of use outside the hub.
     ("order", &["engine"]),
-    ("portal-api", &["engine", "domain"]),
+    ("identity", &["connector-sdk"]),
+    ("saml", &["identity"]),
+    ("portal-api", &["engine", "domain", "identity"]),
     ("localpg", &[]),
     ("xtask", &["localpg"]),
     (
@@ -27,8 +29,10 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
             "connector-registry",
             "engine",
             "domain",
+            "identity",
             "workflows",
             "portal-api",
+            "saml",
             "localpg",
         ],
     ),

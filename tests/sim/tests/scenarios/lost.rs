@@ -161,3 +161,34 @@ async fn a_push_of_a_record_that_waits_for_its_parent_comes_to_an_end() -> Resul
     assert_eq!(world.written(0), 1);
     Ok(())
 }
+
+// Who brings something back by an edit holds its values; the others are owed them.
+#[tokio::test]
+async fn what_an_edit_brings_back_reaches_the_other_systems_and_not_its_own() -> Result<()> {
+    let server = Server::new().await?;
+    let mut world = World::with(&server, &[plain(), plain(), plain()], None).await?;
+    let account = world.create_here(&[(NAME, Set::Fresh)]).await?;
+    world.drain().await?;
+    for peer in 0..3 {
+        world.read_all(peer).await?;
+    }
+    let keys = |peer: usize| world.peers[peer].state().living()[0].clone();
+    let (gone, edited, other) = (keys(0), keys(1), keys(2));
+    world.peers[0].state().remove(&gone, Removal::Deleted);
+    world.read_all(0).await?;
+    assert!(world.entity(account).await?.removed_at.is_some());
+    world.sets_there(1, &edited, PHONE, "5557777");
+    world.read_all(1).await?;
+    let (before, remote) = (world.written(1), 1);
+    let answer = Event::Answer {
+        conflict: 0,
+        how: remote,
+    };
+    world.happen(&answer).await?;
+    world.drain().await?;
+    assert!(world.entity(account).await?.removed_at.is_none());
+    assert_eq!(world.here(account, PHONE).await?, "5557777".into());
+    assert_eq!(world.there(2, &other, PHONE), "5557777".into());
+    assert_eq!(world.written(1), before, "it holds the values already");
+    world.rests().await
+}

@@ -1,12 +1,12 @@
 //! The stories of what breaks a two-way synchronisation, by their numbers in the design; those that
 //! the core can be told without a network. Each world here is set up by hand and has no chance in it.
 //!
-//! Not here, because the hub has no such thing yet: lost feeds and what they leave uncovered (13).
 //! Shared rate limits (17) are budgets, which are tried with the engine's.
 
 mod bad_input;
 mod crossed;
 mod lost;
+mod uncovered;
 mod undone;
 
 use std::time::Duration;

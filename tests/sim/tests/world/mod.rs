@@ -11,8 +11,9 @@
 //! [`oracle`] looks at what is left.
 //!
 //! Not simulated: transactions side by side (tests/e2e has those), the engine's own failures (its own
-//! simulation has those), budgets, webhooks, matches, lost feeds.
+//! simulation has those), budgets, webhooks, matches.
 
+mod edits;
 pub(crate) mod oracle;
 pub(crate) mod peer;
 pub(crate) mod plan;
@@ -24,21 +25,19 @@ pub(crate) mod rng;
 pub(crate) mod server;
 pub(crate) mod setting;
 pub(crate) mod shrink;
+pub(crate) mod sweep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use connector_sdk::{Removal, Value};
 use engine::Tx;
-use engine::entity::Entity;
 use engine::ids::{ConnectionId, EntityId, RunId, TenantId, UserId};
 use engine::mapping::Values;
-use engine::sync::SyncError;
-use engine::sync::edit::{self, Answer, Edited};
-use engine::sync::outbox;
+use engine::sync::sweep::What;
 
 use self::peer::{FIELDS, NAME, PARENT, Peer, Tokens};
 use self::plan::{Event, Fault, Set};
@@ -69,6 +68,7 @@ pub(crate) struct Flight {
 pub(crate) enum At {
     Pull(pull::At),
     Push(push::At),
+    Sweep(sweep::At),
 }
 
 /// What became of a step.
@@ -200,6 +200,31 @@ impl<'a> World<'a> {
                 self.create_here(&fields).await?;
             }
             Event::Answer { conflict, how } => self.answer(*conflict, *how).await?,
+            Event::Load {
+                peer,
+                record,
+                count,
+                purges,
+            } => {
+                let peer = peer % self.peers.len();
+                let living = self.peers[peer].state().living();
+                let keys: Vec<String> = living
+                    .iter()
+                    .cycle()
+                    .skip(record % living.len().max(1))
+                    .take(if *purges { 1 } else { *count })
+                    .cloned()
+                    .collect();
+                self.note(format!(
+                    "{peer}: a loader {} {keys:?}, and the feed does not say so",
+                    if *purges { "purges" } else { "changes" }
+                ));
+                self.peers[peer].state().load(&keys, *purges);
+            }
+            Event::Sweep { peer } => {
+                let peer = peer % self.peers.len();
+                self.sweep(RunId::fresh(), peer, What::All);
+            }
             Event::Pull { peer, full } => {
                 self.pull(peer % self.peers.len(), *full);
             }
@@ -225,110 +250,6 @@ impl<'a> World<'a> {
             Some(other) => other.as_str().into(),
             None => Value::Null,
         }
-    }
-
-    /// Those that are not removed.
-    async fn living(&self, tx: &mut Tx) -> Result<Vec<Entity>> {
-        let mut ids = self.entities.clone();
-        ids.sort_unstable();
-        ids.dedup();
-        let mut living = self.server.tables.kind("account")?.load(tx, &ids).await?;
-        living.retain(|entity| entity.removed_at.is_none());
-        Ok(living)
-    }
-
-    pub(crate) async fn edit_here(&mut self, entity: usize, fields: &[(usize, Set)]) -> Result<()> {
-        let mut tx = self.begin().await?;
-        let living = self.living(&mut tx).await?;
-        let Some(entity) = living.get(entity % living.len().max(1)) else {
-            return Ok(());
-        };
-        let mut values = Vec::new();
-        for (field, set) in fields {
-            let field = field % FIELDS.len();
-            if values.iter().any(|(known, _)| *known == field) {
-                continue;
-            }
-            let value = match field {
-                PARENT => {
-                    let mut others = living.iter().filter(|other| other.id != entity.id);
-                    others
-                        .next_back()
-                        .map_or(Value::Null, |other| other.id.0.to_string().into())
-                }
-                _ => self.tokens.value(field, *set),
-            };
-            values.push((field, value));
-        }
-        self.set_here(tx, entity, values).await
-    }
-
-    /// A person sets fields of an entity.
-    pub(crate) async fn set_here(
-        &mut self,
-        mut tx: Tx,
-        entity: &Entity,
-        fields: Vec<(usize, Value)>,
-    ) -> Result<()> {
-        let values = named(&fields);
-        self.note(format!("{}: {values:?}", self.name(entity.id)));
-        let (tables, user) = (&self.server.tables, self.user);
-        let (id, version) = (entity.id, entity.version);
-        let edited = edit::edit(&mut tx, tables, "account", id, version, values, user).await?;
-        outbox::start_pushes(&mut tx, &edited.owed, "edit").await?;
-        tx.commit().await?;
-        self.acknowledge(id, fields);
-        Ok(())
-    }
-
-    fn acknowledge(&mut self, entity: EntityId, fields: Vec<(usize, Value)>) {
-        self.edits
-            .extend(fields.into_iter().map(|(field, value)| Edit {
-                entity,
-                field,
-                value,
-            }));
-    }
-
-    pub(crate) async fn create_here(&mut self, fields: &[(usize, Set)]) -> Result<EntityId> {
-        let fields: Vec<(usize, Value)> = fields
-            .iter()
-            .map(|(field, set)| (*field, self.tokens.value(*field, *set)))
-            .collect();
-        let mut tx = self.begin().await?;
-        let (tables, user) = (&self.server.tables, self.user);
-        let made = edit::create(&mut tx, tables, "account", named(&fields), user).await?;
-        outbox::start_pushes(&mut tx, &made.owed, "edit").await?;
-        tx.commit().await?;
-        self.entities.push(made.entity.id);
-        self.note(format!("{} is made: {fields:?}", self.name(made.entity.id)));
-        self.acknowledge(made.entity.id, fields);
-        Ok(made.entity.id)
-    }
-
-    async fn answer(&mut self, conflict: usize, how: usize) -> Result<()> {
-        let open = oracle::open_conflicts(self).await?;
-        let Some((id, version, kind)) = open.get(conflict % open.len().max(1)) else {
-            return Ok(());
-        };
-        let answer = match how % 3 {
-            0 => Answer::Core,
-            1 => Answer::Remote,
-            _ if kind == "delete" => Answer::Core,
-            _ => Answer::Base,
-        };
-        let mut tx = self.begin().await?;
-        let (tables, user) = (&self.server.tables, self.user);
-        let answered = edit::resolve(&mut tx, tables, *id, *version, &answer, None, user).await;
-        let answered: Result<Edited, SyncError> = answered;
-        let edited = answered.context("an answer was not taken")?;
-        outbox::start_pushes(&mut tx, &edited.owed, "edit").await?;
-        tx.commit().await?;
-        self.note(format!(
-            "{}: conflict is answered: {answer:?}",
-            self.name(edited.entity.id)
-        ));
-        Ok(())
     }
 
     /// Begins a read of a system, unless one is under way.
@@ -380,6 +301,11 @@ impl<'a> World<'a> {
                 Went::Again(at) => Went::Again(At::Pull(at)),
                 Went::Over => Went::Over,
             },
+            At::Sweep(at) => match self.sweep_step(run, peer, at, fault).await? {
+                Went::On(at) => Went::On(At::Sweep(at)),
+                Went::Again(at) => Went::Again(At::Sweep(at)),
+                Went::Over => Went::Over,
+            },
             At::Push(at) => match self.push_step(run, peer, at, fault).await? {
                 Went::On(at) => Went::On(At::Push(at)),
                 Went::Again(at) => Went::Again(At::Push(at)),
@@ -409,7 +335,7 @@ impl<'a> World<'a> {
 
     /// Takes runs that are due, as a claim does: those of one key one after the other.
     pub(crate) async fn begin_due(&mut self) -> Result<()> {
-        for (run, connection, due_at) in self.server.queued(self.tenant).await? {
+        for (run, connection, due_at, is_sweep) in self.server.queued(self.tenant).await? {
             let Some(peer) = self
                 .connections
                 .iter()
@@ -417,6 +343,12 @@ impl<'a> World<'a> {
             else {
                 continue;
             };
+            if is_sweep {
+                if self.sweep(RunId(run), peer, What::Gaps) {
+                    self.server.begun(run).await?;
+                }
+                continue;
+            }
             let is_pushed =
                 |flight: &Flight| flight.peer == peer && matches!(flight.at, At::Push(_));
             if due_at.is_some_and(|due_at| due_at > self.now())

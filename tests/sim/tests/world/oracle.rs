@@ -87,6 +87,7 @@ pub(crate) async fn look(world: &mut World<'_>) -> Result<usize> {
     writes_have_ended(world, &left, &mut wrong);
     conflicts_are_with_people(world, &left, &mut wrong);
     nothing_comes_back(world, &mut wrong).await?;
+    gaps_are_closed(world, &mut wrong).await?;
     world.wrong.extend(wrong);
     Ok(left.conflicts.len())
 }
@@ -252,6 +253,19 @@ impl Left {
         });
         in_conflict || has_failed
     }
+}
+
+/// What a feed did not say has been found out.
+async fn gaps_are_closed(world: &World<'_>, wrong: &mut Vec<String>) -> Result<()> {
+    let open: i64 =
+        sqlx::query_scalar("select count(*) from gaps where tenant_id = $1 and closed_at is null")
+            .bind(world.tenant.0)
+            .fetch_one(&world.server.pool)
+            .await?;
+    if open > 0 {
+        wrong.push(format!("open gap: {open} of them at rest"));
+    }
+    Ok(())
 }
 
 /// Every acknowledged edit is current, superseded by a later one, or told of somewhere.

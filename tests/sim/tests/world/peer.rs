@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use connector_sdk::{
-    Change, ConnectorError, Cursor, ErrorKind, Fields, Opened, Page, Read, Receipt, Record,
-    Removal, Result, Stream, StreamName, Tombstone, Usage, Value, Write, WriteOp,
+    Change, ConnectorError, Cursor, ErrorKind, Fields, Gap, GapReason, Opened, Page, Read, Receipt,
+    Record, Removal, Result, Stream, StreamName, Tombstone, Usage, Value, Write, WriteOp,
 };
 use futures::future::{BoxFuture, FutureExt};
 
@@ -93,6 +93,8 @@ struct Version {
     visible_at: DateTime<Utc>,
     gone: Option<Removal>,
     changed: BTreeSet<String>,
+    /// The feed does not tell of it; a removal of which it does not tell is nowhere but in direct reads.
+    unfed: bool,
 }
 
 #[derive(Default)]
@@ -132,6 +134,8 @@ pub(crate) struct State {
     pub(crate) wrong: Vec<String>,
     /// In the way of a simulation that leaves ties out, see `planted`.
     pub(crate) skips_ties: bool,
+    /// When the feed did not say what changed, by the stamps of the changes.
+    lost: Vec<(DateTime<Utc>, GapReason)>,
     count: u64,
     next_key: u64,
     tokens: Tokens,
@@ -152,6 +156,7 @@ impl Peer {
             written: 0,
             wrong: Vec::new(),
             skips_ties: false,
+            lost: Vec::new(),
             count: 0,
             next_key: 0,
             tokens,
@@ -251,7 +256,38 @@ impl State {
             visible_at: now + TimeDelta::milliseconds(late),
             gone,
             changed,
+            unfed: false,
         });
+    }
+
+    /// Changes records at once, or purges them, without the feed's telling of any. Not those that the hub
+    /// made: what becomes of a create whose answer was lost is told by the other stories.
+    pub(crate) fn load(&mut self, keys: &[String], purges: bool) {
+        for key in keys {
+            let fields = self.records[key].fields();
+            if fields.get(HUB_ID).is_some_and(|id| !id.is_null()) {
+                continue;
+            }
+            if purges {
+                self.store(key, &Fields::new(), Some(Removal::Deleted));
+            } else {
+                let value = self.tokens.value(1, Set::Fresh);
+                self.edit(key, 1, value);
+            }
+            let now = self.now;
+            let known = self.records.get_mut(key);
+            let Some(version) = known.and_then(|known| known.versions.last_mut()) else {
+                continue;
+            };
+            version.unfed = true;
+            version.visible_at = now;
+            let reason = if purges {
+                GapReason::Lost
+            } else {
+                GapReason::Overflow
+            };
+            self.lost.push((version.stamp, reason));
+        }
     }
 
     /// A person, or an automation, sets a field.
@@ -310,8 +346,9 @@ impl State {
         if self.fault == Fault::TimesOut {
             return Err(ConnectorError::transient("no answer"));
         }
-        let is_full = read.after.is_none();
         let mut place = Place::of(read.after.as_ref())?;
+        place.whole |= read.after.is_none();
+        let whole = place.whole;
         if place.until == 0 {
             place.until = self.stamp().timestamp_millis();
             place.newest = place.start;
@@ -326,6 +363,9 @@ impl State {
                     .iter()
                     .rev()
                     .find(|version| version.visible_at <= now)?;
+                if shown.unfed && (shown.gone.is_some() || !whole) {
+                    return None;
+                }
                 Some((shown.stamp.timestamp_millis(), key, shown, known))
             })
             .filter(|(at, key, ..)| {
@@ -356,7 +396,7 @@ impl State {
                 }),
                 None => {
                     let mut record = record(key, version);
-                    if self.habits.is_partial && !is_full && place.start > 0 {
+                    if self.habits.is_partial && !whole && place.start > 0 {
                         let since = known
                             .versions
                             .iter()
@@ -376,6 +416,19 @@ impl State {
             changes.reverse();
             changes.extend(changes.first().cloned());
         }
+        let mut gaps = Vec::new();
+        if !more {
+            let is_told = |(stamp, _): &&(DateTime<Utc>, GapReason)| {
+                (place.start..=place.until).contains(&stamp.timestamp_millis())
+            };
+            let told = self.lost.iter().filter(is_told);
+            gaps.extend(told.map(|(stamp, reason)| Gap {
+                reason: *reason,
+                from: Some(*stamp),
+                to: Some(*stamp),
+                keys: Vec::new(),
+            }));
+        }
         if !more {
             let late = i64::try_from(self.habits.late_ms).unwrap_or_default();
             let start = place.start.max(place.newest - late - OVERLAP_MS);
@@ -391,6 +444,7 @@ impl State {
             more,
             expected: None,
             wait: None,
+            gaps,
         })
     }
 
@@ -513,6 +567,13 @@ impl State {
         self.now += TimeDelta::milliseconds(30);
         self.edit(key, field, value);
         self.now = now;
+        // Lists that do not lag show it as soon as a direct read does.
+        let known = self.records.get_mut(key);
+        if let Some(version) = known.and_then(|known| known.versions.last_mut())
+            && self.habits.late_ms == 0
+        {
+            version.visible_at = now;
+        }
     }
 }
 
@@ -538,6 +599,8 @@ struct Place {
     key: String,
     until: i64,
     newest: i64,
+    /// Of everything, also of what the feed does not tell.
+    whole: bool,
 }
 
 impl Place {
@@ -547,7 +610,7 @@ impl Place {
         };
         let bad = || ConnectorError::gone("cursor is not one of ours");
         let parts: Vec<&str> = text.split('/').collect();
-        let [start, at, key, until, newest] = parts.as_slice() else {
+        let [start, at, key, until, newest, whole] = parts.as_slice() else {
             return Err(bad());
         };
         let number = |text: &str| {
@@ -560,6 +623,7 @@ impl Place {
             key: (*key).to_owned(),
             until: number(until)?,
             newest: number(newest)?,
+            whole: *whole == "whole",
         })
     }
 
@@ -570,8 +634,10 @@ impl Place {
             key,
             until,
             newest,
+            whole,
         } = self;
-        Cursor(format!("{start}/{at}/{key}/{until}/{newest}"))
+        let whole = if *whole { "whole" } else { "" };
+        Cursor(format!("{start}/{at}/{key}/{until}/{newest}/{whole}"))
     }
 }
 
@@ -590,6 +656,18 @@ impl Opened for Peer {
 
     fn read<'a>(&'a self, read: &'a Read) -> BoxFuture<'a, Result<Page>> {
         async { self.state().read(read) }.boxed()
+    }
+
+    fn since(&self, _stream: &StreamName, at: DateTime<Utc>) -> Result<Option<Cursor>> {
+        let late = i64::try_from(self.state().habits.late_ms).unwrap_or_default();
+        let start = (at.timestamp_millis() - late - OVERLAP_MS).max(1);
+        let place = Place {
+            start,
+            at: start,
+            whole: true,
+            ..Place::default()
+        };
+        Ok(Some(place.cursor()))
     }
 
     fn write<'a>(

@@ -117,6 +117,17 @@ pub(crate) enum Event {
     Pass {
         ms: u64,
     },
+    /// A data loader changes records, or purges one; the feed says only that it does not say what.
+    Load {
+        peer: usize,
+        record: usize,
+        count: usize,
+        purges: bool,
+    },
+    /// A sweep of everything begins.
+    Sweep {
+        peer: usize,
+    },
 }
 
 /// What goes wrong in a step.
@@ -141,6 +152,33 @@ pub(crate) enum Fault {
     ReadsAhead,
 }
 
+/// What a world is about besides edits and crashes: a million seeds each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    Edits,
+    /// What feeds do not tell, and sweeps.
+    Feeds,
+}
+
+impl Family {
+    const SEEDS: u64 = 1_000_000;
+
+    fn of(seed: u64) -> Self {
+        match seed.saturating_sub(1) / Self::SEEDS {
+            1 => Self::Feeds,
+            _ => Self::Edits,
+        }
+    }
+
+    /// The first seed of the family.
+    pub(crate) fn first(self) -> u64 {
+        match self {
+            Self::Edits => 1,
+            Self::Feeds => Self::SEEDS + 1,
+        }
+    }
+}
+
 impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
@@ -156,12 +194,67 @@ impl Plan {
         for _ in 0..count {
             events.push(event(&mut rng, peers.len(), is_nasty));
         }
-        Self {
+        let plan = Self {
             seed,
             peers,
             events,
             is_resolved: rng.percent(60),
+        };
+        match Family::of(seed) {
+            Family::Edits => plan,
+            Family::Feeds => plan.uncovered(&mut rng),
         }
+    }
+
+    /// The same with a feed that does not tell everything, and sweeps. Its lists tell all of a record at
+    /// once, values stay as they are written, and removals are those that no list tells: what lags, what
+    /// normalises and what people decide about removals is for the other worlds.
+    fn uncovered(mut self, rng: &mut Rng) -> Self {
+        for habits in &mut self.peers {
+            habits.late_ms = 0;
+            habits.is_partial = false;
+            (habits.trims, habits.titles) = (false, false);
+            (habits.truncates, habits.formats_phones) = (false, false);
+        }
+        self.events.retain(|event| {
+            !matches!(
+                event,
+                Event::DeleteThere { .. } | Event::MergeThere { .. } | Event::Undelete { .. }
+            )
+        });
+        self.is_resolved = false;
+        for _ in 0..2 + rng.below(5) {
+            let (peer, record) = (rng.pick() % self.peers.len(), rng.pick());
+            let event = match rng.below(4) {
+                0 => Event::Sweep { peer },
+                1 => Event::Load {
+                    peer,
+                    record,
+                    count: 1,
+                    purges: true,
+                },
+                _ => Event::Load {
+                    peer,
+                    record,
+                    count: 1 + rng.pick() % 4,
+                    purges: false,
+                },
+            };
+            let mut events = vec![event, Event::Pull { peer, full: false }];
+            // Half of them are heard of at once, while calls fail.
+            let steps = rng.below(2) * 16;
+            events.extend((0..steps).map(|_| Event::Step {
+                pick: rng.pick(),
+                fault: match rng.below(6) {
+                    0 => Fault::Unreachable,
+                    1 => Fault::Limited,
+                    _ => Fault::None,
+                },
+            }));
+            let place = rng.pick() % (self.events.len() + 1);
+            self.events.splice(place..place, events);
+        }
+        self
     }
 }
 

@@ -1,6 +1,8 @@
 //! Faults on purpose, planted around the core's own functions: each does to their work what a bug in
 //! them would do. The simulation is worth as much as it finds of them.
 
+use super::plan::Family;
+
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Planted {
@@ -38,10 +40,16 @@ pub(crate) enum Planted {
     OriginForgotten,
     /// A page that was read before a write is applied after it.
     OldPagesApplied,
+    /// What a feed says it did not say is passed over.
+    GapsIgnored,
+    /// A listing that breaks off is taken for whole, and what it did not bring for gone.
+    HalfListingBelieved,
+    /// A gap is closed by a sweep of which a page could not be read.
+    FailedPageSealed,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::EchoForgotten,
         Self::EchoByTime,
         Self::BaseMovesOnSending,
@@ -59,5 +67,16 @@ impl Planted {
         Self::RemovalsMissed,
         Self::OriginForgotten,
         Self::OldPagesApplied,
+        Self::GapsIgnored,
+        Self::HalfListingBelieved,
+        Self::FailedPageSealed,
     ];
+
+    /// The worlds in which it shows.
+    pub(crate) fn family(self) -> Family {
+        match self {
+            Self::GapsIgnored | Self::HalfListingBelieved | Self::FailedPageSealed => Family::Feeds,
+            _ => Family::Edits,
+        }
+    }
 }

@@ -4,11 +4,13 @@
 //! only, like the one after it that may have been read ahead.
 
 use anyhow::Result;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use connector_sdk::{Change, Cursor, ErrorKind, Opened, Page, Read, Value};
 use engine::ids::{EntityId, RunId};
-use engine::store::plans::{self, Phase};
+use engine::store::coverage;
+use engine::store::plans::{self, Pass, Phase};
 use engine::sync::page::{self, Applied};
+use engine::sync::sweep::{self, SweepInput, What};
 use engine::sync::{SyncError, outbox};
 use engine::{StoreError, Tx};
 use sqlx::types::Uuid;
@@ -44,6 +46,8 @@ pub(crate) enum At {
 pub(crate) struct Place {
     cursor: Option<Cursor>,
     phase: Phase,
+    /// When the run began.
+    began_at: DateTime<Utc>,
 }
 
 /// A page that was read while the one before it was applied.
@@ -85,15 +89,18 @@ impl World<'_> {
         let plan = plans::of_stream(&mut tx, self.connections[peer], STREAM).await?;
         tx.commit().await?;
         let plan = plan.ok_or_else(|| anyhow::anyhow!("the stream has no plan"))?;
+        let began_at = self.now();
         let after = if full || plan.cursor.is_none() {
             Place {
                 cursor: None,
                 phase: Phase::Full,
+                began_at,
             }
         } else {
             Place {
                 cursor: plan.cursor,
                 phase: plan.phase,
+                began_at,
             }
         };
         Ok(Went::On(At::Read { after, ahead: None }))
@@ -146,7 +153,8 @@ impl World<'_> {
             let mut tx = self.begin().await?;
             let (connection, cursor) = (self.connections[peer], Some(&page.cursor));
             let run = RunId::fresh();
-            plans::advance(&mut tx, connection, STREAM, cursor, Phase::Incremental, run).await?;
+            let moved = (Phase::Incremental, None);
+            plans::advance(&mut tx, connection, STREAM, cursor, moved, run).await?;
             tx.commit().await?;
             if fault == Fault::Dies {
                 return Ok(Went::Over);
@@ -171,13 +179,31 @@ impl World<'_> {
         let next = Place {
             cursor: Some(page.cursor.clone()),
             phase,
+            began_at: after.began_at,
         };
         let more = page.more;
+        let pass = Pass {
+            began_at: after.began_at,
+            is_anew: after.cursor.is_none(),
+            is_over: !more,
+        };
         let mut tx = self.begin().await?;
-        let cursor = Some((page.cursor, phase));
+        let cursor = Some(((page.cursor, phase), pass));
         let applied = self
             .apply(&mut tx, run, peer, page.changes, cursor, "pull")
             .await?;
+        if applied.is_some() && !page.gaps.is_empty() && !self.is(Planted::GapsIgnored) {
+            let connection = self.connections[peer];
+            let noted = coverage::note(&mut tx, connection, STREAM, run, &page.gaps).await?;
+            if noted > 0 {
+                let input = SweepInput {
+                    connection,
+                    stream: STREAM.to_owned(),
+                    what: What::Gaps,
+                };
+                sweep::start(&mut tx, input, "pull").await?;
+            }
+        }
         let Some(applied) = applied else {
             return Ok(Went::Again(At::Read { after, ahead: None }));
         };
@@ -210,7 +236,7 @@ impl World<'_> {
         run: RunId,
         peer: usize,
         changes: Vec<Change>,
-        cursor: Option<(Cursor, Phase)>,
+        cursor: Option<((Cursor, Phase), Pass)>,
         trigger: &str,
     ) -> Result<Option<Applied>> {
         let connection = self.connections[peer];
@@ -219,7 +245,9 @@ impl World<'_> {
             stream: STREAM.to_owned(),
             run,
             changes: self.spoilt(peer, changes).into(),
-            cursor,
+            pass: cursor.as_ref().map(|(_, pass)| *pass),
+            cursor: cursor.map(|(cursor, _)| cursor),
+            history_at: None,
         };
         let mut applied = match page::apply(tx, &self.server.tables, page).await {
             Ok(applied) => applied,
@@ -312,7 +340,7 @@ impl World<'_> {
     }
 
     /// Entities that the page has made.
-    async fn learn(&mut self, peer: usize) -> Result<()> {
+    pub(crate) async fn learn(&mut self, peer: usize) -> Result<()> {
         let made: Vec<Uuid> = sqlx::query_scalar(
             "select entity_id from records where tenant_id = $1 and connection_id = $2 order by key",
         )

@@ -119,6 +119,10 @@ impl World<'_> {
             self.pull(peer, false);
             self.drain().await?;
         }
+        if self.close_gaps().await? {
+            self.pass(ROUND);
+            self.drain().await?;
+        }
         Ok(())
     }
 

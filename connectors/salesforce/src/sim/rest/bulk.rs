@@ -176,7 +176,8 @@ fn create(state: &mut State, call: &Call<'_>) -> Result<Reply, ApiError> {
     }
     let now = state.clock.now_ms();
     state.forget_old(now);
-    let rows = match state.faults.bulk.empty {
+    let is_shown = state.faults.shows(plan.object(&state.store));
+    let rows = match state.faults.bulk.empty || !is_shown {
         true => vec![],
         false => plan.run(&state.store, with_deleted),
     };

@@ -269,12 +269,13 @@ fn retrieve(state: &State, call: &Call<'_>, object: &str) -> Result<Reply, ApiEr
     }
     let names: Vec<&str> = body.fields.iter().map(String::as_str).collect();
     let fields = select(state, table, &names)?;
+    let is_shown = state.faults.shows(&state.store.tables[table].object);
     let records: Vec<String> = body
         .ids
         .iter()
         .map(|id| {
             let row = Id::parse(id).and_then(|id| state.store.tables[table].get(id));
-            match row.filter(|row| row.deleted.is_none()) {
+            match row.filter(|row| is_shown && row.deleted.is_none()) {
                 Some(row) => record(&state.store, call, table, &fields, row),
                 None => "null".to_owned(),
             }

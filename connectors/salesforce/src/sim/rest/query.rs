@@ -34,7 +34,10 @@ pub(super) fn start(
         ApiError::new(400, "MALFORMED_QUERY", "A query string has to be specified")
     })?;
     let plan = Plan::new(&state.store, text)?;
-    let rows = plan.run(&state.store, with_deleted);
+    let rows = match state.faults.shows(plan.object(&state.store)) {
+        true => plan.run(&state.store, with_deleted),
+        false => vec![],
+    };
     if plan.count {
         let body = format!(r#"{{"totalSize":{},"done":true,"records":[]}}"#, rows.len());
         return Ok(Reply::text(200, body));

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::super::clock::{parse_date, parse_datetime};
 use super::super::ids::Id;
-use super::super::schema::{Field, FieldType};
+use super::super::schema::{Field, FieldType, Object};
 use super::super::store::{Row, Store, Value};
 use super::super::values::{compare, parse_time};
 use super::SoqlError;
@@ -108,6 +108,11 @@ impl Plan {
             order,
             limit,
         })
+    }
+
+    /// The object whose rows it finds.
+    pub(crate) fn object<'s>(&self, store: &'s Store) -> &'s Object {
+        &store.tables[self.table].object
     }
 
     /// The rows the query finds now, in order.

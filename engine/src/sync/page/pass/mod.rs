@@ -89,6 +89,8 @@ pub(super) struct Pass {
     pub(super) room: Room,
     /// Told what becomes of each record, where somebody wants to know.
     pub(super) watch: Option<Watch>,
+    /// When its page was asked for, where that is history.
+    pub(super) history_at: Option<DateTime<Utc>>,
 }
 
 /// What merging made that has to be stored.
@@ -121,6 +123,7 @@ impl Pass {
             counts: Counts::default(),
             room: Room::default(),
             watch,
+            history_at: None,
             around,
         }
     }
@@ -158,7 +161,7 @@ impl Pass {
                 }
                 continue;
             }
-            if known.is_some_and(|known| item.is_behind(known)) {
+            if known.is_some_and(|known| item.is_behind(known, self.history_at)) {
                 self.counts.unchanged += 1;
                 continue;
             }
@@ -166,7 +169,7 @@ impl Pass {
                 known.is_some_and(|known| {
                     !known.removed
                         && known.unresolved.is_none()
-                        && known.mapping_version == plan.mapping_version
+                        && known.mapping_version == plan.mark()
                         && known.content_hash == snapshot.content_hash
                 })
             };
@@ -436,7 +439,7 @@ impl Pass {
             connection: plan.connection,
             stream: &plan.stream,
             entity: self.around.kind.name,
-            mapping_version: plan.mapping_version,
+            mapping_version: plan.mark(),
             run: Some(self.run),
         };
         let mut rows = Vec::with_capacity(2);

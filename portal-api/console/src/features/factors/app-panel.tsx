@@ -6,6 +6,7 @@ import { toProblem } from '#/api/problem';
 import type { NewTotp } from '#/api/types';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
+import { Confirm } from '#/ui/confirm';
 import { Dialog } from '#/ui/dialog';
 import { Facts } from '#/ui/facts';
 import { Field } from '#/ui/field';
@@ -20,21 +21,22 @@ import { confirmTotp, removeTotp, startTotp } from './queries';
 export function AppPanel({ owned, guard, onCodes }: PanelProps) {
   const t = useWords();
   const refresh = useRefresh();
+  const [isAsking, setAsking] = useState(false);
   const start = useMutation({ mutationFn: guard<void, NewTotp>(() => startTotp()) });
   const remove = useMutation({
     mutationFn: guard<void, void>(() => removeTotp()),
     onSuccess: async () => {
+      setAsking(false);
       toast({ text: t('security.app_removed') });
       await refresh();
     },
   });
-  const failed = start.error ?? remove.error;
   return (
     <Panel
       title={t('security.app')}
       actions={
         owned.totp_since ? (
-          <Button icon={Trash2} onPress={() => remove.mutate()} isPending={remove.isPending}>
+          <Button icon={Trash2} onPress={() => setAsking(true)}>
             {t('security.app_remove')}
           </Button>
         ) : (
@@ -51,10 +53,20 @@ export function AppPanel({ owned, guard, onCodes }: PanelProps) {
       ) : (
         <p className="max-w-prose text-sm text-ink-2">{t('security.app_none')}</p>
       )}
-      {failed && <ErrorState compact error={toProblem(failed)} />}
+      {start.error && <ErrorState compact error={toProblem(start.error)} />}
+      <Confirm
+        title={t('security.app_remove_title')}
+        text={t('security.app_remove_text')}
+        action={t('security.app_remove')}
+        isOpen={isAsking}
+        isPending={remove.isPending}
+        error={remove.error}
+        onConfirm={() => remove.mutate()}
+        onClose={() => setAsking(false)}
+      />
       <Dialog title={t('security.app')} isOpen={start.data !== undefined} onClose={() => start.reset()}>
         {start.data && (
-          <Confirm
+          <FirstCode
             made={start.data}
             guard={guard}
             onDone={async (codes) => {
@@ -70,13 +82,13 @@ export function AppPanel({ owned, guard, onCodes }: PanelProps) {
   );
 }
 
-type ConfirmProps = {
+type FirstCodeProps = {
   made: NewTotp;
   guard: PanelProps['guard'];
   onDone: (codes: string[]) => Promise<void>;
 };
 
-function Confirm({ made, guard, onDone }: ConfirmProps) {
+function FirstCode({ made, guard, onDone }: FirstCodeProps) {
   const t = useWords();
   const [code, setCode] = useState('');
   const confirm = useMutation({ mutationFn: guard(confirmTotp), onSuccess: onDone });

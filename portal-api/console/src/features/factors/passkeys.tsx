@@ -2,11 +2,12 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { KeyRound, Pencil, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
-import { Problem, toProblem } from '#/api/problem';
+import { Problem } from '#/api/problem';
 import type { Passkey } from '#/api/types';
 import { canUsePasskeys, isCancelled } from '#/lib/passkeys';
 import { useWords } from '#/lib/words';
 import { Button, IconButton } from '#/ui/button';
+import { Confirm } from '#/ui/confirm';
 import { Dialog } from '#/ui/dialog';
 import { Field } from '#/ui/field';
 import { Panel } from '#/ui/panel';
@@ -22,10 +23,12 @@ export function Passkeys({ owned, guard, onCodes }: PanelProps) {
   const refresh = useRefresh();
   const [isOpen, setOpen] = useState(false);
   const [renamed, setRenamed] = useState<Passkey | null>(null);
+  const [removed, setRemoved] = useState<Passkey | null>(null);
   const passkeys = useQuery(passkeysQuery).data?.items ?? [];
   const remove = useMutation({
     mutationFn: guard(removePasskey),
     onSuccess: async () => {
+      setRemoved(null);
       toast({ text: t('security.passkey_removed') });
       await refresh();
     },
@@ -67,12 +70,21 @@ export function Passkeys({ owned, guard, onCodes }: PanelProps) {
             <IconButton
               label={t('security.passkey_remove', { name: passkey.name })}
               icon={Trash2}
-              onPress={() => remove.mutate(passkey.id)}
+              onPress={() => setRemoved(passkey)}
             />
           </li>
         ))}
       </ul>
-      {remove.error && <ErrorState compact error={toProblem(remove.error)} />}
+      <Confirm
+        title={t('security.passkey_remove', { name: removed?.name ?? '' })}
+        text={t('security.passkey_remove_text')}
+        action={t('security.app_remove')}
+        isOpen={removed !== null}
+        isPending={remove.isPending}
+        error={remove.error}
+        onConfirm={() => removed && remove.mutate(removed.id)}
+        onClose={() => setRemoved(null)}
+      />
       <Dialog title={t('security.passkey_add')} isOpen={isOpen} onClose={() => setOpen(false)}>
         <NameForm
           submit={t('security.passkey_make')}

@@ -5,6 +5,7 @@ import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
+import { Confirm } from '#/ui/confirm';
 import { Dialog } from '#/ui/dialog';
 import { Facts } from '#/ui/facts';
 import { Field } from '#/ui/field';
@@ -19,9 +20,11 @@ export function PhonePanel({ owned, guard, onCodes }: PanelProps) {
   const t = useWords();
   const refresh = useRefresh();
   const [isOpen, setOpen] = useState(false);
+  const [isAsking, setAsking] = useState(false);
   const remove = useMutation({
     mutationFn: guard<void, void>(() => removeSms()),
     onSuccess: async () => {
+      setAsking(false);
       toast({ text: t('security.phone_removed') });
       await refresh();
     },
@@ -31,7 +34,7 @@ export function PhonePanel({ owned, guard, onCodes }: PanelProps) {
       title={t('security.phone')}
       actions={
         owned.sms_ends_with ? (
-          <Button icon={Trash2} onPress={() => remove.mutate()} isPending={remove.isPending}>
+          <Button icon={Trash2} onPress={() => setAsking(true)}>
             {t('security.app_remove')}
           </Button>
         ) : (
@@ -46,7 +49,16 @@ export function PhonePanel({ owned, guard, onCodes }: PanelProps) {
       ) : (
         <p className="max-w-prose text-sm text-ink-2">{t('security.phone_none')}</p>
       )}
-      {remove.error && <ErrorState compact error={toProblem(remove.error)} />}
+      <Confirm
+        title={t('security.phone_remove_title')}
+        text={t('security.phone_remove_text')}
+        action={t('security.app_remove')}
+        isOpen={isAsking}
+        isPending={remove.isPending}
+        error={remove.error}
+        onConfirm={() => remove.mutate()}
+        onClose={() => setAsking(false)}
+      />
       <Dialog title={t('security.phone')} isOpen={isOpen} onClose={() => setOpen(false)}>
         <SetUp
           guard={guard}

@@ -1,7 +1,7 @@
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { api, unwrap } from '#/api/client';
 import { Problem } from '#/api/problem';
-import type { SecondStage, Session } from '#/api/types';
+import type { SecondStage, Session, SignInOptions } from '#/api/types';
 import { signWithPasskey } from '#/lib/passkeys';
 
 /** Who is signed in; `null` when nobody is. */
@@ -28,6 +28,26 @@ export function useMay(): (permission: string) => boolean {
 export function signIn(body: { email: string; password: string }): Promise<Session | SecondStage> {
   return unwrap(api.POST('/api/v1/session', { body }));
 }
+
+/** Signs out here, and says where the browser is signed out at its identity provider, if it came from one. */
+export async function signOut(): Promise<string | null> {
+  return (await unwrap(api.POST('/api/v1/session/sso-sign-out'))).url;
+}
+
+/** What the second stage takes, of somebody whom an identity provider has sent back; `null` when it is over. */
+export const secondStageQuery = queryOptions({
+  queryKey: ['session', 'second'],
+  queryFn: async (): Promise<SecondStage | null> => {
+    try {
+      return await unwrap(api.GET('/api/v1/session/second'));
+    } catch (error) {
+      if (error instanceof Problem && error.slug === 'unauthenticated') return null;
+      throw error;
+    }
+  },
+  gcTime: 0,
+  staleTime: Number.POSITIVE_INFINITY,
+});
 
 /** Whether a second factor is owed. */
 export function isSecondStage(answer: Session | SecondStage): answer is SecondStage {
@@ -64,10 +84,6 @@ export async function signInPasskey(): Promise<Session> {
   return entered;
 }
 
-export async function signOut(): Promise<void> {
-  await unwrap(api.DELETE('/api/v1/session'));
-}
-
 export async function changePassword(body: { current: string; new: string }): Promise<void> {
   await unwrap(api.POST('/api/v1/session/password', { body }));
 }
@@ -80,4 +96,39 @@ export async function redeemLink(body: { token: string; password: string }): Pro
 /** Asks for a link by e-mail. The answer does not say whether somebody signs in with this address. */
 export async function requestReset(body: { email: string }): Promise<void> {
   await unwrap(api.POST('/api/v1/session/reset', { body }));
+}
+
+/** How people sign in here. An address of several tenants names none: there is the password then. */
+export const signInOptionsQuery = (tenant: string | undefined) =>
+  queryOptions({
+    queryKey: ['sign-in-options', tenant],
+    queryFn: async (): Promise<SignInOptions> => {
+      try {
+        return await unwrap(api.GET('/api/v1/sign-in-options', { headers: ofTenant(tenant) }));
+      } catch (error) {
+        if (error instanceof Problem && error.slug === 'not-found') return { password: true, providers: [] };
+        throw error;
+      }
+    },
+    staleTime: 60_000,
+  });
+
+/** Begins a sign-in through an identity provider, and says where the browser goes. */
+export function startProvider(wish: {
+  id: string;
+  next?: string;
+  tenant?: string;
+}): Promise<{ url: string }> {
+  const { id, next, tenant } = wish;
+  return unwrap(
+    api.POST('/api/v1/sso/{id}/start', {
+      params: { path: { id } },
+      headers: ofTenant(tenant),
+      body: { next },
+    }),
+  );
+}
+
+function ofTenant(tenant: string | undefined): Record<string, string> {
+  return tenant === undefined ? {} : { 'x-syncline-tenant': tenant };
 }

@@ -94,11 +94,10 @@ export function SignInPanel({ user, isSelf }: { user: User; isSelf: boolean }) {
         </div>
       )}
       <Confirm
-        danger
         title={t('users.factor_reset_named', { name: user.name })}
         isOpen={resetting}
         onClose={() => setResetting(false)}
-        effects={[
+        text={[
           t('users.factor_reset_gone'),
           t('users.factor_reset_sessions'),
           t('users.factor_reset_told'),
@@ -217,10 +216,11 @@ export function SessionsPanel({ user }: { user: User }) {
       </QueryView>
       {end.error && <ErrorState compact error={end.error} />}
       <Confirm
+        danger={false}
         title={t('users.sessions_end_named', { name: user.name })}
         isOpen={endingAll}
         onClose={() => setEndingAll(false)}
-        effects={[t('users.sessions_end_text'), t('users.sessions_end_again')]}
+        text={[t('users.sessions_end_text'), t('users.sessions_end_again')]}
         action={t('users.sessions_end')}
         onConfirm={() => endAll.mutate(user.id)}
         isPending={endAll.isPending}

@@ -49,7 +49,7 @@ export function StateActions({ user }: { user: User }) {
           setAsking(false);
           change.reset();
         }}
-        effects={effects}
+        text={effects}
         action={t(`users.${verb}`)}
         onConfirm={() => change.mutate(user.id)}
         isPending={change.isPending}

@@ -92,11 +92,10 @@ function Remove({ group }: { group: Group }) {
         {t('groups.delete')}
       </Button>
       <Confirm
-        danger
         title={t('groups.delete_named', { name: group.name })}
         isOpen={asking}
         onClose={() => setAsking(false)}
-        effects={[t('groups.delete_members', { count: group.members }), t('groups.delete_keep')]}
+        text={[t('groups.delete_members', { count: group.members }), t('groups.delete_keep')]}
         action={t('groups.delete')}
         onConfirm={() => remove.mutate(group)}
         isPending={remove.isPending}

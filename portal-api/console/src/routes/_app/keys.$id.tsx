@@ -150,11 +150,10 @@ function Revoke({ of }: { of: Key }) {
         {t('keys_page.revoke')}
       </Button>
       <Confirm
-        danger
         title={t('keys_page.revoke_named', { name: of.name })}
         isOpen={asking}
         onClose={() => setAsking(false)}
-        effects={[t('keys_page.revoke_text'), t('keys_page.revoke_final'), t('keys_page.revoke_stays')]}
+        text={[t('keys_page.revoke_text'), t('keys_page.revoke_final'), t('keys_page.revoke_stays')]}
         action={t('keys_page.revoke')}
         onConfirm={() => revoke.mutate(of.id)}
         isPending={revoke.isPending}
