@@ -12,6 +12,8 @@ export const KINDS = [
   'passkey',
   'device',
   'security',
+  'identity_provider',
+  'domain',
   'accounts',
   'contacts',
   'fields',

@@ -97,11 +97,7 @@ export function SignInPanel({ user, isSelf }: { user: User; isSelf: boolean }) {
         title={t('users.factor_reset_named', { name: user.name })}
         isOpen={resetting}
         onClose={() => setResetting(false)}
-        text={[
-          t('users.factor_reset_gone'),
-          t('users.factor_reset_sessions'),
-          t('users.factor_reset_told'),
-        ]}
+        text={[t('users.factor_reset_gone'), t('users.factor_reset_sessions'), t('users.factor_reset_told')]}
         action={t('users.factor_reset_action')}
         onConfirm={() => reset.mutate(user.id)}
         isPending={reset.isPending}
