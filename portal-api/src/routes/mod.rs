@@ -24,6 +24,7 @@ mod overview;
 mod partners;
 mod privacy;
 mod records;
+mod roles;
 mod runs;
 mod schedules;
 mod security;
@@ -70,6 +71,7 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(assignments::router())
         .merge(privacy::router())
         .merge(groups::router())
+        .merge(roles::router())
         .merge(keys::router())
         .merge(brands::router())
         .merge(settings::router())

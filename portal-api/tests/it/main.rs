@@ -29,6 +29,7 @@ mod live;
 mod logs;
 mod machine;
 mod mails;
+mod managing;
 mod mappings;
 mod odd;
 mod openapi;

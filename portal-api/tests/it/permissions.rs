@@ -101,7 +101,8 @@ fn concrete(path: &str) -> String {
         "tokens" => "tok",
         _ => "cfl",
     };
-    path.replace("{id}", &format!("{prefix}_{}", fresh().simple()))
+    path.replace("{session}", &format!("ses_{}", fresh().simple()))
+        .replace("{id}", &format!("{prefix}_{}", fresh().simple()))
         .replace("{stream}", "Account")
         .replace("{entity}", "account")
         .replace("{version}", "1")

@@ -1,7 +1,7 @@
 //! What belongs to another tenant is not there.
 
 use axum::http::Method;
-use engine::ids::{AssignmentId, FixtureId, MappingApprovalId, PreviewId};
+use engine::ids::{AssignmentId, FixtureId, MappingApprovalId, PreviewId, SessionId};
 use serde_json::{Value as Json, json};
 
 use crate::world::World;
@@ -121,6 +121,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
             .replace("{id}", id)
             .replace("{stream}", "Account")
             .replace("{version}", "1")
+            .replace("{session}", &SessionId::fresh().to_string())
             .replace("{preview}", &PreviewId::fresh().to_string())
             .replace("{fixture}", &FixtureId::fresh().to_string())
             .replace("{approval}", &MappingApprovalId::fresh().to_string())
@@ -198,7 +199,8 @@ pub(crate) fn body(operation: &str) -> Option<Json> {
         "assign_account" => json!({"to": format!("usr_{}", "0".repeat(32))}),
         "update_group" => json!({"name": "Mine", "permissions": []}),
         "rename_passkey" => json!({"name": "Mine"}),
-        "reset_factors" | "deactivate_user" | "reactivate_user" | "create_user_link" => json!({}),
+        "reset_factors" | "deactivate_user" | "reactivate_user" | "unlock_user"
+        | "create_user_link" => json!({}),
         "restart_run" | "fork_run" => json!({"from": "start"}),
         "undo_run" => json!({"restored": 1, "fields": 1, "removed": 0, "revived": 0}),
         "signal_run" => json!({"name": "go", "body": null}),

@@ -291,6 +291,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Checks that nothing in the trail was changed
+         * @description Walks all entries of the tenant, which takes a moment where there are many.
+         */
+        get: operations["verify_audit_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/budgets": {
         parameters: {
             query?: never;
@@ -1896,6 +1916,26 @@ export interface paths {
         patch: operations["rename_passkey"];
         trace?: never;
     };
+    "/api/v1/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists roles
+         * @description What each allows by itself; groups and single grants add to it.
+         */
+        get: operations["list_roles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs": {
         parameters: {
             query?: never;
@@ -3012,6 +3052,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists a user's sessions */
+        get: operations["list_user_sessions"];
+        put?: never;
+        post?: never;
+        /** Ends all sessions of a user */
+        delete: operations["end_user_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends a session of a user
+         * @description Their browser is signed out with its next request.
+         */
+        delete: operations["end_user_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets a user try to sign in again
+         * @description After too many wrong passwords or codes an account is locked for a while; this ends it at once.
+         */
+        post: operations["unlock_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -3209,6 +3307,12 @@ export interface components {
             kind: string;
             name: string;
         };
+        AuditBreak: {
+            /** @description missing, changed, unlinked or rewritten */
+            kind: string;
+            /** Format: int64 */
+            seq: number;
+        };
         /** @description One thing that was done. */
         AuditEntry: {
             action: string;
@@ -3232,6 +3336,29 @@ export interface components {
             seq: number;
             subject_id: string;
             subject_kind: string;
+        };
+        AuditHead: {
+            /** @description In hexadecimal digits. */
+            hash: string;
+            /** Format: int64 */
+            seq: number;
+        };
+        /** @description Whether the trail is whole. */
+        AuditVerification: {
+            broken: components["schemas"]["AuditBreak"] | null;
+            /**
+             * Format: int64
+             * @description How many entries were looked at; null where the chain is broken.
+             */
+            entries: number | null;
+            head: components["schemas"]["AuditHead"] | null;
+            /**
+             * Format: int64
+             * @description Entries up to this number were taken away by retention; 0: none.
+             */
+            pruned_until: number | null;
+            /** @description Every entry follows the one before it, with its hash. */
+            whole: boolean;
         };
         BackChannelLogout: {
             logout_token: string;
@@ -5439,6 +5566,23 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_RoleInfo: {
+            items: {
+                /** @description What everybody with this role may do. */
+                permissions: string[];
+                role: components["schemas"]["RoleName"];
+                /** @description Whose people have it: staff, partner or customer. */
+                side: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_RunRow: {
             items: {
                 /**
@@ -5687,6 +5831,8 @@ export interface components {
                 /** @description Permissions given to this user alone. */
                 grants: string[];
                 groups: string[];
+                /** @description A second factor is set up. */
+                has_factor: boolean;
                 id: string;
                 /** Format: date-time */
                 last_sign_in_at: string | null;
@@ -6233,6 +6379,14 @@ export interface components {
              * @description The step's place, when `from` is `step`.
              */
             step?: number | null;
+        };
+        /** @description A named set of permissions. */
+        RoleInfo: {
+            /** @description What everybody with this role may do. */
+            permissions: string[];
+            role: components["schemas"]["RoleName"];
+            /** @description Whose people have it: staff, partner or customer. */
+            side: string;
         };
         /** @enum {string} */
         RoleName: "admin" | "manager" | "csm" | "agent" | "operator" | "viewer" | "partner" | "customer_admin" | "customer_manager" | "customer_user";
@@ -7061,6 +7215,8 @@ export interface components {
             /** @description Permissions given to this user alone. */
             grants: string[];
             groups: string[];
+            /** @description A second factor is set up. */
+            has_factor: boolean;
             id: string;
             /** Format: date-time */
             last_sign_in_at: string | null;
@@ -7750,6 +7906,35 @@ export interface operations {
                 };
                 content: {
                     "text/csv": string;
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify_audit_entries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer, whole or not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditVerification"];
                 };
             };
             /** @description A problem */
@@ -11651,6 +11836,35 @@ export interface operations {
             };
         };
     };
+    list_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, from the one that may most */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RoleInfo"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_runs: {
         parameters: {
             query?: {
@@ -13659,6 +13873,10 @@ export interface operations {
                 role?: string;
                 /** @description invited, active or deactivated */
                 state?: string;
+                /** @description Id of a group: its members. */
+                group?: string;
+                /** @description Those with a second factor, or those without. */
+                has_factor?: boolean;
                 limit?: number;
                 cursor?: string;
             };
@@ -13899,6 +14117,127 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_user_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, last used first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_OpenSession"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_user_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_user_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unlock_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
             };
             /** @description A problem */
             default: {

@@ -440,6 +440,16 @@ pub async fn close(tx: &mut Tx, user: UserId, id: SessionId) -> Result<(), Store
     Ok(())
 }
 
+/// Ends all sessions of a user.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn end_all(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
+    close_all(tx, user, None).await?;
+    tx.audit(Entry::new("end_user_sessions", "user", user));
+    Ok(())
+}
+
 /// Ends all sessions of a user, but the one to keep.
 pub(crate) async fn close_all(
     tx: &mut Tx,

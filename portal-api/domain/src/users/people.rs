@@ -60,6 +60,8 @@ pub struct Person {
     pub partner: Option<PartnerId>,
     /// Looks after all tenants.
     pub is_operator: bool,
+    /// A second factor is set up.
+    pub has_factor: bool,
     pub locked_until: Option<DateTime<Utc>>,
     pub last_sign_in_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
@@ -128,6 +130,10 @@ pub struct PersonQuery {
     pub q: Option<String>,
     pub role: Option<Role>,
     pub state: Option<UserState>,
+    /// Its members.
+    pub group: Option<GroupId>,
+    /// Those with a second factor, or those without.
+    pub has_factor: Option<bool>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -142,6 +148,7 @@ struct Row {
     account_id: Option<Uuid>,
     partner_id: Option<Uuid>,
     is_operator: bool,
+    has_factor: bool,
     locked_until: Option<DateTime<Utc>>,
     last_sign_in_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
@@ -154,7 +161,7 @@ struct Row {
 }
 
 const COLUMNS: &str = "select id, email, name, role, state, must_change_password, scope, \
-     account_id, partner_id, is_operator, locked_until, \
+     account_id, partner_id, is_operator, has_factor, locked_until, \
      last_sign_in_at, created_at, version, lower(email) as sort_email, \
      array(select m.group_id from group_members m where m.user_id = u.id order by 1) as groups, \
      array(select g.permission from user_grants g where g.user_id = u.id order by 1) as grants, \
@@ -191,6 +198,7 @@ impl Row {
             state,
             groups: self.groups.into_iter().map(GroupId).collect(),
             grants,
+            has_factor: self.has_factor,
             locked_until: self.locked_until.filter(|until| *until > tx.now()),
             last_sign_in_at: self.last_sign_in_at,
             created_at: self.created_at,
@@ -232,6 +240,16 @@ pub async fn list(
     }
     if let Some(state) = query.state {
         sql.push(" and state = ").push_bind(state.as_str());
+    }
+    if let Some(group) = query.group {
+        sql.push(
+            " and exists (select from group_members m where m.user_id = u.id and m.group_id = ",
+        )
+        .push_bind(group.0)
+        .push(")");
+    }
+    if let Some(has_factor) = query.has_factor {
+        sql.push(" and has_factor = ").push_bind(has_factor);
     }
     if let Some(after) = after {
         sql.push(" and (lower(email), id) > (")
@@ -439,6 +457,19 @@ pub async fn reactivate(tx: &mut Tx, person: &Person) -> Result<(), StoreError> 
         Entry::new("reactivate_user", "user", id)
             .before(json!({"state": person.state.as_str()}))
             .after(json!({"state": state.as_str()})),
+    );
+    Ok(())
+}
+
+/// Lets somebody sign in again who is locked out after too many wrong passwords or codes.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn unlock(tx: &mut Tx, person: &Person) -> Result<(), StoreError> {
+    set_state(tx, person, person.state).await?;
+    tx.audit(
+        Entry::new("unlock_user", "user", person.user.id)
+            .before(json!({"locked_until": person.locked_until})),
     );
     Ok(())
 }

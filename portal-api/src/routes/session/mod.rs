@@ -21,6 +21,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
+pub(super) use list::OpenSession;
 pub(crate) use sign_in::refuse_guessing;
 
 use crate::caller::COOKIE_NAME;

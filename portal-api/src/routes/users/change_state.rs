@@ -53,3 +53,26 @@ pub(super) async fn reactivate(
     tx.commit().await?;
     Ok(Json(person.into()))
 }
+
+/// Lets a user try to sign in again
+///
+/// After too many wrong passwords or codes an account is locked for a while; this ends it at once.
+#[utoipa::path(
+    post, path = "/users/{id}/unlock", operation_id = "unlock_user", tag = "users",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "As it is now", body = User)),
+)]
+pub(super) async fn unlock(
+    caller: Fresh<UsersManage>,
+    Path(id): Path<UserId>,
+) -> Result<Json<User>, ApiError> {
+    let mut tx = caller.begin().await?;
+    let person = people::get(&mut tx, id).await?;
+    permit_touch(&caller, "unlock_user", &person).await?;
+    if person.locked_until.is_some() {
+        people::unlock(&mut tx, &person).await?;
+    }
+    let person = people::get(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Json(person.into()))
+}

@@ -6,6 +6,7 @@ mod get;
 pub(in crate::routes) mod link;
 mod list;
 mod reset_factors;
+mod sessions;
 mod update;
 
 use chrono::{DateTime, Utc};
@@ -31,6 +32,9 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(get::get, update::update))
         .routes(routes!(change_state::deactivate))
         .routes(routes!(change_state::reactivate))
+        .routes(routes!(change_state::unlock))
+        .routes(routes!(sessions::list, sessions::end_all))
+        .routes(routes!(sessions::end))
         .routes(routes!(link::link))
         .routes(routes!(reset_factors::reset))
 }
@@ -64,6 +68,8 @@ pub(crate) struct User {
     partner_id: Option<PartnerId>,
     /// Looks after all tenants; given from the command line only.
     is_operator: bool,
+    /// A second factor is set up.
+    has_factor: bool,
     /// Too many wrong passwords.
     locked_until: Option<DateTime<Utc>>,
     last_sign_in_at: Option<DateTime<Utc>>,
@@ -87,6 +93,7 @@ impl From<Person> for User {
             account_id: person.account,
             partner_id: person.partner,
             is_operator: person.is_operator,
+            has_factor: person.has_factor,
             locked_until: person.locked_until,
             last_sign_in_at: person.last_sign_in_at,
             created_at: person.created_at,
