@@ -133,6 +133,16 @@ pub struct Common {
     )]
     pub private_providers: bool,
 
+    /// Systems are at public addresses, over https only: a connection that leads into a private network
+    /// or to this machine is refused. For hubs whose tenants do not trust each other's admins.
+    #[arg(
+        long,
+        env = "SYNCLINE_PUBLIC_SYSTEMS",
+        hide_env_values = true,
+        global = true
+    )]
+    pub public_systems: bool,
+
     /// Server that mails to users go to: smtps://user:password@host or smtp://host:25?tls=required.
     /// Without, admins hand links over themselves and nobody resets a password alone.
     #[arg(
