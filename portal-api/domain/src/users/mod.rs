@@ -1,5 +1,6 @@
 //! Users: people who sign in, their roles and passwords.
 
+pub mod access;
 mod elevation;
 mod first_admin;
 pub mod links;
