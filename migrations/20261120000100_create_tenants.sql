@@ -46,6 +46,11 @@ create table tenants (
     tenant_id   uuid primary key,
     name        text not null,
     environment text not null default 'production',
+    -- Suspended: nobody signs in, keys do not work, no run begins.
+    state       text not null default 'active' check (state in ('active', 'suspended')),
+    -- Whether suspending paused the tenant's lane, so that resuming opens it and no other pause.
+    lane_paused boolean not null default false,
+    version     bigint not null default 1,
     created_at  timestamptz not null
 );
 call protect_tenant_table('tenants');
@@ -70,6 +75,14 @@ create table users (
     -- Whether a second factor is set up: every sign-in and request asks, so it is not counted anew.
     has_factor           boolean not null default false,
     last_sign_in_at      timestamptz,
+    -- Which accounts the user sees; null is what the role says.
+    scope                text check (scope in ('all', 'team', 'assigned', 'own')),
+    -- Of a customer's user: the account they belong to.
+    account_id           uuid,
+    -- Of a partner's user: the organisation they belong to.
+    partner_id           uuid,
+    -- Looks after all tenants. Given from the command line only; no role has it.
+    is_operator          boolean not null default false,
     version              bigint not null default 1,
     created_at           timestamptz not null,
     primary key (tenant_id, id)

@@ -107,6 +107,8 @@ create table custom_fields (
     kind       text not null,
     scale      integer,
     choices    jsonb not null default '[]',
+    -- How close it is to a person.
+    personal   text not null default 'no' check (personal in ('no', 'identifying', 'sensitive')),
     created_at timestamptz not null,
     primary key (tenant_id, entity, key)
 );

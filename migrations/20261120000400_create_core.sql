@@ -226,3 +226,16 @@ create table echoes (
 create index echoes_expiry on echoes (expires_at);
 create index echoes_write on echoes (tenant_id, write_id);
 call protect_tenant_table('echoes');
+
+-- What somebody sees who does not see all accounts; 140 says how.
+call scope_table('accounts', 'id = any ((select scope_accounts())::uuid[])');
+call scope_table('contacts', 'account = any ((select scope_accounts())::uuid[])');
+call scope_entity_table('records');
+call scope_entity_table('changes');
+call scope_entity_table('conflicts');
+call scope_entity_table('writes');
+-- Journals hold what was read, whoever it belongs to.
+call scope_table('steps', 'false');
+call scope_table('attempts', 'false');
+call scope_table('signals', 'false');
+call scope_table('finished_runs', 'false');

@@ -8,6 +8,8 @@ create table mapping_rules (
     version        bigint not null default 1,
     updated_at     timestamptz not null,
     updated_by     uuid not null,
+    -- Who asked that approvals are needed no more: somebody else has to ask it too.
+    release_asked_by uuid,
     primary key (tenant_id)
 );
 call protect_tenant_table('mapping_rules');
@@ -121,3 +123,5 @@ create table mapping_approvals (
 create unique index mapping_approvals_version on mapping_approvals
     (tenant_id, mapping_id, mapping_version);
 call protect_tenant_table('mapping_approvals');
+call scope_table('preview_rows', 'false');
+call scope_table('mapping_fixtures', 'false');

@@ -49,6 +49,7 @@ create unique index rewrites_frozen on rewrites (tenant_id, id) where frozen_at 
 create index rewrites_entity on rewrites (tenant_id, connection_id, stream, entity_id)
     where frozen_at is not null;
 call protect_tenant_table('rewrites');
+call scope_entity_table('rewrites');
 
 -- What fails now. `thing` is what is counted: a record, an entity with its writes, a workflow of a
 -- stream; `ref` is the write or the run itself. Each part has an index of its own.
@@ -269,3 +270,7 @@ create unique index withheld_open on withheld (tenant_id, connection_id, stream,
     where state = 'open';
 create index withheld_approval on withheld (tenant_id, approval_id, id);
 call protect_tenant_table('withheld');
+call scope_entity_table('withheld');
+call scope_table('approvals', 'exists (select from withheld w where w.approval_id = approvals.id)');
+-- Counted over all records.
+call scope_table('failure_classes', 'false');

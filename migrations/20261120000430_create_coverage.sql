@@ -108,6 +108,7 @@ create table differences (
 );
 create index differences_list on differences (tenant_id, connection_id, stream, id desc);
 call protect_tenant_table('differences');
+call scope_entity_table('differences');
 
 -- Changes of what a system says of a stream, where they touch what is mapped.
 create table drifts (

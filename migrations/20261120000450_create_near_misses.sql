@@ -12,6 +12,8 @@ create table near_misses (
     foreign key (tenant_id, connection_id) references connections (tenant_id, id) on delete cascade
 );
 call protect_tenant_table('near_misses');
+-- Counted over all records.
+call scope_table('near_misses', 'false');
 
 -- A version of a mapping that is in force for some records of its stream, to see how it does.
 create table canaries (
@@ -52,3 +54,4 @@ create unique index canaries_running on canaries (tenant_id, connection_id, stre
     where state = 'running';
 create index canaries_mapping on canaries (tenant_id, mapping_id, id desc);
 call protect_tenant_table('canaries');
+call scope_table('canaries', 'false');

@@ -128,6 +128,16 @@ ids! {
     /// A family of access and refresh tokens.
     TokenId = "tok";
     MailId = "mai";
+    TeamId = "tea";
+    /// A partner organisation.
+    PartnerId = "ptn";
+    /// Somebody's or some team's looking after an account.
+    AssignmentId = "asg";
+    BrandId = "brd";
+    /// A request to forget a person.
+    ErasureId = "ers";
+    /// What is known of a person, gathered for them.
+    SubjectExportId = "sar";
     /// A name under which a tenant is reached.
     DomainId = "dom";
     /// Where people of a tenant sign in besides the hub.

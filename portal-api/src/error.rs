@@ -29,6 +29,7 @@ pub enum Slug {
     PreconditionRequired,
     Stale,
     Conflict,
+    QuotaExceeded,
     RateLimited,
     Unavailable,
     Internal,
@@ -36,7 +37,7 @@ pub enum Slug {
 }
 
 impl Slug {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Unauthenticated,
         Self::Forbidden,
         Self::StepUpRequired,
@@ -49,6 +50,7 @@ impl Slug {
         Self::PreconditionRequired,
         Self::Stale,
         Self::Conflict,
+        Self::QuotaExceeded,
         Self::RateLimited,
         Self::Unavailable,
         Self::Internal,
@@ -112,6 +114,11 @@ impl Slug {
                 "conflict",
                 StatusCode::CONFLICT,
                 "Not possible as things are",
+            ),
+            Self::QuotaExceeded => (
+                "quota-exceeded",
+                StatusCode::FORBIDDEN,
+                "The quota is used up",
             ),
             Self::RateLimited => (
                 "rate-limited",
@@ -277,12 +284,18 @@ impl From<StoreError> for ApiError {
             return Self::invalid("", "text holds a character that cannot be stored")
                 .with_source(error);
         }
+        if error.is_out_of_scope() {
+            return Self::not_found("what this is about").with_source(error);
+        }
         match error {
             StoreError::NotFound(what) => Self::not_found(what),
             StoreError::Stale(what) => {
                 Self::new(Slug::Stale, format!("{what} was changed since you read it"))
             }
             StoreError::Conflict(why) => Self::new(Slug::Conflict, why),
+            error @ StoreError::OverQuota { .. } => {
+                Self::new(Slug::QuotaExceeded, error.to_string())
+            }
             StoreError::Duplicate(_) => Self::new(Slug::Conflict, error.to_string()),
             error @ StoreError::TooLarge { .. } => Self::new(Slug::TooLarge, error.to_string()),
             error @ StoreError::UnknownWorkflow { .. } => {
@@ -442,6 +455,7 @@ mod tests {
                 ("precondition-required", 428),
                 ("stale", 412),
                 ("conflict", 409),
+                ("quota-exceeded", 403),
                 ("rate-limited", 429),
                 ("unavailable", 503),
                 ("internal", 500),

@@ -5,6 +5,7 @@
 
 mod assets;
 mod caller;
+mod cors;
 mod error;
 mod etag;
 mod extract;
@@ -43,6 +44,10 @@ pub fn router(portal: Portal) -> axum::Router {
         .route("/graphql", nothing_here())
         .route("/hooks/{*rest}", nothing_here())
         .layer(axum::middleware::from_fn(origin::guard))
+        .layer(axum::middleware::from_fn_with_state(
+            portal.clone(),
+            cors::answer,
+        ))
         .fallback_service(assets::router().with_state(portal.clone()))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(axum::middleware::from_fn_with_state(

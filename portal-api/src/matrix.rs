@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use domain::permissions::{Permission, Permissions};
 use domain::users::Role;
 
-use crate::permit::{EXTENSION, STEP_UP};
+use crate::permit::{Access, EXTENSION, STEP_UP};
 
 /// The table, in Markdown: each operation with its permission and the roles that have it.
 pub fn permission_matrix() -> String {
@@ -27,8 +27,9 @@ pub fn permission_matrix() -> String {
         line(&mut text, format_args!("| {permission} | {marks} |"));
     }
     text.push_str(
-        "\n## Operations\n\n`open`: everybody. `own`: whoever is signed in, about \
-         themselves. `*`: a person must have shown password or second factor just now.\n\n",
+        "\n## Operations\n\n`open`: everybody. `own`: whoever is signed in, about themselves. \
+         `platform`: whoever runs the hub for all tenants, which no role has. `*`: a person must \
+         have shown password or second factor just now.\n\n",
     );
     header(&mut text, "operation | route | permission");
     let document = crate::spec::document();
@@ -39,6 +40,7 @@ pub fn permission_matrix() -> String {
             let access = operation[EXTENSION].as_str().unwrap_or_default();
             let marks = match access.parse::<Permission>() {
                 Ok(permission) => marks(|may| may.has(permission)),
+                Err(_) if access == Access::Platform.as_str() => marks(|_may| false),
                 Err(_open_or_own) => marks(|_may| true),
             };
             let method = method.to_uppercase();
@@ -59,7 +61,10 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 fn marks(has: impl Fn(Permissions) -> bool) -> String {
     let marks: Vec<&str> = Role::ALL
         .iter()
-        .map(|role| if has(role.permissions()) { "yes" } else { "" })
+        .map(|role| {
+            let may = role.scope().narrow(role.permissions());
+            if has(may) { "yes" } else { "" }
+        })
         .collect();
     marks.join(" | ")
 }

@@ -26,6 +26,10 @@ fn is_for_providers(path: &str) -> bool {
 
 fn is_ours(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    // No browser adds a key by itself. From which sites it may come is the tenant's to say.
+    if headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(header::COOKIE) {
+        return true;
+    }
     if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
         return matches!(site, "same-origin" | "none");
     }
@@ -87,6 +91,21 @@ mod tests {
             (vec![cookie, host, ("origin", "http://evil.example")], false),
             (vec![cookie, host, ("origin", "null")], false),
             (vec![host, ("origin", "https://evil.example")], false),
+            (
+                vec![
+                    ("authorization", "Bearer slk_x"),
+                    ("sec-fetch-site", "cross-site"),
+                ],
+                true,
+            ),
+            (
+                vec![
+                    cookie,
+                    ("authorization", "Bearer slk_x"),
+                    ("sec-fetch-site", "cross-site"),
+                ],
+                false,
+            ),
         ] {
             assert_eq!(is_ours(&headers(&given)), expected, "{given:?}");
         }

@@ -24,6 +24,8 @@ pub(crate) enum Access {
     Open,
     /// Whoever is signed in: it is about themselves.
     Own,
+    /// Whoever looks after all tenants: no permission of a tenant's.
+    Platform,
     /// Whoever has this permission.
     Needs(Permission),
 }
@@ -33,6 +35,7 @@ impl Access {
         match self {
             Self::Open => "open",
             Self::Own => "own",
+            Self::Platform => "platform",
             Self::Needs(permission) => permission.as_str(),
         }
     }

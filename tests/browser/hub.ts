@@ -82,6 +82,36 @@ export async function makeConflict(request: APIRequestContext): Promise<Conflict
   throw new Error('a pull came between all the changes that were to be a conflict');
 }
 
+type User = Item & { email: string };
+
+/** A group, somebody in it, and a key that was used: what the pages of people and access show. */
+export async function makePeople(request: APIRequestContext) {
+  const make = async <T>(path: string, data: object): Promise<T> => {
+    const made = await request.post(`/api/v1${path}`, { headers: OURS, data });
+    expect(made.ok(), await made.text()).toBe(true);
+    return await made.json();
+  };
+  if ((await list<User>(request, '/users')).some((user) => user.email === 'ada@example.com')) return;
+  const { id } = await make<Item>('/groups', { name: 'Auditors', permissions: ['audit.read', 'runs.read'] });
+  const people = [
+    { email: 'ada@example.com', name: 'Ada Okafor', role: 'manager', groups: [id], grants: ['runs.operate'] },
+    { email: 'ben@example.com', name: 'Ben Lindqvist', role: 'viewer', groups: [] },
+    { email: 'cleo@partner.example', name: 'Cleo Marchetti', role: 'partner', groups: [] },
+  ];
+  for (const person of people) await make('/users', person);
+  const { id: gone } = await first<User>(request, '/users?q=ben@example.com');
+  await make(`/users/${gone}/deactivate`, {});
+  const permissions = ['records.read', 'runs.read', 'connections.read'];
+  const { secret } = await make<{ secret: string }>('/keys', { name: 'Nightly export', permissions });
+  // Calls of a program carry no cookie.
+  for (const path of ['/accounts', '/accounts', '/runs']) {
+    const used = await fetch(new URL(`/api/v1${path}`, process.env.SYNCLINE_URL), {
+      headers: { Authorization: `Bearer ${secret}` },
+    });
+    expect(used.status).toBe(200);
+  }
+}
+
 /** Decides a conflict for the hub's value. */
 export async function decide(request: APIRequestContext, conflict: Conflict) {
   const decided = await request.post(`/api/v1/conflicts/${conflict.id}/resolve`, {

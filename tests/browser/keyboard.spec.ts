@@ -63,3 +63,26 @@ test('a filter is chosen with arrows and stays in the address', async ({ page })
   await page.reload();
   await expect(page.getByRole('button', { name: /Succeeded.*State|State.*Succeeded/ })).toBeVisible();
 });
+
+test('who changed a user is found in the audit trail without a mouse', async ({ page }) => {
+  await visit(page, '/');
+  await page.keyboard.press('g');
+  await page.keyboard.press('t');
+  await expect(page.getByRole('heading', { level: 1, name: 'Audit trail' })).toBeFocused();
+  await page.getByRole('combobox', { name: 'Action' }).focus();
+  await page.keyboard.type('Invite');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await expect(page).toHaveURL(/action=invite_user/);
+  const first = page.locator('[data-row="0"] button').first();
+  await expect(first).toHaveText('Invite user');
+  await page.getByRole('region', { name: 'Audit trail' }).focus();
+  await page.keyboard.press('j');
+  await expect(first).toBeFocused();
+  await page.keyboard.press('Enter');
+  const sheet = page.getByRole('dialog', { name: 'Invite user' });
+  await expect(sheet.getByText('email')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(sheet).toHaveCount(0);
+  await expect(first).toBeFocused();
+});

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
+from hostile import hostile
 from requests.adapters import HTTPAdapter
 from simple_salesforce import Salesforce
 
@@ -315,6 +316,7 @@ def main():
         try:
             here = Here(data)
             run(here, there)
+            attack(here)
         finally:
             for one in (here, there):
                 if one:
@@ -324,6 +326,15 @@ def main():
                 sys.stderr.write((Path(data) / "hub.log").read_text()[-4000:])
     print(f"{PASSED} passed, {FAILED} failed")
     sys.exit(1 if FAILED else 0)
+
+
+def attack(here):
+    """With a key that may do all that an admin may, and a tenant full of records."""
+    permissions = here.send("GET", "/session")["permissions"]
+    key = here.send("POST", "/keys", {
+        "name": "hostile", "permissions": permissions, "calls_per_minute": 1000000,
+    })
+    check("no hostile request is answered with an error of ours", hostile(here.base, key["secret"]))
 
 
 def run(here, there):

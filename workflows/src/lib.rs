@@ -1,6 +1,9 @@
 //! What the hub does durably, one workflow and its steps per file.
 //!
 //! - [`apply_withheld`]: applies what was beyond a cap and is approved.
+//! - [`apply_retention`]: takes away what is older than a tenant keeps it.
+//! - [`erase_person`]: forgets a person, after a hold.
+//! - [`export_person`]: gathers what is known of a person.
 //! - [`preview_mapping`]: says what a version of a mapping would do.
 //! - [`pull_stream`]: reads a stream page by page into the core.
 //! - [`push_writes`]: sends what is owed to a stream and settles it by the answers.
@@ -13,7 +16,10 @@
 //!
 //! Workflows know neither HTTP nor SQL: they connect the engine's parts with the connectors.
 
+pub mod apply_retention;
 pub mod apply_withheld;
+pub mod erase_person;
+pub mod export_person;
 mod hub;
 mod mailer;
 mod messenger;
@@ -27,7 +33,10 @@ pub mod send_mail;
 pub mod sweep_stream;
 pub mod undo_run;
 
+pub use apply_retention::ApplyRetention;
 pub use apply_withheld::ApplyWithheld;
+pub use erase_person::ErasePerson;
+pub use export_person::ExportPerson;
 pub use hub::Hub;
 pub use mailer::{Mailer, MailerError, MailerOptions};
 pub use messenger::{Messenger, MessengerError, MessengerOptions};

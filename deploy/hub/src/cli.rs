@@ -133,6 +133,16 @@ pub struct Common {
     )]
     pub private_providers: bool,
 
+    /// Systems are at public addresses, over https only: a connection that leads into a private network
+    /// or to this machine is refused. For hubs whose tenants do not trust each other's admins.
+    #[arg(
+        long,
+        env = "SYNCLINE_PUBLIC_SYSTEMS",
+        hide_env_values = true,
+        global = true
+    )]
+    pub public_systems: bool,
+
     /// Server that mails to users go to: smtps://user:password@host or smtp://host:25?tls=required.
     /// Without, admins hand links over themselves and nobody resets a password alone.
     #[arg(
@@ -293,10 +303,76 @@ pub enum AdminCommand {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Make, list, suspend and limit tenants.
+    Tenant {
+        #[command(subcommand)]
+        command: TenantCommand,
+    },
+    /// Let a user look after all tenants by the API, which no role does.
+    Operator {
+        #[arg(long)]
+        email: String,
+        /// No more.
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Make two complete demo tenants with people of every role; those that are there stay.
+    Seed,
     /// Give a user a new one-time password, which is printed, and end all sessions.
     ResetPassword {
         #[arg(long)]
         email: String,
+    },
+}
+
+/// What to do with tenants.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TenantCommand {
+    /// Make a tenant with its first admin, whose one-time password is printed.
+    Create {
+        #[arg(long)]
+        name: String,
+        /// Named on every page of the console.
+        #[arg(long, default_value = "production")]
+        environment: String,
+        #[arg(long, value_name = "EMAIL")]
+        admin_email: String,
+    },
+    /// Print all tenants.
+    List,
+    /// Let nobody of a tenant sign in and no run of it begin.
+    Suspend {
+        #[arg(long, value_name = "ID")]
+        tenant: engine::ids::TenantId,
+        /// For the tenant's own audit trail.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let a suspended tenant go on.
+    Resume {
+        #[arg(long, value_name = "ID")]
+        tenant: engine::ids::TenantId,
+    },
+    /// Count anew what a tenant uses.
+    Recount {
+        #[arg(long, value_name = "ID")]
+        tenant: engine::ids::TenantId,
+    },
+    /// Set all quotas of a tenant; what is left out has no limit.
+    SetQuotas {
+        #[arg(long, value_name = "ID")]
+        tenant: engine::ids::TenantId,
+        /// Accounts and contacts.
+        #[arg(long, value_name = "N")]
+        records: Option<i64>,
+        #[arg(long, value_name = "N")]
+        connections: Option<i64>,
+        /// Of files.
+        #[arg(long, value_name = "BYTES")]
+        storage: Option<i64>,
+        /// From midnight to midnight UTC.
+        #[arg(long, value_name = "N")]
+        calls_per_day: Option<i64>,
     },
 }
 

@@ -54,6 +54,8 @@ pub struct HubOptions {
     pub trusted_proxies: Vec<Network>,
     /// Identity providers may be in private networks, and be reached without TLS.
     pub private_providers: bool,
+    /// Systems are at public addresses, over https only.
+    pub public_systems: bool,
     /// The domain that passkeys belong to; the host browsers reach the hub at unless given.
     pub passkey_domain: Option<String>,
     /// How messages to phones are sent; `None` sends none.
@@ -100,7 +102,7 @@ impl Hub {
         sealed::check_key(&store, &vault)
             .await
             .context("the vault's key is not usable")?;
-        let peers = peers(&store, &vault)?;
+        let peers = peers(&store, &vault, options.public_systems)?;
         peers
             .check_key()
             .await
@@ -216,9 +218,18 @@ async fn prepare(store: &Store, migrate: bool) -> Result<()> {
     Ok(())
 }
 
-fn peers(store: &Store, vault: &Vault) -> Result<Peers> {
+/// What speaks to systems. They stand in private networks too, unless whoever runs the hub says otherwise.
+fn peers(store: &Store, vault: &Vault, public: bool) -> Result<Peers> {
     let clock = store.clock().clone();
-    let http = Http::new(&HttpOptions::default(), move || clock.system_time())
+    let options = HttpOptions {
+        reach: if public {
+            Reach::Public
+        } else {
+            Reach::Anywhere
+        },
+        ..HttpOptions::default()
+    };
+    let http = Http::new(&options, move || clock.system_time())
         .context("cannot set up the HTTP client")?;
     Ok(Peers::new(
         connector_registry::all(),
@@ -327,6 +338,9 @@ fn work(
         .register::<workflows::SweepStream>()
         .register::<workflows::UndoRun>()
         .register::<workflows::SendMail>()
+        .register::<workflows::ErasePerson>()
+        .register::<workflows::ExportPerson>()
+        .register::<workflows::ApplyRetention>()
         .register::<engine::runtime::BulkRuns>()
         .concurrency(workers)
         .host(host())

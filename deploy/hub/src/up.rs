@@ -40,6 +40,7 @@ pub(crate) fn options(
         }),
         trusted_proxies: common.trusted_proxies.clone(),
         private_providers: common.private_providers,
+        public_systems: common.public_systems,
         passkey_domain: common.passkey_domain.clone(),
         messages: match (&common.sms_url, &common.sms_secret) {
             (Some(url), Some(secret)) => Some(MessengerOptions {

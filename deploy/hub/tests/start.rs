@@ -32,6 +32,7 @@ fn options(database_url: String) -> HubOptions {
         mail: None,
         trusted_proxies: Vec::new(),
         private_providers: false,
+        public_systems: false,
         passkey_domain: None,
         messages: None,
     }
@@ -130,4 +131,52 @@ async fn serving_an_old_schema_says_how_to_bring_it_up_to_date() {
     })
     .await;
     assert!(said.contains("syncline migrate"), "{said}");
+}
+
+#[tokio::test]
+async fn a_hub_of_strangers_connects_to_no_system_inside_its_own_network() {
+    let db = TestDb::new().await.unwrap();
+    let given = options(db.url());
+    for (public_systems, refused) in [(true, true), (false, false)] {
+        let hub = Hub::start(HubOptions {
+            public_systems,
+            ..given.clone()
+        });
+        let hub = hub.await.unwrap();
+        let mut tx = hub.store.begin_system().await.unwrap();
+        let tenant = domain::tenants::list(&mut tx).await.unwrap()[0];
+        drop(tx);
+        for inside in [
+            "https://127.0.0.1:1",
+            "https://localhost:1",
+            "https://[::ffff:a9fe:a9fe]",
+        ] {
+            let config = json!({
+                "login_url": inside,
+                "auth": {"kind": "client_credentials", "client_id": "id", "client_secret": "s"},
+            });
+            let mut tx = hub.store.begin(tenant).await.unwrap();
+            let made = hub
+                .peers
+                .create(&mut tx, "salesforce", inside, config)
+                .await;
+            let made = made.unwrap();
+            tx.commit().await.unwrap();
+            if !refused && inside.contains('[') {
+                // Nothing is asked for there: it may be slow to say no.
+                continue;
+            }
+            let checked = hub.peers.check(tenant, made).await.unwrap();
+            let error = checked.error.unwrap();
+            let is_refused = error.message.contains("private network");
+            assert_eq!(is_refused, refused, "{inside}: {}", error.message);
+        }
+        let mut tx = hub.store.begin(tenant).await.unwrap();
+        sqlx::query("delete from connections")
+            .execute(tx.conn())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        hub.shutdown().await.unwrap();
+    }
 }

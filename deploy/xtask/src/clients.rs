@@ -47,6 +47,12 @@ impl Clients {
         Ok(clients)
     }
 
+    /// Adds what a test needs beyond the systems' own libraries.
+    pub(crate) fn and_python(&mut self, requirements: &std::path::Path) -> Result<()> {
+        self.python = Some(install_python(requirements)?);
+        Ok(())
+    }
+
     /// Tells a test run where they are.
     pub(crate) fn hand_to(&self, tests: &mut Command) -> Result<()> {
         if let Some(node) = &self.node {

@@ -139,13 +139,14 @@ pub(crate) fn real(arguments: &[String]) -> Result<()> {
         bail!("{} is not there", tree::shown(&script));
     }
     let mut left_out = Vec::new();
-    let clients = Clients::install(&mut left_out)?;
+    let mut clients = Clients::install(&mut left_out)?;
     if !saml::is_possible() {
         left_out.push(format!("no SAML: apt-get install {}", saml::PACKAGES));
     }
     if let Some(why) = left_out.pop() {
         bail!("{why}");
     }
+    clients.and_python(&tree::root().join("tests/real/requirements.txt"))?;
     let hub = generate::hub()?;
     let throwaway = pg::throwaway()?;
     // A hub of another folder, with another key: it has a database of its own.

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use crate::budget;
 use crate::ids::{ConnectionId, TenantId};
 use crate::store::connections::{self, ConnectionFailure, ConnectionState, NewConnection};
-use crate::store::{Store, StoreError, Tx};
+use crate::store::{Store, StoreError, Tx, quotas};
 use crate::vault::{Vault, VaultError};
 
 pub use tokens::SealedTokens;
@@ -100,6 +100,7 @@ impl Peers {
             config: &config,
             secrets: secrets.as_deref(),
         };
+        quotas::take_connection(tx).await?;
         connections::insert(tx, &new).await?;
         Ok(id)
     }

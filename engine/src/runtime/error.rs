@@ -149,6 +149,7 @@ impl From<StoreError> for StepError {
             StoreError::Stale(_) => (Class::Transient, true),
             StoreError::Conflict(_) | StoreError::Duplicate(_) => (Class::Conflict, false),
             StoreError::NotFound(_) => (Class::Rejected, false),
+            StoreError::OverQuota { .. } => (Class::Config, false),
             StoreError::Database(_)
             | StoreError::Migration(_)
             | StoreError::Corrupt { .. }

@@ -26,6 +26,8 @@ pub struct Counts {
     pub excluded: u64,
     /// Changes beyond a cap.
     pub withheld: u64,
+    /// Records of people who were forgotten; who is not told.
+    pub suppressed: u64,
 }
 
 impl Counts {
@@ -40,5 +42,6 @@ impl Counts {
         self.written += more.written;
         self.excluded += more.excluded;
         self.withheld += more.withheld;
+        self.suppressed += more.suppressed;
     }
 }

@@ -13,7 +13,7 @@ use crate::budget::{Budgets, Lane};
 use crate::clock::Clock;
 use crate::ids::{RunId, TenantId};
 use crate::store::runs::{NewRun, StartOptions, Started};
-use crate::store::{Store, StoreError, Tx, runs};
+use crate::store::{Store, StoreError, SystemTx, Tx, runs};
 use crate::trace::Traced;
 
 /// One attempt of one step.
@@ -144,6 +144,15 @@ impl StepCx {
     /// [`StoreError::Database`].
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         self.store.begin(self.tenant).await
+    }
+
+    /// Begins a transaction over all tenants, for what no tenant's own may do, such as the retention of
+    /// the audit trail.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn begin_system(&self) -> Result<SystemTx, StoreError> {
+        self.store.begin_system().await
     }
 
     /// Starts a run in a [`TxStep`](super::TxStep)'s transaction: it exists if the step's effects do.

@@ -14,6 +14,8 @@ pub struct CustomField {
     /// Digits after the point, for numbers.
     pub scale: Option<i32>,
     pub choices: Vec<String>,
+    /// How close it is to a person: no, identifying or sensitive.
+    pub personal: String,
 }
 
 /// The custom fields of an entity, by key.
@@ -23,7 +25,7 @@ pub struct CustomField {
 pub async fn list(tx: &mut Tx, entity: &str) -> Result<Vec<CustomField>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select key, label, kind, scale, choices as "choices: sqlx::types::Json<Vec<String>>"
+        select key, label, kind, scale, personal, choices as "choices: sqlx::types::Json<Vec<String>>"
         from custom_fields
         where entity = $1
         order by key
@@ -40,6 +42,7 @@ pub async fn list(tx: &mut Tx, entity: &str) -> Result<Vec<CustomField>, StoreEr
             kind: row.kind,
             scale: row.scale,
             choices: row.choices.0,
+            personal: row.personal,
         })
         .collect())
 }
@@ -52,8 +55,8 @@ pub async fn insert(tx: &mut Tx, entity: &str, field: &CustomField) -> Result<()
     let now = tx.now();
     let choices = serde_json::to_value(&field.choices).map_err(StoreError::Encode)?;
     let inserted = sqlx::query!(
-        "insert into custom_fields (entity, key, label, kind, scale, choices, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7)
+        "insert into custom_fields (entity, key, label, kind, scale, choices, created_at, personal)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict do nothing",
         entity,
         field.key,
@@ -62,6 +65,7 @@ pub async fn insert(tx: &mut Tx, entity: &str, field: &CustomField) -> Result<()
         field.scale,
         choices,
         now,
+        field.personal,
     )
     .execute(tx.conn())
     .await?;

@@ -40,6 +40,13 @@ pub enum StoreError {
         size: usize,
         limit: usize,
     },
+    /// The tenant has used up what it may use; whoever runs the hub can allow more.
+    #[error("the quota of {most} {what} is used up")]
+    OverQuota {
+        what: &'static str,
+        used: i64,
+        most: i64,
+    },
     /// This process has no code of that name and version.
     #[error("workflow {workflow} version {version} is not known")]
     UnknownWorkflow { workflow: String, version: u16 },
@@ -97,6 +104,13 @@ impl StoreError {
     pub fn is_bad_text(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error))
             if matches!(error.code().as_deref(), Some("22021" | "22P05")))
+    }
+
+    /// Whether row security refused a row that was to be written: it is of something that whoever
+    /// writes does not see.
+    pub fn is_out_of_scope(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error))
+            if error.code().as_deref() == Some("42501"))
     }
 
     /// Whether a unique index refused the row.

@@ -10,6 +10,9 @@ pub struct MappingRules {
     pub needs_approval: bool,
     /// Percent of a stream's records that may have moved between a preview and publishing by it.
     pub stale_percent: i32,
+    /// Who asked that approvals are needed no more. It counts once somebody else asks it too: who is
+    /// bound by the rule does not take it away alone.
+    pub release_asked_by: Option<UserId>,
     /// Zero where nobody has set anything yet.
     pub version: i64,
 }
@@ -20,6 +23,7 @@ impl Default for MappingRules {
             needs_preview: false,
             needs_approval: false,
             stale_percent: 5,
+            release_asked_by: None,
             version: 0,
         }
     }
@@ -32,14 +36,17 @@ impl Default for MappingRules {
 pub async fn get(tx: &mut Tx) -> Result<MappingRules, StoreError> {
     let rules = sqlx::query_as!(
         MappingRules,
-        "select needs_preview, needs_approval, stale_percent, version from mapping_rules"
+        r#"select needs_preview, needs_approval, stale_percent,
+                  release_asked_by as "release_asked_by: UserId", version
+           from mapping_rules"#
     )
     .fetch_optional(tx.conn())
     .await?;
     Ok(rules.unwrap_or_default())
 }
 
-/// Sets the rules over the version that the caller read.
+/// Sets the rules over the version that the caller read. Whether approvals are needed no more is asked
+/// by two; after the first the rule stands and says who asked.
 ///
 /// # Errors
 /// [`StoreError::Stale`].
@@ -51,7 +58,15 @@ pub async fn put(tx: &mut Tx, rules: &MappingRules, by: UserId) -> Result<(), St
          select $1, $2, $3, $4, $5
          where $6::bigint = 0 or exists (select from mapping_rules)
          on conflict (tenant_id) do update
-         set needs_preview = excluded.needs_preview, needs_approval = excluded.needs_approval,
+         set needs_preview = excluded.needs_preview,
+             needs_approval = excluded.needs_approval
+                 or (mapping_rules.needs_approval
+                     and coalesce(mapping_rules.release_asked_by, $5) = $5),
+             release_asked_by = case
+                 when mapping_rules.needs_approval and not excluded.needs_approval
+                      and coalesce(mapping_rules.release_asked_by, $5) = $5
+                 then $5
+             end,
              stale_percent = excluded.stale_percent, updated_at = excluded.updated_at,
              updated_by = excluded.updated_by, version = mapping_rules.version + 1
          where mapping_rules.version = $6",

@@ -31,6 +31,7 @@ mod dedicated;
 pub mod drifts;
 pub mod doubts;
 pub mod echoes;
+pub mod erasing;
 mod error;
 pub mod failures;
 pub mod fixtures;
@@ -48,15 +49,18 @@ pub mod plans;
 pub mod previews;
 pub mod processes;
 pub mod publications;
+pub mod quotas;
 pub mod records;
 pub mod removals;
 pub mod rewrites;
 pub mod runs;
 pub mod schedules;
+mod scoped;
 pub mod signals;
 pub mod snapshots;
 pub mod steps;
 pub mod streams;
+pub mod suppressions;
 pub mod sweeps;
 pub mod tenants;
 pub(crate) mod time_used;
@@ -79,7 +83,7 @@ use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
 
 use crate::clock::Clock;
 use crate::feed::{Changed, Feed};
-use crate::ids::TenantId;
+use crate::ids::{TenantId, UserId};
 
 /// A statement with its values, as they go over the wire. Making one of a page takes about as long
 /// as running it, so it is made on another thread while an earlier one runs.
@@ -286,6 +290,7 @@ impl Store {
             now,
             feed: self.feed.clone(),
             limits: self.limits,
+            scoped_to: None,
             trail: None,
             after_commit: AfterCommit::default(),
         }
@@ -345,6 +350,7 @@ pub struct Tx {
     now: DateTime<Utc>,
     feed: Feed,
     limits: Limits,
+    scoped_to: Option<UserId>,
     /// Most transactions note nothing, and their futures are small for it.
     trail: Option<Box<audit::Trail>>,
     after_commit: AfterCommit,
@@ -409,6 +415,14 @@ impl Tx {
     /// Notes what was done; it is written when, and only if, this transaction commits.
     pub fn audit(&mut self, entry: audit::Entry) {
         self.trail.get_or_insert_default().entries.push(entry);
+    }
+
+    /// Says how the thing was before, for the entry that is noted if nothing else is.
+    pub fn was(&mut self, before: serde_json::Value) {
+        let acting = self.trail.as_mut().and_then(|trail| trail.acting.as_mut());
+        if let Some(otherwise) = acting.and_then(|acting| acting.otherwise.as_mut()) {
+            otherwise.entry.before = Some(before);
+        }
     }
 
     /// # Errors

@@ -377,6 +377,8 @@ pub async fn catalogue(tx: &mut Tx, kind: &Kind) -> Result<Catalogue, StoreError
                 Field::new(format!("{CUSTOM_PREFIX}{}", row.key), row.label, field_kind);
             field.scale = row.scale.and_then(|scale| u32::try_from(scale).ok());
             field.choices = row.choices;
+            field.personal = serde_json::from_value(row.personal.into())
+                .map_err(|error| StoreError::corrupt("class of a custom field", error))?;
             Ok(field)
         })
         .collect::<Result<Vec<_>, StoreError>>()?;

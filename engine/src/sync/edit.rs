@@ -70,6 +70,20 @@ pub async fn create(
     fields: Values,
     user: UserId,
 ) -> Result<Edited, SyncError> {
+    create_as(tx, tables, (kind, EntityId::fresh()), fields, user).await
+}
+
+/// [`create`] with a fresh id that the caller made, for what has to name the entity beforehand.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_as(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    (kind, id): (&str, EntityId),
+    fields: Values,
+    user: UserId,
+) -> Result<Edited, SyncError> {
     let around = Neighbourhood::of(tx, tables, kind, None).await?;
     let missing: Vec<Invalid> = around
         .catalogue
@@ -84,7 +98,7 @@ pub async fn create(
     if !missing.is_empty() {
         return Err(SyncError::Invalid(missing));
     }
-    let entity = Entity::new(EntityId::fresh(), tx.now());
+    let entity = Entity::new(id, tx.now());
     set(tx, &around, entity, fields, user, "edited").await
 }
 

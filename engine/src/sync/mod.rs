@@ -13,6 +13,7 @@ mod context;
 pub mod drift;
 pub mod edit;
 mod effects;
+pub mod forget;
 pub mod outbox;
 pub mod page;
 pub mod preview;

@@ -1,10 +1,11 @@
-// Every key of src/words/en.json is used, and every key that is used is there.
+// Every key of src/words is used, and every key that is used is there.
 // `t('a.b')` uses one key; a template such as `run_state.${state}` uses all keys that begin like it.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = new URL('../src/', import.meta.url).pathname;
-const words = new Set(Object.keys(JSON.parse(readFileSync(join(root, 'words/en.json'), 'utf8'))));
+const files = readdirSync(join(root, 'words')).map((name) => join(root, 'words', name));
+const words = new Set(files.flatMap((file) => Object.keys(JSON.parse(readFileSync(file, 'utf8')))));
 const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter((name) => /\.tsx?$/.test(name) && !name.endsWith('.test.tsx') && !name.endsWith('.gen.ts'))
   .map((name) => readFileSync(join(root, name), 'utf8'))

@@ -17,8 +17,11 @@ import { Route as SetPasswordRouteImport } from './routes/set-password'
 import { Route as SignInRouteImport } from './routes/sign-in'
 import { Route as AppIndexRouteImport } from './routes/_app/index'
 import { Route as AppSplatRouteImport } from './routes/_app/$'
+import { Route as AppAuditRouteImport } from './routes/_app/audit'
 import { Route as AppConflictsRouteImport } from './routes/_app/conflicts'
+import { Route as AppRolesRouteImport } from './routes/_app/roles'
 import { Route as AppSecurityRouteImport } from './routes/_app/security'
+import { Route as AppSecurityRulesRouteImport } from './routes/_app/security-rules'
 import { Route as AppAccountsIndexRouteImport } from './routes/_app/accounts.index'
 import { Route as AppAccountsIdRouteImport } from './routes/_app/accounts.$id'
 import { Route as AppConnectionsIndexRouteImport } from './routes/_app/connections.index'
@@ -26,6 +29,12 @@ import { Route as AppConnectionsIdRouteImport } from './routes/_app/connections.
 import { Route as AppConnectionsNewRouteImport } from './routes/_app/connections.new'
 import { Route as AppContactsIndexRouteImport } from './routes/_app/contacts.index'
 import { Route as AppContactsIdRouteImport } from './routes/_app/contacts.$id'
+import { Route as AppGroupsIndexRouteImport } from './routes/_app/groups.index'
+import { Route as AppGroupsIdRouteImport } from './routes/_app/groups.$id'
+import { Route as AppGroupsNewRouteImport } from './routes/_app/groups.new'
+import { Route as AppKeysIndexRouteImport } from './routes/_app/keys.index'
+import { Route as AppKeysIdRouteImport } from './routes/_app/keys.$id'
+import { Route as AppKeysNewRouteImport } from './routes/_app/keys.new'
 import { Route as AppMappingsIndexRouteImport } from './routes/_app/mappings.index'
 import { Route as AppMappingsIdRouteImport } from './routes/_app/mappings.$id'
 import { Route as AppRunsIndexRouteImport } from './routes/_app/runs.index'
@@ -33,6 +42,9 @@ import { Route as AppRunsIdRouteImport } from './routes/_app/runs.$id'
 import { Route as AppSchedulesIndexRouteImport } from './routes/_app/schedules.index'
 import { Route as AppSchedulesIdRouteImport } from './routes/_app/schedules.$id'
 import { Route as AppSchedulesNewRouteImport } from './routes/_app/schedules.new'
+import { Route as AppUsersIndexRouteImport } from './routes/_app/users.index'
+import { Route as AppUsersIdRouteImport } from './routes/_app/users.$id'
+import { Route as AppUsersNewRouteImport } from './routes/_app/users.new'
 
 const AppRoute = AppRouteImport.update({
   id: '/_app',
@@ -73,14 +85,29 @@ const AppSplatRoute = AppSplatRouteImport.update({
   path: '/$',
   getParentRoute: () => AppRoute,
 } as any)
+const AppAuditRoute = AppAuditRouteImport.update({
+  id: '/audit',
+  path: '/audit',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppConflictsRoute = AppConflictsRouteImport.update({
   id: '/conflicts',
   path: '/conflicts',
   getParentRoute: () => AppRoute,
 } as any)
+const AppRolesRoute = AppRolesRouteImport.update({
+  id: '/roles',
+  path: '/roles',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppSecurityRoute = AppSecurityRouteImport.update({
   id: '/security',
   path: '/security',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppSecurityRulesRoute = AppSecurityRulesRouteImport.update({
+  id: '/security-rules',
+  path: '/security-rules',
   getParentRoute: () => AppRoute,
 } as any)
 const AppAccountsIndexRoute = AppAccountsIndexRouteImport.update({
@@ -118,6 +145,36 @@ const AppContactsIdRoute = AppContactsIdRouteImport.update({
   path: '/contacts/$id',
   getParentRoute: () => AppRoute,
 } as any)
+const AppGroupsIndexRoute = AppGroupsIndexRouteImport.update({
+  id: '/groups/',
+  path: '/groups/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppGroupsIdRoute = AppGroupsIdRouteImport.update({
+  id: '/groups/$id',
+  path: '/groups/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppGroupsNewRoute = AppGroupsNewRouteImport.update({
+  id: '/groups/new',
+  path: '/groups/new',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppKeysIndexRoute = AppKeysIndexRouteImport.update({
+  id: '/keys/',
+  path: '/keys/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppKeysIdRoute = AppKeysIdRouteImport.update({
+  id: '/keys/$id',
+  path: '/keys/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppKeysNewRoute = AppKeysNewRouteImport.update({
+  id: '/keys/new',
+  path: '/keys/new',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppMappingsIndexRoute = AppMappingsIndexRouteImport.update({
   id: '/mappings/',
   path: '/mappings/',
@@ -153,6 +210,21 @@ const AppSchedulesNewRoute = AppSchedulesNewRouteImport.update({
   path: '/schedules/new',
   getParentRoute: () => AppRoute,
 } as any)
+const AppUsersIndexRoute = AppUsersIndexRouteImport.update({
+  id: '/users/',
+  path: '/users/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppUsersIdRoute = AppUsersIdRouteImport.update({
+  id: '/users/$id',
+  path: '/users/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppUsersNewRoute = AppUsersNewRouteImport.update({
+  id: '/users/new',
+  path: '/users/new',
+  getParentRoute: () => AppRoute,
+} as any)
 
 export interface FileRoutesByFullPath {
   '/': typeof AppIndexRoute
@@ -162,22 +234,34 @@ export interface FileRoutesByFullPath {
   '/set-password': typeof SetPasswordRoute
   '/sign-in': typeof SignInRoute
   '/$': typeof AppSplatRoute
+  '/audit': typeof AppAuditRoute
   '/conflicts': typeof AppConflictsRoute
+  '/roles': typeof AppRolesRoute
   '/security': typeof AppSecurityRoute
+  '/security-rules': typeof AppSecurityRulesRoute
   '/accounts/$id': typeof AppAccountsIdRoute
   '/connections/$id': typeof AppConnectionsIdRoute
   '/connections/new': typeof AppConnectionsNewRoute
   '/contacts/$id': typeof AppContactsIdRoute
+  '/groups/$id': typeof AppGroupsIdRoute
+  '/groups/new': typeof AppGroupsNewRoute
+  '/keys/$id': typeof AppKeysIdRoute
+  '/keys/new': typeof AppKeysNewRoute
   '/mappings/$id': typeof AppMappingsIdRoute
   '/runs/$id': typeof AppRunsIdRoute
   '/schedules/$id': typeof AppSchedulesIdRoute
   '/schedules/new': typeof AppSchedulesNewRoute
+  '/users/$id': typeof AppUsersIdRoute
+  '/users/new': typeof AppUsersNewRoute
   '/accounts/': typeof AppAccountsIndexRoute
   '/connections/': typeof AppConnectionsIndexRoute
   '/contacts/': typeof AppContactsIndexRoute
+  '/groups/': typeof AppGroupsIndexRoute
+  '/keys/': typeof AppKeysIndexRoute
   '/mappings/': typeof AppMappingsIndexRoute
   '/runs/': typeof AppRunsIndexRoute
   '/schedules/': typeof AppSchedulesIndexRoute
+  '/users/': typeof AppUsersIndexRoute
 }
 export interface FileRoutesByTo {
   '/forgot-password': typeof ForgotPasswordRoute
@@ -186,23 +270,35 @@ export interface FileRoutesByTo {
   '/set-password': typeof SetPasswordRoute
   '/sign-in': typeof SignInRoute
   '/$': typeof AppSplatRoute
+  '/audit': typeof AppAuditRoute
   '/conflicts': typeof AppConflictsRoute
+  '/roles': typeof AppRolesRoute
   '/security': typeof AppSecurityRoute
+  '/security-rules': typeof AppSecurityRulesRoute
   '/': typeof AppIndexRoute
   '/accounts/$id': typeof AppAccountsIdRoute
   '/connections/$id': typeof AppConnectionsIdRoute
   '/connections/new': typeof AppConnectionsNewRoute
   '/contacts/$id': typeof AppContactsIdRoute
+  '/groups/$id': typeof AppGroupsIdRoute
+  '/groups/new': typeof AppGroupsNewRoute
+  '/keys/$id': typeof AppKeysIdRoute
+  '/keys/new': typeof AppKeysNewRoute
   '/mappings/$id': typeof AppMappingsIdRoute
   '/runs/$id': typeof AppRunsIdRoute
   '/schedules/$id': typeof AppSchedulesIdRoute
   '/schedules/new': typeof AppSchedulesNewRoute
+  '/users/$id': typeof AppUsersIdRoute
+  '/users/new': typeof AppUsersNewRoute
   '/accounts': typeof AppAccountsIndexRoute
   '/connections': typeof AppConnectionsIndexRoute
   '/contacts': typeof AppContactsIndexRoute
+  '/groups': typeof AppGroupsIndexRoute
+  '/keys': typeof AppKeysIndexRoute
   '/mappings': typeof AppMappingsIndexRoute
   '/runs': typeof AppRunsIndexRoute
   '/schedules': typeof AppSchedulesIndexRoute
+  '/users': typeof AppUsersIndexRoute
 }
 export interface FileRoutesById {
   __root__: typeof rootRouteImport
@@ -213,23 +309,35 @@ export interface FileRoutesById {
   '/set-password': typeof SetPasswordRoute
   '/sign-in': typeof SignInRoute
   '/_app/$': typeof AppSplatRoute
+  '/_app/audit': typeof AppAuditRoute
   '/_app/conflicts': typeof AppConflictsRoute
+  '/_app/roles': typeof AppRolesRoute
   '/_app/security': typeof AppSecurityRoute
+  '/_app/security-rules': typeof AppSecurityRulesRoute
   '/_app/': typeof AppIndexRoute
   '/_app/accounts/$id': typeof AppAccountsIdRoute
   '/_app/connections/$id': typeof AppConnectionsIdRoute
   '/_app/connections/new': typeof AppConnectionsNewRoute
   '/_app/contacts/$id': typeof AppContactsIdRoute
+  '/_app/groups/$id': typeof AppGroupsIdRoute
+  '/_app/groups/new': typeof AppGroupsNewRoute
+  '/_app/keys/$id': typeof AppKeysIdRoute
+  '/_app/keys/new': typeof AppKeysNewRoute
   '/_app/mappings/$id': typeof AppMappingsIdRoute
   '/_app/runs/$id': typeof AppRunsIdRoute
   '/_app/schedules/$id': typeof AppSchedulesIdRoute
   '/_app/schedules/new': typeof AppSchedulesNewRoute
+  '/_app/users/$id': typeof AppUsersIdRoute
+  '/_app/users/new': typeof AppUsersNewRoute
   '/_app/accounts/': typeof AppAccountsIndexRoute
   '/_app/connections/': typeof AppConnectionsIndexRoute
   '/_app/contacts/': typeof AppContactsIndexRoute
+  '/_app/groups/': typeof AppGroupsIndexRoute
+  '/_app/keys/': typeof AppKeysIndexRoute
   '/_app/mappings/': typeof AppMappingsIndexRoute
   '/_app/runs/': typeof AppRunsIndexRoute
   '/_app/schedules/': typeof AppSchedulesIndexRoute
+  '/_app/users/': typeof AppUsersIndexRoute
 }
 export interface FileRouteTypes {
   fileRoutesByFullPath: FileRoutesByFullPath
@@ -241,22 +349,34 @@ export interface FileRouteTypes {
     | '/set-password'
     | '/sign-in'
     | '/$'
+    | '/audit'
     | '/conflicts'
+    | '/roles'
     | '/security'
+    | '/security-rules'
     | '/accounts/$id'
     | '/connections/$id'
     | '/connections/new'
     | '/contacts/$id'
+    | '/groups/$id'
+    | '/groups/new'
+    | '/keys/$id'
+    | '/keys/new'
     | '/mappings/$id'
     | '/runs/$id'
     | '/schedules/$id'
     | '/schedules/new'
+    | '/users/$id'
+    | '/users/new'
     | '/accounts/'
     | '/connections/'
     | '/contacts/'
+    | '/groups/'
+    | '/keys/'
     | '/mappings/'
     | '/runs/'
     | '/schedules/'
+    | '/users/'
   fileRoutesByTo: FileRoutesByTo
   to:
     | '/forgot-password'
@@ -265,23 +385,35 @@ export interface FileRouteTypes {
     | '/set-password'
     | '/sign-in'
     | '/$'
+    | '/audit'
     | '/conflicts'
+    | '/roles'
     | '/security'
+    | '/security-rules'
     | '/'
     | '/accounts/$id'
     | '/connections/$id'
     | '/connections/new'
     | '/contacts/$id'
+    | '/groups/$id'
+    | '/groups/new'
+    | '/keys/$id'
+    | '/keys/new'
     | '/mappings/$id'
     | '/runs/$id'
     | '/schedules/$id'
     | '/schedules/new'
+    | '/users/$id'
+    | '/users/new'
     | '/accounts'
     | '/connections'
     | '/contacts'
+    | '/groups'
+    | '/keys'
     | '/mappings'
     | '/runs'
     | '/schedules'
+    | '/users'
   id:
     | '__root__'
     | '/_app'
@@ -291,23 +423,35 @@ export interface FileRouteTypes {
     | '/set-password'
     | '/sign-in'
     | '/_app/$'
+    | '/_app/audit'
     | '/_app/conflicts'
+    | '/_app/roles'
     | '/_app/security'
+    | '/_app/security-rules'
     | '/_app/'
     | '/_app/accounts/$id'
     | '/_app/connections/$id'
     | '/_app/connections/new'
     | '/_app/contacts/$id'
+    | '/_app/groups/$id'
+    | '/_app/groups/new'
+    | '/_app/keys/$id'
+    | '/_app/keys/new'
     | '/_app/mappings/$id'
     | '/_app/runs/$id'
     | '/_app/schedules/$id'
     | '/_app/schedules/new'
+    | '/_app/users/$id'
+    | '/_app/users/new'
     | '/_app/accounts/'
     | '/_app/connections/'
     | '/_app/contacts/'
+    | '/_app/groups/'
+    | '/_app/keys/'
     | '/_app/mappings/'
     | '/_app/runs/'
     | '/_app/schedules/'
+    | '/_app/users/'
   fileRoutesById: FileRoutesById
 }
 export interface RootRouteChildren {
@@ -377,6 +521,13 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppSplatRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/audit': {
+      id: '/_app/audit'
+      path: '/audit'
+      fullPath: '/audit'
+      preLoaderRoute: typeof AppAuditRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/conflicts': {
       id: '/_app/conflicts'
       path: '/conflicts'
@@ -384,11 +535,25 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppConflictsRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/roles': {
+      id: '/_app/roles'
+      path: '/roles'
+      fullPath: '/roles'
+      preLoaderRoute: typeof AppRolesRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/security': {
       id: '/_app/security'
       path: '/security'
       fullPath: '/security'
       preLoaderRoute: typeof AppSecurityRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/security-rules': {
+      id: '/_app/security-rules'
+      path: '/security-rules'
+      fullPath: '/security-rules'
+      preLoaderRoute: typeof AppSecurityRulesRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/accounts/': {
@@ -440,6 +605,48 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppContactsIdRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/groups/': {
+      id: '/_app/groups/'
+      path: '/groups'
+      fullPath: '/groups/'
+      preLoaderRoute: typeof AppGroupsIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/groups/$id': {
+      id: '/_app/groups/$id'
+      path: '/groups/$id'
+      fullPath: '/groups/$id'
+      preLoaderRoute: typeof AppGroupsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/groups/new': {
+      id: '/_app/groups/new'
+      path: '/groups/new'
+      fullPath: '/groups/new'
+      preLoaderRoute: typeof AppGroupsNewRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/keys/': {
+      id: '/_app/keys/'
+      path: '/keys'
+      fullPath: '/keys/'
+      preLoaderRoute: typeof AppKeysIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/keys/$id': {
+      id: '/_app/keys/$id'
+      path: '/keys/$id'
+      fullPath: '/keys/$id'
+      preLoaderRoute: typeof AppKeysIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/keys/new': {
+      id: '/_app/keys/new'
+      path: '/keys/new'
+      fullPath: '/keys/new'
+      preLoaderRoute: typeof AppKeysNewRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/mappings/': {
       id: '/_app/mappings/'
       path: '/mappings'
@@ -489,49 +696,94 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppSchedulesNewRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/users/': {
+      id: '/_app/users/'
+      path: '/users'
+      fullPath: '/users/'
+      preLoaderRoute: typeof AppUsersIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/users/$id': {
+      id: '/_app/users/$id'
+      path: '/users/$id'
+      fullPath: '/users/$id'
+      preLoaderRoute: typeof AppUsersIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/users/new': {
+      id: '/_app/users/new'
+      path: '/users/new'
+      fullPath: '/users/new'
+      preLoaderRoute: typeof AppUsersNewRouteImport
+      parentRoute: typeof AppRoute
+    }
   }
 }
 
 interface AppRouteChildren {
   AppSplatRoute: typeof AppSplatRoute
+  AppAuditRoute: typeof AppAuditRoute
   AppConflictsRoute: typeof AppConflictsRoute
+  AppRolesRoute: typeof AppRolesRoute
   AppSecurityRoute: typeof AppSecurityRoute
+  AppSecurityRulesRoute: typeof AppSecurityRulesRoute
   AppIndexRoute: typeof AppIndexRoute
   AppAccountsIdRoute: typeof AppAccountsIdRoute
   AppConnectionsIdRoute: typeof AppConnectionsIdRoute
   AppConnectionsNewRoute: typeof AppConnectionsNewRoute
   AppContactsIdRoute: typeof AppContactsIdRoute
+  AppGroupsIdRoute: typeof AppGroupsIdRoute
+  AppGroupsNewRoute: typeof AppGroupsNewRoute
+  AppKeysIdRoute: typeof AppKeysIdRoute
+  AppKeysNewRoute: typeof AppKeysNewRoute
   AppMappingsIdRoute: typeof AppMappingsIdRoute
   AppRunsIdRoute: typeof AppRunsIdRoute
   AppSchedulesIdRoute: typeof AppSchedulesIdRoute
   AppSchedulesNewRoute: typeof AppSchedulesNewRoute
+  AppUsersIdRoute: typeof AppUsersIdRoute
+  AppUsersNewRoute: typeof AppUsersNewRoute
   AppAccountsIndexRoute: typeof AppAccountsIndexRoute
   AppConnectionsIndexRoute: typeof AppConnectionsIndexRoute
   AppContactsIndexRoute: typeof AppContactsIndexRoute
+  AppGroupsIndexRoute: typeof AppGroupsIndexRoute
+  AppKeysIndexRoute: typeof AppKeysIndexRoute
   AppMappingsIndexRoute: typeof AppMappingsIndexRoute
   AppRunsIndexRoute: typeof AppRunsIndexRoute
   AppSchedulesIndexRoute: typeof AppSchedulesIndexRoute
+  AppUsersIndexRoute: typeof AppUsersIndexRoute
 }
 
 const AppRouteChildren: AppRouteChildren = {
   AppSplatRoute: AppSplatRoute,
+  AppAuditRoute: AppAuditRoute,
   AppConflictsRoute: AppConflictsRoute,
+  AppRolesRoute: AppRolesRoute,
   AppSecurityRoute: AppSecurityRoute,
+  AppSecurityRulesRoute: AppSecurityRulesRoute,
   AppIndexRoute: AppIndexRoute,
   AppAccountsIdRoute: AppAccountsIdRoute,
   AppConnectionsIdRoute: AppConnectionsIdRoute,
   AppConnectionsNewRoute: AppConnectionsNewRoute,
   AppContactsIdRoute: AppContactsIdRoute,
+  AppGroupsIdRoute: AppGroupsIdRoute,
+  AppGroupsNewRoute: AppGroupsNewRoute,
+  AppKeysIdRoute: AppKeysIdRoute,
+  AppKeysNewRoute: AppKeysNewRoute,
   AppMappingsIdRoute: AppMappingsIdRoute,
   AppRunsIdRoute: AppRunsIdRoute,
   AppSchedulesIdRoute: AppSchedulesIdRoute,
   AppSchedulesNewRoute: AppSchedulesNewRoute,
+  AppUsersIdRoute: AppUsersIdRoute,
+  AppUsersNewRoute: AppUsersNewRoute,
   AppAccountsIndexRoute: AppAccountsIndexRoute,
   AppConnectionsIndexRoute: AppConnectionsIndexRoute,
   AppContactsIndexRoute: AppContactsIndexRoute,
+  AppGroupsIndexRoute: AppGroupsIndexRoute,
+  AppKeysIndexRoute: AppKeysIndexRoute,
   AppMappingsIndexRoute: AppMappingsIndexRoute,
   AppRunsIndexRoute: AppRunsIndexRoute,
   AppSchedulesIndexRoute: AppSchedulesIndexRoute,
+  AppUsersIndexRoute: AppUsersIndexRoute,
 }
 
 const AppRouteWithChildren = AppRoute._addFileChildren(AppRouteChildren)

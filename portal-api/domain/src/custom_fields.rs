@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use engine::catalogue::{CUSTOM_PREFIX, Field, FieldKind};
+use engine::catalogue::{CUSTOM_PREFIX, Field, FieldKind, Personal};
 use engine::entity::Kind;
 use engine::store::custom_fields::{self, CustomField};
 use engine::store::plans;
@@ -23,6 +23,8 @@ pub struct Wish {
     pub kind: FieldKind,
     pub choices: Vec<String>,
     pub scale: Option<u32>,
+    /// How close it is to a person.
+    pub personal: Personal,
 }
 
 /// Why a field was not added.
@@ -64,6 +66,12 @@ pub async fn create(tx: &mut Tx, kind: &Kind, wish: Wish) -> Result<Field, Refus
         kind: kind_name(wish.kind)?,
         scale: wish.scale.and_then(|scale| i32::try_from(scale).ok()),
         choices: wish.choices,
+        personal: match wish.personal {
+            Personal::No => "no",
+            Personal::Identifying => "identifying",
+            Personal::Sensitive => "sensitive",
+        }
+        .to_owned(),
     };
     custom_fields::insert(tx, kind.name, &field).await?;
     let name = format!("{CUSTOM_PREFIX}{}", field.key);
@@ -148,6 +156,7 @@ mod tests {
             kind,
             choices: Vec::new(),
             scale: None,
+            personal: Personal::No,
         }
     }
 

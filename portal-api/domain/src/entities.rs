@@ -1,22 +1,23 @@
 //! Accounts and contacts alike: one with all its fields, and edits of people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use engine::catalogue::Catalogue;
+use engine::catalogue::{Catalogue, Personal};
 use engine::entity::CoreTables;
 use engine::ids::{EntityId, UserId};
 use engine::mapping::Values;
 use engine::provenance::Provenance;
 use engine::sdk::Value;
 use engine::store::links::{self, LinkRow};
-use engine::store::plans;
+use engine::store::{plans, quotas};
 use engine::sync::edit::{self, Edited};
-use engine::sync::{SyncError, outbox};
+use engine::sync::{SyncError, forget, outbox};
 use engine::{StoreError, Tx};
 use serde_json::Value as Json;
+use sqlx::types::Uuid;
 
-use crate::{accounts, contacts, show};
+use crate::{accounts, assignments, contacts, show};
 
 /// Why a person's change was not made.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,8 @@ pub struct Detail {
     pub version: i64,
     /// All fields of the kind, null where there is no value.
     pub fields: BTreeMap<String, Json>,
+    /// Names of fields that say something about a person.
+    pub personal: BTreeSet<String>,
     pub links: Vec<LinkRow>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -113,6 +116,12 @@ pub async fn detail(
         id,
         version: stored.version,
         fields: catalogue.fields().iter().map(field).collect(),
+        personal: catalogue
+            .fields()
+            .iter()
+            .filter(|field| field.personal != Personal::No)
+            .map(|field| field.name.clone())
+            .collect(),
         links,
         created_at: stored.created_at,
         updated_at: stored.updated_at,
@@ -151,8 +160,21 @@ pub async fn create(
     user: UserId,
 ) -> Result<EntityId, Refusal> {
     let fields = taken(tx, tables, kind, fields).await?;
-    let edited = edit::create(tx, tables, kind, fields, user).await?;
+    let id = EntityId::fresh();
+    if kind == "account" && tx.scoped_to().is_some() {
+        // Who does not see all accounts sees the one they make.
+        assignments::keep_own(tx, id.0, user).await?;
+    }
+    if kind == "contact" && tx.scoped_to().is_some() && !fields.contains_key("account") {
+        let why = "must name an account that you see";
+        return Err(Refusal::Invalid(vec![(
+            "account".to_owned(),
+            why.to_owned(),
+        )]));
+    }
+    let edited = edit::create_as(tx, tables, (kind, id), fields, user).await?;
     announce(tx, kind, &edited).await?;
+    quotas::take_records(tx, 1).await?;
     Ok(edited.entity.id)
 }
 
@@ -178,11 +200,48 @@ async fn taken(
             Err(reason) => invalid.push((name, reason)),
         }
     }
+    invalid.extend(pointing_nowhere(tx, &catalogue, &taken).await?);
+    if forget::names_forgotten(tx, &catalogue, &taken).await? {
+        // Nothing tells who it was, nor by which of the values.
+        let why = "suppressed (1): these values are of somebody who was forgotten";
+        return Err(Refusal::Blocked(why.to_owned()));
+    }
     if invalid.is_empty() {
         Ok(taken)
     } else {
         Err(Refusal::Invalid(invalid))
     }
+}
+
+/// References to what is not there, or not for the caller to see; which of both is not told.
+async fn pointing_nowhere(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    values: &Values,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let mut nowhere = Vec::new();
+    for (name, value) in values {
+        let target = catalogue
+            .field(name)
+            .and_then(|field| field.references.as_deref());
+        let (Some(target), Value::Text(text)) = (target, value) else {
+            // A contact without account is seen by those who see all.
+            if name == "account" && value.is_null() && tx.scoped_to().is_some() {
+                nowhere.push((name.clone(), "must name an account that you see".to_owned()));
+            }
+            continue;
+        };
+        let Ok(id) = Uuid::try_parse(text) else {
+            continue;
+        };
+        if matches!(
+            stored(tx, target, EntityId(id)).await,
+            Err(StoreError::NotFound(_))
+        ) {
+            nowhere.push((name.clone(), format!("names no {target} that is here")));
+        }
+    }
+    Ok(nowhere)
 }
 
 pub(crate) fn read(catalogue: &Catalogue, name: &str, value: Value) -> Result<Value, String> {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::permissions::Permissions;
 use crate::sessions::{Program, Session, Token};
-use crate::users::{Role, User};
+use crate::users::{Role, Scope, User};
 
 /// What every key begins with, for people and scanners to recognise one.
 pub const PREFIX: &str = "slk_";
@@ -199,16 +199,17 @@ pub(crate) async fn find(
         r#"
         select k.tenant_id as "tenant: TenantId", k.id as "id: KeyId", k.name as key_name,
                k.permissions, k.calls_per_minute, k.last_used_at, u.id as "user: UserId", u.email,
-               u.name, u.role, u.must_change_password, t.name as tenant_name, t.environment,
-               p.calls_per_minute as "tenant_calls?",
+               u.name, u.role, u.scope, u.must_change_password, t.name as tenant_name, t.environment,
+               p.calls_per_minute as "tenant_calls?", q.calls_per_day as "calls_per_day?",
                permissions_beyond_role(k.tenant_id, k.user_id) as "more!"
         from api_keys k
         join users u on u.tenant_id = k.tenant_id and u.id = k.user_id
         join tenants t on t.tenant_id = k.tenant_id
         left join security_policies p on p.tenant_id = k.tenant_id
+        left join tenant_quotas q on q.tenant_id = k.tenant_id
         where (k.token_hash = $1 or (k.old_token_hash = $1 and k.old_until > $2))
           and k.revoked_at is null and (k.expires_at is null or k.expires_at > $2)
-          and u.state = 'active'
+          and u.state = 'active' and t.state = 'active'
         "#,
         secret.hash(),
         now,
@@ -226,13 +227,15 @@ pub(crate) async fn find(
         .execute(tx.conn())
         .await?;
     }
+    let role = Role::stored(&row.role)?;
     let program = Program {
+        scope: Scope::stored(role, row.scope.as_deref())?,
         user: User {
             tenant: row.tenant,
             id: row.user,
             email: row.email,
             name: row.name,
-            role: Role::stored(&row.role)?,
+            role,
             must_change_password: row.must_change_password,
         },
         of_user: row.more,
@@ -240,6 +243,7 @@ pub(crate) async fn find(
         tenant_name: row.tenant_name,
         environment: row.environment,
         tenant_calls: row.tenant_calls,
+        calls_per_day: row.calls_per_day,
     };
     Ok(Some((
         Session {

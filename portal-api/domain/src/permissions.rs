@@ -78,6 +78,14 @@ permissions! {
     AuditRead = "audit.read";
     /// Make keys for programs, within one's own permissions.
     KeysManage = "keys.manage";
+    /// See teams, partner organisations and who is assigned to which account.
+    TeamsRead = "teams.read";
+    /// Make teams and partner organisations, assign and transfer accounts.
+    TeamsManage = "teams.manage";
+    /// Ask for erasures and for what is known of a person, and see how they stand.
+    PrivacyManage = "privacy.manage";
+    /// Let an erasure that somebody else asked for happen.
+    PrivacyApprove = "privacy.approve";
 }
 
 impl fmt::Display for Permission {

@@ -138,7 +138,11 @@ pub async fn change(
             format!("{hindrance}; the schedule goes on when that has changed"),
         ));
     }
-    let spec = spec(tx, wish, current.spec.pause.as_ref()).await?;
+    let spec = if current.spec.workflow == PULL_WORKFLOW {
+        spec(tx, wish, current.spec.pause.as_ref()).await?
+    } else {
+        of_the_hub(wish, &current.spec)?
+    };
     schedules::update(tx, current.id, version, &spec).await?;
     Ok(schedules::get(tx, current.id).await?)
 }
@@ -211,7 +215,7 @@ pub(crate) async fn checked(tx: &mut Tx, wish: &Wish) -> Result<(ConnectionId, S
     }
 }
 
-async fn spec(tx: &mut Tx, wish: Wish, before: Option<&Pause>) -> Result<ScheduleSpec, Refusal> {
+fn name_of(wish: &Wish) -> Result<String, Refusal> {
     let name = wish.name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME {
         return Err(invalid(
@@ -219,6 +223,24 @@ async fn spec(tx: &mut Tx, wish: Wish, before: Option<&Pause>) -> Result<Schedul
             format!("name must have 1 to {LONGEST_NAME} characters"),
         ));
     }
+    Ok(name.to_owned())
+}
+
+/// A schedule that the hub made for itself, which people pause and time: what it does stays.
+fn of_the_hub(wish: Wish, before: &ScheduleSpec) -> Result<ScheduleSpec, Refusal> {
+    Ok(ScheduleSpec {
+        name: name_of(&wish)?,
+        pause: pause(&wish, before.pause.as_ref())?,
+        timing: wish.timing,
+        overlap: wish.overlap,
+        catch_up: wish.catch_up,
+        catch_up_limit: wish.catch_up_limit,
+        ..before.clone()
+    })
+}
+
+async fn spec(tx: &mut Tx, wish: Wish, before: Option<&Pause>) -> Result<ScheduleSpec, Refusal> {
+    let name = name_of(&wish)?;
     if wish.workflow != PULL_WORKFLOW {
         let message = format!(
             "{:?} cannot be scheduled; {PULL_WORKFLOW} can",
@@ -227,7 +249,6 @@ async fn spec(tx: &mut Tx, wish: Wish, before: Option<&Pause>) -> Result<Schedul
         return Err(invalid("workflow", message));
     }
     let pause = pause(&wish, before)?;
-    let name = name.to_owned();
     let (connection, stream) = checked(tx, &wish).await?;
     let input = PullInput {
         connection,

@@ -2,8 +2,10 @@
 
 mod accounts;
 mod approvals;
+mod assignments;
 mod audit;
 mod breakers;
+mod brands;
 mod budgets;
 mod conflicts;
 mod connections;
@@ -20,14 +22,21 @@ mod live;
 mod machine;
 mod mappings;
 mod overview;
+mod partners;
+mod privacy;
 mod records;
+mod roles;
 mod runs;
 mod schedules;
 mod security;
 pub(crate) mod session;
+mod settings;
 mod sso;
 mod systems;
+mod teams;
+mod tenants;
 mod tokens;
+mod usage;
 mod users;
 
 use axum::extract::Request;
@@ -59,8 +68,17 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(failure_classes::router())
         .merge(approvals::router())
         .merge(users::router())
+        .merge(teams::router())
+        .merge(partners::router())
+        .merge(assignments::router())
+        .merge(privacy::router())
         .merge(groups::router())
+        .merge(roles::router())
         .merge(keys::router())
+        .merge(brands::router())
+        .merge(settings::router())
+        .merge(usage::router())
+        .merge(tenants::router())
         .merge(tokens::router())
         .merge(security::router())
         .merge(domains::router())

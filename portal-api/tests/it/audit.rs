@@ -217,6 +217,42 @@ async fn tampering_shows_where_it_was_done() {
 }
 
 #[tokio::test]
+async fn whoever_reads_the_trail_can_ask_whether_it_is_whole() {
+    let world = World::new().await;
+    let ask = async || world.admin.get("/audit/verification").await.expect(200);
+    let answer = ask().await;
+    assert_eq!(
+        (&answer["whole"], &answer["entries"]),
+        (&json!(true), &json!(1))
+    );
+    assert_eq!(answer["pruned_until"], 0);
+    let page = world.admin.get("/audit").await.expect(200);
+    let last = &page["items"][0];
+    assert_eq!(
+        answer["head"],
+        json!({"seq": last["seq"], "hash": last["hash"]})
+    );
+    let pool = world.db.pool().await.unwrap();
+    let tampering = sqlx::query("update audit_entries set actor_name = 'Eve' where seq = 1");
+    tampering.execute(&pool).await.unwrap();
+    let answer = ask().await;
+    assert_eq!(answer["whole"], false);
+    assert_eq!(answer["broken"], json!({"seq": 1, "kind": "changed"}));
+    assert!(answer["head"].is_null() && answer["entries"].is_null());
+    // Another tenant's trail is not touched by that.
+    let other = world.other_tenant().await;
+    let theirs = other.get("/audit/verification").await.expect(200);
+    assert_eq!(theirs["whole"], true);
+    let operator = world
+        .user(world.tenant, "op@one.example", Role::Operator)
+        .await;
+    operator
+        .get("/audit/verification")
+        .await
+        .problem(403, "forbidden");
+}
+
+#[tokio::test]
 async fn retention_takes_the_beginning_and_the_chain_goes_on() {
     let world = World::with_clock(engine::Clock::manual(
         "2020-01-01T00:00:00Z".parse().unwrap(),

@@ -95,10 +95,10 @@ async fn a_key_ends_when_it_expires_is_revoked_or_its_user_goes() {
     let second = world
         .user(world.tenant, "second@one.example", Role::Admin)
         .await;
-    let body = json!({"name": "Theirs", "permissions": ["records.read"]});
+    let body = json!({"name": "Theirs", "permissions": ["records.read", "runs.read"]});
     let theirs = second.post("/keys", &body).await.expect(201)["secret"].clone();
     let theirs = theirs.as_str().unwrap();
-    get(&world, theirs, "/accounts").await.expect(200);
+    get(&world, theirs, "/runs").await.expect(200);
     let id = second.get("/session").await.expect(200)["user"]["id"].clone();
     let path = format!("/users/{}", id.as_str().unwrap());
     // What the user loses the key loses too.
@@ -108,9 +108,7 @@ async fn a_key_ends_when_it_expires_is_revoked_or_its_user_goes() {
         .admin
         .send(Method::PATCH, &path, Some(&etag), Some(&role));
     change.await.expect(200);
-    get(&world, theirs, "/accounts")
-        .await
-        .problem(403, "forbidden");
+    get(&world, theirs, "/runs").await.problem(403, "forbidden");
     let path = format!("{path}/deactivate");
     world.admin.post(&path, &json!({})).await.expect(200);
     get(&world, theirs, "/accounts")
@@ -244,7 +242,12 @@ async fn calls_over_the_limit_wait_for_the_next_minute_in_every_process() {
     let most = 3;
     let id: engine::ids::KeyId = key["id"].as_str().unwrap().parse().unwrap();
     let subject = format!("key/{}", id.0.simple());
-    let limit = domain::rates::Limit { subject, most };
+    let window = domain::rates::Window::Minute;
+    let limit = domain::rates::Limit {
+        subject,
+        most,
+        window,
+    };
     let rate = domain::rates::count(&mut tx, &[limit])
         .await
         .unwrap()

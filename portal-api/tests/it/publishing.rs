@@ -5,7 +5,7 @@ use domain::users::Role;
 use serde_json::{Value as Json, json};
 
 use crate::previews::{account_mapping, draft, publish, shouting, with_etag};
-use crate::world::World;
+use crate::world::{Client, World};
 
 #[tokio::test]
 async fn a_version_that_makes_something_else_of_a_pinned_record_is_not_put_in_force() {
@@ -200,4 +200,49 @@ async fn a_second_person_approves_the_text_that_was_seen() {
         .problem(409, "conflict");
     let list = world.admin.get(&approvals).await.expect(200);
     assert_eq!(list["total"], 3);
+}
+
+#[tokio::test]
+async fn nobody_takes_the_rule_of_approvals_away_alone() {
+    let world = World::new().await;
+    let at = "/mappings/rules";
+    let rules = |needed: bool| json!({"needs_preview": false, "needs_approval": needed, "stale_percent": 5});
+    let put = async |who: &Client, needed: bool| {
+        with_etag(who, Method::PUT, at, at, &rules(needed))
+            .await
+            .expect(200)
+    };
+    put(&world.admin, true).await;
+    let own = world.admin.get("/session").await.expect(200)["user"]["id"].clone();
+    // Asked once or again by the same person, it stands.
+    for _ in 0..2 {
+        let now = put(&world.admin, false).await;
+        assert_eq!(
+            (&now["needs_approval"], &now["release_asked_by"]),
+            (&json!(true), &own)
+        );
+    }
+    let second = world
+        .user(world.tenant, "second@one.example", Role::Admin)
+        .await;
+    let now = put(&second, false).await;
+    assert_eq!(
+        (&now["needs_approval"], &now["release_asked_by"]),
+        (&json!(false), &Json::Null)
+    );
+    // Changing one's mind takes the question back.
+    put(&world.admin, true).await;
+    put(&world.admin, false).await;
+    assert_eq!(
+        put(&world.admin, true).await["release_asked_by"],
+        Json::Null
+    );
+    assert_eq!(put(&second, false).await["needs_approval"], true);
+    let mut forged = rules(false);
+    forged["release_asked_by"] = own;
+    let etag = second.get(at).await.etag();
+    let answer = second
+        .send(Method::PUT, at, Some(&etag), Some(&forged))
+        .await;
+    answer.invalid("/release_asked_by");
 }

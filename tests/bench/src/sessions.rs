@@ -66,6 +66,7 @@ async fn measured(bench: &SessionsBench, cluster: &Cluster) -> Result<()> {
         messages: None,
         trusted_proxies: Vec::new(),
         private_providers: false,
+        public_systems: false,
     })
     .await?;
     let store = Store::connect(&url, &StoreOptions::default(), Clock::system()).await?;

@@ -140,6 +140,7 @@ async fn start(db: &TestDb) -> Result<Hub> {
         mail: None,
         trusted_proxies: Vec::new(),
         private_providers: false,
+        public_systems: false,
         passkey_domain: None,
         messages: None,
     })

@@ -60,6 +60,8 @@ impl HubProcess {
             .env("DATABASE_URL", database_url)
             .env("SYNCLINE_ADMIN_EMAIL", ADMIN_EMAIL)
             .env("SYNCLINE_ADMIN_PASSWORD", ADMIN_PASSWORD)
+            // Simulated systems run on this machine.
+            .env("SYNCLINE_PEERS_AT", "127.0.0.0/8,::1/128")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(

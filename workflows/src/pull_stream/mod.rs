@@ -133,6 +133,7 @@ fn counts(page: &page::Counts) -> Counts {
         failed: page.failed,
         excluded: page.excluded,
         withheld: page.withheld,
+        suppressed: page.suppressed,
         ..Counts::default()
     }
 }

@@ -1,12 +1,13 @@
-//! `admin`: users, tenants' shares, the audit trail, and the API's description.
+//! `admin`: tenants, users, tenants' shares, the audit trail, and the API's description.
 
 mod audit;
 mod rotate_keys;
+mod tenants;
 
 pub use rotate_keys::{Phase, rotate};
 
 use anyhow::{Context, Result, bail};
-use domain::tenants;
+use domain::tenants as all_tenants;
 use domain::users::{self, NewUser, Passwords, Role, fresh_password};
 use engine::ids::TenantId;
 use engine::store::audit::{Acting, Actor, Entry};
@@ -55,6 +56,9 @@ async fn manage(store: &Store, command: AdminCommand) -> Result<()> {
         AdminCommand::ResetPassword { email } => reset_password(store, &email).await,
         AdminCommand::SetWeight { tenant, weight } => set_weight(store, tenant, weight).await,
         AdminCommand::Audit { command } => audit::run(store, command).await,
+        AdminCommand::Tenant { command } => tenants::run(store, command).await,
+        AdminCommand::Operator { email, remove } => tenants::operator(store, &email, !remove).await,
+        AdminCommand::Seed => tenants::seed(store).await,
         AdminCommand::Openapi | AdminCommand::Permissions | AdminCommand::RotateKeys => Ok(()),
     }
 }
@@ -110,7 +114,7 @@ pub(crate) fn acting() -> Acting {
 
 /// The tenant that is meant.
 pub(crate) async fn one_tenant(tx: &mut SystemTx, tenant: Option<TenantId>) -> Result<TenantId> {
-    Ok(match (tenant, tenants::list(tx).await?.as_slice()) {
+    Ok(match (tenant, all_tenants::list(tx).await?.as_slice()) {
         (Some(wanted), known) if known.contains(&wanted) => wanted,
         (Some(wanted), _) => bail!("there is no tenant {wanted}"),
         (None, [only]) => *only,

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod batch;
+pub(crate) mod forgotten;
 mod gone;
 mod guard;
 mod pass;
@@ -30,6 +31,7 @@ use crate::ids::{ConnectionId, RunId};
 use crate::store::Tx;
 use crate::store::canaries::{self, Seen};
 use crate::store::plans::{self, Pass, Phase};
+use crate::store::quotas;
 use crate::store::records::{self, Linked};
 
 /// A page to apply.
@@ -64,6 +66,9 @@ pub struct Counts {
     /// Changes beyond a cap: a person is asked.
     #[serde(default)]
     pub withheld: u64,
+    /// Records of people who were forgotten.
+    #[serde(default)]
+    pub suppressed: u64,
 }
 
 impl Counts {
@@ -77,6 +82,7 @@ impl Counts {
         self.failed += other.failed;
         self.excluded += other.excluded;
         self.withheld += other.withheld;
+        self.suppressed += other.suppressed;
     }
 }
 
@@ -238,6 +244,7 @@ async fn apply_part(
         owed.extend(batch?.store(tx, &around, &stream, page.run).await?);
     }
     let (counts, room, watch) = joined(merging).await;
+    quotas::take_records(tx, i64::try_from(counts.created).unwrap_or(i64::MAX)).await?;
     let applied = Applied {
         counts,
         owed,
@@ -330,6 +337,9 @@ async fn prepare(
         }
     };
     let mut incoming = pass.map(records, &linked)?;
+    let place = (page.connection, page.stream.as_str());
+    pass.counts.suppressed +=
+        forgotten::drop_forgotten(tx, &mut pass, place, &mut incoming).await?;
     let mut gone: Vec<(Tombstone, Linked)> = tombstones
         .into_iter()
         .filter_map(|tombstone| {

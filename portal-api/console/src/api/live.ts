@@ -18,6 +18,7 @@ const STALE: Record<string, readonly string[]> = {
   mapping: ['mappings'],
   schedule: ['schedules'],
   overview: ['overview'],
+  user: ['users', 'groups'],
 };
 
 type Line = { lost: boolean; since: number };

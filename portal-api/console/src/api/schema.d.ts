@@ -69,6 +69,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{id}/assignments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who looks after an account, and who did */
+        get: operations["list_account_assignments"];
+        put?: never;
+        /**
+         * Assigns an account
+         * @description It counts with the next request of whoever gets it. Assigning it again changes nothing.
+         */
+        post: operations["assign_account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{id}/assignments/{assignment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends an assignment
+         * @description It stays in the account's history.
+         */
+        delete: operations["end_assignment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts/{id}/diff": {
         parameters: {
             query?: never;
@@ -252,6 +293,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/assignments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Assigns or transfers many accounts
+         * @description The order carries the digest of its plan; what was planned is what happens, or nothing.
+         */
+        post: operations["carry_out_assignments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assignments/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what assigning or transferring many accounts would do now */
+        post: operations["plan_assignments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -286,6 +364,85 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Checks that nothing in the trail was changed
+         * @description Walks all entries of the tenant, which takes a moment where there are many.
+         */
+        get: operations["verify_audit_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/brands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists brands */
+        get: operations["list_brands"];
+        put?: never;
+        /** Makes a brand */
+        post: operations["create_brand"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/brands/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A brand */
+        get: operations["get_brand"];
+        /** Changes a brand */
+        put: operations["update_brand"];
+        post?: never;
+        /** Removes a brand */
+        delete: operations["delete_brand"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/brands/{id}/logo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A brand's logo */
+        get: operations["get_brand_logo"];
+        /**
+         * Sets a brand's logo
+         * @description The body is the image: a PNG, a JPEG or a WebP, known by its bytes. Its name does not matter.
+         */
+        put: operations["put_brand_logo"];
+        post?: never;
+        /** Takes a brand's logo away */
+        delete: operations["delete_brand_logo"];
         options?: never;
         head?: never;
         patch?: never;
@@ -914,6 +1071,85 @@ export interface paths {
          *     the next request on.
          */
         post: operations["verify_domain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists requests to forget people */
+        get: operations["list_erasures"];
+        put?: never;
+        /**
+         * Asks for somebody to be forgotten
+         * @description Somebody else has to approve it. It reaches snapshots, history, conflicts, writes, previews and
+         *     journals, and keeps the person out of later syncs.
+         */
+        post: operations["ask_erasure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/erasures/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A request to forget somebody */
+        get: operations["get_erasure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/erasures/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approves a request to forget somebody
+         * @description Nobody approves their own. When the hold is over a run carries it out; that cannot be taken back.
+         */
+        post: operations["approve_erasure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/erasures/{id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refuses or withdraws a request to forget somebody
+         * @description Possible until it is carried out.
+         */
+        post: operations["stop_erasure"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1554,7 +1790,10 @@ export interface paths {
         };
         /** What is asked for before a mapping is put in force */
         get: operations["get_mapping_rules"];
-        /** Sets what is asked for before a mapping is put in force */
+        /**
+         * Sets what is asked for before a mapping is put in force
+         * @description That approvals are needed no more is asked by two people, one after the other.
+         */
         put: operations["put_mapping_rules"];
         post?: never;
         delete?: never;
@@ -1843,6 +2082,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/partners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists partner organisations */
+        get: operations["list_partners"];
+        put?: never;
+        /** Makes a partner organisation */
+        post: operations["create_partner"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/partners/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A partner organisation */
+        get: operations["get_partner"];
+        /** Renames a partner organisation */
+        put: operations["update_partner"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/passkeys": {
         parameters: {
             query?: never;
@@ -1894,6 +2169,47 @@ export interface paths {
         head?: never;
         /** Gives one of one's own passkeys another name */
         patch: operations["rename_passkey"];
+        trace?: never;
+    };
+    "/api/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How long things are kept */
+        get: operations["get_retention"];
+        /**
+         * Sets how long things are kept
+         * @description A schedule takes away daily what is older.
+         */
+        put: operations["put_retention"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists roles
+         * @description What each allows by itself; groups and single grants add to it.
+         */
+        get: operations["list_roles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/runs": {
@@ -2627,6 +2943,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the tenant set for itself */
+        get: operations["get_settings"];
+        /** Sets what holds for the tenant */
+        put: operations["put_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sign-in-options": {
         parameters: {
             query?: never;
@@ -2790,6 +3124,81 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/subject-exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what was gathered of people */
+        get: operations["list_subject_exports"];
+        put?: never;
+        /** Gathers what is known of somebody */
+        post: operations["ask_subject_export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/subject-exports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How gathering stands */
+        get: operations["get_subject_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/subject-exports/{id}/csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is known of somebody, as CSV
+         * @description That it was handed out is noted in the audit trail.
+         */
+        get: operations["get_subject_export_csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/subject-exports/{id}/json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is known of somebody, as JSON
+         * @description That it was handed out is noted in the audit trail.
+         */
+        get: operations["get_subject_export_json"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/systems": {
         parameters: {
             query?: never;
@@ -2801,6 +3210,165 @@ export interface paths {
         get: operations["list_systems"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/teams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists teams */
+        get: operations["list_teams"];
+        put?: never;
+        /** Makes a team */
+        post: operations["create_team"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/teams/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A team */
+        get: operations["get_team"];
+        /**
+         * Changes a team
+         * @description What its members see changes with their next request.
+         */
+        put: operations["update_team"];
+        post?: never;
+        /**
+         * Removes a team
+         * @description Only one that no account is assigned to.
+         */
+        delete: operations["delete_team"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists tenants */
+        get: operations["list_tenants"];
+        put?: never;
+        /** Makes a tenant and invites its first admin */
+        post: operations["create_tenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A tenant, with what it uses */
+        get: operations["get_tenant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes a tenant's name or environment */
+        patch: operations["update_tenant"];
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a tenant may use */
+        get: operations["get_tenant_quotas"];
+        /**
+         * Sets what a tenant may use
+         * @description What it uses already stays, also beyond a quota; nothing more is taken then. From then on a schedule
+         *     of the tenant counts daily what it uses.
+         */
+        put: operations["put_tenant_quotas"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/recount": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Counts anew what a tenant uses
+         * @description A schedule of the tenant does so daily; this mends a drift at once. Who makes records of the tenant
+         *     meanwhile waits.
+         */
+        post: operations["recount_tenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a suspended tenant go on */
+        post: operations["resume_tenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Suspends a tenant
+         * @description Sessions and keys stop with their next request, and no run begins. Nothing is lost.
+         */
+        post: operations["suspend_tenant"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2882,6 +3450,23 @@ export interface paths {
          * @description Its tokens work no more from the next request on; it stays in the list.
          */
         delete: operations["revoke_tokens"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the tenant uses, and how much it may */
+        get: operations["get_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -3012,6 +3597,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists a user's sessions */
+        get: operations["list_user_sessions"];
+        put?: never;
+        post?: never;
+        /** Ends all sessions of a user */
+        delete: operations["end_user_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends a session of a user
+         * @description Their browser is signed out with its next request.
+         */
+        delete: operations["end_user_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets a user try to sign in again
+         * @description After too many wrong passwords or codes an account is locked for a while; this ends it at once.
+         */
+        post: operations["unlock_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -3082,16 +3725,48 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        /** @description Who looks after an account, in a list. */
+        AccountAssignee: {
+            id: string;
+            /** @description user, team or partner */
+            kind: string;
+            name: string;
+        };
         /** @description Values to set, by field; null clears. Fields left out stay. */
         AccountChange: {
             fields: {
                 [key: string]: unknown;
             };
         };
+        /** @description Which accounts; what is left out does not restrict. */
+        AccountFilter: {
+            /**
+             * @description `me`, `nobody`, or the id of a user, a team or a partner.
+             * @default null
+             */
+            assigned_to: string | null;
+            /** @default null */
+            connection_id: string | null;
+            /** @default null */
+            country: string | null;
+            /** @default null */
+            industry: string | null;
+            /**
+             * @description Part of the name, the website or the domain.
+             * @default null
+             */
+            q: string | null;
+            /** @default null */
+            tier: string | null;
+            /** @default null */
+            type: string | null;
+        };
         /** @description An account in a list. */
         AccountRow: {
             account_manager: string | null;
             annual_revenue: string | null;
+            /** @description Who looks after it. */
+            assignees: components["schemas"]["AccountAssignee"][];
             billing_city: string | null;
             billing_country: string | null;
             /**
@@ -3197,6 +3872,61 @@ export interface components {
         };
         /** @enum {string} */
         ApprovalState: "open" | "approved" | "declined" | "settled";
+        /** @description Somebody's looking after an account, now or once. */
+        Assignment: {
+            /** Format: date-time */
+            assigned_at: string;
+            assigned_by: string;
+            /**
+             * Format: date-time
+             * @description Null while it holds.
+             */
+            ended_at: string | null;
+            ended_by: string | null;
+            /** @description Of the user, the team or the partner. */
+            holder_id: string;
+            id: string;
+            /** @description user, team or partner */
+            kind: string;
+            name: string;
+        };
+        AssignmentBody: {
+            /** @description Id of a user, a team or a partner. */
+            to: string;
+        };
+        /**
+         * @description What shall happen to many accounts: with `to` they are assigned, with `from` and `to` transferred,
+         *     with `from` alone let go.
+         */
+        AssignmentOrder: {
+            accounts?: components["schemas"]["AccountFilter"];
+            /** @description The digest of the plan that is to be carried out; planning takes none. */
+            digest?: string | null;
+            /** @description Whose assignments end; only accounts of theirs are meant. */
+            from?: string | null;
+            /** @description Who gets them. */
+            to?: string | null;
+        };
+        /** @description What an order does. */
+        AssignmentPlan: {
+            /**
+             * Format: int64
+             * @description Accounts it is about.
+             */
+            accounts: number;
+            /** @description To be sent with the order: it is refused where it would do something else by then. */
+            digest: string;
+            /**
+             * Format: int64
+             * @description Assignments that end.
+             */
+            ended: number;
+            /**
+             * Format: int64
+             * @description Assignments that are made.
+             */
+            made: number;
+        };
         /** @description Where the provider writes what. */
         AttributeNames: {
             email: string;
@@ -3208,6 +3938,12 @@ export interface components {
             /** @description user, key or system */
             kind: string;
             name: string;
+        };
+        AuditBreak: {
+            /** @description missing, changed, unlinked or rewritten */
+            kind: string;
+            /** Format: int64 */
+            seq: number;
         };
         /** @description One thing that was done. */
         AuditEntry: {
@@ -3233,6 +3969,29 @@ export interface components {
             subject_id: string;
             subject_kind: string;
         };
+        AuditHead: {
+            /** @description In hexadecimal digits. */
+            hash: string;
+            /** Format: int64 */
+            seq: number;
+        };
+        /** @description Whether the trail is whole. */
+        AuditVerification: {
+            broken: components["schemas"]["AuditBreak"] | null;
+            /**
+             * Format: int64
+             * @description How many entries were looked at; null where the chain is broken.
+             */
+            entries: number | null;
+            head: components["schemas"]["AuditHead"] | null;
+            /**
+             * Format: int64
+             * @description Entries up to this number were taken away by retention; 0: none.
+             */
+            pruned_until: number | null;
+            /** @description Every entry follows the one before it, with its hash. */
+            whole: boolean;
+        };
         BackChannelLogout: {
             logout_token: string;
         };
@@ -3240,6 +3999,45 @@ export interface components {
         BackupCodes: {
             /** @description Ten; empty where the user has some already. */
             backup_codes: string[];
+        };
+        /** @description A face of the tenant. */
+        Brand: {
+            /** @description What stands out, as #rrggbb. */
+            accent: string;
+            /** @description The page. */
+            background: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description As browsers send it; international letters as punycode. */
+            domain: string | null;
+            /** @description The text on it. */
+            foreground: string;
+            id: string;
+            /** @description Shown where no domain says which. */
+            is_default: boolean;
+            /**
+             * Format: int64
+             * @description Of the logo, in bytes; null without.
+             */
+            logo_size: number | null;
+            name: string;
+            /** @description What is written on it. */
+            on_accent: string;
+            /** Format: int64 */
+            version: number;
+        };
+        BrandBody: {
+            /** @description As #rrggbb. Text needs a contrast of 4.5 with what it stands on. */
+            accent: string;
+            background: string;
+            /** @description Of this brand alone, in whatever tenant; international letters as punycode. */
+            domain?: string | null;
+            foreground: string;
+            /** @description The first brand is the default. */
+            is_default?: boolean;
+            /** @description Unique among the tenant's brands. */
+            name: string;
+            on_accent: string;
         };
         /** @description A bucket of calls that an account at another system allows. */
         Budget: {
@@ -3681,6 +4479,45 @@ export interface components {
             /** @description Null where nothing waits for an answer. */
             text: string | null;
         };
+        /** @description A request to forget somebody. It stays, and names nobody once they are forgotten. */
+        Erasure: {
+            /** Format: date-time */
+            asked_at: string;
+            asked_by: string;
+            contact_id: string;
+            /** Format: date-time */
+            decided_at: string | null;
+            decided_by: string | null;
+            /** @description How many rows of what were destroyed. */
+            destroyed: {
+                [key: string]: number;
+            } | null;
+            /** Format: date-time */
+            done_at: string | null;
+            /** Format: int32 */
+            hold_hours: number;
+            /**
+             * Format: date-time
+             * @description Until then it can be withdrawn.
+             */
+            hold_until: string | null;
+            id: string;
+            /** @description erase: nothing is left; anonymise: a contact without a name stays */
+            kind: string;
+            note: string | null;
+            reason: string;
+            run_id: string | null;
+            /** @description asked, approved, refused, withdrawn or done */
+            state: string;
+        };
+        ErasureDecision: {
+            note?: string | null;
+        };
+        /**
+         * @description What becomes of a person.
+         * @enum {string}
+         */
+        ErasureKind: "erase" | "anonymise";
         FactorRule: {
             /**
              * Format: int32
@@ -3769,6 +4606,8 @@ export interface components {
             max_length: number | null;
             /** @description What mappings and edits name it: `billing_city`, `custom.region`. */
             name: string;
+            /** @description How close it is to a person. */
+            personal: components["schemas"]["FieldPersonal"];
             /** @description The kind of entity a reference points at. */
             references: string | null;
             required: boolean;
@@ -3779,6 +4618,8 @@ export interface components {
             scale: number | null;
             type: components["schemas"]["FieldType"];
         };
+        /** @enum {string} */
+        FieldPersonal: "no" | "identifying" | "sensitive";
         /** @description One value that is not valid. */
         FieldProblem: {
             /** Format: int32 */
@@ -3794,6 +4635,10 @@ export interface components {
         };
         /** @enum {string} */
         FieldType: "text" | "long_text" | "integer" | "decimal" | "currency" | "boolean" | "date" | "instant" | "email" | "phone" | "url" | "choice" | "choices" | "reference" | "user";
+        FirstAdmin: {
+            email: string;
+            name: string;
+        };
         /** @description A field of which the newest version makes something else. */
         FixtureDifference: {
             /** @description For people. */
@@ -4139,6 +4984,12 @@ export interface components {
             stream: string;
             system: string;
         };
+        /** @description A tenant that was just made. */
+        MadeTenant: {
+            /** @description For its admin. */
+            invitation: components["schemas"]["PasswordLink"];
+            tenant: components["schemas"]["Tenant"];
+        };
         /** @description A mapping with its newest text and what is to be said about it. */
         Mapping: {
             connection_id: string;
@@ -4306,11 +5157,27 @@ export interface components {
             /** @description Id of a system. */
             system: string;
         };
+        NewErasure: {
+            contact_id: string;
+            /**
+             * Format: int32
+             * @description For how long it can be withdrawn once it is approved; 24 if it is left out, at most 720.
+             */
+            hold_hours?: number | null;
+            kind: components["schemas"]["ErasureKind"];
+            /** @description Not who it is: it stays when they are forgotten. */
+            reason: string;
+        };
         NewField: {
             choices?: string[];
             /** @description Lower-case letters, digits and underscores, beginning with a letter. */
             key: string;
             label: string;
+            /**
+             * @description How close it is to a person: no (if it is left out), identifying or sensitive. What is not `no`
+             *     is masked in the audit trail and destroyed when the person is forgotten.
+             */
+            personal?: components["schemas"]["FieldPersonal"];
             /**
              * Format: int32
              * @description Digits after the point, for numbers.
@@ -4403,8 +5270,19 @@ export interface components {
             /** @description For `Authorization: Bearer`. */
             secret: string;
         };
+        NewSubjectExport: {
+            contact_id: string;
+            reason: string;
+        };
         NewSweep: {
             what: components["schemas"]["SweepWhat"];
+        };
+        NewTenantBody: {
+            /** @description The first of its admins, who is invited. */
+            admin: components["schemas"]["FirstAdmin"];
+            /** @description Named on every page of the console: `production`, `demo`. */
+            environment: string;
+            name: string;
         };
         /** @description A secret for an authenticator app, shown this once. It counts after its first right code. */
         NewTotp: {
@@ -4416,13 +5294,19 @@ export interface components {
             uri: string;
         };
         NewUser: {
+            /** @description The account of a customer's user. */
+            account_id?: string | null;
             email: string;
             /** @description Permissions beyond role and groups. */
             grants?: string[];
             groups?: string[];
             name: string;
+            /** @description The organisation of a partner's user. */
+            partner_id?: string | null;
             /** @description As `permissions.md` lists them. */
             role: string;
+            /** @description Which accounts they see: all, team, assigned or own; what the role says if it is left out. */
+            scope?: string | null;
         };
         Number: {
             /** @description With the country's code: `+491701234567`. */
@@ -4551,6 +5435,8 @@ export interface components {
             items: {
                 account_manager: string | null;
                 annual_revenue: string | null;
+                /** @description Who looks after it. */
+                assignees: components["schemas"]["AccountAssignee"][];
                 billing_city: string | null;
                 billing_country: string | null;
                 /**
@@ -4638,6 +5524,33 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Assignment: {
+            items: {
+                /** Format: date-time */
+                assigned_at: string;
+                assigned_by: string;
+                /**
+                 * Format: date-time
+                 * @description Null while it holds.
+                 */
+                ended_at: string | null;
+                ended_by: string | null;
+                /** @description Of the user, the team or the partner. */
+                holder_id: string;
+                id: string;
+                /** @description user, team or partner */
+                kind: string;
+                name: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_AuditEntry: {
             items: {
                 action: string;
@@ -4661,6 +5574,41 @@ export interface components {
                 seq: number;
                 subject_id: string;
                 subject_kind: string;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Brand: {
+            items: {
+                /** @description What stands out, as #rrggbb. */
+                accent: string;
+                /** @description The page. */
+                background: string;
+                /** Format: date-time */
+                created_at: string;
+                /** @description As browsers send it; international letters as punycode. */
+                domain: string | null;
+                /** @description The text on it. */
+                foreground: string;
+                id: string;
+                /** @description Shown where no domain says which. */
+                is_default: boolean;
+                /**
+                 * Format: int64
+                 * @description Of the logo, in bytes; null without.
+                 */
+                logo_size: number | null;
+                name: string;
+                /** @description What is written on it. */
+                on_accent: string;
+                /** Format: int64 */
+                version: number;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -4846,6 +5794,46 @@ export interface components {
                  * @description Null until it was shown to be the tenant's: it leads nowhere.
                  */
                 verified_at: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Erasure: {
+            items: {
+                /** Format: date-time */
+                asked_at: string;
+                asked_by: string;
+                contact_id: string;
+                /** Format: date-time */
+                decided_at: string | null;
+                decided_by: string | null;
+                /** @description How many rows of what were destroyed. */
+                destroyed: {
+                    [key: string]: number;
+                } | null;
+                /** Format: date-time */
+                done_at: string | null;
+                /** Format: int32 */
+                hold_hours: number;
+                /**
+                 * Format: date-time
+                 * @description Until then it can be withdrawn.
+                 */
+                hold_until: string | null;
+                id: string;
+                /** @description erase: nothing is left; anonymise: a contact without a name stays */
+                kind: string;
+                note: string | null;
+                reason: string;
+                run_id: string | null;
+                /** @description asked, approved, refused, withdrawn or done */
+                state: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -5292,6 +6280,34 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Partner: {
+            items: {
+                /**
+                 * Format: int64
+                 * @description Accounts that are assigned to it.
+                 */
+                accounts: number;
+                /** Format: date-time */
+                created_at: string;
+                id: string;
+                name: string;
+                /**
+                 * Format: int64
+                 * @description People who sign in for it.
+                 */
+                users: number;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Passkey: {
             items: {
                 /** Format: date-time */
@@ -5429,6 +6445,23 @@ export interface components {
                 run_id: string | null;
                 /** Format: int32 */
                 version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_RoleInfo: {
+            items: {
+                /** @description What everybody with this role may do. */
+                permissions: string[];
+                role: components["schemas"]["RoleName"];
+                /** @description Whose people have it: staff, partner or customer. */
+                side: string;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -5657,6 +6690,83 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_SubjectExport: {
+            items: {
+                /** Format: date-time */
+                asked_at: string;
+                asked_by: string;
+                contact_id: string;
+                /**
+                 * Format: date-time
+                 * @description Null while it is gathered.
+                 */
+                done_at: string | null;
+                /**
+                 * Format: date-time
+                 * @description Gone then.
+                 */
+                expires_at: string;
+                id: string;
+                reason: string;
+                run_id: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_Team: {
+            items: {
+                /**
+                 * Format: int64
+                 * @description Accounts that are assigned to it.
+                 */
+                accounts: number;
+                /** Format: date-time */
+                created_at: string;
+                id: string;
+                members: components["schemas"]["TeamMember"][];
+                name: string;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
+        Page_TenantRow: {
+            items: {
+                /** Format: date-time */
+                created_at: string;
+                /** @description Named on every page of the console: `production`, `demo`. */
+                environment: string;
+                id: string;
+                /** @description Nobody signs in, keys do not work, no run begins. */
+                is_suspended: boolean;
+                name: string;
+                /** Format: int64 */
+                users: number;
+                /** Format: int64 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_TimelineEntry: {
             items: {
                 /** Format: date-time */
@@ -5681,13 +6791,19 @@ export interface components {
         /** @description One page of a list. */
         Page_User: {
             items: {
+                /** @description The account of a customer's user. */
+                account_id: string | null;
                 /** Format: date-time */
                 created_at: string;
                 email: string;
                 /** @description Permissions given to this user alone. */
                 grants: string[];
                 groups: string[];
+                /** @description A second factor is set up. */
+                has_factor: boolean;
                 id: string;
+                /** @description Looks after all tenants; given from the command line only. */
+                is_operator: boolean;
                 /** Format: date-time */
                 last_sign_in_at: string | null;
                 /**
@@ -5696,9 +6812,15 @@ export interface components {
                  */
                 locked_until: string | null;
                 name: string;
-                /** @description All in all: by role, groups and grants. */
+                /** @description The organisation of a partner's user. */
+                partner_id: string | null;
+                /** @description All in all: by role, groups and grants, as far as the scope lets them be. */
                 permissions: string[];
                 role: components["schemas"]["RoleName"];
+                /** @description Which accounts the user sees: all, team, assigned or own. */
+                scope: string;
+                /** @description Whether that was set; else the role says it. */
+                scope_is_set: boolean;
                 /** @description invited, active or deactivated */
                 state: string;
                 /** Format: int64 */
@@ -5742,6 +6864,29 @@ export interface components {
              * @description How many there are in all; null where counting costs too much.
              */
             total: number | null;
+        };
+        /** @description An organisation that looks after accounts for the tenant. */
+        Partner: {
+            /**
+             * Format: int64
+             * @description Accounts that are assigned to it.
+             */
+            accounts: number;
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            name: string;
+            /**
+             * Format: int64
+             * @description People who sign in for it.
+             */
+            users: number;
+            /** Format: int64 */
+            version: number;
+        };
+        PartnerBody: {
+            /** @description Unique among the tenant's partners. */
+            name: string;
         };
         /** @description One's own passkey. */
         Passkey: {
@@ -6234,6 +7379,24 @@ export interface components {
              */
             step?: number | null;
         };
+        /** @description How long what is kept beside the records stays. */
+        Retention: {
+            /**
+             * @description Days by kind (history, previews, withheld, conflicts, writes, mails); one that is not in it is
+             *     kept for ever. The audit trail's are in the security policy.
+             */
+            days: {
+                [key: string]: number;
+            };
+        };
+        /** @description A named set of permissions. */
+        RoleInfo: {
+            /** @description What everybody with this role may do. */
+            permissions: string[];
+            role: components["schemas"]["RoleName"];
+            /** @description Whose people have it: staff, partner or customer. */
+            side: string;
+        };
         /** @enum {string} */
         RoleName: "admin" | "manager" | "csm" | "agent" | "operator" | "viewer" | "partner" | "customer_admin" | "customer_manager" | "customer_user";
         RoleRuleBody: {
@@ -6309,6 +7472,11 @@ export interface components {
             failed: number;
             /** Format: int64 */
             read: number;
+            /**
+             * Format: int64
+             * @description Records of people who were forgotten; who is not told.
+             */
+            suppressed: number;
             /** Format: int64 */
             unchanged: number;
             /** Format: int64 */
@@ -6641,8 +7809,12 @@ export interface components {
         };
         /** @description Who is signed in, and where. */
         Session: {
+            /** @description Whether the user looks after all tenants. */
+            is_operator: boolean;
             /** @description What the user may do now, as `permissions.md` lists it. */
             permissions: string[];
+            /** @description Which accounts the user sees: all, team, assigned or own. */
+            scope: string;
             tenant: components["schemas"]["SessionTenant"];
             user: components["schemas"]["SessionUser"];
         };
@@ -6894,6 +8066,30 @@ export interface components {
             entity: string;
             on_remove?: components["schemas"]["OnRemoveName"] | null;
         };
+        /** @description What is known of somebody, being gathered or to be fetched. */
+        SubjectExport: {
+            /** Format: date-time */
+            asked_at: string;
+            asked_by: string;
+            contact_id: string;
+            /**
+             * Format: date-time
+             * @description Null while it is gathered.
+             */
+            done_at: string | null;
+            /**
+             * Format: date-time
+             * @description Gone then.
+             */
+            expires_at: string;
+            id: string;
+            reason: string;
+            run_id: string | null;
+        };
+        Suspension: {
+            /** @description For the tenant's own audit trail. */
+            reason: string;
+        };
         /** @description How the records of a stream are compared with their system, and what came of it. */
         Sweep: {
             /**
@@ -6944,6 +8140,84 @@ export interface components {
             title: string;
             /** @description Most rows of one write; 0 for a system that is only read. */
             write_batch: number;
+        };
+        /** @description Users who look after accounts together. */
+        Team: {
+            /**
+             * Format: int64
+             * @description Accounts that are assigned to it.
+             */
+            accounts: number;
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            members: components["schemas"]["TeamMember"][];
+            name: string;
+            /** Format: int64 */
+            version: number;
+        };
+        TeamBody: {
+            /** @description All of them; each user once. */
+            members: components["schemas"]["TeamMember"][];
+            /** @description Unique among the tenant's teams. */
+            name: string;
+        };
+        /** @description A user in a team. */
+        TeamMember: {
+            /** @description Whether the user leads it; false if it is left out. */
+            lead?: boolean;
+            user_id: string;
+        };
+        /** @description A tenant with what it uses. */
+        Tenant: components["schemas"]["TenantRow"] & {
+            usage: components["schemas"]["Usage"];
+        };
+        TenantChange: {
+            environment?: string | null;
+            name?: string | null;
+        };
+        /** @description What a tenant may use at most; null is no limit. */
+        TenantQuotas: {
+            /**
+             * Format: int64
+             * @description Calls of the interface, from midnight to midnight UTC.
+             */
+            calls_per_day?: number | null;
+            /** Format: int64 */
+            connections?: number | null;
+            /** Format: int64 */
+            records?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of files.
+             */
+            storage?: number | null;
+        };
+        /** @description A tenant in a list. */
+        TenantRow: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description Named on every page of the console: `production`, `demo`. */
+            environment: string;
+            id: string;
+            /** @description Nobody signs in, keys do not work, no run begins. */
+            is_suspended: boolean;
+            name: string;
+            /** Format: int64 */
+            users: number;
+            /** Format: int64 */
+            version: number;
+        };
+        /** @description What a tenant sets for itself. */
+        TenantSettings: {
+            /** @description Where people of the tenant's customers write to. */
+            contact_email?: string | null;
+            /** @description As `en` or `de-CH`. */
+            locale: string;
+            /** @description Sites whose pages may call the interface with a key, as `https://shop.example`. */
+            origins: string[];
+            /** @description As `Europe/Berlin`. */
+            time_zone: string;
         };
         /** @description Where to try it. */
         TestSignIn: {
@@ -7053,15 +8327,31 @@ export interface components {
             /** Format: int64 */
             used: number;
         };
+        /** @description How much of one thing is used. */
+        UsageOf: {
+            /**
+             * Format: int64
+             * @description Null without a quota.
+             */
+            limit: number | null;
+            /** Format: int64 */
+            used: number;
+        };
         /** @description Somebody who signs in. */
         User: {
+            /** @description The account of a customer's user. */
+            account_id: string | null;
             /** Format: date-time */
             created_at: string;
             email: string;
             /** @description Permissions given to this user alone. */
             grants: string[];
             groups: string[];
+            /** @description A second factor is set up. */
+            has_factor: boolean;
             id: string;
+            /** @description Looks after all tenants; given from the command line only. */
+            is_operator: boolean;
             /** Format: date-time */
             last_sign_in_at: string | null;
             /**
@@ -7070,21 +8360,33 @@ export interface components {
              */
             locked_until: string | null;
             name: string;
-            /** @description All in all: by role, groups and grants. */
+            /** @description The organisation of a partner's user. */
+            partner_id: string | null;
+            /** @description All in all: by role, groups and grants, as far as the scope lets them be. */
             permissions: string[];
             role: components["schemas"]["RoleName"];
+            /** @description Which accounts the user sees: all, team, assigned or own. */
+            scope: string;
+            /** @description Whether that was set; else the role says it. */
+            scope_is_set: boolean;
             /** @description invited, active or deactivated */
             state: string;
             /** Format: int64 */
             version: number;
         };
         UserChange: {
+            /** @description The account of a customer's user; null takes it away. */
+            account_id?: string | null;
             /** @description All permissions beyond role and groups. */
             grants?: string[] | null;
             /** @description All of them; none of the caller's own can be changed. */
             groups?: string[] | null;
             name?: string | null;
+            /** @description The organisation of a partner's user; null takes it away. */
+            partner_id?: string | null;
             role?: string | null;
+            /** @description all, team, assigned or own; null leaves it to the role again. */
+            scope?: string | null;
         };
         /**
          * @description Who must act.
@@ -7142,6 +8444,8 @@ export interface operations {
                 /** @description Linked with a record of this connection. */
                 connection_id?: string;
                 updated_since?: string;
+                /** @description Who looks after it: `me`, `nobody`, or the id of a user, a team or a partner. */
+                assigned_to?: string;
                 /** @description name, -name, updated_at or -updated_at */
                 sort?: string;
                 limit?: number;
@@ -7330,6 +8634,102 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["RecordAsOf"];
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_account_assignments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Assignment"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    assign_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssignmentBody"];
+            };
+        };
+        responses: {
+            /** @description All, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Assignment"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_assignment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                assignment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {
@@ -7677,6 +9077,72 @@ export interface operations {
             };
         };
     };
+    carry_out_assignments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssignmentOrder"];
+            };
+        };
+        responses: {
+            /** @description What was done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignmentPlan"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_assignments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssignmentOrder"];
+            };
+        };
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignmentPlan"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_audit_entries: {
         parameters: {
             query?: {
@@ -7751,6 +9217,291 @@ export interface operations {
                 content: {
                     "text/csv": string;
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify_audit_entries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer, whole or not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditVerification"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_brands: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Brand"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_brand: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BrandBody"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Brand"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_brand: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The brand */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Brand"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_brand: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BrandBody"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Brand"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_brand: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_brand_logo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The image */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/*": number[];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_brand_logo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description The brand as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Brand"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_brand_logo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {
@@ -9302,6 +11053,169 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Domain"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_erasures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Erasure"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_erasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewErasure"];
+            };
+        };
+        responses: {
+            /** @description Asked */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_erasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_erasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureDecision"];
+            };
+        };
+        responses: {
+            /** @description As it stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stop_erasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureDecision"];
+            };
+        };
+        responses: {
+            /** @description As it stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
                 };
             };
             /** @description A problem */
@@ -11498,6 +13412,136 @@ export interface operations {
             };
         };
     };
+    list_partners: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Partner"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_partner: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartnerBody"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Partner"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_partner: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The partner */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Partner"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_partner: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartnerBody"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Partner"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_passkeys: {
         parameters: {
             query?: never;
@@ -11639,6 +13683,99 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_retention: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Retention"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, from the one that may most */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RoleInfo"];
+                };
             };
             /** @description A problem */
             default: {
@@ -13134,6 +15271,70 @@ export interface operations {
             };
         };
     };
+    get_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantSettings"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_settings: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantSettings"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantSettings"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_sign_in_options: {
         parameters: {
             query?: never;
@@ -13440,6 +15641,161 @@ export interface operations {
             };
         };
     };
+    list_subject_exports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that are kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SubjectExport"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_subject_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSubjectExport"];
+            };
+        };
+        responses: {
+            /** @description A run gathers it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubjectExport"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_subject_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubjectExport"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_subject_export_csv: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Rows of place and value */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_subject_export_json: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_systems: {
         parameters: {
             query?: never;
@@ -13456,6 +15812,462 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["System"][];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_teams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Team"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeamBody"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The team */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_team: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeamBody"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_team: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tenants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TenantRow"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_tenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTenantBody"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeTenant"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_tenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tenant */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_tenant: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantChange"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_tenant_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As they are */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantQuotas"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_tenant_quotas: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantQuotas"];
+            };
+        };
+        responses: {
+            /** @description As they are now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantQuotas"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recount_tenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As counted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_tenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    suspend_tenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Suspension"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
                 };
             };
             /** @description A problem */
@@ -13651,6 +16463,35 @@ export interface operations {
             };
         };
     };
+    get_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_users: {
         parameters: {
             query?: {
@@ -13659,6 +16500,10 @@ export interface operations {
                 role?: string;
                 /** @description invited, active or deactivated */
                 state?: string;
+                /** @description Id of a group: its members. */
+                group?: string;
+                /** @description Those with a second factor, or those without. */
+                has_factor?: boolean;
                 limit?: number;
                 cursor?: string;
             };
@@ -13899,6 +16744,127 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_user_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, last used first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_OpenSession"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_user_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_user_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unlock_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
             };
             /** @description A problem */
             default: {

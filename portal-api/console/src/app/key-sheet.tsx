@@ -1,7 +1,7 @@
 import { useWords, type WordKey } from '#/lib/words';
 import { Dialog } from '#/ui/dialog';
 import { Keys } from '#/ui/keys';
-import { ALL_PLACES } from './places';
+import { usePlaces } from './places';
 
 const GROUPS: readonly { title: WordKey; keys: readonly (readonly [string, WordKey])[] }[] = [
   {
@@ -44,7 +44,9 @@ const GROUPS: readonly { title: WordKey; keys: readonly (readonly [string, WordK
 /** Every key, on one sheet. */
 export function KeySheet({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
   const t = useWords();
-  const go = ALL_PLACES.map((place) => [`G ${place.key.toUpperCase()}`, place.word] as const);
+  const go = usePlaces()
+    .flat()
+    .map((place) => [`G ${place.key.toUpperCase()}`, place.word] as const);
   return (
     <Dialog wide title={t('keys.title')} isOpen={isOpen} onClose={onClose}>
       <div tabIndex={0} className="-outline-offset-2 grid grid-cols-2 gap-x-8 gap-y-5 max-sm:grid-cols-1">

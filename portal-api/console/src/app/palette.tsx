@@ -2,10 +2,11 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useDeferredValue, useState } from 'react';
 import { accountNamesQuery, contactNamesQuery } from '#/features/records/queries';
+import { useMay } from '#/features/session/queries';
 import { setTheme } from '#/lib/theme';
 import { useWords } from '#/lib/words';
 import { type Command, CommandPalette } from '#/ui/command-palette';
-import { ALL_PLACES } from './places';
+import { usePlaces } from './places';
 
 type PaletteProps = { isOpen: boolean; onClose: () => void; onKeys: () => void };
 
@@ -13,6 +14,8 @@ type PaletteProps = { isOpen: boolean; onClose: () => void; onKeys: () => void }
 export function Palette({ isOpen, onClose, onKeys }: PaletteProps) {
   const t = useWords();
   const navigate = useNavigate();
+  const places = usePlaces().flat();
+  const may = useMay();
   const [typed, setTyped] = useState('');
   const asked = useDeferredValue(typed.trim());
   const search = isOpen && asked.length >= 2;
@@ -20,7 +23,7 @@ export function Palette({ isOpen, onClose, onKeys }: PaletteProps) {
   const contacts = useQuery({ ...contactNamesQuery(asked), enabled: search });
 
   const fixed: Command[] = [
-    ...ALL_PLACES.map((place) => ({
+    ...places.map((place) => ({
       id: place.to,
       label: t(place.word),
       hint: t('palette.page'),
@@ -39,6 +42,12 @@ export function Palette({ isOpen, onClose, onKeys }: PaletteProps) {
       hint: t('palette.action'),
       run: () => void navigate({ to: '/schedules/new' }),
     },
+    ...PEOPLE.filter((one) => may(one.needs)).map(({ to, word, hint }) => ({
+      id: to,
+      label: t(word),
+      hint: t(hint),
+      run: () => void navigate({ to }),
+    })),
     {
       id: 'failed-runs',
       label: t('palette.failed_runs'),
@@ -85,6 +94,15 @@ export function Palette({ isOpen, onClose, onKeys }: PaletteProps) {
   );
 }
 
+/** Pages of people and access that have no place of their own in the side bar, and what one does there. */
+const PEOPLE = [
+  { to: '/users/new', needs: 'users.manage', word: 'users.invite', hint: 'palette.action' },
+  { to: '/groups', needs: 'users.read', word: 'groups.title', hint: 'palette.page' },
+  { to: '/groups/new', needs: 'users.manage', word: 'groups.add', hint: 'palette.action' },
+  { to: '/roles', needs: 'users.read', word: 'roles.title', hint: 'palette.page' },
+  { to: '/keys/new', needs: 'keys.manage', word: 'keys_page.add', hint: 'palette.action' },
+] as const;
+
 const PAGES: Record<string, string> = {
   run: '/runs',
   acc: '/accounts',
@@ -92,11 +110,14 @@ const PAGES: Record<string, string> = {
   con: '/connections',
   map: '/mappings',
   sch: '/schedules',
+  usr: '/users',
+  grp: '/groups',
+  key: '/keys',
 };
 
 /** An id names its own page. */
 function byId(typed: string, command: (to: string, label: string) => Command): Command[] {
-  const match = /^(run|acc|ctc|con|map|sch)_[0-9a-f]{32}$/.exec(typed);
+  const match = /^(run|acc|ctc|con|map|sch|usr|grp|key)_[0-9a-f]{32}$/.exec(typed);
   const page = match?.[1] && PAGES[match[1]];
   return page ? [command(`${page}/${typed}`, typed)] : [];
 }

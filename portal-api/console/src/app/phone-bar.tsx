@@ -3,7 +3,7 @@ import { Ellipsis } from 'lucide-react';
 import { useState } from 'react';
 import { useWords } from '#/lib/words';
 import { Dialog } from '#/ui/dialog';
-import { ALL_PLACES, PHONE_PLACES, type Place } from './places';
+import { PHONE_PLACES, type Place, usePlaces } from './places';
 
 const CELL =
   'flex min-h-13 flex-1 flex-col items-center justify-center gap-0.5 text-2xs font-medium text-ink-2 no-underline aria-[current=page]:text-accent-ink';
@@ -11,8 +11,9 @@ const CELL =
 export function PhoneBar() {
   const t = useWords();
   const [more, setMore] = useState(false);
-  const shown = ALL_PLACES.filter((place) => PHONE_PLACES.includes(place.to));
-  const rest = ALL_PLACES.filter((place) => !PHONE_PLACES.includes(place.to));
+  const places = usePlaces().flat();
+  const shown = places.filter((place) => PHONE_PLACES.includes(place.to));
+  const rest = places.filter((place) => !PHONE_PLACES.includes(place.to));
   return (
     <nav
       aria-label={t('shell.pages')}

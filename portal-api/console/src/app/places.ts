@@ -3,16 +3,37 @@ import {
   Cable,
   CalendarClock,
   GitCompareArrows,
+  KeyRound,
   LayoutDashboard,
   type LucideIcon,
   Route,
+  ScrollText,
+  ShieldCheck,
+  UserCog,
   Users,
   Waypoints,
 } from 'lucide-react';
+import { useMay } from '#/features/session/queries';
 import type { WordKey } from '#/lib/words';
 
 export type Place = {
-  to: '/' | '/accounts' | '/contacts' | '/connections' | '/mappings' | '/schedules' | '/runs' | '/conflicts';
+  to:
+    | '/'
+    | '/accounts'
+    | '/contacts'
+    | '/connections'
+    | '/mappings'
+    | '/schedules'
+    | '/runs'
+    | '/conflicts'
+    | '/users'
+    | '/keys'
+    | '/audit'
+    | '/security-rules';
+  /** Other pages that stand under this one. */
+  also?: readonly string[];
+  /** Shown to those with this permission only. */
+  needs: string;
   word: WordKey;
   icon: LucideIcon;
   /** The letter after `G`. */
@@ -20,21 +41,46 @@ export type Place = {
 };
 
 /** Where the console can go, in the order of the side bar; a new group begins at each inner list. */
-export const PLACES: readonly (readonly Place[])[] = [
-  [{ to: '/', word: 'place.overview', icon: LayoutDashboard, key: 'o' }],
+const PLACES: readonly (readonly Place[])[] = [
+  [{ to: '/', needs: 'hub.read', word: 'place.overview', icon: LayoutDashboard, key: 'o' }],
   [
-    { to: '/accounts', word: 'place.accounts', icon: Building2, key: 'a' },
-    { to: '/contacts', word: 'place.contacts', icon: Users, key: 'c' },
-    { to: '/conflicts', word: 'place.conflicts', icon: GitCompareArrows, key: 'x' },
+    { to: '/accounts', needs: 'records.read', word: 'place.accounts', icon: Building2, key: 'a' },
+    { to: '/contacts', needs: 'records.read', word: 'place.contacts', icon: Users, key: 'c' },
+    { to: '/conflicts', needs: 'conflicts.read', word: 'place.conflicts', icon: GitCompareArrows, key: 'x' },
   ],
   [
-    { to: '/runs', word: 'place.runs', icon: Route, key: 'r' },
-    { to: '/schedules', word: 'place.schedules', icon: CalendarClock, key: 's' },
-    { to: '/mappings', word: 'place.mappings', icon: Waypoints, key: 'm' },
-    { to: '/connections', word: 'place.connections', icon: Cable, key: 'n' },
+    { to: '/runs', needs: 'runs.read', word: 'place.runs', icon: Route, key: 'r' },
+    { to: '/schedules', needs: 'schedules.read', word: 'place.schedules', icon: CalendarClock, key: 's' },
+    { to: '/mappings', needs: 'mappings.read', word: 'place.mappings', icon: Waypoints, key: 'm' },
+    { to: '/connections', needs: 'connections.read', word: 'place.connections', icon: Cable, key: 'n' },
+  ],
+  [
+    {
+      to: '/users',
+      also: ['/groups', '/roles'],
+      needs: 'users.read',
+      word: 'place.users',
+      icon: UserCog,
+      key: 'u',
+    },
+    { to: '/keys', needs: 'keys.manage', word: 'place.keys', icon: KeyRound, key: 'k' },
+    { to: '/audit', needs: 'audit.read', word: 'place.audit', icon: ScrollText, key: 't' },
+    {
+      to: '/security-rules',
+      needs: 'hub.configure',
+      word: 'place.security_rules',
+      icon: ShieldCheck,
+      key: 'p',
+    },
   ],
 ];
 
-export const ALL_PLACES: readonly Place[] = PLACES.flat();
+/** What whoever is signed in may go to, in the groups of the side bar. */
+export function usePlaces(): readonly (readonly Place[])[] {
+  const may = useMay();
+  const groups = PLACES.map((group) => group.filter((place) => may(place.needs)));
+  return groups.filter((group) => group.length > 0);
+}
+
 /** The phone's bottom bar has room for these and «More». */
 export const PHONE_PLACES: readonly Place['to'][] = ['/', '/accounts', '/runs', '/conflicts'];

@@ -9,7 +9,7 @@ import { useWords } from '#/lib/words';
 import { Toasts } from '#/ui/toast';
 import { LineBanner } from './line-banner';
 import { PhoneBar } from './phone-bar';
-import { ALL_PLACES } from './places';
+import { usePlaces } from './places';
 import { SideBar } from './side-bar';
 import { TopBar } from './top-bar';
 
@@ -22,14 +22,13 @@ export function Shell({ session }: { session: Session }) {
   const t = useWords();
   const phone = usePhone();
   const navigate = useNavigate();
+  const places = usePlaces().flat();
   const client = useQueryClient();
   const [palette, setPalette] = useState(false);
   const [keys, setKeys] = useState(false);
   useEffect(() => listen(client), [client]);
   useKeys({
-    ...Object.fromEntries(
-      ALL_PLACES.map((place) => [`g ${place.key}`, () => void navigate({ to: place.to })]),
-    ),
+    ...Object.fromEntries(places.map((place) => [`g ${place.key}`, () => void navigate({ to: place.to })])),
     '?': () => setKeys(true),
     '/': () => document.querySelector<HTMLElement>('[data-search]')?.focus(),
   });

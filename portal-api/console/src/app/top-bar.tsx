@@ -7,7 +7,7 @@ import { Popover } from 'react-aria-components/Popover';
 import type { Session } from '#/api/types';
 import { signOut } from '#/features/session/queries';
 import { away } from '#/lib/away';
-import { useWords } from '#/lib/words';
+import { useWords, wordFor } from '#/lib/words';
 import { Keys } from '#/ui/keys';
 import { ThemeSwitch } from '#/ui/theme-switch';
 import { toast } from '#/ui/toast';
@@ -84,7 +84,7 @@ function Profile({ session, onKeys }: { session: Session; onKeys: () => void }) 
         <div className="border-b border-line px-3 py-2">
           <p className="text-sm font-medium text-ink">{session.user.name}</p>
           <p className="text-xs text-ink-2">{session.user.email}</p>
-          <p className="text-xs text-ink-3">{session.user.role}</p>
+          <p className="text-xs text-ink-3">{wordFor(t, `role.${session.user.role}`, session.user.role)}</p>
         </div>
         <Menu aria-label={t('shell.profile_menu')} className="p-1 outline-none">
           <MenuItem onAction={() => void navigate({ to: '/security' })} className={item}>

@@ -1,10 +1,18 @@
 import { createIntl, type IntlShape, type PrimitiveType, RawIntlProvider, useIntl } from 'react-intl';
 import en from '#/words/en.json';
+import type people from '#/words/people.json';
 
-export type WordKey = keyof typeof en;
+export type WordKey = keyof typeof en | keyof typeof people;
 export type Words = (key: WordKey, values?: Record<string, PrimitiveType>) => string;
 
-export const intl: IntlShape = createIntl({ locale: 'en', messages: en });
+const messages: Record<string, string> = { ...en };
+
+export const intl: IntlShape = createIntl({ locale: 'en', messages });
+
+/** Words of pages that few people open: they come with the first of these pages, not with the frame. */
+export function addWords(more: Record<string, string>) {
+  Object.assign(messages, more);
+}
 
 export const words: Words = (key, values) => intl.formatMessage({ id: key }, values);
 
@@ -20,5 +28,5 @@ export function useWords(): Words {
 
 /** The word for a value the server may one day extend: the value itself when there is none. */
 export function wordFor(t: Words, key: string, otherwise: string): string {
-  return key in en ? t(key as WordKey) : otherwise;
+  return key in messages ? t(key as WordKey) : otherwise;
 }

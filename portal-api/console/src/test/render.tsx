@@ -94,7 +94,21 @@ export const SESSION = {
     must_enrol: false,
   },
   tenant: { id: 'tnt_1', name: 'Acme', environment: 'demo' },
-  permissions: ['hub.read', 'records.read', 'records.write'],
+  permissions: [
+    'hub.read',
+    'hub.configure',
+    'records.read',
+    'records.write',
+    'conflicts.read',
+    'connections.read',
+    'mappings.read',
+    'schedules.read',
+    'runs.read',
+    'users.read',
+    'users.manage',
+    'audit.read',
+    'keys.manage',
+  ],
 };
 
 export function page<T>(items: T[]) {

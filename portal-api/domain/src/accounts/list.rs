@@ -10,6 +10,8 @@ use engine::{StoreError, Tx};
 use rust_decimal::Decimal;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 
+use crate::assignments::{self, Assignee, Holder};
+
 /// Which accounts a list shows; empty fields do not restrict.
 #[derive(Clone, Debug, Default)]
 pub struct AccountQuery {
@@ -22,6 +24,15 @@ pub struct AccountQuery {
     /// Linked with a record of this connection.
     pub connection_id: Option<ConnectionId>,
     pub updated_since: Option<DateTime<Utc>>,
+    /// Who looks after it.
+    pub assigned: Option<Assigned>,
+}
+
+/// Who looks after an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assigned {
+    To(Holder),
+    Nobody,
 }
 
 /// What a list of accounts is ordered by.
@@ -93,6 +104,9 @@ pub struct AccountSummary {
     sort_name: String,
     #[sqlx(skip)]
     pub marks: Marks,
+    /// Who looks after it.
+    #[sqlx(skip)]
+    pub assignees: Vec<Assignee>,
 }
 
 /// A page of accounts; the total is counted for the first page only.
@@ -151,8 +165,10 @@ pub async fn list(
     let mut slice = Slice::cut(rows, limit, place).with_total(total);
     let ids: Vec<_> = slice.items.iter().map(|account| account.id.0).collect();
     let mut marks = links::marks(tx, &ids).await?;
+    let mut assignees = assignments::of_accounts(tx, &ids).await?;
     for account in &mut slice.items {
         account.marks = marks.remove(&account.id.0).unwrap_or_default();
+        account.assignees = assignees.remove(&account.id.0).unwrap_or_default();
     }
     Ok(slice)
 }
@@ -163,7 +179,7 @@ async fn count(tx: &mut Tx, query: &AccountQuery) -> Result<i64, StoreError> {
     Ok(sql.build_query_scalar().fetch_one(tx.conn()).await?)
 }
 
-fn filter(sql: &mut QueryBuilder<Postgres>, query: &AccountQuery) {
+pub(crate) fn filter(sql: &mut QueryBuilder<Postgres>, query: &AccountQuery) {
     sql.push(" where removed_at is null");
     if let Some(q) = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
         let pattern = contains_pattern(q);
@@ -192,5 +208,22 @@ fn filter(sql: &mut QueryBuilder<Postgres>, query: &AccountQuery) {
         )
         .push_bind(connection.0)
         .push(")");
+    }
+    let held = "select from account_assignments a where a.account_id = accounts.id \
+                and a.ended_at is null";
+    match query.assigned {
+        None => {}
+        Some(Assigned::Nobody) => {
+            sql.push(" and not exists (").push(held).push(")");
+        }
+        Some(Assigned::To(holder)) => {
+            // From the holder's side: an account list is longer than anybody's.
+            sql.push(
+                " and id in (select a.account_id from account_assignments a \
+                 where a.ended_at is null and coalesce(a.user_id, a.team_id, a.partner_id) = ",
+            )
+            .push_bind(holder.uuid())
+            .push(")");
+        }
     }
 }

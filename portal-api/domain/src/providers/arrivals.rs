@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Arrival, Provider, Refusal, Standing, identities};
 use crate::groups;
-use crate::users::{self, Person, PersonWish, User, UserState, people, provisioned};
+use crate::users::{self, Person, PersonWish, Side, User, UserState, people, provisioned};
 
 /// Lets somebody in: finds the user, links them by a verified address, or makes them.
 ///
@@ -135,6 +135,9 @@ async fn make(
         role: standing.role,
         groups: standing.groups,
         grants: crate::permissions::Permissions::NONE,
+        scope: None,
+        account: None,
+        partner: None,
     };
     // An address of another tenant's user, which must not show.
     let Some(id) = provisioned::make(tx, email, &wish).await? else {
@@ -164,6 +167,16 @@ async fn follow(
         role: standing.role,
         groups: standing.groups,
         grants: person.grants,
+        // What an admin of the hub set stays as far as the role can have it.
+        scope: person
+            .scope_set
+            .filter(|scope| standing.role.can_have(*scope)),
+        account: person
+            .account
+            .filter(|_| standing.role.side() == Side::Customer),
+        partner: person
+            .partner
+            .filter(|_| standing.role.side() == Side::Partner),
     };
     let is_same = wish.role == person.user.role
         && wish.groups == person.groups

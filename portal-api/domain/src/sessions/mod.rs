@@ -20,10 +20,10 @@ pub use token::{NoRandomness, Token};
 use crate::factors::{Factor, rules};
 use crate::keys;
 use crate::permissions::Permissions;
-use crate::rates::{self, Limit, Rate};
+use crate::rates::{self, Limit, Rate, Window};
 use crate::security::Policy;
 use crate::tokens;
-use crate::users::{Role, User};
+use crate::users::{Role, Scope, User};
 
 /// Use is written down at most this often.
 const TOUCH: TimeDelta = TimeDelta::minutes(1);
@@ -42,12 +42,18 @@ pub struct Session {
     /// How and when the person behind a session showed who they are; `None` where a program calls.
     pub proof: Option<Proof>,
     pub user: User,
-    /// By role, groups and grants, as they are now.
+    /// By role, groups and grants, as they are now, as far as the scope lets them be.
     pub permissions: Permissions,
+    /// Which accounts the user sees.
+    pub scope: Scope,
+    /// Looks after all tenants, which is no permission of a tenant's. A key never does.
+    pub is_operator: bool,
     pub tenant_name: String,
     pub environment: String,
     /// What the tenant takes.
     pub calls_per_minute: i32,
+    /// What the tenant takes in a day, where it has such a quota.
+    pub calls_per_day: Option<i64>,
 }
 
 /// How and when somebody showed who they are.
@@ -139,16 +145,28 @@ fn of_grant(grant: TokenId) -> Limit {
     Limit {
         subject: format!("grant/{}", grant.0.simple()),
         most: keys::CALLS_PER_MINUTE,
+        window: Window::Minute,
     }
 }
 
 fn limits(session: Option<&Session>, of_key: Option<i32>, address: Option<IpAddr>) -> Vec<Limit> {
-    let limit = |subject: String, most: i32| Limit { subject, most };
+    let limit = |subject: String, most: i32| Limit {
+        subject,
+        most,
+        window: Window::Minute,
+    };
     let mut limits = Vec::new();
     if let Some(session) = session {
         let (user, most) = (&session.user, session.calls_per_minute);
         limits.push(limit(format!("tenant/{}", user.tenant.0.simple()), most));
         limits.push(limit(format!("user/{}", user.id.0.simple()), most / 2));
+        // Counted without a quota too: usage is shown.
+        let a_day = session.calls_per_day.unwrap_or(i64::from(i32::MAX));
+        limits.push(Limit {
+            subject: rates::day_of(user.tenant),
+            most: i32::try_from(a_day).unwrap_or(i32::MAX),
+            window: Window::Day,
+        });
         if let (Some((key, _name)), Some(most)) = (&session.key, of_key) {
             limits.push(limit(format!("key/{}", key.0.simple()), most));
         }
@@ -259,15 +277,17 @@ async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, St
                u.must_change_password
                    or coalesce(u.password_set_at + make_interval(days => p.password_days) <= $2,
                                false) as "must_change_password!",
-               t.name as tenant_name, t.environment,
-               p.calls_per_minute as "tenant_calls?",
+               t.name as tenant_name, t.environment, u.scope, u.is_operator,
+               p.calls_per_minute as "tenant_calls?", q.calls_per_day as "calls_per_day?",
                permissions_beyond_role(s.tenant_id, s.user_id) as "more!"
         from sessions s
         join users u on u.tenant_id = s.tenant_id and u.id = s.user_id
         join tenants t on t.tenant_id = s.tenant_id
         left join security_policies p on p.tenant_id = s.tenant_id
+        left join tenant_quotas q on q.tenant_id = s.tenant_id
         left join factor_rules r on r.tenant_id = u.tenant_id and r.role = u.role
-        where s.token_hash = $1 and u.state = 'active' and s.expires_at > $2
+        where s.token_hash = $1 and u.state = 'active' and t.state = 'active'
+          and s.expires_at > $2
           and s.created_at + make_interval(mins => coalesce(p.absolute_minutes, 720)) > $2
           and s.last_seen_at + make_interval(mins => coalesce(p.idle_minutes, 30)) > $2
         "#,
@@ -281,6 +301,7 @@ async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, St
         touch(tx, &hash).await?;
     }
     let role = Role::stored(&row.role)?;
+    let scope = Scope::stored(role, row.scope.as_deref())?;
     let factor = row.factor.as_deref().and_then(Factor::of);
     // A provider that asked for a second factor has seen to it.
     let is_seen_to = row.has_factor || factor == Some(Factor::Provider);
@@ -303,8 +324,11 @@ async fn find_in(tx: &mut SystemTx, token: &Token) -> Result<Option<Session>, St
             factor_due,
             must_enrol: factor_due.is_some_and(|due| due <= now),
         }),
+        scope,
+        is_operator: row.is_operator,
         calls_per_minute: row.tenant_calls.unwrap_or(rates::TENANT),
-        permissions: role.permissions().and(Permissions::of_names(&row.more)),
+        calls_per_day: row.calls_per_day,
+        permissions: scope.narrow(role.permissions().and(Permissions::of_names(&row.more))),
         user: User {
             tenant: row.tenant,
             id: row.user,
@@ -413,6 +437,16 @@ pub async fn close(tx: &mut Tx, user: UserId, id: SessionId) -> Result<(), Store
         return Err(StoreError::NotFound(format!("session {id}")));
     }
     tx.audit(Entry::new("sign_out", "session", id));
+    Ok(())
+}
+
+/// Ends all sessions of a user.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn end_all(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
+    close_all(tx, user, None).await?;
+    tx.audit(Entry::new("end_user_sessions", "user", user));
     Ok(())
 }
 

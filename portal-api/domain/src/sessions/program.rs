@@ -7,7 +7,7 @@ use engine::ids::{TenantId, TokenId};
 use super::Session;
 use crate::permissions::Permissions;
 use crate::rates;
-use crate::users::User;
+use crate::users::{Scope, User};
 
 /// What the database says of a program's call.
 pub(crate) struct Program {
@@ -20,6 +20,9 @@ pub(crate) struct Program {
     pub(crate) tenant_name: String,
     pub(crate) environment: String,
     pub(crate) tenant_calls: Option<i32>,
+    pub(crate) calls_per_day: Option<i64>,
+    /// Which accounts the user sees, and so the program.
+    pub(crate) scope: Scope,
 }
 
 impl Program {
@@ -27,6 +30,7 @@ impl Program {
     pub(crate) fn session(self) -> Session {
         let role = self.user.role.permissions();
         let of_user = role.and(Permissions::of_names(&self.of_user));
+        let of_user = self.scope.narrow(of_user);
         Session {
             id: None,
             key: None,
@@ -36,7 +40,10 @@ impl Program {
             user: self.user,
             tenant_name: self.tenant_name,
             environment: self.environment,
+            scope: self.scope,
+            is_operator: false,
             calls_per_minute: self.tenant_calls.unwrap_or(rates::TENANT),
+            calls_per_day: self.calls_per_day,
         }
     }
 }
@@ -75,7 +82,15 @@ impl Access {
             return Ok(None);
         };
         let subject = format!("refused/{}", grant.0.simple());
-        let counted = rates::count(tx, &[rates::Limit { subject, most: 1 }]).await?;
+        let counted = rates::count(
+            tx,
+            &[rates::Limit {
+                subject,
+                most: 1,
+                window: rates::Window::Minute,
+            }],
+        )
+        .await?;
         Ok(Some(Refused {
             tenant,
             grant,

@@ -171,7 +171,8 @@ pub async fn holder(store: &Store, ticket: &Token) -> Result<Option<Holder>, Sto
                u.role, u.must_change_password, t.expires_at as until
         from sign_in_tickets t
         join users u on u.tenant_id = t.tenant_id and u.id = t.user_id
-        where t.token_hash = $1 and t.expires_at > $2 and u.state = 'active'
+        join tenants n on n.tenant_id = t.tenant_id
+        where t.token_hash = $1 and t.expires_at > $2 and u.state = 'active' and n.state = 'active'
         "#,
         ticket.hash(),
         now,

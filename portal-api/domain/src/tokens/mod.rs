@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::permissions::Permissions;
 use crate::sessions::{Access, NoRandomness, Program, Session, Token};
-use crate::users::{Role, User};
+use crate::users::{Role, Scope, User};
 
 /// What every refresh token begins with, for people and scanners to recognise one.
 pub const PREFIX: &str = "slr_";
@@ -169,7 +169,7 @@ pub enum Refreshed {
     Pair(Pair),
     /// It came a second time: the grant has ended.
     Reused,
-    /// The grant has ended before, or its user is not active.
+    /// The grant has ended before, or its user or tenant is not active.
     Ended,
 }
 
@@ -186,9 +186,11 @@ pub async fn refresh(
     let now = tx.now();
     // The grant first: two that come at once are told apart as one after the other.
     let family = sqlx::query!(
-        r#"select f.user_id as "user: UserId", f.expires_at, f.revoked_at, u.state
+        r#"select f.user_id as "user: UserId", f.expires_at, f.revoked_at,
+                  u.state = 'active' and t.state = 'active' as "is_active!"
            from token_families f
            join users u on u.tenant_id = f.tenant_id and u.id = f.user_id
+           join tenants t on t.tenant_id = f.tenant_id
            where f.id = $1 for update of f"#,
         grant.0,
     )
@@ -206,7 +208,7 @@ pub async fn refresh(
     let Some(family) = family else {
         return Ok(Refreshed::Ended);
     };
-    if family.revoked_at.is_some() || family.expires_at <= now || family.state != "active" {
+    if family.revoked_at.is_some() || family.expires_at <= now || !family.is_active {
         tx.audit(refused("ended"));
         return Ok(Refreshed::Ended);
     }
@@ -312,15 +314,16 @@ pub(crate) async fn find(
     let row = sqlx::query!(
         r#"
         select f.name as grant_name, f.permissions, f.last_used_at, u.email, u.name, u.role,
-               u.must_change_password, t.name as tenant_name, t.environment,
-               p.calls_per_minute as "tenant_calls?",
+               u.scope, u.must_change_password, t.name as tenant_name, t.environment,
+               p.calls_per_minute as "tenant_calls?", q.calls_per_day as "calls_per_day?",
                permissions_beyond_role(f.tenant_id, f.user_id) as "more!"
         from token_families f
         join users u on u.tenant_id = f.tenant_id and u.id = f.user_id
         join tenants t on t.tenant_id = f.tenant_id
         left join security_policies p on p.tenant_id = f.tenant_id
+        left join tenant_quotas q on q.tenant_id = f.tenant_id
         where f.tenant_id = $1 and f.id = $2 and f.user_id = $3 and f.revoked_at is null
-          and f.expires_at > $4 and u.state = 'active'
+          and f.expires_at > $4 and u.state = 'active' and t.state = 'active'
         "#,
         claims.tenant.0,
         claims.grant.0,
@@ -342,13 +345,15 @@ pub(crate) async fn find(
         .execute(tx.conn())
         .await?;
     }
+    let role = Role::stored(&row.role)?;
     let program = Program {
+        scope: Scope::stored(role, row.scope.as_deref())?,
         user: User {
             tenant: claims.tenant,
             id: claims.user,
             email: row.email,
             name: row.name,
-            role: Role::stored(&row.role)?,
+            role,
             must_change_password: row.must_change_password,
         },
         of_user: row.more,
@@ -356,6 +361,7 @@ pub(crate) async fn find(
         tenant_name: row.tenant_name,
         environment: row.environment,
         tenant_calls: row.tenant_calls,
+        calls_per_day: row.calls_per_day,
     };
     Ok(Access::Session(Box::new(Session {
         grant: Some((claims.grant, row.grant_name)),

@@ -15,12 +15,14 @@ pub struct Editor {
 /// Why a change would be an elevation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Elevation {
-    #[error("nobody changes their own role, groups or permissions")]
+    #[error("nobody changes their own role, groups, permissions or scope")]
     Own,
     #[error("this user may do what you may not: {}", .0.join(", "))]
     Above(Vec<String>),
     #[error("you cannot give what you do not have: {}", .0.join(", "))]
     Beyond(Vec<String>),
+    #[error("this user looks after all tenants: only the command line changes them")]
+    Operator,
 }
 
 impl Editor {
@@ -29,6 +31,9 @@ impl Editor {
     /// # Errors
     /// [`Elevation::Above`].
     pub fn may_change(self, person: &Person) -> Result<(), Elevation> {
+        if person.is_operator && person.user.id != self.id {
+            return Err(Elevation::Operator);
+        }
         let above = person.permissions.beyond(self.permissions);
         if above.is_empty() {
             return Ok(());
@@ -60,7 +65,10 @@ impl Editor {
     ) -> Result<(), Elevation> {
         let is_same = person.user.role == wish.role
             && person.grants == wish.grants
-            && person.groups == wish.groups;
+            && person.groups == wish.groups
+            && person.scope_set == wish.scope
+            && person.account == wish.account
+            && person.partner == wish.partner;
         if is_same {
             return self.may_change(person);
         }

@@ -1,5 +1,6 @@
 //! Users: people who sign in, their roles and passwords.
 
+pub mod access;
 mod elevation;
 mod first_admin;
 pub mod links;
@@ -8,6 +9,7 @@ mod password;
 pub mod people;
 pub(crate) mod provisioned;
 mod role;
+pub mod scope;
 mod store;
 
 use engine::ids::{TenantId, UserId};
@@ -18,6 +20,7 @@ pub use lockout::failed;
 pub use password::{PasswordError, Passwords, fresh_password};
 pub use people::{Person, PersonWish, UserState};
 pub use role::{BadRole, Role, Side};
+pub use scope::{BadScope, Scope};
 pub(crate) use store::set_password;
 pub use store::{
     Credentials, NewUser, change_password, create, find_by_email, insert, names, password_hashes,

@@ -1,7 +1,7 @@
 //! Users as those who manage them see them.
 
 use chrono::{DateTime, Utc};
-use engine::ids::{GroupId, UserId};
+use engine::ids::{AccountId, GroupId, PartnerId, UserId};
 use engine::store::audit::Entry;
 use engine::store::keyset::{After, Slice, contains_pattern};
 use engine::{StoreError, Tx};
@@ -9,10 +9,11 @@ use serde_json::json;
 use sqlx::types::Uuid;
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Role, User};
+use super::access::keep_an_admin;
+use super::{Role, Scope, Side, User};
+use crate::groups;
 use crate::permissions::Permissions;
 use crate::providers::policy;
-use crate::{groups, sessions};
 
 /// Whether somebody can sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +51,18 @@ pub struct Person {
     pub groups: Vec<GroupId>,
     /// Given to this user alone.
     pub grants: Permissions,
-    /// All in all.
+    /// All in all, as far as the scope lets them be.
     pub permissions: Permissions,
+    /// Which accounts the user sees.
+    pub scope: Scope,
+    /// What was set of it; `None` leaves it to the role.
+    pub scope_set: Option<Scope>,
+    pub account: Option<AccountId>,
+    pub partner: Option<PartnerId>,
+    /// Looks after all tenants.
+    pub is_operator: bool,
+    /// A second factor is set up.
+    pub has_factor: bool,
     pub locked_until: Option<DateTime<Utc>>,
     pub last_sign_in_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
@@ -66,6 +77,51 @@ pub struct PersonWish {
     /// By id, each once.
     pub groups: Vec<GroupId>,
     pub grants: Permissions,
+    /// `None` leaves it to the role.
+    pub scope: Option<Scope>,
+    /// The account of a customer's user.
+    pub account: Option<AccountId>,
+    /// The organisation of a partner's user.
+    pub partner: Option<PartnerId>,
+}
+
+impl PersonWish {
+    /// What a user is now.
+    pub fn of(person: &Person) -> Self {
+        Self {
+            name: person.user.name.clone(),
+            role: person.user.role,
+            groups: person.groups.clone(),
+            grants: person.grants,
+            scope: person.scope_set,
+            account: person.account,
+            partner: person.partner,
+        }
+    }
+
+    /// Which accounts the user would see.
+    pub fn sees(&self) -> Scope {
+        self.scope.unwrap_or_else(|| self.role.scope())
+    }
+
+    /// What does not go together: the field's name and why.
+    pub fn problem(&self) -> Option<(&'static str, String)> {
+        let (role, side) = (self.role, self.role.side());
+        if !self.role.can_have(self.sees()) {
+            let why = format!("somebody with the role {role} cannot see {}", self.sees());
+            return Some(("scope", why));
+        }
+        if self.account.is_some() && side != Side::Customer {
+            return Some(("account_id", format!("the role {role} is not a customer's")));
+        }
+        if self.partner.is_some() && side != Side::Partner {
+            return Some(("partner_id", format!("the role {role} is not a partner's")));
+        }
+        (self.sees() == Scope::Own && side != Side::Customer).then(|| {
+            let why = format!("somebody with the role {role} has no own account");
+            ("scope", why)
+        })
+    }
 }
 
 /// Which users; empty fields do not restrict.
@@ -75,6 +131,10 @@ pub struct PersonQuery {
     pub q: Option<String>,
     pub role: Option<Role>,
     pub state: Option<UserState>,
+    /// Its members.
+    pub group: Option<GroupId>,
+    /// Those with a second factor, or those without.
+    pub has_factor: Option<bool>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -85,6 +145,11 @@ struct Row {
     role: String,
     state: String,
     must_change_password: bool,
+    scope: Option<String>,
+    account_id: Option<Uuid>,
+    partner_id: Option<Uuid>,
+    is_operator: bool,
+    has_factor: bool,
     locked_until: Option<DateTime<Utc>>,
     last_sign_in_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
@@ -96,7 +161,8 @@ struct Row {
     by_groups: Vec<String>,
 }
 
-const COLUMNS: &str = "select id, email, name, role, state, must_change_password, locked_until, \
+const COLUMNS: &str = "select id, email, name, role, state, must_change_password, scope, \
+     account_id, partner_id, is_operator, has_factor, locked_until, \
      last_sign_in_at, created_at, version, lower(email) as sort_email, \
      array(select m.group_id from group_members m where m.user_id = u.id order by 1) as groups, \
      array(select g.permission from user_grants g where g.user_id = u.id order by 1) as grants, \
@@ -113,11 +179,15 @@ impl Row {
         let state = UserState::of(&self.state)
             .ok_or_else(|| StoreError::corrupt("state of a user", self.state.clone()))?;
         let grants = Permissions::of_names(&self.grants);
+        let scope = Scope::stored(role, self.scope.as_deref())?;
+        let may = role.permissions().and(grants);
         Ok(Person {
-            permissions: role
-                .permissions()
-                .and(grants)
-                .and(Permissions::of_names(&self.by_groups)),
+            permissions: scope.narrow(may.and(Permissions::of_names(&self.by_groups))),
+            scope,
+            scope_set: self.scope.as_ref().map(|_| scope),
+            account: self.account_id.map(AccountId),
+            partner: self.partner_id.map(PartnerId),
+            is_operator: self.is_operator,
             user: User {
                 tenant: tx.tenant(),
                 id: UserId(self.id),
@@ -129,6 +199,7 @@ impl Row {
             state,
             groups: self.groups.into_iter().map(GroupId).collect(),
             grants,
+            has_factor: self.has_factor,
             locked_until: self.locked_until.filter(|until| *until > tx.now()),
             last_sign_in_at: self.last_sign_in_at,
             created_at: self.created_at,
@@ -170,6 +241,16 @@ pub async fn list(
     }
     if let Some(state) = query.state {
         sql.push(" and state = ").push_bind(state.as_str());
+    }
+    if let Some(group) = query.group {
+        sql.push(
+            " and exists (select from group_members m where m.user_id = u.id and m.group_id = ",
+        )
+        .push_bind(group.0)
+        .push(")");
+    }
+    if let Some(has_factor) = query.has_factor {
+        sql.push(" and has_factor = ").push_bind(has_factor);
     }
     if let Some(after) = after {
         sql.push(" and (lower(email), id) > (")
@@ -213,13 +294,16 @@ pub async fn permissions_of(tx: &mut Tx, ids: &[GroupId]) -> Result<Permissions,
 pub async fn invite(tx: &mut Tx, email: &str, wish: &PersonWish) -> Result<UserId, StoreError> {
     let (id, now) = (UserId::fresh(), tx.now());
     sqlx::query!(
-        "insert into users (id, email, name, role, state, created_at)
-         values ($1, $2, $3, $4, 'invited', $5)",
+        "insert into users (id, email, name, role, state, created_at, scope, account_id, partner_id)
+         values ($1, $2, $3, $4, 'invited', $5, $6, $7, $8)",
         id.0,
         email,
         wish.name,
         wish.role.as_str(),
         now,
+        wish.scope.map(Scope::as_str),
+        wish.account.map(|account| account.0),
+        wish.partner.map(|partner| partner.0),
     )
     .execute(tx.conn())
     .await
@@ -249,12 +333,16 @@ pub async fn change(
         policy::keep_a_fallback(tx, id).await?;
     }
     let changed = sqlx::query!(
-        "update users set name = $3, role = $4, version = version + 1
+        "update users set name = $3, role = $4, scope = $5, account_id = $6, partner_id = $7,
+                version = version + 1
          where id = $1 and version = $2",
         id.0,
         version,
         wish.name,
         wish.role.as_str(),
+        wish.scope.map(Scope::as_str),
+        wish.account.map(|account| account.0),
+        wish.partner.map(|partner| partner.0),
     )
     .execute(tx.conn())
     .await?;
@@ -262,12 +350,7 @@ pub async fn change(
         return Err(StoreError::Stale(format!("user {id}")));
     }
     set_extras(tx, id, wish).await?;
-    let before = PersonWish {
-        name: person.user.name.clone(),
-        role: person.user.role,
-        groups: person.groups.clone(),
-        grants: person.grants,
-    };
+    let before = PersonWish::of(person);
     tx.audit(
         Entry::new("update_user", "user", id)
             .before(shown(&before))
@@ -324,84 +407,8 @@ fn shown(wish: &PersonWish) -> serde_json::Value {
         "role": wish.role,
         "groups": wish.groups,
         "grants": wish.grants.names(),
+        "scope": wish.scope,
+        "account_id": wish.account,
+        "partner_id": wish.partner,
     })
-}
-
-/// Ends somebody's access at once; what they did stays.
-///
-/// # Errors
-/// [`StoreError::NotFound`]; [`StoreError::Conflict`] for the last admin.
-pub async fn deactivate(tx: &mut Tx, person: &Person) -> Result<(), StoreError> {
-    let id = person.user.id;
-    if person.user.role == Role::Admin {
-        keep_an_admin(tx, id).await?;
-        policy::keep_a_fallback(tx, id).await?;
-    }
-    set_state(tx, person, UserState::Deactivated).await?;
-    sessions::close_all(tx, id, None).await?;
-    sqlx::query!("delete from user_links where user_id = $1", id.0)
-        .execute(tx.conn())
-        .await?;
-    tx.audit(
-        Entry::new("deactivate_user", "user", id)
-            .before(json!({"state": person.state.as_str()}))
-            .after(json!({"state": "deactivated"})),
-    );
-    Ok(())
-}
-
-/// Lets somebody in again, with the password they had.
-///
-/// # Errors
-/// [`StoreError::NotFound`].
-pub async fn reactivate(tx: &mut Tx, person: &Person) -> Result<(), StoreError> {
-    let id = person.user.id;
-    let has_password = sqlx::query_scalar!(
-        r#"select password_hash is not null as "has!" from users where id = $1"#,
-        id.0
-    )
-    .fetch_one(tx.conn())
-    .await?;
-    let state = if has_password {
-        UserState::Active
-    } else {
-        UserState::Invited
-    };
-    set_state(tx, person, state).await?;
-    tx.audit(
-        Entry::new("reactivate_user", "user", id)
-            .before(json!({"state": person.state.as_str()}))
-            .after(json!({"state": state.as_str()})),
-    );
-    Ok(())
-}
-
-async fn set_state(tx: &mut Tx, person: &Person, state: UserState) -> Result<(), StoreError> {
-    sqlx::query!(
-        "update users set state = $2, failed_sign_ins = 0, locked_until = null,
-                version = version + 1
-         where id = $1",
-        person.user.id.0,
-        state.as_str(),
-    )
-    .execute(tx.conn())
-    .await?;
-    tx.changed("user", person.user.id);
-    Ok(())
-}
-
-/// Refuses to take the last active admin away. Two who try to remove each other wait for one another.
-async fn keep_an_admin(tx: &mut Tx, but: UserId) -> Result<(), StoreError> {
-    let admins = sqlx::query_scalar!(
-        r#"select id as "id: UserId" from users
-           where role = 'admin' and state = 'active' order by id for update"#
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    if admins.iter().any(|id| *id != but) {
-        return Ok(());
-    }
-    Err(StoreError::Conflict(
-        "this is the last active admin: make another one first".to_owned(),
-    ))
 }

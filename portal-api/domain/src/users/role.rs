@@ -92,7 +92,14 @@ impl Role {
         let reads = Permissions::from_iter(reads);
         let more: &[Permission] = match self {
             Self::Admin => return Permissions::all(),
-            Self::Manager => &[RecordsWrite, ConflictsResolve, UsersRead, AuditRead],
+            Self::Manager => &[
+                RecordsWrite,
+                ConflictsResolve,
+                UsersRead,
+                AuditRead,
+                TeamsRead,
+                TeamsManage,
+            ],
             Self::Operator => &[
                 HubOperate,
                 RecordsWrite,
@@ -115,10 +122,9 @@ impl Role {
             Self::Agent => {
                 return Permissions::from_iter([HubRead, RecordsRead, RecordsWrite]);
             }
-            // A permission is for all records of the tenant. People from outside see none until
-            // records can be shown by assignment and account.
+            // Their scope says which: those assigned to them, their own account.
             Self::Partner | Self::CustomerAdmin | Self::CustomerManager | Self::CustomerUser => {
-                return Permissions::NONE;
+                return Permissions::from_iter([RecordsRead]);
             }
         };
         reads.and(more.iter().copied().collect())
@@ -161,6 +167,7 @@ impl FromStr for Role {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::users::Scope;
 
     #[test]
     fn a_role_reads_back_what_it_prints() {
@@ -173,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_admin_manages_and_nobody_from_outside_sees_the_tenants_records() {
+    fn only_an_admin_manages_and_who_is_from_outside_reads_records_of_their_scope_only() {
         for role in Role::ALL {
             let may = role.permissions();
             assert_eq!(
@@ -182,7 +189,8 @@ mod tests {
                 "{role}"
             );
             if role.side() != Side::Staff {
-                assert!(!may.has(Permission::RecordsRead), "{role}");
+                assert_eq!(may.names(), ["records.read"], "{role}");
+                assert_ne!(role.scope(), Scope::All, "{role}");
             }
         }
         let beyond = |role: Role, of: Role| role.permissions().beyond(of.permissions());

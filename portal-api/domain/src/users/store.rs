@@ -90,12 +90,15 @@ pub struct Credentials {
     pub password_hash: Option<String>,
     /// Too many wrong passwords.
     pub locked_until: Option<DateTime<Utc>>,
+    /// Whoever runs the hub lets nobody of the tenant in.
+    pub is_suspended: bool,
 }
 
 impl Credentials {
     /// Whether the right password lets this user in now.
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
-        self.state == UserState::Active && self.locked_until.is_none_or(|until| until <= now)
+        let is_in = self.state == UserState::Active && !self.is_suspended;
+        is_in && self.locked_until.is_none_or(|until| until <= now)
     }
 }
 
@@ -110,7 +113,10 @@ pub async fn find_by_email(
     let row = sqlx::query!(
         r#"
         select tenant_id as "tenant: TenantId", id as "id: UserId", email, name, role,
-               password_hash, must_change_password, state, locked_until
+               password_hash, must_change_password, state, locked_until,
+               exists (select from tenants t
+                       where t.tenant_id = users.tenant_id and t.state = 'suspended')
+                   as "is_suspended!"
         from users
         where lower(email) = lower($1)
         "#,
@@ -128,6 +134,7 @@ pub async fn find_by_email(
     Ok(Some(Credentials {
         state,
         locked_until: row.locked_until,
+        is_suspended: row.is_suspended,
         user: User {
             tenant: row.tenant,
             id: row.id,

@@ -1,7 +1,8 @@
 use axum::Json;
+use domain::permissions::needs::RecordsRead;
 use engine::ids::AccountId;
 
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::{Path, Query};
 use crate::routes::records::past::{self, Moment, RecordAsOf};
@@ -15,7 +16,7 @@ use crate::routes::records::past::{self, Moment, RecordAsOf};
     responses((status = 200, description = "As it was then", body = RecordAsOf)),
 )]
 pub(super) async fn as_of(
-    caller: Caller,
+    caller: May<RecordsRead>,
     Path(id): Path<AccountId>,
     Query(moment): Query<Moment>,
 ) -> Result<Json<RecordAsOf>, ApiError> {

@@ -11,6 +11,7 @@ use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::Query;
 use crate::page::{self, Page};
+use crate::routes::assignments::{AccountAssignee, read_assigned};
 use crate::routes::records::ShortLink;
 
 #[derive(Deserialize, IntoParams)]
@@ -28,6 +29,8 @@ pub(crate) struct Params {
     #[param(value_type = Option<String>)]
     connection_id: Option<ConnectionId>,
     updated_since: Option<DateTime<Utc>>,
+    /// Who looks after it: `me`, `nobody`, or the id of a user, a team or a partner.
+    assigned_to: Option<String>,
     /// name, -name, updated_at or -updated_at
     sort: Option<String>,
     limit: Option<u32>,
@@ -59,6 +62,8 @@ pub(crate) struct AccountRow {
     conflicts: i64,
     /// Writes owed to systems.
     pending_writes: i64,
+    /// Who looks after it.
+    assignees: Vec<AccountAssignee>,
 }
 
 impl From<AccountSummary> for AccountRow {
@@ -86,6 +91,11 @@ impl From<AccountSummary> for AccountRow {
                 .collect(),
             conflicts: account.marks.conflicts,
             pending_writes: account.marks.pending_writes,
+            assignees: account
+                .assignees
+                .into_iter()
+                .map(AccountAssignee::from)
+                .collect(),
         }
     }
 }
@@ -115,6 +125,7 @@ pub(super) async fn list(
         country: params.country,
         connection_id: params.connection_id,
         updated_since: params.updated_since,
+        assigned: read_assigned("/assigned_to", params.assigned_to.as_deref(), &caller)?,
     };
     let mut tx = caller.begin().await?;
     let slice = accounts::list(&mut tx, &query, sort, limit, after.as_ref()).await?;

@@ -2,6 +2,7 @@
 
 mod export;
 mod list;
+mod verify;
 
 use chrono::{DateTime, Utc};
 use engine::store::audit::AuditQuery;
@@ -17,6 +18,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
     OpenApiRouter::new()
         .routes(routes!(list::list))
         .routes(routes!(export::export))
+        .routes(routes!(verify::verify))
 }
 
 /// Which entries.

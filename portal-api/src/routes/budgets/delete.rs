@@ -4,7 +4,7 @@ use engine::budget;
 use super::{Budget, note};
 use crate::caller::Operator;
 use crate::error::ApiError;
-use crate::etag::IfMatch;
+use crate::etag::{self, IfMatch};
 use crate::extract::Path;
 
 /// Removes a budget
@@ -28,6 +28,7 @@ pub(super) async fn delete(
         return Err(ApiError::stale(&current));
     }
     let touched = budget::remove(&mut tx, &name).await?;
+    tx.was(etag::shown(&current));
     tx.commit().await?;
     note(&caller, &name, "remove", touched);
     Ok(StatusCode::NO_CONTENT)

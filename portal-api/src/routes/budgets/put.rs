@@ -6,7 +6,7 @@ use engine::store::connections;
 use super::{Budget, BudgetFigures, check_name, note};
 use crate::caller::Operator;
 use crate::error::{ApiError, Slug};
-use crate::etag::{Created, MaybeIfMatch, Tagged};
+use crate::etag::{self, Created, MaybeIfMatch, Tagged};
 use crate::extract::{Json, Path};
 
 /// Makes a budget, or sets its rates
@@ -50,6 +50,7 @@ pub(super) async fn put(
     }
     let touched = budget::set(&mut tx, &name, &spec).await?;
     let shown = Budget::from(budget::get(&mut tx, &name).await?);
+    tx.was(etag::shown(&current));
     tx.commit().await?;
     note(&caller, &name, "set", touched);
     Ok(match current {

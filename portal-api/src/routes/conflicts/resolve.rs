@@ -5,16 +5,17 @@ use domain::conflicts::{self, Answer, Choice};
 use domain::entities::Refusal;
 use engine::ids::ConflictId;
 use engine::sdk::Value;
-use serde::Deserialize;
+use engine::store::audit::Entry;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Conflict;
 use crate::caller::May;
 use crate::error::ApiError;
-use crate::etag::{IfMatch, Tagged};
+use crate::etag::{self, IfMatch, Tagged};
 use crate::extract::{Json, Path};
 
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ResolutionChoice {
     Core,
@@ -45,6 +46,8 @@ pub(super) async fn resolve(
     IfMatch(version): IfMatch,
     Json(body): Json<ConflictAnswer>,
 ) -> Result<Tagged<Conflict>, ApiError> {
+    // Values may be a person's: the trail says what was chosen, the timeline what came of it.
+    let chosen = etag::shown(&body.choice);
     let answer = answer(body)?;
     let (tables, user) = (&caller.portal().tables, caller.session.user.id);
     let mut tx = caller.begin().await?;
@@ -57,6 +60,11 @@ pub(super) async fn resolve(
         Err(refusal) => return Err(refusal.into()),
     }
     let view = conflicts::get(&mut tx, tables, id).await?;
+    tx.audit(
+        Entry::new("resolve_conflict", "conflicts", id)
+            .before(serde_json::json!({"state": "open"}))
+            .after(serde_json::json!({"state": "resolved", "choice": chosen})),
+    );
     tx.commit().await?;
     Ok(Tagged(view.version, view.into()))
 }

@@ -1,7 +1,8 @@
 use axum::Json;
+use domain::permissions::needs::RecordsRead;
 use engine::ids::ContactId;
 
-use crate::caller::Caller;
+use crate::caller::May;
 use crate::error::ApiError;
 use crate::extract::{Path, Query};
 use crate::routes::records::past::{self, Moments, RecordDiff};
@@ -15,7 +16,7 @@ use crate::routes::records::past::{self, Moments, RecordDiff};
     responses((status = 200, description = "The differences", body = RecordDiff)),
 )]
 pub(super) async fn diff(
-    caller: Caller,
+    caller: May<RecordsRead>,
     Path(id): Path<ContactId>,
     Query(moments): Query<Moments>,
 ) -> Result<Json<RecordDiff>, ApiError> {

@@ -2,11 +2,11 @@ use axum::Json;
 use axum::http::StatusCode;
 use domain::custom_fields::{self, Refusal, Wish};
 use domain::permissions::needs::FieldsManage;
-use engine::catalogue::FieldKind;
+use engine::catalogue::{FieldKind, Personal};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{FieldTypeName, FieldView};
+use super::{FieldTypeName, FieldView, PersonalName};
 use crate::caller::May;
 use crate::error::{ApiError, FieldProblem};
 use crate::extract;
@@ -24,6 +24,11 @@ pub(crate) struct NewField {
     choices: Vec<String>,
     /// Digits after the point, for numbers.
     scale: Option<u32>,
+    /// How close it is to a person: no (if it is left out), identifying or sensitive. What is not `no`
+    /// is masked in the audit trail and destroyed when the person is forgotten.
+    #[serde(default)]
+    #[schema(value_type = PersonalName)]
+    personal: Personal,
 }
 
 /// Adds a field of the tenant's own
@@ -45,6 +50,7 @@ pub(super) async fn create(
         kind: body.kind,
         choices: body.choices,
         scale: body.scale,
+        personal: body.personal,
     };
     let mut tx = caller.begin().await?;
     let field = custom_fields::create(&mut tx, &kind, wish)

@@ -3,7 +3,7 @@
 mod create;
 mod list;
 
-use engine::catalogue::{CUSTOM_PREFIX, Field, FieldKind};
+use engine::catalogue::{CUSTOM_PREFIX, Field, FieldKind, Personal};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,6 +34,18 @@ pub(crate) struct FieldView {
     choices: Vec<String>,
     /// The kind of entity a reference points at.
     references: Option<String>,
+    /// How close it is to a person.
+    #[schema(value_type = PersonalName)]
+    personal: Personal,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case", as = FieldPersonal)]
+#[expect(dead_code, reason = "describes the names of classes")]
+pub(crate) enum PersonalName {
+    No,
+    Identifying,
+    Sensitive,
 }
 
 #[derive(ToSchema)]
@@ -70,6 +82,7 @@ impl From<&Field> for FieldView {
             max_length: field.max_length,
             choices: field.choices.clone(),
             references: field.references.clone(),
+            personal: field.personal,
         }
     }
 }

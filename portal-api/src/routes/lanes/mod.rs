@@ -181,9 +181,11 @@ pub(crate) struct LaneOutcome {
 async fn act(caller: &Operator, place: Place, action: Action) -> Result<LaneOutcome, ApiError> {
     let mut tx = caller.begin().await?;
     let lane = place.find(&mut tx).await?;
+    let now = tx.now();
+    let before = Lane::new(lanes::lock(&mut tx, &lane).await?, now);
     let touched = lanes::act(&mut tx, &lane, &action).await?;
     let row = lanes::get(&mut tx, &lane).await?;
-    let now = tx.now();
+    tx.was(etag::shown(&before));
     tx.commit().await?;
     note(caller, &lane, &action, touched);
     Ok(LaneOutcome {

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use super::{Lane, Place, note};
 use crate::caller::Operator;
 use crate::error::ApiError;
-use crate::etag::{IfMatch, Tagged};
+use crate::etag::{self, IfMatch, Tagged};
 use crate::extract::{Json, Path, given};
 
 /// What is left out stays as it is.
@@ -64,6 +64,7 @@ pub(super) async fn update(
     }
     let row = lanes::get(&mut tx, &lane).await?;
     let now = tx.now();
+    tx.was(etag::shown(&current));
     tx.commit().await?;
     for (action, touched) in noted {
         note(&caller, &lane, &action, touched);

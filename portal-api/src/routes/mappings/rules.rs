@@ -1,11 +1,12 @@
 use engine::StoreError;
+use engine::ids::UserId;
 use engine::store::mapping_rules::{self, MappingRules};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::caller::{Admin, Caller};
 use crate::error::ApiError;
-use crate::etag::{IfMatch, Tagged};
+use crate::etag::{self, IfMatch, Tagged};
 use crate::extract::Json;
 
 /// What is asked for before a mapping is put in force.
@@ -18,6 +19,10 @@ pub(crate) struct PublishRules {
     needs_approval: bool,
     /// Percent of a stream's records that may have moved since a preview, 0 to 100.
     stale_percent: i32,
+    /// Who asked that approvals are needed no more; somebody else has to ask it too.
+    #[serde(default, skip_deserializing)]
+    #[schema(value_type = Option<String>, read_only)]
+    release_asked_by: Option<UserId>,
 }
 
 impl From<MappingRules> for PublishRules {
@@ -26,6 +31,7 @@ impl From<MappingRules> for PublishRules {
             needs_preview: rules.needs_preview,
             needs_approval: rules.needs_approval,
             stale_percent: rules.stale_percent,
+            release_asked_by: rules.release_asked_by,
         }
     }
 }
@@ -42,6 +48,8 @@ pub(super) async fn get(caller: Caller) -> Result<Tagged<PublishRules>, ApiError
 }
 
 /// Sets what is asked for before a mapping is put in force
+///
+/// That approvals are needed no more is asked by two people, one after the other.
 #[utoipa::path(
     put, path = "/mappings/rules", operation_id = "put_mapping_rules", tag = "mappings",
     params(("If-Match" = String, Header)), request_body = PublishRules,
@@ -60,9 +68,12 @@ pub(super) async fn put(
         needs_preview: body.needs_preview,
         needs_approval: body.needs_approval,
         stale_percent: body.stale_percent,
+        release_asked_by: None,
         version,
     };
     let mut tx = caller.begin().await?;
+    let before = mapping_rules::get(&mut tx).await?;
+    tx.was(etag::shown(&PublishRules::from(before)));
     let put = mapping_rules::put(&mut tx, &wanted, caller.session.user.id).await;
     let now = mapping_rules::get(&mut tx).await?;
     match put {

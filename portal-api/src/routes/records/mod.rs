@@ -7,6 +7,7 @@ pub(crate) mod timeline;
 
 use chrono::{DateTime, Utc};
 use engine::ids::ConnectionId;
+use engine::store::audit::MASK;
 use engine::store::links::{LinkRow, RowLink};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -65,13 +66,23 @@ impl From<RowLink> for ShortLink {
     }
 }
 
-/// Some fields of an entity, for the audit trail.
+/// Some fields of an entity, for the audit trail: that of a person was changed is noted, not to what,
+/// for entries stay when the person is forgotten.
 pub(super) fn some_fields(
     detail: &domain::entities::Detail,
     names: &[String],
 ) -> serde_json::Value {
     names
         .iter()
-        .filter_map(|name| Some((name.clone(), detail.fields.get(name)?.clone())))
+        .filter_map(|name| {
+            let value = detail.fields.get(name)?;
+            let is_masked = detail.personal.contains(name) && !value.is_null();
+            let value = if is_masked {
+                MASK.into()
+            } else {
+                value.clone()
+            };
+            Some((name.clone(), value))
+        })
         .collect()
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::provenance::Origin;
-use crate::caller::Caller;
+use crate::caller::SignedIn;
 use crate::error::ApiError;
 use crate::routes::fields::FieldTypeName;
 
@@ -106,7 +106,7 @@ pub(crate) struct RecordCause {
 }
 
 pub(crate) async fn as_of(
-    caller: &Caller,
+    caller: &SignedIn,
     kind: &str,
     id: EntityId,
     moment: &Moment,
@@ -126,7 +126,7 @@ pub(crate) async fn as_of(
 }
 
 pub(crate) async fn diff(
-    caller: &Caller,
+    caller: &SignedIn,
     kind: &str,
     id: EntityId,
     moments: &Moments,

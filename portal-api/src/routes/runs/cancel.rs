@@ -2,6 +2,7 @@ use axum::http::StatusCode;
 use domain::permissions::needs::RunsOperate;
 use engine::ids::RunId;
 use engine::store::runs;
+use serde_json::json;
 
 use crate::caller::May;
 use crate::error::ApiError;
@@ -21,7 +22,9 @@ pub(super) async fn cancel(
     Path(id): Path<RunId>,
 ) -> Result<StatusCode, ApiError> {
     let mut tx = caller.begin().await?;
+    let before = runs::get(&mut tx, id).await?;
     runs::cancel(&mut tx, id).await?;
+    tx.was(json!({"workflow": before.workflow, "state": before.state.as_str()}));
     tx.commit().await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -163,6 +163,8 @@ pub(crate) struct Counts {
     excluded: u64,
     /// Changes beyond a cap, which wait for an approval.
     withheld: u64,
+    /// Records of people who were forgotten; who is not told.
+    suppressed: u64,
 }
 
 impl Failure {
@@ -256,6 +258,7 @@ impl RunRow {
                 written: counts.written,
                 excluded: counts.excluded,
                 withheld: counts.withheld,
+                suppressed: counts.suppressed,
             }),
             id: row.id,
             workflow: row.workflow,

@@ -3,6 +3,7 @@ use domain::permissions::needs::RunsOperate;
 use engine::ids::RunId;
 use engine::store::runs;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::caller::May;
@@ -58,7 +59,9 @@ pub(super) async fn restart(
 ) -> Result<StatusCode, ApiError> {
     let from = point(body.from, body.step)?;
     let mut tx = caller.begin().await?;
+    let before = runs::get(&mut tx, id).await?;
     runs::restart(&mut tx, id, from).await?;
+    tx.was(json!({"workflow": before.workflow, "state": before.state.as_str()}));
     tx.commit().await?;
     Ok(StatusCode::ACCEPTED)
 }

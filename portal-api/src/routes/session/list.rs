@@ -1,6 +1,7 @@
 use axum::Json;
 use chrono::{DateTime, Utc};
-use domain::{security, sessions};
+use domain::security;
+use domain::sessions::{self, SessionRow};
 use engine::ids::SessionId;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -25,6 +26,21 @@ pub(crate) struct OpenSession {
     expires_at: DateTime<Utc>,
 }
 
+impl OpenSession {
+    /// `own` is the session of whoever asks.
+    pub(crate) fn of(row: SessionRow, own: Option<SessionId>) -> Self {
+        Self {
+            current: own == Some(row.id),
+            id: row.id,
+            address: row.address,
+            agent: row.agent,
+            created_at: row.created_at,
+            last_seen_at: row.last_seen_at,
+            expires_at: row.expires_at,
+        }
+    }
+}
+
 /// Lists one's own sessions
 #[utoipa::path(
     get, path = "/sessions", operation_id = "list_sessions", tag = "session",
@@ -35,14 +51,8 @@ pub(super) async fn list(signed_in: SignedIn) -> Result<Json<Page<OpenSession>>,
     let mut tx = signed_in.begin().await?;
     let policy = security::current(&mut tx).await?.policy;
     let rows = sessions::list(&mut tx, signed_in.session.user.id, &policy).await?;
-    let sessions = rows.into_iter().map(|row| OpenSession {
-        id: row.id,
-        current: row.id == current,
-        address: row.address,
-        agent: row.agent,
-        created_at: row.created_at,
-        last_seen_at: row.last_seen_at,
-        expires_at: row.expires_at,
-    });
+    let sessions = rows
+        .into_iter()
+        .map(|row| OpenSession::of(row, Some(current)));
     Ok(Json(Page::whole(sessions.collect())))
 }

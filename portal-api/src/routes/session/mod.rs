@@ -21,6 +21,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
+pub(super) use list::OpenSession;
 pub(crate) use sign_in::refuse_guessing;
 
 use crate::caller::COOKIE_NAME;
@@ -54,6 +55,10 @@ pub(crate) struct Session {
     tenant: SessionTenant,
     /// What the user may do now, as `permissions.md` lists it.
     permissions: Vec<String>,
+    /// Which accounts the user sees: all, team, assigned or own.
+    scope: &'static str,
+    /// Whether the user looks after all tenants.
+    is_operator: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -103,6 +108,8 @@ impl From<domain::sessions::Session> for Session {
         let proof = session.proof;
         Self {
             permissions: session.permissions.names(),
+            scope: session.scope.as_str(),
+            is_operator: session.is_operator,
             tenant: SessionTenant {
                 id: user.tenant,
                 name: session.tenant_name,

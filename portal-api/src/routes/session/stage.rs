@@ -8,6 +8,7 @@ use domain::factors;
 use domain::security::{self, Policy};
 use domain::sessions::stages::{self, First, Holder, Opened, Stage, Ticket};
 use domain::sessions::{self, From, Token};
+use domain::tenants;
 use domain::users::User;
 use engine::Tx;
 use engine::store::audit::Actor;
@@ -88,6 +89,9 @@ pub(crate) async fn pass_first(
     user: &User,
     first: First,
 ) -> Result<Stage, ApiError> {
+    if tenants::is_suspended(tx).await? {
+        return Err(ApiError::unauthenticated());
+    }
     let policy = security::current(tx).await?.policy;
     let device = cookie_of(headers, DEVICE);
     let from = origin_of(anyone, headers);

@@ -1,6 +1,6 @@
 use axum::Json;
 use domain::permissions::needs::UsersManage;
-use domain::users::{UserState, people};
+use domain::users::{UserState, access, people};
 use engine::ids::UserId;
 
 use super::{User, permit_touch};
@@ -24,7 +24,7 @@ pub(super) async fn deactivate(
     let person = people::get(&mut tx, id).await?;
     permit_touch(&caller, "deactivate_user", &person).await?;
     if person.state != UserState::Deactivated {
-        people::deactivate(&mut tx, &person).await?;
+        access::deactivate(&mut tx, &person).await?;
     }
     let person = people::get(&mut tx, id).await?;
     tx.commit().await?;
@@ -47,7 +47,30 @@ pub(super) async fn reactivate(
     let person = people::get(&mut tx, id).await?;
     permit_touch(&caller, "reactivate_user", &person).await?;
     if person.state == UserState::Deactivated {
-        people::reactivate(&mut tx, &person).await?;
+        access::reactivate(&mut tx, &person).await?;
+    }
+    let person = people::get(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Json(person.into()))
+}
+
+/// Lets a user try to sign in again
+///
+/// After too many wrong passwords or codes an account is locked for a while; this ends it at once.
+#[utoipa::path(
+    post, path = "/users/{id}/unlock", operation_id = "unlock_user", tag = "users",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "As it is now", body = User)),
+)]
+pub(super) async fn unlock(
+    caller: Fresh<UsersManage>,
+    Path(id): Path<UserId>,
+) -> Result<Json<User>, ApiError> {
+    let mut tx = caller.begin().await?;
+    let person = people::get(&mut tx, id).await?;
+    permit_touch(&caller, "unlock_user", &person).await?;
+    if person.locked_until.is_some() {
+        access::unlock(&mut tx, &person).await?;
     }
     let person = people::get(&mut tx, id).await?;
     tx.commit().await?;

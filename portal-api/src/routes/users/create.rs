@@ -3,13 +3,13 @@ use axum::http::StatusCode;
 use domain::permissions::needs::UsersManage;
 use domain::users::{PersonWish, links::Purpose, people};
 use engine::StoreError;
-use engine::ids::GroupId;
+use engine::ids::{AccountId, GroupId, PartnerId};
 use engine::store::audit::Entry;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::link::issue;
-use super::{PasswordLink, User, read_groups, read_name, read_role};
+use super::{PasswordLink, User, check, read_groups, read_name, read_role, read_scope};
 use crate::caller::Fresh;
 use crate::error::{ApiError, Slug};
 use crate::extract;
@@ -28,6 +28,14 @@ pub(crate) struct NewUser {
     /// Permissions beyond role and groups.
     #[serde(default)]
     grants: Vec<String>,
+    /// Which accounts they see: all, team, assigned or own; what the role says if it is left out.
+    scope: Option<String>,
+    /// The account of a customer's user.
+    #[schema(value_type = Option<String>)]
+    account_id: Option<AccountId>,
+    /// The organisation of a partner's user.
+    #[schema(value_type = Option<String>)]
+    partner_id: Option<PartnerId>,
 }
 
 /// A user who was just invited.
@@ -56,8 +64,12 @@ pub(super) async fn create(
         role: read_role(&body.role)?,
         groups: read_groups(body.groups),
         grants: read_permissions("/grants", &body.grants)?,
+        scope: body.scope.as_deref().map(read_scope).transpose()?,
+        account: body.account_id,
+        partner: body.partner_id,
     };
     let mut tx = caller.begin().await?;
+    check(&mut tx, &wish).await?;
     let by_groups = match people::permissions_of(&mut tx, &wish.groups).await {
         Err(StoreError::NotFound(what)) => {
             return Err(ApiError::invalid("/groups", format!("{what} not found")));

@@ -47,6 +47,17 @@ pub(super) async fn issue(
     person: &Person,
     purpose: Purpose,
 ) -> Result<PasswordLink, ApiError> {
+    issue_in(caller, tx, person, purpose, &caller.session.tenant_name).await
+}
+
+/// [`issue`] in the tenant of this name.
+pub(in crate::routes) async fn issue_in(
+    caller: &SignedIn,
+    tx: &mut Tx,
+    person: &Person,
+    purpose: Purpose,
+    tenant: &str,
+) -> Result<PasswordLink, ApiError> {
     let token =
         Token::fresh().map_err(|error| ApiError::internal("the link cannot be made", error))?;
     let policy = security::current(tx).await?.policy;
@@ -63,7 +74,6 @@ pub(super) async fn issue(
     let (kind, letter) = match purpose {
         Purpose::SetUp => {
             let hours = policy.set_up_hours;
-            let tenant = &caller.session.tenant_name;
             let letter = Letter::invitation(&to.email, tenant, &link, hours);
             (MailKind::Invitation, letter)
         }

@@ -2,6 +2,7 @@ use axum::Json;
 use domain::permissions::needs::UsersRead;
 use domain::users::UserState;
 use domain::users::people::{self, PersonQuery};
+use engine::ids::GroupId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -22,6 +23,11 @@ pub(crate) struct Params {
     role: Option<String>,
     /// invited, active or deactivated
     state: Option<String>,
+    /// Id of a group: its members.
+    #[param(value_type = Option<String>)]
+    group: Option<GroupId>,
+    /// Those with a second factor, or those without.
+    has_factor: Option<bool>,
     limit: Option<u32>,
     cursor: Option<String>,
 }
@@ -47,6 +53,8 @@ pub(super) async fn list(
         q: params.q,
         role: params.role.as_deref().map(read_role).transpose()?,
         state,
+        group: params.group,
+        has_factor: params.has_factor,
     };
     let mut tx = caller.begin().await?;
     let slice = people::list(&mut tx, &query, limit, after.as_ref()).await?;

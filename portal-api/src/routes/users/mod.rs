@@ -3,16 +3,18 @@
 mod change_state;
 mod create;
 mod get;
-mod link;
+pub(in crate::routes) mod link;
 mod list;
 mod reset_factors;
+mod sessions;
 mod update;
 
 use chrono::{DateTime, Utc};
 use domain::permissions::Permissions;
 use domain::users::links::Purpose;
-use domain::users::{Person, PersonWish, Role};
-use engine::ids::{GroupId, UserId};
+use domain::users::{Person, PersonWish, Role, Scope};
+use engine::StoreError;
+use engine::ids::{AccountId, GroupId, PartnerId, UserId};
 use engine::store::audit::Entry;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,6 +32,9 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(get::get, update::update))
         .routes(routes!(change_state::deactivate))
         .routes(routes!(change_state::reactivate))
+        .routes(routes!(change_state::unlock))
+        .routes(routes!(sessions::list, sessions::end_all))
+        .routes(routes!(sessions::end))
         .routes(routes!(link::link))
         .routes(routes!(reset_factors::reset))
 }
@@ -49,8 +54,22 @@ pub(crate) struct User {
     groups: Vec<GroupId>,
     /// Permissions given to this user alone.
     grants: Vec<String>,
-    /// All in all: by role, groups and grants.
+    /// All in all: by role, groups and grants, as far as the scope lets them be.
     permissions: Vec<String>,
+    /// Which accounts the user sees: all, team, assigned or own.
+    scope: &'static str,
+    /// Whether that was set; else the role says it.
+    scope_is_set: bool,
+    /// The account of a customer's user.
+    #[schema(value_type = Option<String>)]
+    account_id: Option<AccountId>,
+    /// The organisation of a partner's user.
+    #[schema(value_type = Option<String>)]
+    partner_id: Option<PartnerId>,
+    /// Looks after all tenants; given from the command line only.
+    is_operator: bool,
+    /// A second factor is set up.
+    has_factor: bool,
     /// Too many wrong passwords.
     locked_until: Option<DateTime<Utc>>,
     last_sign_in_at: Option<DateTime<Utc>>,
@@ -69,6 +88,12 @@ impl From<Person> for User {
             groups: person.groups,
             grants: person.grants.names(),
             permissions: person.permissions.names(),
+            scope: person.scope.as_str(),
+            scope_is_set: person.scope_set.is_some(),
+            account_id: person.account,
+            partner_id: person.partner,
+            is_operator: person.is_operator,
+            has_factor: person.has_factor,
             locked_until: person.locked_until,
             last_sign_in_at: person.last_sign_in_at,
             created_at: person.created_at,
@@ -98,7 +123,7 @@ impl PasswordLink {
 }
 
 /// A name as it is stored.
-fn read_name(text: &str) -> Result<String, ApiError> {
+pub(in crate::routes) fn read_name(text: &str) -> Result<String, ApiError> {
     let name = text.trim();
     match name.chars().count() {
         1..=120 => Ok(name.to_owned()),
@@ -113,6 +138,33 @@ fn read_name(text: &str) -> Result<String, ApiError> {
 fn read_role(text: &str) -> Result<Role, ApiError> {
     text.parse()
         .map_err(|error: domain::users::BadRole| ApiError::invalid("/role", error.to_string()))
+}
+
+fn read_scope(text: &str) -> Result<Scope, ApiError> {
+    text.parse()
+        .map_err(|error: domain::users::BadScope| ApiError::invalid("/scope", error.to_string()))
+}
+
+/// Refuses what does not go together, and an account or a partner that is not there.
+async fn check(tx: &mut engine::Tx, wish: &PersonWish) -> Result<(), ApiError> {
+    if let Some((field, why)) = wish.problem() {
+        return Err(ApiError::invalid(format!("/{field}"), why));
+    }
+    let nowhere = |pointer: &str, error: StoreError| match error {
+        StoreError::NotFound(what) => ApiError::invalid(pointer, format!("{what} not found")),
+        error => error.into(),
+    };
+    if let Some(account) = wish.account {
+        domain::entities::stored(tx, "account", account.into())
+            .await
+            .map_err(|error| nowhere("/account_id", error))?;
+    }
+    if let Some(partner) = wish.partner {
+        domain::teams::partner(tx, partner)
+            .await
+            .map_err(|error| nowhere("/partner_id", error))?;
+    }
+    Ok(())
 }
 
 /// Ids in order, each once.
@@ -137,6 +189,9 @@ async fn permit(
         "role": wish.role,
         "groups": wish.groups,
         "grants": wish.grants.names(),
+        "scope": wish.scope,
+        "account_id": wish.account,
+        "partner_id": wish.partner,
     }));
     Err(caller.refuse(entry, &elevation.to_string()).await)
 }

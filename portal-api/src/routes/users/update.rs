@@ -1,15 +1,15 @@
 use domain::permissions::needs::UsersManage;
 use domain::users::{PersonWish, people};
 use engine::StoreError;
-use engine::ids::{GroupId, UserId};
+use engine::ids::{AccountId, GroupId, PartnerId, UserId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{User, permit, read_groups, read_name, read_role};
+use super::{User, check, permit, read_groups, read_name, read_role, read_scope};
 use crate::caller::Fresh;
 use crate::error::ApiError;
 use crate::etag::{IfMatch, Tagged};
-use crate::extract::{Json, Path};
+use crate::extract::{Json, Path, given};
 use crate::routes::groups::read_permissions;
 
 #[derive(Deserialize, ToSchema)]
@@ -22,6 +22,18 @@ pub(crate) struct UserChange {
     groups: Option<Vec<GroupId>>,
     /// All permissions beyond role and groups.
     grants: Option<Vec<String>>,
+    /// all, team, assigned or own; null leaves it to the role again.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    scope: Option<Option<String>>,
+    /// The account of a customer's user; null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    account_id: Option<Option<AccountId>>,
+    /// The organisation of a partner's user; null takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    partner_id: Option<Option<PartnerId>>,
 }
 
 /// Changes a user
@@ -55,7 +67,14 @@ pub(super) async fn update(
             .groups
             .map_or_else(|| person.groups.clone(), read_groups),
         grants: grants.transpose()?.unwrap_or(person.grants),
+        scope: match body.scope {
+            Some(scope) => scope.as_deref().map(read_scope).transpose()?,
+            None => person.scope_set,
+        },
+        account: body.account_id.unwrap_or(person.account),
+        partner: body.partner_id.unwrap_or(person.partner),
     };
+    check(&mut tx, &wish).await?;
     let by_groups = match people::permissions_of(&mut tx, &wish.groups).await {
         Err(StoreError::NotFound(what)) => {
             return Err(ApiError::invalid("/groups", format!("{what} not found")));

@@ -1,4 +1,4 @@
-import { queryOptions } from '@tanstack/react-query';
+import { queryOptions, useQuery } from '@tanstack/react-query';
 import { api, unwrap } from '#/api/client';
 import { Problem } from '#/api/problem';
 import type { SecondStage, Session, SignInOptions } from '#/api/types';
@@ -17,6 +17,12 @@ export const sessionQuery = queryOptions({
   },
   staleTime: 60_000,
 });
+
+/** Whether whoever is signed in has a permission. The server decides; this keeps dead ends off the page. */
+export function useMay(): (permission: string) => boolean {
+  const permissions = useQuery(sessionQuery).data?.permissions;
+  return (permission) => permissions?.includes(permission) ?? false;
+}
 
 /** A session, or what the second stage takes. */
 export function signIn(body: { email: string; password: string }): Promise<Session | SecondStage> {

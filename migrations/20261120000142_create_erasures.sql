@@ -1,0 +1,93 @@
+-- Requests to forget a person, who asked and who agreed, and what was destroyed. They name a contact by
+-- its id, which says nothing about anybody once the contact is gone.
+create table erasures (
+    tenant_id  uuid not null default current_tenant() references tenants,
+    id         uuid not null,
+    -- erase: nothing is left · anonymise: a pseudonym stays where the contact was
+    kind       text not null check (kind in ('erase', 'anonymise')),
+    entity     text not null default 'contact',
+    entity_id  uuid not null,
+    reason     text not null,
+    state      text not null default 'asked'
+        check (state in ('asked', 'approved', 'refused', 'withdrawn', 'done')),
+    -- After the approval it can be withdrawn for so long.
+    hold_hours integer not null check (hold_hours between 0 and 720),
+    asked_by   uuid not null,
+    asked_at   timestamptz not null,
+    decided_by uuid,
+    decided_at timestamptz,
+    note       text,
+    hold_until timestamptz,
+    run_id     uuid,
+    done_at    timestamptz,
+    -- How many rows of what were destroyed.
+    counts     jsonb,
+    primary key (tenant_id, id),
+    check (decided_by is distinct from asked_by or state in ('asked', 'withdrawn'))
+);
+create unique index erasures_open on erasures (tenant_id, entity_id)
+    where state in ('asked', 'approved');
+call protect_tenant_table('erasures');
+call scope_table('erasures', 'false');
+
+-- What keeps a forgotten person out of later syncs: hashes of keys, addresses and numbers, each over a
+-- salt of the tenant's own, so that the same person has other hashes in another tenant.
+create table suppression_salts (
+    tenant_id uuid not null default current_tenant() references tenants,
+    salt      bytea not null,
+    primary key (tenant_id)
+);
+call protect_tenant_table('suppression_salts');
+create table suppressions (
+    tenant_id  uuid not null default current_tenant(),
+    token      bytea not null,
+    erasure_id uuid not null,
+    primary key (tenant_id, token)
+);
+call protect_tenant_table('suppressions');
+-- Nobody lets a forgotten person in again.
+revoke update, delete on suppressions, suppression_salts from syncline_app;
+
+-- A text without these parts.
+create function mask_text(body text, parts text[]) returns text
+    language plpgsql immutable as
+$$
+declare
+    part text;
+begin
+    foreach part in array parts loop
+        body := replace(body, part, '•••');
+    end loop;
+    return body;
+end
+$$;
+
+-- What is known of a person, gathered for them.
+create table subject_exports (
+    tenant_id  uuid not null default current_tenant() references tenants,
+    id         uuid not null,
+    entity     text not null default 'contact',
+    entity_id  uuid not null,
+    reason     text not null,
+    asked_by   uuid not null,
+    asked_at   timestamptz not null,
+    run_id     uuid,
+    -- Null until it is gathered.
+    body       jsonb,
+    done_at    timestamptz,
+    expires_at timestamptz not null,
+    primary key (tenant_id, id)
+);
+create index subject_exports_entity on subject_exports (tenant_id, entity_id);
+call protect_tenant_table('subject_exports');
+call scope_table('subject_exports', 'false');
+
+-- How long what is kept beside the records stays, per kind; a kind without a row stays for ever.
+create table retention_policies (
+    tenant_id uuid not null default current_tenant() references tenants,
+    kind      text not null check (kind in
+        ('history', 'previews', 'withheld', 'conflicts', 'writes', 'mails')),
+    days      integer not null check (days between 1 and 36500),
+    primary key (tenant_id, kind)
+);
+call protect_tenant_table('retention_policies');

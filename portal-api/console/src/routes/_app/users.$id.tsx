@@ -1,0 +1,126 @@
+import { useQuery } from '@tanstack/react-query';
+import { createFileRoute, Link } from '@tanstack/react-router';
+import type { User } from '#/api/types';
+import { Permitted } from '#/app/permitted';
+import { EffectiveList } from '#/features/access/effective-list';
+import { useAccessWords } from '#/features/access/permissions';
+import { UserTrail } from '#/features/audit/user-trail';
+import { sessionQuery, useMay } from '#/features/session/queries';
+import { AccessForm } from '#/features/users/access-form';
+import { userQuery } from '#/features/users/queries';
+import { SessionsPanel, SignInPanel } from '#/features/users/sign-in-panels';
+import { UserPill } from '#/features/users/state';
+import { StateActions } from '#/features/users/state-actions';
+import { oneOf } from '#/lib/search';
+import { useWords } from '#/lib/words';
+import { Facts } from '#/ui/facts';
+import { Id } from '#/ui/id';
+import { LINK } from '#/ui/link';
+import { Page } from '#/ui/page';
+import { Panel } from '#/ui/panel';
+import { QueryView } from '#/ui/query-view';
+import { Tabs } from '#/ui/tabs';
+import { Time } from '#/ui/time';
+
+const TABS = ['access', 'sign-in', 'trail'] as const;
+type Tab = (typeof TABS)[number];
+
+export const Route = createFileRoute('/_app/users/$id')({
+  validateSearch: (search): { tab?: Tab } => ({ tab: oneOf(search.tab, TABS) }),
+  component: UserPage,
+});
+
+function UserPage() {
+  const t = useWords();
+  return (
+    <Permitted needs="users.read" title={t('users.one')}>
+      <OneUser />
+    </Permitted>
+  );
+}
+
+function OneUser() {
+  const t = useWords();
+  const { id } = Route.useParams();
+  const may = useMay();
+  const query = useQuery(userQuery(id));
+  const own = useQuery(sessionQuery).data?.user.id === id;
+  const user = query.data;
+  return (
+    <Page
+      key={id}
+      title={user?.name ?? t('users.one')}
+      up={
+        <Link to="/users" className={LINK}>
+          {t('users.title')}
+        </Link>
+      }
+      aside={user && <UserPill user={user} />}
+      actions={user && may('users.manage') && !own && <StateActions user={user} />}
+    >
+      <QueryView query={query} loading={t('users.one_loading')}>
+        {(found) => <UserView user={found} isSelf={own} />}
+      </QueryView>
+    </Page>
+  );
+}
+
+function UserView({ user, isSelf }: { user: User; isSelf: boolean }) {
+  const t = useWords();
+  const words = useAccessWords();
+  const may = useMay();
+  const { tab = 'access' } = Route.useSearch();
+  const navigate = Route.useNavigate();
+  const manages = may('users.manage');
+  const access = (
+    <div className="grid grid-cols-2 items-start gap-4 max-lg:grid-cols-1">
+      <Panel title={t('access.settings')}>
+        <AccessForm user={user} isSelf={isSelf} mayEdit={manages} />
+      </Panel>
+      <EffectiveList user={user} />
+    </div>
+  );
+  const signIn = (
+    <div className="grid grid-cols-2 items-start gap-4 max-lg:grid-cols-1">
+      <SignInPanel user={user} isSelf={isSelf} />
+      <SessionsPanel user={user} />
+    </div>
+  );
+  const parts = [
+    { id: 'access', label: t('access.title'), content: access },
+    ...(manages ? [{ id: 'sign-in', label: t('users.sign_in_tab'), content: signIn }] : []),
+    ...(may('audit.read')
+      ? [{ id: 'trail', label: t('users.trail'), content: <UserTrail user={user} /> }]
+      : []),
+  ];
+  return (
+    <div className="flex flex-col gap-4">
+      <Facts
+        facts={[
+          { label: t('users.email'), value: user.email },
+          { label: t('users.role'), value: words.role(user.role) },
+          {
+            label: t('users.factor'),
+            value: t(user.has_factor ? 'users.factor_yes' : 'users.factor_none'),
+          },
+          {
+            label: t('users.last_sign_in'),
+            value: user.last_sign_in_at ? <Time at={user.last_sign_in_at} /> : t('users.never'),
+          },
+          { label: t('users.created'), value: <Time at={user.created_at} /> },
+          user.locked_until !== null && {
+            label: t('users.locked_until'),
+            value: <Time at={user.locked_until} />,
+          },
+          { label: t('users.id'), value: <Id value={user.id} /> },
+        ]}
+      />
+      <Tabs
+        label={t('users.tabs')}
+        selected={parts.some((part) => part.id === tab) ? tab : 'access'}
+        onSelect={(id) => void navigate({ search: { tab: oneOf(id, TABS) }, replace: true })}
+        parts={parts}
+      />
+    </div>
+  );
+}

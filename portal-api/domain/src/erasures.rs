@@ -1,0 +1,401 @@
+//! Forgetting people on request: asked for by one, approved by another, held for a while, carried out
+//! by a run. The request stays and says what was destroyed; of whom it was, nothing is left.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use engine::entity::CoreTables;
+use engine::ids::{ContactId, EntityId, ErasureId, RunId, UserId};
+use engine::store::audit::Entry;
+use engine::store::runs::{self, NewRun, StartOptions};
+use engine::store::{erasing, plans, quotas, suppressions};
+use engine::sync::SyncError;
+use engine::sync::forget;
+use engine::sync::outbox;
+use engine::sync::remove::{self, Removing};
+use engine::{StoreError, Tx};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::types::Json;
+
+/// The workflow that forgets a person.
+pub const ERASE_WORKFLOW: &str = "erase_person";
+
+/// Its input: nothing about the person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EraseInput {
+    pub erasure: ErasureId,
+}
+
+/// What becomes of a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forgetting {
+    /// Nothing is left.
+    Erase,
+    /// A contact without a name stays where the person was, for what points at it.
+    Anonymise,
+}
+
+impl Forgetting {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Erase => "erase",
+            Self::Anonymise => "anonymise",
+        }
+    }
+
+    fn of(text: &str) -> Result<Self, StoreError> {
+        match text {
+            "erase" => Ok(Self::Erase),
+            "anonymise" => Ok(Self::Anonymise),
+            other => Err(StoreError::corrupt("kind of an erasure", other.to_owned())),
+        }
+    }
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Erasure {
+    pub id: ErasureId,
+    pub kind: Forgetting,
+    pub contact: ContactId,
+    pub reason: String,
+    /// asked, approved, refused, withdrawn or done
+    pub state: String,
+    pub hold_hours: i32,
+    pub asked_by: UserId,
+    pub asked_at: DateTime<Utc>,
+    pub decided_by: Option<UserId>,
+    pub decided_at: Option<DateTime<Utc>>,
+    pub note: Option<String>,
+    /// Until then it can be withdrawn.
+    pub hold_until: Option<DateTime<Utc>>,
+    pub run_id: Option<RunId>,
+    pub done_at: Option<DateTime<Utc>>,
+    /// How many rows of what were destroyed.
+    pub counts: Option<BTreeMap<String, u64>>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct ErasureWish {
+    pub kind: Forgetting,
+    pub contact: ContactId,
+    pub reason: String,
+    pub hold_hours: i32,
+}
+
+/// All requests, newest first.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(tx: &mut Tx) -> Result<Vec<Erasure>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select id as "id: ErasureId", kind, entity_id as "contact: ContactId", reason, state,
+               hold_hours, asked_by as "asked_by: UserId", asked_at,
+               decided_by as "decided_by: UserId", decided_at, note, hold_until,
+               run_id as "run_id: RunId", done_at,
+               counts as "counts: Json<BTreeMap<String, u64>>"
+        from erasures order by id desc
+        "#
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Erasure {
+                id: row.id,
+                kind: Forgetting::of(&row.kind)?,
+                contact: row.contact,
+                reason: row.reason,
+                state: row.state,
+                hold_hours: row.hold_hours,
+                asked_by: row.asked_by,
+                asked_at: row.asked_at,
+                decided_by: row.decided_by,
+                decided_at: row.decided_at,
+                note: row.note,
+                hold_until: row.hold_until,
+                run_id: row.run_id,
+                done_at: row.done_at,
+                counts: row.counts.map(|counts| counts.0),
+            })
+        })
+        .collect()
+}
+
+/// A request.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: ErasureId) -> Result<Erasure, StoreError> {
+    let all = list(tx).await?;
+    let found = all.into_iter().find(|erasure| erasure.id == id);
+    found.ok_or_else(|| StoreError::NotFound(format!("erasure {id}")))
+}
+
+/// Asks for somebody to be forgotten.
+///
+/// # Errors
+/// [`StoreError::NotFound`] for a contact that is not there, removed ones count as there;
+/// [`StoreError::Conflict`] where it was asked for already.
+pub async fn ask(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    wish: &ErasureWish,
+    by: UserId,
+) -> Result<ErasureId, StoreError> {
+    let contact = EntityId(wish.contact.0);
+    if tables
+        .kind("contact")?
+        .load(tx, &[contact])
+        .await?
+        .is_empty()
+    {
+        return Err(StoreError::NotFound(format!("contact {}", wish.contact)));
+    }
+    let (id, now) = (ErasureId::fresh(), tx.now());
+    sqlx::query!(
+        "insert into erasures (id, kind, entity_id, reason, hold_hours, asked_by, asked_at)
+         values ($1, $2, $3, $4, $5, $6, $7)",
+        id.0,
+        wish.kind.as_str(),
+        wish.contact.0,
+        wish.reason,
+        wish.hold_hours,
+        by.0,
+        now,
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(|error| match StoreError::from(error) {
+        error if error.is_unique_violation() => {
+            StoreError::Conflict("this was asked for already".to_owned())
+        }
+        error => error,
+    })?;
+    // Reason and notes may name the person: they stay in the request, where they are masked once it is
+    // carried out, and out of the trail, which is not rewritten.
+    tx.audit(Entry::new("ask_erasure", "erasure", id).after(json!({
+        "kind": wish.kind,
+        "contact": wish.contact,
+        "hold_hours": wish.hold_hours,
+    })));
+    Ok(id)
+}
+
+/// Approves a request, which starts the run that carries it out when the hold is over. Nobody approves
+/// what they asked for themselves: no setting changes that.
+///
+/// # Errors
+/// [`StoreError::NotFound`]; [`StoreError::Conflict`] for one's own, and for one that is not open.
+pub async fn approve(
+    tx: &mut Tx,
+    id: ErasureId,
+    note: Option<&str>,
+    by: UserId,
+) -> Result<(), StoreError> {
+    let erasure = open(tx, id, &["asked"]).await?;
+    if erasure.asked_by == by {
+        let why = "somebody else has to approve what you asked for";
+        return Err(StoreError::Conflict(why.to_owned()));
+    }
+    let now = tx.now();
+    let until = now + TimeDelta::hours(erasure.hold_hours.into());
+    let new = NewRun {
+        workflow: ERASE_WORKFLOW.to_owned(),
+        version: 1,
+        input: serde_json::to_vec(&EraseInput { erasure: id }).map_err(StoreError::Encode)?,
+        parent_id: None,
+        trace: engine::sdk::trace::current(),
+        options: StartOptions {
+            trigger: "erasure".to_owned(),
+            ..StartOptions::default()
+        },
+    };
+    let run = runs::start(tx, new).await?.id();
+    sqlx::query!(
+        "update erasures set state = 'approved', decided_by = $2, decided_at = $3, note = $4,
+                hold_until = $5, run_id = $6
+         where id = $1",
+        id.0,
+        by.0,
+        now,
+        note,
+        until,
+        run.0,
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.audit(
+        Entry::new("approve_erasure", "erasure", id)
+            .before(json!({"state": "asked"}))
+            .after(json!({"state": "approved", "hold_until": until})),
+    );
+    Ok(())
+}
+
+/// Refuses a request, or withdraws it while it is held.
+///
+/// # Errors
+/// [`StoreError::NotFound`]; [`StoreError::Conflict`] for one that is over.
+pub async fn stop(
+    tx: &mut Tx,
+    id: ErasureId,
+    note: Option<&str>,
+    by: UserId,
+) -> Result<(), StoreError> {
+    let erasure = open(tx, id, &["asked", "approved"]).await?;
+    let is_own = erasure.asked_by == by;
+    let state = if erasure.state == "asked" && !is_own {
+        "refused"
+    } else {
+        "withdrawn"
+    };
+    let now = tx.now();
+    sqlx::query!(
+        "update erasures set state = $2, decided_by = coalesce(decided_by, $3),
+                decided_at = $4, note = coalesce($5, note)
+         where id = $1",
+        id.0,
+        state,
+        by.0,
+        now,
+        note,
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.audit(
+        Entry::new("stop_erasure", "erasure", id)
+            .before(json!({"state": erasure.state}))
+            .after(json!({"state": state})),
+    );
+    Ok(())
+}
+
+async fn open(tx: &mut Tx, id: ErasureId, states: &[&str]) -> Result<Erasure, StoreError> {
+    // Two who decide at once wait for each other.
+    sqlx::query!("select id from erasures where id = $1 for update", id.0)
+        .fetch_optional(tx.conn())
+        .await?;
+    let erasure = get(tx, id).await?;
+    if states.contains(&erasure.state.as_str()) {
+        return Ok(erasure);
+    }
+    let state = erasure.state;
+    Err(StoreError::Conflict(format!("this request is {state}")))
+}
+
+/// Removes the person's records where the streams say so, before what is known of them is destroyed.
+/// Whether there is anything to do at all.
+///
+/// # Errors
+/// [`SyncError`].
+pub async fn begin(tx: &mut Tx, tables: &CoreTables, erasure: &Erasure) -> Result<(), SyncError> {
+    let id = EntityId(erasure.contact.0);
+    let found = tables.kind("contact")?.load(tx, &[id]).await?.pop();
+    let Some(contact) = found.filter(|contact| contact.removed_at.is_none()) else {
+        return Ok(());
+    };
+    let by = erasure.decided_by.unwrap_or(erasure.asked_by);
+    let removed = remove::remove(
+        tx,
+        tables,
+        ("contact", id),
+        contact.version,
+        Removing::Archive,
+        by,
+    )
+    .await?;
+    outbox::start_pushes(tx, &removed.owed, "erasure").await?;
+    Ok(())
+}
+
+/// Destroys what is known of the person, and notes how much it was. Nothing brings it back.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn destroy(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    erasure: &Erasure,
+    fresh_salt: &[u8; 32],
+) -> Result<BTreeMap<String, u64>, StoreError> {
+    let id = EntityId(erasure.contact.0);
+    let kind = tables.kind("contact")?;
+    let catalogue = plans::catalogue(tx, &kind).await?;
+    // The lock on who is forgotten comes before that of any row.
+    suppressions::salt_to_forget(tx, fresh_salt).await?;
+    let found = kind.load(tx, &[id]).await?.pop();
+    let of = (erasure.id, fresh_salt);
+    let mut counts = forget::forget(tx, &catalogue, id, found.as_ref(), of).await?;
+    let rows = match erasure.kind {
+        Forgetting::Erase => {
+            sqlx::query!("delete from contacts where id = $1", id.0)
+                .execute(tx.conn())
+                .await?
+        }
+        Forgetting::Anonymise => {
+            let now = tx.now();
+            let pseudonym = format!("Anonymous {}", &erasure.id.0.simple().to_string()[24..]);
+            sqlx::query!(
+                "update contacts
+                 set first_name = null, last_name = $2, email = null, phone = null, mobile = null,
+                     title = null, department = null, mailing_street = null, mailing_city = null,
+                     mailing_state = null, mailing_postal_code = null, mailing_country = null,
+                     no_email = true, custom = '{}', provenance = '{}', removed_at = null,
+                     version = version + 1, updated_at = $3
+                 where id = $1",
+                id.0,
+                pseudonym,
+                now,
+            )
+            .execute(tx.conn())
+            .await?
+        }
+    };
+    counts.insert("contacts".to_owned(), rows.rows_affected());
+    if erasure.kind == Forgetting::Erase && rows.rows_affected() > 0 {
+        quotas::take_records(tx, -1).await?;
+    }
+    let now = tx.now();
+    sqlx::query!(
+        "update erasures set state = 'done', done_at = $2, counts = $3 where id = $1",
+        erasure.id.0,
+        now,
+        Json(&counts) as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.audit(
+        Entry::new("carry_out_erasure", "erasure", erasure.id)
+            .after(json!({"kind": erasure.kind, "destroyed": counts})),
+    );
+    tx.changed("contact", erasure.contact);
+    Ok(counts)
+}
+
+/// Writes about the person that are on their way, which are waited for.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn under_way(tx: &mut Tx, erasure: &Erasure) -> Result<i64, StoreError> {
+    erasing::writes_under_way(tx, EntityId(erasure.contact.0)).await
+}
+
+/// The system gives no random numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the system gives no random numbers")]
+pub struct NoRandomness;
+
+/// A salt for a tenant that has none yet.
+///
+/// # Errors
+/// [`NoRandomness`].
+pub fn fresh_salt() -> Result<[u8; 32], NoRandomness> {
+    let mut salt = [0; 32];
+    getrandom::fill(&mut salt).map_err(|_error| NoRandomness)?;
+    Ok(salt)
+}

@@ -1,0 +1,233 @@
+//! What is known of a person, gathered for them (subject access): by a run, kept for a while, as JSON
+//! or CSV.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use engine::entity::CoreTables;
+use engine::ids::{ContactId, EntityId, RunId, SubjectExportId, UserId};
+use engine::store::audit::Entry;
+use engine::store::runs::{self, NewRun, StartOptions};
+use engine::{StoreError, Tx};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+/// The workflow that gathers.
+pub const EXPORT_WORKFLOW: &str = "export_person";
+/// How long what was gathered stays.
+const KEPT: TimeDelta = TimeDelta::days(30);
+
+/// Its input: nothing about the person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExportInput {
+    pub export: SubjectExportId,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct SubjectExport {
+    pub id: SubjectExportId,
+    pub contact: ContactId,
+    pub reason: String,
+    pub asked_by: UserId,
+    pub asked_at: DateTime<Utc>,
+    pub run_id: Option<RunId>,
+    pub done_at: Option<DateTime<Utc>>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// All requests that have not expired, newest first.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(tx: &mut Tx) -> Result<Vec<SubjectExport>, StoreError> {
+    let now = tx.now();
+    Ok(sqlx::query_as!(
+        SubjectExport,
+        r#"
+        select id as "id: SubjectExportId", entity_id as "contact: ContactId", reason,
+               asked_by as "asked_by: UserId", asked_at, run_id as "run_id: RunId", done_at,
+               expires_at
+        from subject_exports where expires_at > $1 order by id desc
+        "#,
+        now
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// A request.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn get(tx: &mut Tx, id: SubjectExportId) -> Result<SubjectExport, StoreError> {
+    let all = list(tx).await?;
+    let found = all.into_iter().find(|export| export.id == id);
+    found.ok_or_else(|| StoreError::NotFound(format!("export {id}")))
+}
+
+/// Asks for what is known of somebody.
+///
+/// # Errors
+/// [`StoreError::NotFound`] for a contact that is not there.
+pub async fn ask(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    contact: ContactId,
+    reason: &str,
+    by: UserId,
+) -> Result<SubjectExportId, StoreError> {
+    let entity = EntityId(contact.0);
+    if tables
+        .kind("contact")?
+        .load(tx, &[entity])
+        .await?
+        .is_empty()
+    {
+        return Err(StoreError::NotFound(format!("contact {contact}")));
+    }
+    let (id, now) = (SubjectExportId::fresh(), tx.now());
+    let new = NewRun {
+        workflow: EXPORT_WORKFLOW.to_owned(),
+        version: 1,
+        input: serde_json::to_vec(&ExportInput { export: id }).map_err(StoreError::Encode)?,
+        parent_id: None,
+        trace: engine::sdk::trace::current(),
+        options: StartOptions {
+            trigger: "subject_export".to_owned(),
+            ..StartOptions::default()
+        },
+    };
+    let run = runs::start(tx, new).await?.id();
+    sqlx::query!(
+        "insert into subject_exports
+             (id, entity_id, reason, asked_by, asked_at, run_id, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7)",
+        id.0,
+        contact.0,
+        reason,
+        by.0,
+        now,
+        run.0,
+        now + KEPT,
+    )
+    .execute(tx.conn())
+    .await?;
+    // The reason may name the person; the trail is not rewritten.
+    let after = json!({"contact": contact});
+    tx.audit(Entry::new("ask_subject_export", "subject_export", id).after(after));
+    Ok(id)
+}
+
+/// Gathers what is known of the person. Once gathered it stays as it is.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn gather(tx: &mut Tx, id: SubjectExportId) -> Result<(), StoreError> {
+    let now = tx.now();
+    // One statement, one moment.
+    sqlx::query!(
+        r#"
+        update subject_exports x
+        set done_at = $2, body = jsonb_build_object(
+            'as_of', $2::timestamptz,
+            'contact', (select to_jsonb(c) - 'tenant_id' - 'provenance' from contacts c
+                        where c.id = x.entity_id),
+            'account', (select jsonb_build_object('id', a.id, 'name', a.name)
+                        from contacts c join accounts a on a.id = c.account
+                        where c.id = x.entity_id),
+            'records', (select coalesce(jsonb_agg(jsonb_build_object(
+                            'connection', n.name, 'system', n.system, 'stream', r.stream,
+                            'key', r.key, 'linked_at', r.linked_at, 'seen_at', r.seen_at,
+                            'removed_at', r.removed_at, 'fields', r.raw)
+                            order by r.connection_id, r.stream, r.key), '[]')
+                        from records r join connections n on n.id = r.connection_id
+                        where r.entity_id = x.entity_id),
+            'history', (select coalesce(jsonb_agg(jsonb_build_object(
+                            'at', h.at, 'kind', h.kind, 'fields', h.fields) order by h.id), '[]')
+                        from changes h where h.entity_id = x.entity_id),
+            'conflicts', (select coalesce(jsonb_agg(jsonb_build_object(
+                              'opened_at', f.opened_at, 'state', f.state, 'fields', f.fields,
+                              'choice', f.choice, 'note', f.note) order by f.id), '[]')
+                          from conflicts f where f.entity_id = x.entity_id),
+            'written', (select coalesce(jsonb_agg(jsonb_build_object(
+                            'connection', n.name, 'at', w.sent_at, 'state', w.state,
+                            'values', w.sent) order by w.id), '[]')
+                        from writes w join connections n on n.id = w.connection_id
+                        where w.entity_id = x.entity_id))
+        where x.id = $1 and x.done_at is null
+        "#,
+        id.0,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// What was gathered; that it was handed out is noted.
+///
+/// # Errors
+/// [`StoreError::NotFound`]; [`StoreError::Conflict`] while it is being gathered.
+pub async fn body(tx: &mut Tx, id: SubjectExportId) -> Result<Json, StoreError> {
+    get(tx, id).await?;
+    let body = sqlx::query_scalar!("select body from subject_exports where id = $1", id.0)
+        .fetch_one(tx.conn())
+        .await?;
+    tx.audit(Entry::new("hand_out_subject_export", "subject_export", id));
+    body.ok_or_else(|| StoreError::Conflict("it is still being gathered".to_owned()))
+}
+
+/// What was gathered as rows of place and value. A text that a spreadsheet would take for a formula is
+/// made one that it does not.
+pub fn csv(body: &Json) -> String {
+    let mut rows = String::from("place,value\r\n");
+    walk(body, "", &mut rows);
+    rows
+}
+
+fn walk(value: &Json, place: &str, rows: &mut String) {
+    let below = |part: &str| {
+        if place.is_empty() {
+            part.to_owned()
+        } else {
+            format!("{place}.{part}")
+        }
+    };
+    match value {
+        Json::Object(fields) => fields
+            .iter()
+            .for_each(|(name, value)| walk(value, &below(name), rows)),
+        Json::Array(values) => values
+            .iter()
+            .enumerate()
+            .for_each(|(at, value)| walk(value, &below(&at.to_string()), rows)),
+        Json::Null => {}
+        Json::String(text) => row(place, text, rows),
+        other => row(place, &other.to_string(), rows),
+    }
+}
+
+fn row(place: &str, value: &str, rows: &mut String) {
+    for (text, end) in [(place, ","), (value, "\r\n")] {
+        let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+            "'"
+        } else {
+            ""
+        };
+        rows.push_str(&format!("\"{guard}{}\"{end}", text.replace('"', "\"\"")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_name_their_place_and_are_no_formulas() {
+        let body = json!({"contact": {"name": "A \"B\"", "none": null}, "list": [1, "=cmd()"]});
+        assert_eq!(
+            csv(&body),
+            "place,value\r\n\"contact.name\",\"A \"\"B\"\"\"\r\n\"list.0\",\"1\"\r\n\
+             \"list.1\",\"'=cmd()\"\r\n"
+        );
+    }
+}

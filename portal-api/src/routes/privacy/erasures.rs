@@ -1,0 +1,152 @@
+use axum::Json;
+use axum::http::StatusCode;
+use domain::erasures::{self, ErasureWish, Forgetting};
+use domain::permissions::needs::{PrivacyApprove, PrivacyManage};
+use engine::ids::{ContactId, ErasureId};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Erasure, read_text};
+use crate::caller::{Fresh, May};
+use crate::error::ApiError;
+use crate::extract::{self, Path};
+use crate::page::Page;
+
+/// What becomes of a person.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ErasureKind {
+    /// Nothing is left.
+    Erase,
+    /// A contact without a name stays, for what points at it.
+    Anonymise,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewErasure {
+    kind: ErasureKind,
+    #[schema(value_type = String)]
+    contact_id: ContactId,
+    /// Not who it is: it stays when they are forgotten.
+    reason: String,
+    /// For how long it can be withdrawn once it is approved; 24 if it is left out, at most 720.
+    hold_hours: Option<i32>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErasureDecision {
+    note: Option<String>,
+}
+
+impl ErasureDecision {
+    fn read(&self) -> Result<Option<String>, ApiError> {
+        let note = self.note.as_deref();
+        note.map(|note| read_text("/note", note)).transpose()
+    }
+}
+
+/// Lists requests to forget people
+#[utoipa::path(
+    get, path = "/erasures", operation_id = "list_erasures", tag = "privacy",
+    responses((status = 200, description = "All, newest first", body = Page<Erasure>)),
+)]
+pub(super) async fn list(caller: May<PrivacyManage>) -> Result<Json<Page<Erasure>>, ApiError> {
+    let mut tx = caller.begin().await?;
+    let all = erasures::list(&mut tx).await?;
+    Ok(Json(Page::whole(
+        all.into_iter().map(Erasure::from).collect(),
+    )))
+}
+
+/// A request to forget somebody
+#[utoipa::path(
+    get, path = "/erasures/{id}", operation_id = "get_erasure", tag = "privacy",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "As it stands", body = Erasure)),
+)]
+pub(super) async fn get(
+    caller: May<PrivacyManage>,
+    Path(id): Path<ErasureId>,
+) -> Result<Json<Erasure>, ApiError> {
+    let mut tx = caller.begin().await?;
+    Ok(Json(erasures::get(&mut tx, id).await?.into()))
+}
+
+/// Asks for somebody to be forgotten
+///
+/// Somebody else has to approve it. It reaches snapshots, history, conflicts, writes, previews and
+/// journals, and keeps the person out of later syncs.
+#[utoipa::path(
+    post, path = "/erasures", operation_id = "ask_erasure", tag = "privacy",
+    request_body = NewErasure,
+    responses((status = 201, description = "Asked", body = Erasure)),
+)]
+pub(super) async fn ask(
+    caller: Fresh<PrivacyManage>,
+    extract::Json(body): extract::Json<NewErasure>,
+) -> Result<(StatusCode, Json<Erasure>), ApiError> {
+    let hold_hours = body.hold_hours.unwrap_or(24);
+    if !(0..=720).contains(&hold_hours) {
+        let why = "hold_hours must be between 0 and 720";
+        return Err(ApiError::invalid("/hold_hours", why));
+    }
+    let wish = ErasureWish {
+        kind: match body.kind {
+            ErasureKind::Erase => Forgetting::Erase,
+            ErasureKind::Anonymise => Forgetting::Anonymise,
+        },
+        contact: body.contact_id,
+        reason: read_text("/reason", &body.reason)?,
+        hold_hours,
+    };
+    let mut tx = caller.begin().await?;
+    let tables = &caller.portal().tables;
+    let id = erasures::ask(&mut tx, tables, &wish, caller.session.user.id).await?;
+    let erasure = erasures::get(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(erasure.into())))
+}
+
+/// Approves a request to forget somebody
+///
+/// Nobody approves their own. When the hold is over a run carries it out; that cannot be taken back.
+#[utoipa::path(
+    post, path = "/erasures/{id}/approve", operation_id = "approve_erasure", tag = "privacy",
+    params(("id" = String, Path)), request_body = ErasureDecision,
+    responses((status = 200, description = "As it stands", body = Erasure)),
+)]
+pub(super) async fn approve(
+    caller: Fresh<PrivacyApprove>,
+    Path(id): Path<ErasureId>,
+    extract::Json(body): extract::Json<ErasureDecision>,
+) -> Result<Json<Erasure>, ApiError> {
+    let note = body.read()?;
+    let mut tx = caller.begin().await?;
+    erasures::approve(&mut tx, id, note.as_deref(), caller.session.user.id).await?;
+    let erasure = erasures::get(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Json(erasure.into()))
+}
+
+/// Refuses or withdraws a request to forget somebody
+///
+/// Possible until it is carried out.
+#[utoipa::path(
+    post, path = "/erasures/{id}/stop", operation_id = "stop_erasure", tag = "privacy",
+    params(("id" = String, Path)), request_body = ErasureDecision,
+    responses((status = 200, description = "As it stands", body = Erasure)),
+)]
+pub(super) async fn stop(
+    caller: May<PrivacyManage>,
+    Path(id): Path<ErasureId>,
+    extract::Json(body): extract::Json<ErasureDecision>,
+) -> Result<Json<Erasure>, ApiError> {
+    let note = body.read()?;
+    let mut tx = caller.begin().await?;
+    erasures::stop(&mut tx, id, note.as_deref(), caller.session.user.id).await?;
+    let erasure = erasures::get(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Json(erasure.into()))
+}

@@ -1,0 +1,264 @@
+//! An erasure, judged by what is left: a value of every field that is classified as personal is put
+//! wherever the hub keeps values, and afterwards looked for in every column of the database.
+
+use std::collections::BTreeMap;
+
+use axum::http::Method;
+use connector_salesforce::sim::{Condition, Validation};
+
+use engine::catalogue::{FieldKind, Personal};
+use engine::ids::EntityId;
+use engine::sdk::Value;
+use engine::store::conflicts::{self, Opened, Sides};
+use engine::store::plans;
+use serde_json::{Value as Json, json};
+
+use crate::previews::{draft, with_etag};
+use crate::privacy::{forget, places_of, pull, second_admin};
+use crate::world::{Connected, World};
+
+/// A value of every field of contacts that is classified as personal, by the field's name.
+async fn canaries(world: &World) -> BTreeMap<String, String> {
+    let mut tx = world.store.begin(world.tenant).await.unwrap();
+    let kind = domain::core_tables().kind("contact").unwrap();
+    let catalogue = plans::catalogue(&mut tx, &kind).await.unwrap();
+    let personal = catalogue.fields().iter().enumerate();
+    let personal = personal.filter(|(_, field)| field.personal != Personal::No);
+    let value = |(at, field): (usize, &engine::catalogue::Field)| {
+        let plain: String = field
+            .name
+            .chars()
+            .filter(char::is_ascii_alphabetic)
+            .collect();
+        let text = match field.kind {
+            FieldKind::Email => format!("canary{plain}@person.example"),
+            FieldKind::Phone => format!("+49 30 77018{at:03}"),
+            _ => format!("Canary{plain}"),
+        };
+        (field.name.clone(), text)
+    };
+    personal.map(value).collect()
+}
+
+fn contact_mapping(list: &Json) -> String {
+    let mut items = list["items"].as_array().unwrap().iter();
+    let mapping = items.find(|one| one["entity"] == "contact").unwrap();
+    format!("/mappings/{}", mapping["id"].as_str().unwrap())
+}
+
+/// A contact with all canaries, here and over there, and its record's key.
+async fn person(
+    world: &World,
+    connected: &Connected,
+    canaries: &BTreeMap<String, String>,
+) -> (String, String) {
+    let sim = &connected.salesforce.sim;
+    let name = json!({"LastName": canaries["last_name"], "Email": canaries["email"]});
+    let key = sim.insert("Contact", name).unwrap();
+    pull(world, connected, false).await;
+    let found = format!("/contacts?q={}", canaries["last_name"]);
+    let page = world.admin.get(&found).await.expect(200);
+    let path = format!("/contacts/{}", page["items"][0]["id"].as_str().unwrap());
+    let etag = world.admin.get(&path).await.etag();
+    let all = json!({"fields": canaries});
+    world
+        .admin
+        .send(Method::PATCH, &path, Some(&etag), Some(&all))
+        .await
+        .expect(200);
+    world.work_until_idle().await;
+    // And back, so that reads hold them too.
+    sim.update("Contact", &key, json!({"Title": "Boss"}))
+        .unwrap();
+    pull(world, connected, true).await;
+    (path, key)
+}
+
+/// A write that the system refuses, naming the person.
+async fn refused_write(world: &World, connected: &Connected, path: &str, last_name: &str) {
+    connected.salesforce.sim.faults().validations = vec![Validation {
+        object: "Contact".to_owned(),
+        field: "Department".to_owned(),
+        when: Condition::Contains("Nowhere".to_owned()),
+        message: format!("{last_name} is in no such department"),
+    }];
+    let change = json!({"fields": {"department": "Nowhere"}});
+    with_etag(&world.admin, Method::PATCH, path, path, &change)
+        .await
+        .expect(200);
+    world.work_until_idle().await;
+    // Classes are made up when they are looked at.
+    let classes = world.admin.get("/failure-classes?state=open").await;
+    assert_eq!(classes.expect(200)["items"].as_array().unwrap().len(), 1);
+}
+
+/// A conflict about every personal field, and a record held back, as the sync stores them.
+async fn held(
+    world: &World,
+    connected: &Connected,
+    path: &str,
+    key: &str,
+    of: &BTreeMap<String, String>,
+) {
+    let sides = |text: &String| Sides {
+        base: Some(Value::text(text)),
+        core: Value::text(text),
+        remote: Value::text(format!("{text} too")),
+    };
+    let id: engine::ids::ContactId = path.trim_start_matches("/contacts/").parse().unwrap();
+    let conflict = Opened {
+        entity: "contact",
+        entity_id: id.into(),
+        record_key: key.to_owned(),
+        group: "name".to_owned(),
+        kind: "edit",
+        fields: of
+            .iter()
+            .map(|(name, text)| (name.clone(), sides(text)))
+            .collect(),
+    };
+    let mut tx = world.store.begin(world.tenant).await.unwrap();
+    let connection = connected.id.parse().unwrap();
+    conflicts::open(&mut tx, connection, "Contact", None, &[conflict])
+        .await
+        .unwrap();
+    for (key, change) in [
+        (key, json!({"LastName": of["last_name"]})),
+        // Of the same person, and nobody's yet.
+        (
+            "003000000000000AAA",
+            json!({"Email": of["email"].to_uppercase()}),
+        ),
+    ] {
+        sqlx::query(
+            "insert into withheld (id, approval_id, connection_id, stream, key, kind, entity,
+                                   change, run_id, at, state)
+             select $1, $1, $2, 'Contact', $3, 'create', 'contact', $4, $1, now(), 'open'",
+        )
+        .bind(engine::ids::fresh())
+        .bind(connected.id.parse::<engine::ids::ConnectionId>().unwrap())
+        .bind(key)
+        .bind(change)
+        .execute(tx.conn())
+        .await
+        .unwrap();
+    }
+    // What the system made of an address, again and again.
+    sqlx::query(
+        "insert into rewrites (id, connection_id, stream, entity, entity_id, field, write_id, ours,
+                               theirs, times, frozen_at)
+         values ($1, $2, 'Contact', 'contact', $3, 'email', $1, to_jsonb($4::text),
+                 to_jsonb(upper($4::text)), array[now()], now())",
+    )
+    .bind(engine::ids::fresh())
+    .bind(connected.id.parse::<engine::ids::ConnectionId>().unwrap())
+    .bind(EntityId::from(id))
+    .bind(&of["email"])
+    .execute(tx.conn())
+    .await
+    .unwrap();
+    sqlx::query(
+        "insert into outgoing_mails (id, kind, recipient, subject, created_at)
+         select $1, 'invitation', $2, 'Welcome', now()",
+    )
+    .bind(engine::ids::fresh())
+    .bind(of["email"].to_uppercase())
+    .execute(tx.conn())
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn no_column_of_the_database_holds_what_a_forgotten_persons_fields_held() {
+    let world = World::new().await;
+    let connected = world.pulled().await;
+    let field = json!({
+        "key": "nickname", "label": "Nickname", "type": "text", "personal": "identifying",
+    });
+    world
+        .admin
+        .post("/fields/contact", &field)
+        .await
+        .expect(201);
+    let canaries = canaries(&world).await;
+    assert!(canaries.len() >= 11, "{canaries:?}");
+    let texts: Vec<&String> = canaries.values().collect();
+    let (path, key) = person(&world, &connected, &canaries).await;
+    refused_write(&world, &connected, &path, &canaries["last_name"]).await;
+    held(&world, &connected, &path, &key, &canaries).await;
+    let mapping = contact_mapping(&world.admin.get("/mappings").await.expect(200));
+    let text = world.admin.get(&mapping).await.expect(200)["text"].clone();
+    let shouting = text
+        .as_str()
+        .unwrap()
+        .replacen("in = \"trim\"", "in = \"trim | upper\"", 2);
+    let version = draft(&world.admin, &mapping, &shouting).await;
+    let order = json!({"version": version, "live": 0});
+    world
+        .admin
+        .post(&format!("{mapping}/previews"), &order)
+        .await
+        .expect(202);
+    let pin = json!({"name": "One of them", "key": key});
+    world
+        .admin
+        .post(&format!("{mapping}/fixtures"), &pin)
+        .await
+        .expect(201);
+    let contact = path.trim_start_matches("/contacts/");
+    let export = json!({"contact_id": contact, "reason": "asked"});
+    world
+        .admin
+        .post("/subject-exports", &export)
+        .await
+        .expect(202);
+    world.work_until_idle().await;
+    let before = places_of(&world, &texts).await;
+    for table in [
+        "changes",
+        "conflicts",
+        "contacts",
+        "failure_classes",
+        "mapping_fixtures",
+        "outgoing_mails",
+        "preview_rows",
+        "records",
+        "rewrites",
+        "steps",
+        "subject_exports",
+        "withheld",
+        "writes",
+    ] {
+        assert!(
+            before
+                .iter()
+                .any(|place| place.starts_with(&format!("{table}:"))),
+            "{table}: {before:?}"
+        );
+    }
+    for (name, text) in &canaries {
+        assert!(
+            before.contains(&format!("contacts: {text}")),
+            "{name}: {before:?}"
+        );
+    }
+
+    let second = second_admin(&world).await;
+    let reason = format!("{} wrote a letter", canaries["first_name"]);
+    let done = forget(&world, &second, contact, "erase", 0, &reason).await;
+    world.work_until_idle().await;
+    let done = world.admin.get(&done).await.expect(200);
+    assert_eq!(done["state"], "done", "{done}");
+    assert_eq!(done["reason"], "••• wrote a letter");
+    assert_eq!(
+        (&done["destroyed"]["mails"], &done["destroyed"]["withheld"]),
+        (&json!(1), &json!(2)),
+        "{done}"
+    );
+    assert_eq!(places_of(&world, &texts).await, Vec::<String>::new());
+    // Nor does a later look at all that is there bring anything back.
+    let run = pull(&world, &connected, true).await;
+    assert_eq!(run["counts"]["suppressed"], 1, "{run}");
+    assert_eq!(places_of(&world, &texts).await, Vec::<String>::new());
+}
