@@ -11,8 +11,7 @@ use url::Url;
 
 use crate::{
     ConnectorError, Consent, ConsentAnswer, Cursor, Described, Http, Page, Receipt, Record, Result,
-    Since,
-    Stream, StreamName, TokenStore, Write,
+    Since, Stream, StreamName, TokenStore, Write,
 };
 
 /// What the hub knows of a system before it has a connection.

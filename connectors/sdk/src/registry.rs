@@ -11,7 +11,8 @@ use url::Url;
 
 use crate::{
     Connector, ConnectorError, Consent, ConsentAnswer, Cursor, Described, Http, Page, Read,
-    Receipt, Record, Result, Since, Sink, Source, Spec, Stream, StreamName, TokenStore, Usage, Write,
+    Receipt, Record, Result, Since, Sink, Source, Spec, Stream, StreamName, TokenStore, Usage,
+    Write,
 };
 
 type Open =
