@@ -166,7 +166,10 @@ async fn roles_are_listed_with_what_they_allow() {
     assert_eq!(role("admin")["permissions"], session["permissions"]);
     assert_eq!(role("admin")["side"], "staff");
     assert_eq!(role("partner")["side"], "partner");
-    assert_eq!(role("customer_user")["permissions"], json!([]));
+    assert_eq!(
+        role("customer_user")["permissions"],
+        json!(["records.read"])
+    );
     let viewer = world
         .user(world.tenant, "v@one.example", Role::Viewer)
         .await;
