@@ -21,7 +21,7 @@ const PAGE: usize = 4_000;
 /// Reads pages, one ahead.
 #[derive(Default)]
 pub(super) struct Reader {
-    /// Left by [`FindPlace`].
+    /// Left by [`FindPlace`](super::FindPlace).
     pub(super) plan: Mutex<Option<Plan>>,
     pub(super) opened: tokio::sync::OnceCell<Source>,
     ahead: Mutex<Option<Ahead>>,
