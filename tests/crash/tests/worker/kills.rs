@@ -36,10 +36,7 @@ impl Random {
 }
 
 /// Runs that a dead process held, with their epochs.
-pub(super) struct Held {
-    process: Uuid,
-    runs: Vec<(Uuid, i64)>,
-}
+pub(super) struct Held(Vec<(Uuid, i64)>);
 
 impl Held {
     /// What `process` holds now.
@@ -48,28 +45,27 @@ impl Held {
             .bind(process)
             .fetch_all(sql)
             .await?;
-        Ok(Self { process, runs })
+        Ok(Self(runs))
     }
 
     pub(super) fn count(&self) -> usize {
-        self.runs.len()
+        self.0.len()
     }
 
     /// Waits until another process has taken the first of them; the time since `died`. `None` when
     /// nothing was left to take: a last write that was on its way when the process died still counts,
     /// and may have ended all that it held.
     pub(super) async fn resumed(&self, sql: &PgPool, died: Instant) -> Result<Option<Duration>> {
-        let (ids, epochs): (Vec<Uuid>, Vec<i64>) = self.runs.iter().copied().unzip();
+        let (ids, epochs): (Vec<Uuid>, Vec<i64>) = self.0.iter().copied().unzip();
         loop {
             let (taken, left): (bool, bool) = sqlx::query_as(
                 "select exists (select from unnest($1::uuid[], $2::bigint[]) as held(id, epoch) \
                  join evidence.runs r using (id) where r.epoch > held.epoch), \
                  exists (select from unnest($1::uuid[], $2::bigint[]) as held(id, epoch) \
-                 join runs r using (id, epoch) where r.owner = $3)",
+                 join runs r using (id, epoch))",
             )
             .bind(&ids)
             .bind(&epochs)
-            .bind(self.process)
             .fetch_one(sql)
             .await?;
             if taken {
