@@ -19,6 +19,7 @@ pub mod apply_retention;
 pub mod apply_withheld;
 pub mod erase_person;
 pub mod export_person;
+mod handed;
 mod hub;
 mod mailer;
 mod messenger;

@@ -5,8 +5,8 @@
 //! journal sends the same rows again; updates are the same values, and creates are looked for by
 //! the hub's id first, so nothing is doubled.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use connector_sdk::{
     Change, ConnectorError, ErrorKind, Opened, Receipt, Record, StreamName, Write, WriteOp,
@@ -24,6 +24,7 @@ use engine::sync::outbox::{
 use engine::sync::page;
 use serde::{Deserialize, Serialize};
 
+use crate::handed::Handed;
 use crate::hub::{Hub, sync_error};
 
 /// Rows of one batch.
@@ -133,7 +134,7 @@ struct BatchPlace {
 struct ReadFirst {
     place: BatchPlace,
     /// Read by `prepare`, applied by `run`.
-    found: Mutex<Option<Found>>,
+    found: Handed<Found>,
 }
 
 /// The due writes, and the records they are about as they were found after that.
@@ -146,7 +147,7 @@ impl ReadFirst {
     fn new(place: BatchPlace) -> Self {
         Self {
             place,
-            found: Mutex::default(),
+            found: Handed::default(),
         }
     }
 }
@@ -189,16 +190,12 @@ impl TxStep for ReadFirst {
             let found = hub.noted(cx, *connection, opened.usage(), found).await?;
             records.extend(found.into_iter().flatten());
         }
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Found { seen, records });
+        self.found.put(Found { seen, records });
         Ok(())
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<Vec<Seen>, StepError> {
-        let found = self
-            .found
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let found = self.found.take();
         let found = found.ok_or_else(|| StepError::bug("nothing was read before it is applied"))?;
         if found.records.is_empty() {
             return Ok(found.seen);
