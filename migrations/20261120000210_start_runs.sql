@@ -75,11 +75,6 @@ declare
     waits  boolean;
     holds  boolean;
 begin
-    if not exists (select from unnest(new) as n where n.dedupe_key is not null) then
-        perform insert_runs(new, at);
-        return query select n.id, n.id, 'new' from unnest(new) as n;
-        return;
-    end if;
     perform insert_runs(array(select n from unnest(new) as n where n.dedupe_key is null), at);
     return query select n.id, n.id, 'new' from unnest(new) as n where n.dedupe_key is null;
     -- In the order of keys: two calls with the same ones do not lock each other out.

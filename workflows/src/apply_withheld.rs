@@ -1,8 +1,6 @@
 //! Applies what was beyond a cap and is approved, part by part: each part is read again from its
 //! system, with no transaction open, and what is found by now is applied.
 
-use std::sync::{Mutex, PoisonError};
-
 use connector_sdk::StreamName;
 use engine::Tx;
 use engine::budget::Lane;
@@ -15,6 +13,7 @@ use engine::sync::approve::{self, APPLY_WORKFLOW, ApplyInput, Found};
 use engine::sync::{outbox, page};
 use serde::{Deserialize, Serialize};
 
+use crate::handed::Handed;
 use crate::hub::{Hub, sync_error};
 
 /// Changes of one part: records that are asked for in one call.
@@ -45,7 +44,7 @@ impl Workflow for ApplyWithheld {
                 input: input.clone(),
                 after,
                 limit: left.min(PART),
-                found: Mutex::default(),
+                found: Handed::default(),
             };
             let done = cx.tx(part).await?;
             looked += done.looked;
@@ -86,7 +85,7 @@ struct ApplyPart {
     after: WithheldId,
     limit: u64,
     /// Read by `prepare`, applied by `run`.
-    found: Mutex<Option<Looked>>,
+    found: Handed<Looked>,
 }
 
 struct Looked {
@@ -138,16 +137,12 @@ impl TxStep for ApplyPart {
             .zip(records)
             .map(|(key, record)| Found { key, record })
             .collect();
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Looked { found, next });
+        self.found.put(Looked { found, next });
         Ok(())
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<PartDone, StepError> {
-        let looked = self
-            .found
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let looked = self.found.take();
         let looked =
             looked.ok_or_else(|| StepError::bug("nothing was read before it is applied"))?;
         let hub = Hub::of(cx)?;

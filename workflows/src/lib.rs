@@ -20,6 +20,7 @@ pub mod apply_retention;
 pub mod apply_withheld;
 pub mod erase_person;
 pub mod export_person;
+mod handed;
 mod hub;
 mod mailer;
 mod messenger;

@@ -2,8 +2,6 @@
 //! as it is done. At the end some records are read from the system itself, which snapshots may be
 //! behind of.
 
-use std::sync::{Mutex, PoisonError};
-
 use domain::previews::{PREVIEW_WORKFLOW, PreviewInput};
 use engine::Tx;
 use engine::budget::Lane;
@@ -17,6 +15,7 @@ use engine::store::{mappings, snapshots};
 use engine::sync::preview;
 use serde::{Deserialize, Serialize};
 
+use crate::handed::Handed;
 use crate::hub::{Hub, sync_error};
 
 /// Records of the first part: the first page of whoever waits.
@@ -58,7 +57,7 @@ impl Workflow for PreviewMapping {
         cx.tx(LookLive {
             preview: input.preview,
             rows: so_far.rows,
-            found: Mutex::default(),
+            found: Handed::default(),
         })
         .await?;
         Ok(so_far.part.totals)
@@ -130,7 +129,7 @@ struct LookLive {
     preview: PreviewId,
     rows: i64,
     /// Read by `prepare`, looked at by `run`.
-    found: Mutex<Option<Found>>,
+    found: Handed<Found>,
 }
 
 /// Keys and the records that the system has for them, or why it did not say.
@@ -170,16 +169,12 @@ impl TxStep for LookLive {
             )
             .await?;
         let records = records.map_err(|error| error.to_string());
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Found { keys, records });
+        self.found.put(Found { keys, records });
         Ok(())
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<Option<Live>, StepError> {
-        let found = self
-            .found
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let found = self.found.take();
         let live = match found {
             None => None,
             Some(found) => Some(self.look(cx, tx, found).await?),

@@ -2,6 +2,7 @@
 //! refused when that holds no more.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::budget;
@@ -85,9 +86,9 @@ pub async fn preview(
         .filter_map(|other| other.spec.stream.clone())
         .chain([stream.clone()])
     {
-        if !costs.contains_key(&stream) {
-            let cost = calls_per_run(tx, connection, &stream).await?;
-            costs.insert(stream, cost);
+        if let Entry::Vacant(place) = costs.entry(stream) {
+            let cost = calls_per_run(tx, connection, place.key()).await?;
+            place.insert(cost);
         }
     }
     let cost_of =

@@ -251,10 +251,8 @@ impl Script {
             None => drop(self.records.remove(&key)),
         }
         Receipt {
-            key,
-            version: None,
             created,
-            stored: None,
+            ..Receipt::of(key)
         }
     }
 }

@@ -9,7 +9,7 @@ mod reader;
 mod waiting;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -30,8 +30,9 @@ use engine::sync::sweep::{self, SweepInput, What};
 use engine::sync::{self, drift, outbox};
 use serde::{Deserialize, Serialize};
 
-use self::reader::{Reader, Ready, locked};
+use self::reader::{Reader, Ready};
 use self::waiting::{ApplyWaiting, WaitingPlace};
+use crate::handed::Handed;
 use crate::hub::{Hub, sync_error};
 
 /// See the module.
@@ -72,7 +73,7 @@ impl Workflow for PullStream {
                 after: after.clone(),
                 ledger,
                 reader: reader.clone(),
-                page: Mutex::new(None),
+                page: Handed::default(),
             };
             let done = cx.tx(step).await?;
             ledger = done.applied.ledger;
@@ -176,7 +177,7 @@ impl TxStep for FindPlace {
             phase,
             began_at: tx.now(),
         };
-        *locked(&self.reader.plan) = Some(plan);
+        self.reader.plan.put(plan);
         Ok(place)
     }
 }
@@ -201,7 +202,7 @@ struct ApplyPage {
     ledger: Ledger,
     reader: Arc<Reader>,
     /// Read by `prepare`, applied by `run`.
-    page: Mutex<Option<Result<Ready, ConnectorError>>>,
+    page: Handed<Result<Ready, ConnectorError>>,
 }
 
 impl ApplyPage {
@@ -242,12 +243,12 @@ impl TxStep for ApplyPage {
                 .report(cx.tenant(), self.connection, usage)
                 .await?;
         }
-        *locked(&self.page) = Some(page);
+        self.page.put(page);
         Ok(())
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<PageDone, StepError> {
-        let page = locked(&self.page).take();
+        let page = self.page.take();
         let page = page.ok_or_else(|| StepError::bug("page was not read before it is applied"))?;
         let Ok(ready) = page else {
             // The system no longer knows our place: read all of it, as a comparison.

@@ -1,6 +1,6 @@
 //! Reads pages of a stream, one ahead of what is applied.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use connector_sdk::{ConnectorError, Cursor, Described, Opened, Page, Read};
@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ApplyPage;
+use crate::handed::Handed;
 use crate::hub::{Hub, sync_error};
 
 /// Records asked for at once; a unit of commit, and what memory holds twice.
@@ -21,10 +22,10 @@ const PAGE: usize = 4_000;
 /// Reads pages, one ahead.
 #[derive(Default)]
 pub(super) struct Reader {
-    /// Left by [`FindPlace`].
-    pub(super) plan: Mutex<Option<Plan>>,
+    /// Left by [`FindPlace`](super::FindPlace).
+    pub(super) plan: Handed<Plan>,
     pub(super) opened: tokio::sync::OnceCell<Source>,
-    ahead: Mutex<Option<Ahead>>,
+    ahead: Handed<Ahead>,
 }
 
 /// What reading needs, found once per activation.
@@ -66,7 +67,7 @@ impl Reader {
             .opened
             .get_or_try_init(|| source(cx, hub, step))
             .await?;
-        let ahead = locked(&self.ahead).take();
+        let ahead = self.ahead.take();
         let page = match ahead.filter(|ahead| step.after.cursor.as_ref() == Some(&ahead.after)) {
             Some(ahead) => ahead
                 .page
@@ -100,7 +101,7 @@ impl Reader {
             );
             let next = trace::within(trace::current(), next);
             let page = AbortOnDropHandle::new(tokio::spawn(next));
-            *locked(&self.ahead) = Some(Ahead { after, page });
+            self.ahead.put(Ahead { after, page });
         }
         Ok(page)
     }
@@ -112,7 +113,7 @@ impl Reader {
 
 async fn source(cx: &StepCx, hub: &Hub, step: &ApplyPage) -> Result<Source, StepError> {
     let is_full = step.after.phase == Phase::Full;
-    let known = locked(&step.reader.plan).take();
+    let known = step.reader.plan.take();
     let (plan, mapped_with) = match known {
         Some(plan) if !is_full => (plan, None),
         known => {
@@ -143,10 +144,6 @@ async fn source(cx: &StepCx, hub: &Hub, step: &ApplyPage) -> Result<Source, Step
         mark: plan.description_mark.clone(),
         mapped_with,
     })
-}
-
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read(

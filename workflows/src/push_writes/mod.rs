@@ -7,8 +7,8 @@
 
 mod calls;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use connector_sdk::{Change, ConnectorError, ErrorKind, Receipt, Record, StreamName};
 use engine::Tx;
@@ -27,6 +27,7 @@ use engine::sync::page;
 use serde::{Deserialize, Serialize};
 
 pub use self::calls::{look_between, note_versions, send};
+use crate::handed::Handed;
 use crate::hub::{Hub, sync_error};
 
 /// Rows of one batch.
@@ -136,7 +137,7 @@ struct BatchPlace {
 struct ReadFirst {
     place: BatchPlace,
     /// Read by `prepare`, applied by `run`.
-    found: Mutex<Option<Found>>,
+    found: Handed<Found>,
 }
 
 /// The due writes, and the records they are about as they were found after that.
@@ -152,7 +153,7 @@ impl ReadFirst {
     fn new(place: BatchPlace) -> Self {
         Self {
             place,
-            found: Mutex::default(),
+            found: Handed::default(),
         }
     }
 }
@@ -202,7 +203,7 @@ impl TxStep for ReadFirst {
             let looked = look_between(&*opened, &stream, doubts, &fields).await;
             (between, cleared) = hub.noted(cx, *connection, opened.usage(), looked).await?;
         }
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Found {
+        self.found.put(Found {
             seen,
             records,
             between,
@@ -212,13 +213,9 @@ impl TxStep for ReadFirst {
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<Vec<Seen>, StepError> {
-        let found = self
-            .found
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let found = self.found.take();
         let found = found.ok_or_else(|| StepError::bug("nothing was read before it is applied"))?;
-        if found.records.is_empty() {
+        if found.records.is_empty() && found.cleared.is_empty() {
             return Ok(found.seen);
         }
         let hub = Hub::of(cx)?;

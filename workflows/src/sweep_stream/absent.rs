@@ -1,9 +1,6 @@
 //! What a sweep does about records it did not find.
 
-use std::sync::{Mutex, PoisonError};
-
-use chrono::{DateTime, Utc};
-use connector_sdk::{Change, Record};
+use connector_sdk::Change;
 use engine::Tx;
 use engine::runtime::{StepCx, StepError, TxStep};
 use engine::store::sweeps;
@@ -12,7 +9,8 @@ use engine::sync::page::Ledger;
 use engine::sync::sweep::{self, Found, SweepInput};
 
 use super::PART;
-use super::read::{PartDone, fetch, rests};
+use super::read::{Looked, PartDone, fetch, rests};
+use crate::handed::Handed;
 use crate::hub::{Hub, sync_error};
 
 /// Records removed in one transaction.
@@ -25,14 +23,7 @@ pub(super) struct ConfirmPart {
     pub(super) input: SweepInput,
     pub(super) after: String,
     pub(super) ledger: Ledger,
-    pub(super) found: Mutex<Option<Looked>>,
-}
-
-/// Suspects, and what a direct read says of them.
-pub(super) struct Looked {
-    keys: Vec<String>,
-    found: Vec<Option<Record>>,
-    asked_at: DateTime<Utc>,
+    pub(super) found: Handed<Looked>,
 }
 
 impl TxStep for ConfirmPart {
@@ -54,7 +45,7 @@ impl TxStep for ConfirmPart {
         let keys = sweeps::absent(&mut tx, place, cx.run_id(), false, &self.after, PART).await?;
         tx.commit().await?;
         let found = fetch(cx, &hub, &self.input, &keys).await?;
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Looked {
+        self.found.put(Looked {
             keys,
             found,
             asked_at,
@@ -63,11 +54,7 @@ impl TxStep for ConfirmPart {
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<PartDone, StepError> {
-        let looked = self
-            .found
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let looked = self.found.take();
         let Some(looked) = looked else {
             return Ok(PartDone {
                 rests: true,

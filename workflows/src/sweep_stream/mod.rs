@@ -10,7 +10,7 @@ mod absent;
 mod read;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use self::absent::{ConfirmPart, RemovePart};
 use self::read::{ComparePart, ListPage, Reading};
+use crate::handed::Handed;
 use crate::hub::sync_error;
 
 /// Records asked for by key in one call.
@@ -239,7 +240,7 @@ impl Sweep {
                 after: after.clone(),
                 ledger: self.ledger,
                 reading: Arc::clone(&reading),
-                page: Mutex::new(None),
+                page: Handed::default(),
             };
             let done = cx.tx(step).await?;
             if done.rests {
@@ -287,7 +288,7 @@ impl Sweep {
                 input: self.input.clone(),
                 after: place.clone(),
                 ledger: self.ledger,
-                found: Mutex::new(None),
+                found: Handed::default(),
             };
             let done = cx.tx(step).await?;
             if done.rests {

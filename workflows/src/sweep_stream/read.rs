@@ -1,6 +1,6 @@
 //! What a sweep reads: records by key, or pages of a listing.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use connector_sdk::{Change, ConnectorError, Cursor, ErrorKind, Opened, Page, Read, StreamName};
@@ -14,6 +14,7 @@ use engine::sync::page::Ledger;
 use engine::sync::sweep::{self, Compared, Found, SweepInput};
 use serde::{Deserialize, Serialize};
 
+use crate::handed::Handed;
 use crate::hub::{Hub, sync_error};
 
 /// Records asked for in one page of a listing.
@@ -78,13 +79,15 @@ pub(super) struct ComparePart {
     place: Option<(String, i64)>,
     keys: Vec<String>,
     ledger: Ledger,
-    read: Mutex<Option<Looked>>,
+    read: Handed<Looked>,
 }
 
-struct Looked {
-    keys: Vec<String>,
-    found: Vec<Option<connector_sdk::Record>>,
-    asked_at: DateTime<Utc>,
+/// Keys, and what a direct read says of each.
+pub(super) struct Looked {
+    pub(super) keys: Vec<String>,
+    pub(super) found: Vec<Option<connector_sdk::Record>>,
+    /// When they were asked for.
+    pub(super) asked_at: DateTime<Utc>,
 }
 
 impl ComparePart {
@@ -102,7 +105,7 @@ impl ComparePart {
             place: Some((after.to_owned(), limit)),
             keys: Vec::new(),
             ledger,
-            read: Mutex::new(None),
+            read: Handed::default(),
         }
     }
 
@@ -119,7 +122,7 @@ impl ComparePart {
             place: None,
             keys,
             ledger,
-            read: Mutex::new(None),
+            read: Handed::default(),
         }
     }
 }
@@ -148,7 +151,7 @@ impl TxStep for ComparePart {
         };
         tx.commit().await?;
         let found = fetch(cx, &hub, &self.input, &keys).await?;
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(Looked {
+        self.read.put(Looked {
             keys,
             found,
             asked_at,
@@ -157,11 +160,7 @@ impl TxStep for ComparePart {
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<PartDone, StepError> {
-        let looked = self
-            .read
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let looked = self.read.take();
         let Some(looked) = looked else {
             return Ok(PartDone {
                 rests: true,
@@ -258,7 +257,7 @@ pub(super) struct ListPage {
     pub(super) ledger: Ledger,
     pub(super) reading: Arc<Reading>,
     /// Read by `prepare`, compared by `run`.
-    pub(super) page: Mutex<Option<Asked>>,
+    pub(super) page: Handed<Asked>,
 }
 
 /// A page as it was answered, with when it was asked for.
@@ -348,16 +347,12 @@ impl TxStep for ListPage {
             }
             page => page,
         };
-        *self.page.lock().unwrap_or_else(PoisonError::into_inner) = Some((page, asked_at));
+        self.page.put((page, asked_at));
         Ok(())
     }
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<ListDone, StepError> {
-        let page = self
-            .page
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let page = self.page.take();
         let (connection, stream) = (self.input.connection, self.input.stream.as_str());
         let Some((page, asked_at)) = page else {
             return Ok(ListDone {

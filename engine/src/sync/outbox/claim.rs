@@ -101,7 +101,7 @@ impl Claiming {
             let entity = entities.get(&write.entity_id);
             match prepare(around, stream, sides, entity, &write) {
                 Prepared::Send(outgoing, later) => {
-                    self.send(around, stream, sides, *outgoing, later)
+                    self.send(around, stream, sides, *outgoing, later);
                 }
                 Prepared::Nothing => self.ended.push((write.id, None)),
                 Prepared::Refused(error) => self.ended.push((write.id, Some(error))),

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use engine::failpoints::Failpoint;
 use sqlx::{Connection, PgConnection};
 use testkit::until;
@@ -72,6 +72,7 @@ async fn a_dead_process_whose_lock_stays_taken_loses_its_lease() -> Result<()> {
     let held = Held::by(&world.sql, registration).await?;
     ensure!(held.count() > 0, "it held nothing");
     let took = held.resumed(&world.sql, died).await?;
+    let took = took.context("it ended itself what it held")?;
     eprintln!("by the lease alone, runs went on after {took:.1?}");
     ensure!(
         took > Duration::from_secs(5),
@@ -94,6 +95,7 @@ async fn a_process_that_stood_still_runs_nothing_that_others_went_on_with() -> R
     let held = Held::by(&world.sql, registration).await?;
     ensure!(held.count() > 0, "it held nothing");
     let took = held.resumed(&world.sql, stood).await?;
+    let took = took.context("it ended itself what it held")?;
     eprintln!("runs of a process that stands still went on after {took:.1?}");
     ensure!(took < RESUMED, "resumed after {took:?}");
     world.drain(Duration::from_secs(60)).await?;

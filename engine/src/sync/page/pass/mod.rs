@@ -30,7 +30,7 @@ use crate::store::conflicts;
 use crate::store::records::{self, Linked, Row, Snapshot, Unresolved};
 use crate::store::rewrites::Written;
 use crate::store::withheld::Withheld;
-use crate::store::{StoreError, Tx, echoes};
+use crate::store::{Tx, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError, merge_context};
 use crate::sync::effects::{Beside, Effects, changed, is_heard_of};
 

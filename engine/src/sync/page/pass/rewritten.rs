@@ -82,5 +82,5 @@ pub(in crate::sync) fn counts(
         return false;
     };
     let is_same = same(&rule.field, ours, theirs, rule.empty);
-    !is_same && !(is_by_person && is_form_of(ours, theirs))
+    !(is_same || is_by_person && is_form_of(ours, theirs))
 }
