@@ -132,7 +132,7 @@ async fn what_is_no_canary_is_refused() {
             "/keys",
         ),
         (json!({"version": version, "keys": [""]}), "/keys"),
-        (json!({"version": version, "keys": ["a\u{0}b"]}), "/keys"),
+        (json!({"version": version, "keys": ["a\u{0}b"]}), "/keys/0"),
         (
             json!({"version": version, "keys": vec!["a"; 1_001]}),
             "/keys",

@@ -44,13 +44,13 @@ async fn neither_secrets_nor_peoples_values_reach_the_log_at_any_level() {
     let world = World::new().await;
     let mut stranger = world.stranger();
     stranger
-        .sign_in("canary-address@one.example", "canary password")
+        .sign_in("sparrow-address@one.example", "sparrow password")
         .await
         .problem(401, "unauthenticated");
     let connected = world.pulled().await;
     let secret = json!({"system": "salesforce", "name": "Second", "config": {
         "login_url": "http://127.0.0.1:1",
-        "auth": {"kind": "client_credentials", "client_id": "x", "client_secret": "canary-secret"},
+        "auth": {"kind": "client_credentials", "client_id": "x", "client_secret": "sparrow-secret"},
     }});
     let second = world.admin.post("/connections", &secret).await.expect(201);
     let check = format!("/connections/{}/check", second["id"].as_str().unwrap());
@@ -59,19 +59,20 @@ async fn neither_secrets_nor_peoples_values_reach_the_log_at_any_level() {
     let key = world.admin.post("/keys", &key).await.expect(201)["secret"].clone();
 
     let person = json!({"fields": {
-        "first_name": "Canaryfirst", "last_name": "Canarylast", "email": "canary@person.example",
+        "first_name": "Sparrowfirst", "last_name": "Sparrowlast", "email": "sparrow@person.example",
     }});
     let made = world.admin.post("/contacts", &person).await.expect(201);
     let path = format!("/contacts/{}", made["id"].as_str().unwrap());
-    let bad = json!({"fields": {"email": "canary is no address", "is_primary": "canary-boolean"}});
+    let bad =
+        json!({"fields": {"email": "sparrow is no address", "is_primary": "sparrow-boolean"}});
     let refused = world
         .admin
         .send(Method::PATCH, &path, Some("\"1\""), Some(&bad))
         .await;
     assert_eq!(refused.status, 422, "{}", refused.body);
-    world.admin.get("/contacts?q=Canarylast").await.expect(200);
+    world.admin.get("/contacts?q=Sparrowlast").await.expect(200);
     let there =
-        json!({"FirstName": "Canaryfirst", "LastName": "Canarylast", "Phone": "+49 30 5550199"});
+        json!({"FirstName": "Sparrowfirst", "LastName": "Sparrowlast", "Phone": "+49 30 5550199"});
     connected.salesforce.sim.insert("Contact", there).unwrap();
     let pull = format!("/connections/{}/streams/Contact/pull", connected.id);
     world.admin.post(&pull, &json!({})).await.expect(202);
@@ -80,15 +81,15 @@ async fn neither_secrets_nor_peoples_values_reach_the_log_at_any_level() {
     let logged = String::from_utf8_lossy(&lines.0.lock().unwrap()).into_owned();
     // The log is on: it tells of runs.
     assert!(logged.contains("run"), "nothing was logged");
-    for canary in [
-        "canary",
+    for sparrow in [
+        "sparrow",
         "5550199",
         key.as_str().unwrap(),
         crate::world::PASSWORD,
     ] {
         let found = logged
             .lines()
-            .find(|line| line.to_lowercase().contains(&canary.to_lowercase()));
-        assert!(found.is_none(), "{canary}: {found:?}");
+            .find(|line| line.to_lowercase().contains(&sparrow.to_lowercase()));
+        assert!(found.is_none(), "{sparrow}: {found:?}");
     }
 }

@@ -320,6 +320,9 @@ impl TxStep for ApplyPage {
         )
         .await
         .map_err(sync_error)?;
+        if applied.in_doubt > 0 {
+            self.start_sweep(tx, What::Gaps).await?;
+        }
         if applied.is_sweep_due {
             self.start_sweep(tx, What::Part).await?;
         }

@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use connector_sdk::{Cursor, Tombstone};
+use connector_sdk::{Cursor, Gap, Tombstone};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -33,8 +33,8 @@ use crate::ids::{ConnectionId, RunId};
 use crate::store::Tx;
 use crate::store::canaries::{self, Seen};
 use crate::store::plans::{self, Pass, Phase};
-use crate::store::quotas;
 use crate::store::records::{self, Linked};
+use crate::store::{coverage, quotas, rewrites};
 
 /// A page to apply.
 #[derive(Debug)]
@@ -101,6 +101,10 @@ pub struct Applied {
     /// After the last page of a pass: part of the stream's records should be compared again.
     #[serde(default)]
     pub is_sweep_due: bool,
+    /// Records that the page may show as they were before a write of ours: noted as gaps, which
+    /// somebody should close.
+    #[serde(default)]
+    pub in_doubt: u64,
     /// Where the page was applied within caps: what the run did by then.
     #[serde(default)]
     pub ledger: Ledger,
@@ -126,7 +130,7 @@ pub async fn apply_within(
 ) -> Result<Applied, SyncError> {
     let how = How {
         ledger: Some(ledger),
-        watch: None,
+        ..How::default()
     };
     Ok(apply_as(tx, tables, page, how).await?.0)
 }
@@ -142,6 +146,7 @@ pub(super) async fn apply_watched(
     let how = How {
         ledger: Some(ledger),
         watch,
+        is_listed: false,
     };
     apply_as(tx, tables, page, how).await
 }
@@ -152,14 +157,17 @@ struct How {
     /// Within the caps of the stream, by what the run did so far.
     ledger: Option<Ledger>,
     watch: Option<Watch>,
+    /// It comes from a list, which may lag behind.
+    is_listed: bool,
 }
 
 async fn apply_as(
     tx: &mut Tx,
     tables: &CoreTables,
     mut page: Page,
-    how: How,
+    mut how: How,
 ) -> Result<(Applied, Option<Watch>), SyncError> {
+    how.is_listed = page.cursor.is_some();
     if page.changes.len() == 0 {
         let applied = Applied {
             ledger: how.ledger.unwrap_or_default(),
@@ -189,7 +197,7 @@ async fn apply_as(
         pass: None,
         history_at: page.history_at,
     };
-    let is_within = how.ledger.is_some();
+    let (is_within, is_listed) = (how.ledger.is_some(), how.is_listed);
     let (mut applied, watch) = apply_part(tx, around, &mut page, how).await?;
     if apart.changes.len() > 0 {
         let place = (page.connection, page.stream.as_str());
@@ -197,11 +205,13 @@ async fn apply_as(
         let how = How {
             ledger: is_within.then_some(applied.ledger),
             watch: None,
+            is_listed,
         };
         let (part, _) = apply_part(tx, around, &mut apart, how).await?;
         canaries::note(tx, canary.id, seen(&part.counts)).await?;
         applied.counts.add(&part.counts);
         applied.owed.extend(part.owed);
+        applied.in_doubt += part.in_doubt;
         if is_within {
             applied.ledger = part.ledger;
         }
@@ -239,7 +249,10 @@ async fn apply_part(
         incoming,
         gone,
         guard,
+        in_doubt,
     } = ready;
+    let (connection, name) = (page.connection, page.stream.as_str());
+    let in_doubt = coverage::note(tx, connection, name, page.run, &in_doubt).await?;
     let merging = spawn_blocking(move || pass.merge_all(incoming, gone, now, &made));
     let mut owed = BTreeSet::new();
     while let Some(batch) = batches.recv().await {
@@ -252,6 +265,7 @@ async fn apply_part(
         owed,
         is_settled: false,
         is_sweep_due: false,
+        in_doubt,
         ledger: guard.map(|guard| guard.ledger(room)).unwrap_or_default(),
     };
     Ok((applied, watch))
@@ -266,8 +280,8 @@ pub(super) async fn look(
     watch: Watch,
 ) -> Result<Looked, SyncError> {
     let how = How {
-        ledger: None,
         watch: Some(watch),
+        ..How::default()
     };
     let ready = prepare(tx, around, &mut page, how).await?;
     let now = tx.now();
@@ -297,6 +311,7 @@ struct Prepared {
     incoming: Vec<Incoming>,
     gone: Vec<(Tombstone, Linked)>,
     guard: Option<Guard>,
+    in_doubt: Vec<Gap>,
 }
 
 /// Maps the records of a page and reads what they are merged with.
@@ -315,6 +330,7 @@ async fn prepare(
         how.watch,
     );
     pass.history_at = page.history_at;
+    pass.lags_since = how.is_listed.then(|| tx.now() - rewrites::WINDOW);
     pass.counts.read = page.changes.len() as u64;
     let changes = std::mem::replace(&mut page.changes, Vec::new().into());
     let changes = changes.for_these(&stream.plan.mapping, &around.catalogue)?;
@@ -361,6 +377,7 @@ async fn prepare(
     Ok(Prepared {
         around,
         stream,
+        in_doubt: std::mem::take(&mut pass.in_doubt),
         pass,
         incoming,
         gone,

@@ -448,6 +448,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/breakers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists frozen fields, those frozen last first */
+        get: operations["list_breakers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/breakers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One frozen field */
+        get: operations["get_breaker"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/breakers/{id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets a frozen field go
+         * @description A run merges what both sides hold by then, and changes flow again. Changed five times more within ten
+         *     minutes it is frozen anew.
+         */
+        post: operations["release_breaker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/budgets": {
         parameters: {
             query?: never;
@@ -781,6 +836,23 @@ export interface paths {
         };
         /** Stretches of a stream's feed of which not every change was seen, newest first */
         get: operations["list_stream_gaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/streams/{stream}/near-misses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How often the system stored values in another form than it was given */
+        get: operations["list_near_misses"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1863,6 +1935,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mappings/{id}/canaries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Canaries of a mapping, newest first */
+        get: operations["list_canaries"];
+        put?: never;
+        /**
+         * Tries a draft on some records
+         * @description It maps them in the place of the version in force, both ways, until it is promoted or stopped. It
+         *     stops by itself beyond a limit; what it did can then be undone by its run.
+         */
+        post: operations["start_canary"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/canaries/{canary}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One canary */
+        get: operations["get_canary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/canaries/{canary}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts the version of a canary in force for all records */
+        post: operations["promote_canary"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mappings/{id}/canaries/{canary}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stops a canary
+         * @description The version in force maps its records from now on.
+         */
+        post: operations["stop_canary"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/mappings/{id}/fixtures": {
         parameters: {
             query?: never;
@@ -2441,6 +2589,23 @@ export interface paths {
         put?: never;
         /** Makes a schedule */
         post: operations["create_schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a schedule would do and cost, before it is made or changed */
+        post: operations["preview_schedule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4039,6 +4204,34 @@ export interface components {
             name: string;
             on_accent: string;
         };
+        /** @description A frozen field of a record. */
+        Breaker: {
+            connection_id: string;
+            connection_name: string;
+            /** @description `account` or `contact` */
+            entity: string;
+            /** @description With the prefix of its kind. */
+            entity_id: string;
+            /** @description The class of failures it belongs to: retrying that lets all of its fields go. */
+            failure_class_id: string;
+            field: string;
+            /** Format: date-time */
+            frozen_at: string;
+            id: string;
+            /** @description The record's key in its system; null when it is gone. */
+            key: string | null;
+            label: string;
+            /** @description What the hub wrote. */
+            ours: unknown;
+            /** @description The run that saw the last change. */
+            run_id: string | null;
+            sentence: string;
+            stream: string;
+            /** @description What the system set in its place. */
+            theirs: unknown;
+            /** @description When it did, oldest first. */
+            times: string[];
+        };
         /** @description A bucket of calls that an account at another system allows. */
         Budget: {
             /**
@@ -4159,6 +4352,90 @@ export interface components {
             name: string;
             operation: components["schemas"]["BulkOperation"];
         };
+        /** @description A version that is in force for some records only. */
+        Canary: {
+            /**
+             * Format: date-time
+             * @description When all of its stored snapshots were mapped.
+             */
+            applied_at: string | null;
+            /** Format: date-time */
+            at: string;
+            /** Format: date-time */
+            ended_at: string | null;
+            id: string;
+            keys: string[];
+            limits: components["schemas"]["CanaryCounts"];
+            preview_id: string | null;
+            /** @description Why it was stopped: limit, asked, or replaced by another version. */
+            reason: string | null;
+            /**
+             * Format: int64
+             * @description Records that it mapped, each as often as it was.
+             */
+            records: number;
+            /** @description Applied it to the stored snapshots: undoing this run takes back what it did. */
+            run_id: string;
+            /** @description What happened under it so far. */
+            seen: components["schemas"]["CanaryCounts"];
+            /**
+             * Format: int32
+             * @description Percent of the records; null for a list.
+             */
+            share: number | null;
+            state: components["schemas"]["CanaryState"];
+            /** Format: int32 */
+            version: number;
+        };
+        /** @description Counts of a canary. */
+        CanaryCounts: {
+            /** Format: int64 */
+            conflicts: number;
+            /** Format: int64 */
+            failures: number;
+            /** Format: int64 */
+            near_misses: number;
+        };
+        /** @description How much is borne of what goes wrong; more than that stops the canary. */
+        CanaryLimits: {
+            /**
+             * Format: int32
+             * @default 0
+             */
+            conflicts: number;
+            /**
+             * Format: int32
+             * @description Records of which a field could not be taken over.
+             * @default 0
+             */
+            failures: number;
+            /**
+             * Format: int32
+             * @description Values that the system stored in another form than it was given.
+             * @default 0
+             */
+            near_misses: number;
+        };
+        /** @description What is to be tried, on which records: a share of them or a list. */
+        CanaryOrder: {
+            /** @description Keys of the records, at most 1,000. */
+            keys?: string[];
+            limits?: components["schemas"]["CanaryLimits"];
+            /** @description What was shown of the version; refused when that holds no more. */
+            preview_id?: string | null;
+            /**
+             * Format: int32
+             * @description Percent of the stream's records, 1 to 50; always the same records for one share.
+             */
+            share?: number | null;
+            /**
+             * Format: int32
+             * @description A draft.
+             */
+            version: number;
+        };
+        /** @enum {string} */
+        CanaryState: "running" | "stopped" | "promoted";
         ChangePassword: {
             /** Format: password */
             current: string;
@@ -4204,7 +4481,10 @@ export interface components {
             fields: components["schemas"]["ConflictField"][];
             group: string;
             id: string;
-            /** @description edit, or delete where the record is gone over there */
+            /**
+             * @description edit; delete where the record is gone over there; overwritten where a write of ours went over a
+             *     value that nobody had seen: `remote` is that value
+             */
             kind: string;
             /** Format: date-time */
             opened_at: string;
@@ -4593,7 +4873,7 @@ export interface components {
             sentence: string;
         };
         /** @enum {string} */
-        FailureSource: "field" | "write" | "run" | "schema";
+        FailureSource: "field" | "write" | "run" | "breaker" | "schema";
         /** @enum {string} */
         FailureWho: "nobody" | "tenant" | "person" | "us";
         /** @description A field of an entity. */
@@ -5149,6 +5429,20 @@ export interface components {
             /** Format: int32 */
             version: number;
         };
+        /** @description Values of a field that the system stored in another form than it was given. */
+        NearMiss: {
+            /** Format: int64 */
+            count: number;
+            field: string;
+            /** Format: date-time */
+            first_at: string;
+            /** Format: date-time */
+            last_at: string;
+        };
+        /** @description Near misses by field. */
+        NearMisses: {
+            items: components["schemas"]["NearMiss"][];
+        };
         NewConnection: {
             /** @description As the system's `config_schema` says, secrets included. */
             config: Record<string, unknown>;
@@ -5255,6 +5549,8 @@ export interface components {
             overlap?: components["schemas"]["ScheduleOverlap"] | null;
             paused?: boolean;
             paused_reason?: string | null;
+            /** @description What was shown of it; refused when that holds no more. */
+            preview?: string | null;
             repeat?: components["schemas"]["ScheduleRepeat"] | null;
             /** Format: date-time */
             starts_at?: string | null;
@@ -5619,6 +5915,43 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Breaker: {
+            items: {
+                connection_id: string;
+                connection_name: string;
+                /** @description `account` or `contact` */
+                entity: string;
+                /** @description With the prefix of its kind. */
+                entity_id: string;
+                /** @description The class of failures it belongs to: retrying that lets all of its fields go. */
+                failure_class_id: string;
+                field: string;
+                /** Format: date-time */
+                frozen_at: string;
+                id: string;
+                /** @description The record's key in its system; null when it is gone. */
+                key: string | null;
+                label: string;
+                /** @description What the hub wrote. */
+                ours: unknown;
+                /** @description The run that saw the last change. */
+                run_id: string | null;
+                sentence: string;
+                stream: string;
+                /** @description What the system set in its place. */
+                theirs: unknown;
+                /** @description When it did, oldest first. */
+                times: string[];
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Budget: {
             items: {
                 /**
@@ -5652,6 +5985,50 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Canary: {
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When all of its stored snapshots were mapped.
+                 */
+                applied_at: string | null;
+                /** Format: date-time */
+                at: string;
+                /** Format: date-time */
+                ended_at: string | null;
+                id: string;
+                keys: string[];
+                limits: components["schemas"]["CanaryCounts"];
+                preview_id: string | null;
+                /** @description Why it was stopped: limit, asked, or replaced by another version. */
+                reason: string | null;
+                /**
+                 * Format: int64
+                 * @description Records that it mapped, each as often as it was.
+                 */
+                records: number;
+                /** @description Applied it to the stored snapshots: undoing this run takes back what it did. */
+                run_id: string;
+                /** @description What happened under it so far. */
+                seen: components["schemas"]["CanaryCounts"];
+                /**
+                 * Format: int32
+                 * @description Percent of the records; null for a list.
+                 */
+                share: number | null;
+                state: components["schemas"]["CanaryState"];
+                /** Format: int32 */
+                version: number;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_Conflict: {
             items: {
                 connection_id: string;
@@ -5664,7 +6041,10 @@ export interface components {
                 fields: components["schemas"]["ConflictField"][];
                 group: string;
                 id: string;
-                /** @description edit, or delete where the record is gone over there */
+                /**
+                 * @description edit; delete where the record is gone over there; overwritten where a write of ours went over a
+                 *     value that nobody had seen: `remote` is that value
+                 */
                 kind: string;
                 /** Format: date-time */
                 opened_at: string;
@@ -7664,6 +8044,8 @@ export interface components {
             paused?: boolean | null;
             /** @description Null takes it away; a schedule that goes on loses it anyway. */
             paused_reason?: string | null;
+            /** @description What was shown of it; refused when that holds no more. */
+            preview?: string | null;
             repeat?: components["schemas"]["ScheduleRepeat"] | null;
             /**
              * Format: date-time
@@ -7682,12 +8064,53 @@ export interface components {
          * @enum {string}
          */
         ScheduleOverlap: "skip" | "queue" | "cancel_previous";
+        /** @description Another schedule. */
+        ScheduleOverlapping: {
+            id: string;
+            name: string;
+        };
         /**
          * @description Who paused it: a person, the stream that is switched off or has no mapping, or the hub, because
          *     its times can no longer be computed.
          * @enum {string}
          */
         SchedulePausedBy: "person" | "stream" | "hub";
+        /** @description What a schedule would do and cost. */
+        SchedulePreview: {
+            /**
+             * Format: int64
+             * @description What scheduled reads may use of the connection's budget in a day; null where none is known.
+             */
+            budget_per_day: number | null;
+            /** Format: int64 */
+            calls_per_day: number;
+            /**
+             * Format: int64
+             * @description What reading the stream came to lately, 1 at least.
+             */
+            calls_per_run: number;
+            /** @description The next five times. */
+            next: string[];
+            /**
+             * Format: int64
+             * @description Of the connection's other schedules.
+             */
+            others_per_day: number;
+            /** @description Whether all schedules of the connection together ask for more than that. */
+            over_budget: boolean;
+            /** @description Schedules of the connection that fire within a minute of one of the five times. */
+            overlaps: components["schemas"]["ScheduleOverlapping"][];
+            /** Format: int64 */
+            runs_per_day: number;
+            /** @description To be named as `preview` when it is made or changed: refused then if this holds no more. */
+            token: string;
+        };
+        /** @description A schedule to look at, as it would be. */
+        SchedulePreviewOrder: {
+            /** @description The schedule that it would be in the place of. */
+            replaces?: string | null;
+            schedule: components["schemas"]["NewSchedule"];
+        };
         /**
          * @description What becomes of a time of day that a change of clocks repeats.
          * @enum {string}
@@ -9514,6 +9937,101 @@ export interface operations {
             };
         };
     };
+    list_breakers: {
+        parameters: {
+            query?: {
+                connection_id?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Breaker"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_breaker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The field */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Breaker"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    release_breaker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Started */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_budgets: {
         parameters: {
             query?: {
@@ -10355,6 +10873,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_StreamGap"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_near_misses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By field */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NearMisses"];
                 };
             };
             /** @description A problem */
@@ -12946,6 +13496,173 @@ export interface operations {
             };
         };
     };
+    list_canaries: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Canary"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_canary: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CanaryOrder"];
+            };
+        };
+        responses: {
+            /** @description Begun */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canary"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_canary: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                canary: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The canary */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canary"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    promote_canary: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+                canary: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The mapping as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mapping"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stop_canary: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                canary: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canary"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_mapping_fixtures: {
         parameters: {
             query?: never;
@@ -14236,6 +14953,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SchedulePreviewOrder"];
+            };
+        };
+        responses: {
+            /** @description What it would do */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchedulePreview"];
                 };
             };
             /** @description A problem */

@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
-use connector_sdk::{Change, Cursor, ErrorKind, Opened, Page, Read, Value};
+use connector_sdk::{Change, Cursor, ErrorKind, Opened, Page, Read, Record, Value};
 use engine::ids::{EntityId, RunId};
 use engine::store::coverage;
 use engine::store::plans::{self, Pass, Phase};
@@ -15,7 +15,7 @@ use engine::sync::{SyncError, outbox};
 use engine::{StoreError, Tx};
 use sqlx::types::Uuid;
 
-use super::peer::FIELDS;
+use super::peer::{FIELDS, HUB_ID};
 use super::plan::Fault;
 use super::planted::Planted;
 use super::{STREAM, Went, World};
@@ -138,9 +138,9 @@ impl World<'_> {
                 return Ok(Went::Again(At::Read { after, ahead: None }));
             }
         };
-        let keys: Vec<&str> = page.changes.iter().map(Change::key).collect();
+        let read: Vec<String> = page.changes.iter().map(told).collect();
         self.note(format!(
-            "{peer}: reads {keys:?}{}",
+            "{peer}: reads {read:?}{}",
             if page.more { " …" } else { "" }
         ));
         let mut ahead = None;
@@ -192,17 +192,19 @@ impl World<'_> {
         let applied = self
             .apply(&mut tx, run, peer, page.changes, cursor, "pull")
             .await?;
+        let mut is_gap_open = false;
         if applied.is_some() && !page.gaps.is_empty() && !self.is(Planted::GapsIgnored) {
             let connection = self.connections[peer];
             let noted = coverage::note(&mut tx, connection, STREAM, run, &page.gaps).await?;
-            if noted > 0 {
-                let input = SweepInput {
-                    connection,
-                    stream: STREAM.to_owned(),
-                    what: What::Gaps,
-                };
-                sweep::start(&mut tx, input, "pull").await?;
-            }
+            is_gap_open = noted > 0;
+        }
+        if is_gap_open || applied.as_ref().is_some_and(|applied| applied.in_doubt > 0) {
+            let input = SweepInput {
+                connection: self.connections[peer],
+                stream: STREAM.to_owned(),
+                what: What::Gaps,
+            };
+            sweep::start(&mut tx, input, "pull").await?;
         }
         let Some(applied) = applied else {
             return Ok(Went::Again(At::Read { after, ahead: None }));
@@ -357,4 +359,23 @@ impl World<'_> {
         }
         Ok(())
     }
+}
+
+fn told(change: &Change) -> String {
+    match change {
+        Change::Upsert(record) => shown(record),
+        Change::Delete(_) => format!("{} is gone", change.key()),
+    }
+}
+
+/// A record in a few words: its key, its stamp, its values.
+pub(super) fn shown(record: &Record) -> String {
+    let stamp = record.changed_at.map(|at| at.format("%T%.3f").to_string());
+    let values = record.fields.iter().filter(|(_, value)| !value.is_null());
+    let values: Vec<String> = values
+        .filter(|(name, _)| *name != "Id" && *name != HUB_ID)
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
+    let stamp = stamp.unwrap_or_default();
+    format!("{} at {stamp}: {}", record.key, values.join(" "))
 }

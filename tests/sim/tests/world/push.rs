@@ -10,6 +10,7 @@ use workflows::push_writes::{look_between, note_versions, send};
 
 use super::plan::Fault;
 use super::planted::Planted;
+use super::pull::shown;
 use super::{STREAM, Went, World};
 
 /// Rows of one batch: few, so that a push has more than one.
@@ -139,8 +140,9 @@ impl World<'_> {
                 }
             }
         }
+        let looked_at: Vec<String> = records.iter().map(shown).collect();
         self.note(format!(
-            "{peer}: {} writes are due, looks at {keys:?}",
+            "{peer}: {} writes are due, looks at {keys:?}: {looked_at:?}",
             seen.len()
         ));
         Ok(Went::On(At::Looked {
@@ -260,9 +262,19 @@ impl World<'_> {
         };
         self.note(match &sent {
             Sent::Rows(rows) => {
-                let stored = |row: &&Outcome| matches!(row, Outcome::Stored { .. });
-                let stored = rows.iter().filter(stored).count();
-                format!("{peer}: {stored} of {} rows are stored", rows.len())
+                let stored: Vec<String> = rows
+                    .iter()
+                    .filter_map(|row| match row {
+                        Outcome::Stored { receipt } => Some(receipt),
+                        Outcome::Refused(_) => None,
+                    })
+                    .map(|receipt| receipt.stored.as_ref().map_or(receipt.key.clone(), shown))
+                    .collect();
+                format!(
+                    "{peer}: {} of {} rows are stored: {stored:?}",
+                    stored.len(),
+                    rows.len()
+                )
             }
             Sent::Failed(refusal) => format!("{peer}: could not send: {}", refusal.message),
         });

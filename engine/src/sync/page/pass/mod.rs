@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use connector_sdk::Tombstone;
+use connector_sdk::{Gap, GapReason, Tombstone};
 
 use super::Counts;
 use super::ahead::{Item, Mapped, named};
@@ -98,6 +98,10 @@ pub(super) struct Pass {
     pub(super) watch: Option<Watch>,
     /// When its page was asked for, where that is history.
     pub(super) history_at: Option<DateTime<Utc>>,
+    /// Where its page is of a list: since when the list may not show a write of ours.
+    pub(super) lags_since: Option<DateTime<Utc>>,
+    /// Records that may be shown as they were before such a write.
+    pub(super) in_doubt: Vec<Gap>,
 }
 
 /// What merging made that has to be stored.
@@ -134,6 +138,8 @@ impl Pass {
             room: Room::default(),
             watch,
             history_at: None,
+            lags_since: None,
+            in_doubt: Vec::new(),
             around,
         }
     }
@@ -211,6 +217,18 @@ impl Pass {
                 self.counts.unchanged += 1;
                 continue;
             };
+            if let Some(known) = known
+                && self.is_in_doubt(known, mapped.patch.changed_at)
+            {
+                self.in_doubt.push(Gap {
+                    reason: GapReason::Gap,
+                    from: mapped.patch.changed_at,
+                    to: mapped.patch.changed_at,
+                    keys: vec![mapped.patch.key],
+                });
+                self.counts.unchanged += 1;
+                continue;
+            }
             let Some((patch, is_left)) = self.taken(mapped.patch, known) else {
                 continue;
             };
@@ -232,6 +250,17 @@ impl Pass {
             });
         }
         Ok(incoming)
+    }
+
+    /// Whether a record of a list may be older than what is known of it although its stamp is the same:
+    /// a write of ours was looked at directly, and stamps may tell no more than the second. Asking for
+    /// the record itself tells.
+    fn is_in_doubt(&self, known: &Linked, changed_at: Option<DateTime<Utc>>) -> bool {
+        let is_written = |since| known.written_at.is_some_and(|written| written > since);
+        !known.removed
+            && changed_at.is_some()
+            && changed_at == known.remote_changed_at
+            && self.lags_since.is_some_and(is_written)
     }
 
     /// Reads the entities that are known, and what is under way about them.
