@@ -102,28 +102,45 @@ pub async fn expected(
     Ok(expected)
 }
 
+/// The record's stamp after a write.
+pub struct Stamp {
+    pub write: WriteId,
+    pub at: DateTime<Utc>,
+    /// Where it is worked out from what was last seen: how many values the write carried. Once one of
+    /// them has come back, what was last seen is from after the write, and says nothing of its stamp.
+    pub unless_heard: Option<usize>,
+}
+
 /// Notes the record's stamp after a write: past it, with another value, the echo will not come.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn note_stamp(
-    tx: &mut Tx,
-    stamps: &[(WriteId, DateTime<Utc>)],
-) -> Result<(), StoreError> {
+pub async fn note_stamp(tx: &mut Tx, stamps: &[Stamp]) -> Result<(), StoreError> {
     if stamps.is_empty() {
         return Ok(());
     }
-    let writes: Vec<Uuid> = stamps.iter().map(|(id, _)| id.0).collect();
-    let at: Vec<DateTime<Utc>> = stamps.iter().map(|(_, at)| *at).collect();
+    let writes: Vec<Uuid> = stamps.iter().map(|stamp| stamp.write.0).collect();
+    let at: Vec<DateTime<Utc>> = stamps.iter().map(|stamp| stamp.at).collect();
+    let carried: Vec<Option<i64>> = stamps
+        .iter()
+        .map(|stamp| {
+            stamp
+                .unless_heard
+                .map(|count| i64::try_from(count).unwrap_or(i64::MAX))
+        })
+        .collect();
     sqlx::query!(
         "
         update echoes
         set written_at = stamp.at
-        from unnest($1::uuid[], $2::timestamptz[]) as stamp (write_id, at)
+        from unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) as stamp (write_id, at, carried)
         where echoes.write_id = stamp.write_id
+          and (stamp.carried is null
+               or stamp.carried = (select count(*) from echoes e where e.write_id = stamp.write_id))
         ",
         &writes,
         &at,
+        &carried as &[Option<i64>],
     )
     .execute(tx.conn())
     .await?;

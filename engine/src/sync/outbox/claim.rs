@@ -72,6 +72,9 @@ pub async fn claim(
     let known = around.stream(connection, stream)?;
     let sides = Sides::of(tx, &around, known, &entities, linked, seen).await?;
     claiming.take(tx.now(), (&around, known), &sides, &entities, claimed);
+    for (key, values) in std::mem::take(&mut claiming.there) {
+        records::agree(tx, connection, stream, &key, &values).await?;
+    }
     claiming.store(tx, &around, connection, run).await
 }
 
@@ -85,6 +88,8 @@ struct Claiming {
     /// References that have to wait, apart from the other fields of their records.
     apart: Vec<Intent>,
     lost: Vec<Change>,
+    /// Values that records hold already, by their key.
+    there: Vec<(String, Values)>,
 }
 
 impl Claiming {
@@ -99,6 +104,13 @@ impl Claiming {
     ) {
         for write in claimed {
             let entity = entities.get(&write.entity_id);
+            let linked = sides.linked.get(&write.entity_id);
+            if let Some((entity, linked)) = entity.zip(linked) {
+                let there = sides.already_there(stream, entity, linked, &write.fields);
+                if !there.is_empty() {
+                    self.there.push((linked.key.clone(), there));
+                }
+            }
             match prepare(around, stream, sides, entity, &write) {
                 Prepared::Send(outgoing, later) => {
                     self.send(around, stream, sides, *outgoing, later);
@@ -356,14 +368,6 @@ fn fields_to_send(
     linked: Option<&records::Linked>,
     write: &Claimed,
 ) -> BTreeSet<String> {
-    let open = sides
-        .open
-        .get(&write.entity_id)
-        .map_or(&[][..], Vec::as_slice);
-    let is_open = |field: &str| {
-        let group = stream.rules.group_of(field);
-        group.is_some_and(|group| open.iter().any(|name| *name == *group.name))
-    };
     let frozen = sides.frozen.get(&write.entity_id);
     let is_frozen = |field: &str| {
         let Some((frozen, group)) = frozen.zip(stream.rules.group_of(field)) else {
@@ -398,7 +402,7 @@ fn fields_to_send(
     };
     let named = write.fields.iter().filter(|field| {
         let may_go = may_write(field)
-            && !is_open(field)
+            && !sides.is_open(stream, write.entity_id, field)
             && !is_frozen(field)
             && !sides.is_withheld(write.entity_id, field);
         writes_field(&stream.rules, field) && may_go && differs(field)

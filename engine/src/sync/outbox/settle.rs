@@ -16,11 +16,12 @@ use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::{Patch, Values};
 use crate::merge::{self, Context, MergeInput, Rule, Winner};
 use crate::provenance::{By, Why};
+use crate::store::Tx;
 use crate::store::canaries::{self, Seen};
 use crate::store::changes::{Actor, Change, FieldChange};
+use crate::store::echoes::{self, Stamp};
 use crate::store::records::{self, Place, Row};
 use crate::store::writes::{self, Again};
-use crate::store::{Tx, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::{Effects, changed};
 
@@ -268,11 +269,15 @@ async fn accept(
             record.changed_at = read_back.changed_at.or(record.changed_at);
         }
         record.version = receipt.version.clone().or(record.version);
-        // Where nothing was read back the write came after what was last seen.
+        // Where nothing was read back the write came after what was last seen before it.
         let stamp = read_back.and_then(|read_back| read_back.changed_at);
         let before = record.changed_at.map(|at| at + TimeDelta::microseconds(1));
         if let Some(at) = stamp.or(before) {
-            stamps.push((outgoing.id, at));
+            stamps.push(Stamp {
+                write: outgoing.id,
+                at,
+                unless_heard: stamp.is_none().then_some(outgoing.sent.len()),
+            });
         }
         let mut base = known.map(|known| known.base.clone()).unwrap_or_default();
         let patch = read_back
@@ -283,6 +288,8 @@ async fn accept(
                 source,
             })?;
         let is_create = matches!(outgoing.write.op, WriteOp::Create { .. });
+        // Read since it was made, and not by this answer: what was agreed on then stands.
+        let read_since = known.filter(|known| is_create && read_back.is_none() && !known.removed);
         let earlier = outgoing.earlier.as_ref().filter(|_| is_create);
         if let Some(patch) = patch.as_ref().filter(|_| earlier.is_none()) {
             misses.note(stream, &outgoing, patch);
@@ -298,6 +305,9 @@ async fn accept(
             (&outgoing.sent, earlier),
             patch.as_ref(),
         );
+        if let Some(known) = read_since {
+            base.extend(known.base.clone());
+        }
         effects.log(Change {
             entity: around.kind.name,
             entity_id: entity.id,
@@ -340,7 +350,11 @@ async fn accept(
             for (name, sent) in fields {
                 let stored = read_back.and_then(|read_back| read_back.fields.get(name));
                 let seen = stored.filter(|_| is_agreed).unwrap_or(sent);
-                record.fields.insert(name.clone(), seen.clone());
+                if read_since.is_some() {
+                    record.fields.entry(name.clone()).or_insert(seen.clone());
+                } else {
+                    record.fields.insert(name.clone(), seen.clone());
+                }
             }
         }
         // What changed here since it was claimed is owed, whoever changed it: to a record that was

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use connector_sdk::Value;
 
+use crate::catalogue::same;
 use crate::entity::Entity;
 use crate::ids::{EntityId, WriteId};
 use crate::mapping::Values;
@@ -161,6 +162,40 @@ impl Sides {
                 was: None,
             });
         lost.collect()
+    }
+
+    /// Whether a conflict about the field is open.
+    pub(super) fn is_open(&self, stream: &Stream, entity: EntityId, field: &str) -> bool {
+        let open = self.open.get(&entity).into_iter().flatten();
+        let group = stream.rules.group_of(field);
+        group.is_some_and(|group| open.into_iter().any(|name| **name == *group.name))
+    }
+
+    /// Values that are owed and that the record was last seen to hold already, without having been
+    /// agreed on: an owner who had none let them stand there, and has the same by now.
+    pub(super) fn already_there(
+        &self,
+        stream: &Stream,
+        entity: &Entity,
+        linked: &Linked,
+        owed: &[String],
+    ) -> Values {
+        let Some(held) = self.held.get(&linked.entity_id) else {
+            return Values::new();
+        };
+        let is_there = |field: &String, held: &Value| {
+            let Some(rule) = stream.rules.field(field) else {
+                return false;
+            };
+            let is = |value: &Value| same(&rule.field, value, held, rule.empty);
+            is(&entity.value(field)) && !linked.base.get(field).is_some_and(is)
+        };
+        owed.iter()
+            .filter_map(|field| Some((field, held.get(field)?)))
+            .filter(|(field, held)| is_there(field, held))
+            .filter(|(field, _)| !self.is_open(stream, linked.entity_id, field))
+            .map(|(field, held)| (field.clone(), held.clone()))
+            .collect()
     }
 
     /// What a record was last seen to hold, or else what was agreed.

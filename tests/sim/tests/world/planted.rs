@@ -26,7 +26,7 @@ pub(crate) enum Planted {
     RefusedIsStored,
     /// Writes of a run that died are nobody's.
     NotAdopted,
-    /// A batch that could not be sent is kept and sent later as it is.
+    /// A batch that could not be sent is kept and sent later as it is, over whatever is there.
     OldValuesSent,
     /// Conflicts are closed by the side that came last.
     ConflictsOverwritten,

@@ -250,6 +250,9 @@ impl World<'_> {
         let sent = match sent {
             Ok(rows) => Sent::Rows(rows.into_iter().map(outcome).collect()),
             Err(error) if self.is(Planted::OldValuesSent) => {
+                for row in &mut outgoing {
+                    row.write.expected = None;
+                }
                 self.note(format!(
                     "{peer}: could not send, and will send the same: {error}"
                 ));

@@ -223,7 +223,7 @@ impl Pass {
                 self.in_doubt.push(Gap {
                     reason: GapReason::Gap,
                     from: mapped.patch.changed_at,
-                    to: mapped.patch.changed_at,
+                    to: None,
                     keys: vec![mapped.patch.key],
                 });
                 self.counts.unchanged += 1;
