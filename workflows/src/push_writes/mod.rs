@@ -10,6 +10,7 @@ mod calls;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::{DateTime, Utc};
 use connector_sdk::{Change, ConnectorError, ErrorKind, Receipt, Record, StreamName};
 use engine::Tx;
 use engine::budget::Lane;
@@ -142,8 +143,10 @@ struct ReadFirst {
 
 /// The due writes, and the records they are about as they were found after that.
 struct Found {
-    seen: Vec<Seen>,
+    /// Each with the key of its record, if that is there.
+    seen: Vec<(Seen, Option<String>)>,
     records: Vec<Record>,
+    asked_at: DateTime<Utc>,
     /// What lay under writes that may have been carried out, and the writes it was looked for.
     between: Vec<Between>,
     cleared: Vec<WriteId>,
@@ -171,6 +174,7 @@ impl TxStep for ReadFirst {
         let hub = Hub::of(cx)?;
         let PushInput { connection, stream } = &self.place.input;
         let mut tx = cx.begin().await?;
+        let asked_at = tx.now();
         // What an earlier push claimed and did not settle is looked at like everything else. It
         // commits apart from the step, which is harmless: a repeat finds nothing left to adopt.
         writes::adopt(&mut tx, *connection, stream, cx.run_id()).await?;
@@ -204,8 +208,9 @@ impl TxStep for ReadFirst {
             (between, cleared) = hub.noted(cx, *connection, opened.usage(), looked).await?;
         }
         self.found.put(Found {
-            seen,
+            seen: seen.into_iter().zip(keys).collect(),
             records,
+            asked_at,
             between,
             cleared,
         });
@@ -215,16 +220,20 @@ impl TxStep for ReadFirst {
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<Vec<Seen>, StepError> {
         let found = self.found.take();
         let found = found.ok_or_else(|| StepError::bug("nothing was read before it is applied"))?;
-        if found.records.is_empty() && found.cleared.is_empty() {
-            return Ok(found.seen);
+        let PushInput { connection, stream } = &self.place.input;
+        let place = (*connection, stream.as_str());
+        let mut records = found.records;
+        let seen =
+            outbox::drop_overtaken(tx, place, found.asked_at, found.seen, &mut records).await?;
+        if records.is_empty() && found.cleared.is_empty() {
+            return Ok(seen);
         }
         let hub = Hub::of(cx)?;
         let page = page::Page {
-            connection: self.place.input.connection,
-            stream: self.place.input.stream.clone(),
+            connection: *connection,
+            stream: stream.clone(),
             run: cx.run_id(),
-            changes: found
-                .records
+            changes: records
                 .into_iter()
                 .map(Change::Upsert)
                 .collect::<Vec<_>>()
@@ -236,7 +245,6 @@ impl TxStep for ReadFirst {
         let mut applied = page::apply(tx, &hub.tables, page)
             .await
             .map_err(sync_error)?;
-        let PushInput { connection, stream } = &self.place.input;
         let (tables, run) = (&hub.tables, cx.run_id());
         let owed = outbox::keep_overwritten(tx, tables, *connection, stream, run, found.between)
             .await
@@ -246,7 +254,7 @@ impl TxStep for ReadFirst {
         // What this stream is owed is claimed next, or starts a push of its own.
         applied.owed.remove(&(*connection, stream.clone()));
         outbox::start_pushes(tx, &applied.owed, "push").await?;
-        Ok(found.seen)
+        Ok(seen)
     }
 }
 

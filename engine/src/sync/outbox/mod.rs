@@ -6,6 +6,7 @@
 
 mod claim;
 mod misses;
+mod overtaken;
 mod overwritten;
 mod settle;
 mod sides;
@@ -18,6 +19,7 @@ use crate::ids::{EntityId, WriteId};
 use crate::mapping::Values;
 
 pub use claim::claim;
+pub use overtaken::drop_overtaken;
 pub(super) use overwritten::OVERWRITTEN;
 pub use overwritten::{Between, keep_overwritten};
 pub use settle::{Settled, put_back, settle};

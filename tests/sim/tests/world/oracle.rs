@@ -591,6 +591,7 @@ async fn nothing_comes_back(world: &World<'_>, wrong: &mut Vec<String>) -> Resul
     .fetch_all(&world.server.pool)
     .await?;
     let mut replaced: BTreeSet<(Uuid, String, String)> = BTreeSet::new();
+    let mut history: BTreeMap<(Uuid, String), Vec<String>> = BTreeMap::new();
     for (entity, fields) in rows {
         for change in fields.0.as_array().into_iter().flatten() {
             let Some(field) = change["field"].as_str() else {
@@ -602,6 +603,8 @@ async fn nothing_comes_back(world: &World<'_>, wrong: &mut Vec<String>) -> Resul
             };
             let (old, new) = (token_of("old"), token_of("new"));
             let place = |token: String| (entity, field.to_owned(), token);
+            let so_far = history.entry((entity, field.to_owned())).or_default();
+            so_far.push(format!("{old:?} to {new:?} by {}", change["why"]["rule"]));
             let by_itself = change["why"]["rule"] == "one_side_moved";
             if let Some(new) = new.clone()
                 && by_itself
@@ -610,7 +613,9 @@ async fn nothing_comes_back(world: &World<'_>, wrong: &mut Vec<String>) -> Resul
                 && replaced.contains(&place(new.clone()))
             {
                 let name = world.name(EntityId(entity));
-                wrong.push(format!("came back: {name} {field} is {new} again"));
+                wrong.push(format!(
+                    "came back: {name} {field} is {new} again: {so_far:?}"
+                ));
             }
             if let Some(old) = old.filter(|old| Some(old) != new.as_ref()) {
                 replaced.insert(place(old));

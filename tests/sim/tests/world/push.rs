@@ -1,6 +1,7 @@
 //! The steps of `workflows::push_writes`, in its order.
 
 use anyhow::Result;
+use chrono::{DateTime, Utc};
 use connector_sdk::{Change, Opened, Receipt, Record, WriteOp};
 use engine::ids::{RunId, WriteId};
 use engine::store::doubts;
@@ -22,8 +23,9 @@ pub(crate) enum At {
     Look,
     /// Before `ReadFirst` applies what it saw, which is in memory only.
     Looked {
-        seen: Vec<Seen>,
+        seen: Vec<(Seen, Option<String>)>,
         records: Vec<Record>,
+        asked_at: DateTime<Utc>,
         between: Vec<Between>,
         cleared: Vec<WriteId>,
     },
@@ -64,11 +66,15 @@ impl World<'_> {
             }
             At::Looked {
                 seen,
-                records,
+                mut records,
+                asked_at,
                 between,
                 cleared,
             } => {
                 let mut tx = self.begin().await?;
+                let place = (self.connections[peer], STREAM);
+                let seen =
+                    outbox::drop_overtaken(&mut tx, place, asked_at, seen, &mut records).await?;
                 let changes: Vec<Change> = records.into_iter().map(Change::Upsert).collect();
                 if !changes.is_empty() {
                     let applied = self
@@ -105,6 +111,7 @@ impl World<'_> {
     async fn look(&mut self, run: RunId, peer: usize, fault: Fault) -> Result<Went<At>> {
         let connection = self.connections[peer];
         let mut tx = self.begin().await?;
+        let asked_at = tx.now();
         if !self.is(Planted::NotAdopted) {
             writes::adopt(&mut tx, connection, STREAM, run).await?;
         }
@@ -146,8 +153,9 @@ impl World<'_> {
             seen.len()
         ));
         Ok(Went::On(At::Looked {
-            seen,
+            seen: seen.into_iter().zip(wanted).collect(),
             records,
+            asked_at,
             between,
             cleared,
         }))

@@ -252,15 +252,16 @@ impl Pass {
         Ok(incoming)
     }
 
-    /// Whether a record of a list may be older than what is known of it although its stamp is the same:
-    /// a write of ours was looked at directly, and stamps may tell no more than the second. Asking for
-    /// the record itself tells.
+    /// Whether a record may be older than what is known of it although its stamp is the same, which may
+    /// tell no more than the second: a list may not show a write of ours yet, and what was seen may have
+    /// been read after this was asked for. Asking for the record itself tells.
     fn is_in_doubt(&self, known: &Linked, changed_at: Option<DateTime<Utc>>) -> bool {
         let is_written = |since| known.written_at.is_some_and(|written| written > since);
-        !known.removed
-            && changed_at.is_some()
-            && changed_at == known.remote_changed_at
-            && self.lags_since.is_some_and(is_written)
+        let is_tied = changed_at.is_some() && changed_at == known.remote_changed_at;
+        is_tied
+            && !known.removed
+            && (self.lags_since.is_some_and(is_written)
+                || self.history_at.is_some_and(|asked| known.seen_at > asked))
     }
 
     /// Reads the entities that are known, and what is under way about them.
