@@ -8170,7 +8170,7 @@ export interface components {
         };
         /** @description A tenant with what it uses. */
         Tenant: components["schemas"]["TenantRow"] & {
-            usage: components["schemas"]["Usage"];
+            usage: components["schemas"]["TenantUsage"];
         };
         TenantChange: {
             environment?: string | null;
@@ -8219,9 +8219,26 @@ export interface components {
             /** @description As `Europe/Berlin`. */
             time_zone: string;
         };
+        /** @description What a tenant uses, and how much it may. */
+        TenantUsage: {
+            /** @description Calls of the interface since midnight UTC. */
+            calls_today: components["schemas"]["UsageOf"];
+            connections: components["schemas"]["UsageOf"];
+            /**
+             * Format: date-time
+             * @description When records were last counted one by one; null while they were not.
+             */
+            counted_at: string | null;
+            records: components["schemas"]["UsageOf"];
+            /** @description Bytes of files. */
+            storage: components["schemas"]["UsageOf"];
+        };
         /** @description Where to try it. */
         TestSignIn: {
-            /** @description Open it in this browser; what came of it is answered there, and noted with the provider. */
+            /**
+             * @description Open it in this browser; what came of it is noted with the provider, whose page comes next. Programs are
+             *     answered it.
+             */
             url: string;
         };
         TimelineChange: {
@@ -16201,7 +16218,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Usage"];
+                    "application/json": components["schemas"]["TenantUsage"];
                 };
             };
             /** @description A problem */
@@ -16478,7 +16495,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Usage"];
+                    "application/json": components["schemas"]["TenantUsage"];
                 };
             };
             /** @description A problem */
