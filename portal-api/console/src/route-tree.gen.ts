@@ -22,16 +22,26 @@ import { Route as AppConflictsRouteImport } from './routes/_app/conflicts'
 import { Route as AppRolesRouteImport } from './routes/_app/roles'
 import { Route as AppSecurityRouteImport } from './routes/_app/security'
 import { Route as AppSecurityRulesRouteImport } from './routes/_app/security-rules'
+import { Route as AppUsageRouteImport } from './routes/_app/usage'
 import { Route as AppAccountsIndexRouteImport } from './routes/_app/accounts.index'
 import { Route as AppAccountsIdRouteImport } from './routes/_app/accounts.$id'
+import { Route as AppBrandsIndexRouteImport } from './routes/_app/brands.index'
+import { Route as AppBrandsIdRouteImport } from './routes/_app/brands.$id'
+import { Route as AppBrandsNewRouteImport } from './routes/_app/brands.new'
 import { Route as AppConnectionsIndexRouteImport } from './routes/_app/connections.index'
 import { Route as AppConnectionsIdRouteImport } from './routes/_app/connections.$id'
 import { Route as AppConnectionsNewRouteImport } from './routes/_app/connections.new'
 import { Route as AppContactsIndexRouteImport } from './routes/_app/contacts.index'
 import { Route as AppContactsIdRouteImport } from './routes/_app/contacts.$id'
+import { Route as AppDomainsIndexRouteImport } from './routes/_app/domains.index'
+import { Route as AppDomainsIdRouteImport } from './routes/_app/domains.$id'
+import { Route as AppDomainsNewRouteImport } from './routes/_app/domains.new'
 import { Route as AppGroupsIndexRouteImport } from './routes/_app/groups.index'
 import { Route as AppGroupsIdRouteImport } from './routes/_app/groups.$id'
 import { Route as AppGroupsNewRouteImport } from './routes/_app/groups.new'
+import { Route as AppIdentityProvidersIndexRouteImport } from './routes/_app/identity-providers.index'
+import { Route as AppIdentityProvidersIdRouteImport } from './routes/_app/identity-providers.$id'
+import { Route as AppIdentityProvidersNewRouteImport } from './routes/_app/identity-providers.new'
 import { Route as AppKeysIndexRouteImport } from './routes/_app/keys.index'
 import { Route as AppKeysIdRouteImport } from './routes/_app/keys.$id'
 import { Route as AppKeysNewRouteImport } from './routes/_app/keys.new'
@@ -42,6 +52,9 @@ import { Route as AppRunsIdRouteImport } from './routes/_app/runs.$id'
 import { Route as AppSchedulesIndexRouteImport } from './routes/_app/schedules.index'
 import { Route as AppSchedulesIdRouteImport } from './routes/_app/schedules.$id'
 import { Route as AppSchedulesNewRouteImport } from './routes/_app/schedules.new'
+import { Route as AppTenantsIndexRouteImport } from './routes/_app/tenants.index'
+import { Route as AppTenantsIdRouteImport } from './routes/_app/tenants.$id'
+import { Route as AppTenantsNewRouteImport } from './routes/_app/tenants.new'
 import { Route as AppUsersIndexRouteImport } from './routes/_app/users.index'
 import { Route as AppUsersIdRouteImport } from './routes/_app/users.$id'
 import { Route as AppUsersNewRouteImport } from './routes/_app/users.new'
@@ -110,6 +123,11 @@ const AppSecurityRulesRoute = AppSecurityRulesRouteImport.update({
   path: '/security-rules',
   getParentRoute: () => AppRoute,
 } as any)
+const AppUsageRoute = AppUsageRouteImport.update({
+  id: '/usage',
+  path: '/usage',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppAccountsIndexRoute = AppAccountsIndexRouteImport.update({
   id: '/accounts/',
   path: '/accounts/',
@@ -118,6 +136,21 @@ const AppAccountsIndexRoute = AppAccountsIndexRouteImport.update({
 const AppAccountsIdRoute = AppAccountsIdRouteImport.update({
   id: '/accounts/$id',
   path: '/accounts/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppBrandsIndexRoute = AppBrandsIndexRouteImport.update({
+  id: '/brands/',
+  path: '/brands/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppBrandsIdRoute = AppBrandsIdRouteImport.update({
+  id: '/brands/$id',
+  path: '/brands/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppBrandsNewRoute = AppBrandsNewRouteImport.update({
+  id: '/brands/new',
+  path: '/brands/new',
   getParentRoute: () => AppRoute,
 } as any)
 const AppConnectionsIndexRoute = AppConnectionsIndexRouteImport.update({
@@ -145,6 +178,21 @@ const AppContactsIdRoute = AppContactsIdRouteImport.update({
   path: '/contacts/$id',
   getParentRoute: () => AppRoute,
 } as any)
+const AppDomainsIndexRoute = AppDomainsIndexRouteImport.update({
+  id: '/domains/',
+  path: '/domains/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppDomainsIdRoute = AppDomainsIdRouteImport.update({
+  id: '/domains/$id',
+  path: '/domains/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppDomainsNewRoute = AppDomainsNewRouteImport.update({
+  id: '/domains/new',
+  path: '/domains/new',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppGroupsIndexRoute = AppGroupsIndexRouteImport.update({
   id: '/groups/',
   path: '/groups/',
@@ -158,6 +206,22 @@ const AppGroupsIdRoute = AppGroupsIdRouteImport.update({
 const AppGroupsNewRoute = AppGroupsNewRouteImport.update({
   id: '/groups/new',
   path: '/groups/new',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppIdentityProvidersIndexRoute =
+  AppIdentityProvidersIndexRouteImport.update({
+    id: '/identity-providers/',
+    path: '/identity-providers/',
+    getParentRoute: () => AppRoute,
+  } as any)
+const AppIdentityProvidersIdRoute = AppIdentityProvidersIdRouteImport.update({
+  id: '/identity-providers/$id',
+  path: '/identity-providers/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppIdentityProvidersNewRoute = AppIdentityProvidersNewRouteImport.update({
+  id: '/identity-providers/new',
+  path: '/identity-providers/new',
   getParentRoute: () => AppRoute,
 } as any)
 const AppKeysIndexRoute = AppKeysIndexRouteImport.update({
@@ -210,6 +274,21 @@ const AppSchedulesNewRoute = AppSchedulesNewRouteImport.update({
   path: '/schedules/new',
   getParentRoute: () => AppRoute,
 } as any)
+const AppTenantsIndexRoute = AppTenantsIndexRouteImport.update({
+  id: '/tenants/',
+  path: '/tenants/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTenantsIdRoute = AppTenantsIdRouteImport.update({
+  id: '/tenants/$id',
+  path: '/tenants/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTenantsNewRoute = AppTenantsNewRouteImport.update({
+  id: '/tenants/new',
+  path: '/tenants/new',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppUsersIndexRoute = AppUsersIndexRouteImport.update({
   id: '/users/',
   path: '/users/',
@@ -239,28 +318,41 @@ export interface FileRoutesByFullPath {
   '/roles': typeof AppRolesRoute
   '/security': typeof AppSecurityRoute
   '/security-rules': typeof AppSecurityRulesRoute
+  '/usage': typeof AppUsageRoute
   '/accounts/$id': typeof AppAccountsIdRoute
+  '/brands/$id': typeof AppBrandsIdRoute
+  '/brands/new': typeof AppBrandsNewRoute
   '/connections/$id': typeof AppConnectionsIdRoute
   '/connections/new': typeof AppConnectionsNewRoute
   '/contacts/$id': typeof AppContactsIdRoute
+  '/domains/$id': typeof AppDomainsIdRoute
+  '/domains/new': typeof AppDomainsNewRoute
   '/groups/$id': typeof AppGroupsIdRoute
   '/groups/new': typeof AppGroupsNewRoute
+  '/identity-providers/$id': typeof AppIdentityProvidersIdRoute
+  '/identity-providers/new': typeof AppIdentityProvidersNewRoute
   '/keys/$id': typeof AppKeysIdRoute
   '/keys/new': typeof AppKeysNewRoute
   '/mappings/$id': typeof AppMappingsIdRoute
   '/runs/$id': typeof AppRunsIdRoute
   '/schedules/$id': typeof AppSchedulesIdRoute
   '/schedules/new': typeof AppSchedulesNewRoute
+  '/tenants/$id': typeof AppTenantsIdRoute
+  '/tenants/new': typeof AppTenantsNewRoute
   '/users/$id': typeof AppUsersIdRoute
   '/users/new': typeof AppUsersNewRoute
   '/accounts/': typeof AppAccountsIndexRoute
+  '/brands/': typeof AppBrandsIndexRoute
   '/connections/': typeof AppConnectionsIndexRoute
   '/contacts/': typeof AppContactsIndexRoute
+  '/domains/': typeof AppDomainsIndexRoute
   '/groups/': typeof AppGroupsIndexRoute
+  '/identity-providers/': typeof AppIdentityProvidersIndexRoute
   '/keys/': typeof AppKeysIndexRoute
   '/mappings/': typeof AppMappingsIndexRoute
   '/runs/': typeof AppRunsIndexRoute
   '/schedules/': typeof AppSchedulesIndexRoute
+  '/tenants/': typeof AppTenantsIndexRoute
   '/users/': typeof AppUsersIndexRoute
 }
 export interface FileRoutesByTo {
@@ -275,29 +367,42 @@ export interface FileRoutesByTo {
   '/roles': typeof AppRolesRoute
   '/security': typeof AppSecurityRoute
   '/security-rules': typeof AppSecurityRulesRoute
+  '/usage': typeof AppUsageRoute
   '/': typeof AppIndexRoute
   '/accounts/$id': typeof AppAccountsIdRoute
+  '/brands/$id': typeof AppBrandsIdRoute
+  '/brands/new': typeof AppBrandsNewRoute
   '/connections/$id': typeof AppConnectionsIdRoute
   '/connections/new': typeof AppConnectionsNewRoute
   '/contacts/$id': typeof AppContactsIdRoute
+  '/domains/$id': typeof AppDomainsIdRoute
+  '/domains/new': typeof AppDomainsNewRoute
   '/groups/$id': typeof AppGroupsIdRoute
   '/groups/new': typeof AppGroupsNewRoute
+  '/identity-providers/$id': typeof AppIdentityProvidersIdRoute
+  '/identity-providers/new': typeof AppIdentityProvidersNewRoute
   '/keys/$id': typeof AppKeysIdRoute
   '/keys/new': typeof AppKeysNewRoute
   '/mappings/$id': typeof AppMappingsIdRoute
   '/runs/$id': typeof AppRunsIdRoute
   '/schedules/$id': typeof AppSchedulesIdRoute
   '/schedules/new': typeof AppSchedulesNewRoute
+  '/tenants/$id': typeof AppTenantsIdRoute
+  '/tenants/new': typeof AppTenantsNewRoute
   '/users/$id': typeof AppUsersIdRoute
   '/users/new': typeof AppUsersNewRoute
   '/accounts': typeof AppAccountsIndexRoute
+  '/brands': typeof AppBrandsIndexRoute
   '/connections': typeof AppConnectionsIndexRoute
   '/contacts': typeof AppContactsIndexRoute
+  '/domains': typeof AppDomainsIndexRoute
   '/groups': typeof AppGroupsIndexRoute
+  '/identity-providers': typeof AppIdentityProvidersIndexRoute
   '/keys': typeof AppKeysIndexRoute
   '/mappings': typeof AppMappingsIndexRoute
   '/runs': typeof AppRunsIndexRoute
   '/schedules': typeof AppSchedulesIndexRoute
+  '/tenants': typeof AppTenantsIndexRoute
   '/users': typeof AppUsersIndexRoute
 }
 export interface FileRoutesById {
@@ -314,29 +419,42 @@ export interface FileRoutesById {
   '/_app/roles': typeof AppRolesRoute
   '/_app/security': typeof AppSecurityRoute
   '/_app/security-rules': typeof AppSecurityRulesRoute
+  '/_app/usage': typeof AppUsageRoute
   '/_app/': typeof AppIndexRoute
   '/_app/accounts/$id': typeof AppAccountsIdRoute
+  '/_app/brands/$id': typeof AppBrandsIdRoute
+  '/_app/brands/new': typeof AppBrandsNewRoute
   '/_app/connections/$id': typeof AppConnectionsIdRoute
   '/_app/connections/new': typeof AppConnectionsNewRoute
   '/_app/contacts/$id': typeof AppContactsIdRoute
+  '/_app/domains/$id': typeof AppDomainsIdRoute
+  '/_app/domains/new': typeof AppDomainsNewRoute
   '/_app/groups/$id': typeof AppGroupsIdRoute
   '/_app/groups/new': typeof AppGroupsNewRoute
+  '/_app/identity-providers/$id': typeof AppIdentityProvidersIdRoute
+  '/_app/identity-providers/new': typeof AppIdentityProvidersNewRoute
   '/_app/keys/$id': typeof AppKeysIdRoute
   '/_app/keys/new': typeof AppKeysNewRoute
   '/_app/mappings/$id': typeof AppMappingsIdRoute
   '/_app/runs/$id': typeof AppRunsIdRoute
   '/_app/schedules/$id': typeof AppSchedulesIdRoute
   '/_app/schedules/new': typeof AppSchedulesNewRoute
+  '/_app/tenants/$id': typeof AppTenantsIdRoute
+  '/_app/tenants/new': typeof AppTenantsNewRoute
   '/_app/users/$id': typeof AppUsersIdRoute
   '/_app/users/new': typeof AppUsersNewRoute
   '/_app/accounts/': typeof AppAccountsIndexRoute
+  '/_app/brands/': typeof AppBrandsIndexRoute
   '/_app/connections/': typeof AppConnectionsIndexRoute
   '/_app/contacts/': typeof AppContactsIndexRoute
+  '/_app/domains/': typeof AppDomainsIndexRoute
   '/_app/groups/': typeof AppGroupsIndexRoute
+  '/_app/identity-providers/': typeof AppIdentityProvidersIndexRoute
   '/_app/keys/': typeof AppKeysIndexRoute
   '/_app/mappings/': typeof AppMappingsIndexRoute
   '/_app/runs/': typeof AppRunsIndexRoute
   '/_app/schedules/': typeof AppSchedulesIndexRoute
+  '/_app/tenants/': typeof AppTenantsIndexRoute
   '/_app/users/': typeof AppUsersIndexRoute
 }
 export interface FileRouteTypes {
@@ -354,28 +472,41 @@ export interface FileRouteTypes {
     | '/roles'
     | '/security'
     | '/security-rules'
+    | '/usage'
     | '/accounts/$id'
+    | '/brands/$id'
+    | '/brands/new'
     | '/connections/$id'
     | '/connections/new'
     | '/contacts/$id'
+    | '/domains/$id'
+    | '/domains/new'
     | '/groups/$id'
     | '/groups/new'
+    | '/identity-providers/$id'
+    | '/identity-providers/new'
     | '/keys/$id'
     | '/keys/new'
     | '/mappings/$id'
     | '/runs/$id'
     | '/schedules/$id'
     | '/schedules/new'
+    | '/tenants/$id'
+    | '/tenants/new'
     | '/users/$id'
     | '/users/new'
     | '/accounts/'
+    | '/brands/'
     | '/connections/'
     | '/contacts/'
+    | '/domains/'
     | '/groups/'
+    | '/identity-providers/'
     | '/keys/'
     | '/mappings/'
     | '/runs/'
     | '/schedules/'
+    | '/tenants/'
     | '/users/'
   fileRoutesByTo: FileRoutesByTo
   to:
@@ -390,29 +521,42 @@ export interface FileRouteTypes {
     | '/roles'
     | '/security'
     | '/security-rules'
+    | '/usage'
     | '/'
     | '/accounts/$id'
+    | '/brands/$id'
+    | '/brands/new'
     | '/connections/$id'
     | '/connections/new'
     | '/contacts/$id'
+    | '/domains/$id'
+    | '/domains/new'
     | '/groups/$id'
     | '/groups/new'
+    | '/identity-providers/$id'
+    | '/identity-providers/new'
     | '/keys/$id'
     | '/keys/new'
     | '/mappings/$id'
     | '/runs/$id'
     | '/schedules/$id'
     | '/schedules/new'
+    | '/tenants/$id'
+    | '/tenants/new'
     | '/users/$id'
     | '/users/new'
     | '/accounts'
+    | '/brands'
     | '/connections'
     | '/contacts'
+    | '/domains'
     | '/groups'
+    | '/identity-providers'
     | '/keys'
     | '/mappings'
     | '/runs'
     | '/schedules'
+    | '/tenants'
     | '/users'
   id:
     | '__root__'
@@ -428,29 +572,42 @@ export interface FileRouteTypes {
     | '/_app/roles'
     | '/_app/security'
     | '/_app/security-rules'
+    | '/_app/usage'
     | '/_app/'
     | '/_app/accounts/$id'
+    | '/_app/brands/$id'
+    | '/_app/brands/new'
     | '/_app/connections/$id'
     | '/_app/connections/new'
     | '/_app/contacts/$id'
+    | '/_app/domains/$id'
+    | '/_app/domains/new'
     | '/_app/groups/$id'
     | '/_app/groups/new'
+    | '/_app/identity-providers/$id'
+    | '/_app/identity-providers/new'
     | '/_app/keys/$id'
     | '/_app/keys/new'
     | '/_app/mappings/$id'
     | '/_app/runs/$id'
     | '/_app/schedules/$id'
     | '/_app/schedules/new'
+    | '/_app/tenants/$id'
+    | '/_app/tenants/new'
     | '/_app/users/$id'
     | '/_app/users/new'
     | '/_app/accounts/'
+    | '/_app/brands/'
     | '/_app/connections/'
     | '/_app/contacts/'
+    | '/_app/domains/'
     | '/_app/groups/'
+    | '/_app/identity-providers/'
     | '/_app/keys/'
     | '/_app/mappings/'
     | '/_app/runs/'
     | '/_app/schedules/'
+    | '/_app/tenants/'
     | '/_app/users/'
   fileRoutesById: FileRoutesById
 }
@@ -556,6 +713,13 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppSecurityRulesRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/usage': {
+      id: '/_app/usage'
+      path: '/usage'
+      fullPath: '/usage'
+      preLoaderRoute: typeof AppUsageRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/accounts/': {
       id: '/_app/accounts/'
       path: '/accounts'
@@ -568,6 +732,27 @@ declare module '@tanstack/react-router' {
       path: '/accounts/$id'
       fullPath: '/accounts/$id'
       preLoaderRoute: typeof AppAccountsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/brands/': {
+      id: '/_app/brands/'
+      path: '/brands'
+      fullPath: '/brands/'
+      preLoaderRoute: typeof AppBrandsIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/brands/$id': {
+      id: '/_app/brands/$id'
+      path: '/brands/$id'
+      fullPath: '/brands/$id'
+      preLoaderRoute: typeof AppBrandsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/brands/new': {
+      id: '/_app/brands/new'
+      path: '/brands/new'
+      fullPath: '/brands/new'
+      preLoaderRoute: typeof AppBrandsNewRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/connections/': {
@@ -605,6 +790,27 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppContactsIdRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/domains/': {
+      id: '/_app/domains/'
+      path: '/domains'
+      fullPath: '/domains/'
+      preLoaderRoute: typeof AppDomainsIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/domains/$id': {
+      id: '/_app/domains/$id'
+      path: '/domains/$id'
+      fullPath: '/domains/$id'
+      preLoaderRoute: typeof AppDomainsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/domains/new': {
+      id: '/_app/domains/new'
+      path: '/domains/new'
+      fullPath: '/domains/new'
+      preLoaderRoute: typeof AppDomainsNewRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/groups/': {
       id: '/_app/groups/'
       path: '/groups'
@@ -624,6 +830,27 @@ declare module '@tanstack/react-router' {
       path: '/groups/new'
       fullPath: '/groups/new'
       preLoaderRoute: typeof AppGroupsNewRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/identity-providers/': {
+      id: '/_app/identity-providers/'
+      path: '/identity-providers'
+      fullPath: '/identity-providers/'
+      preLoaderRoute: typeof AppIdentityProvidersIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/identity-providers/$id': {
+      id: '/_app/identity-providers/$id'
+      path: '/identity-providers/$id'
+      fullPath: '/identity-providers/$id'
+      preLoaderRoute: typeof AppIdentityProvidersIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/identity-providers/new': {
+      id: '/_app/identity-providers/new'
+      path: '/identity-providers/new'
+      fullPath: '/identity-providers/new'
+      preLoaderRoute: typeof AppIdentityProvidersNewRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/keys/': {
@@ -696,6 +923,27 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppSchedulesNewRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/tenants/': {
+      id: '/_app/tenants/'
+      path: '/tenants'
+      fullPath: '/tenants/'
+      preLoaderRoute: typeof AppTenantsIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/tenants/$id': {
+      id: '/_app/tenants/$id'
+      path: '/tenants/$id'
+      fullPath: '/tenants/$id'
+      preLoaderRoute: typeof AppTenantsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/tenants/new': {
+      id: '/_app/tenants/new'
+      path: '/tenants/new'
+      fullPath: '/tenants/new'
+      preLoaderRoute: typeof AppTenantsNewRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/users/': {
       id: '/_app/users/'
       path: '/users'
@@ -727,29 +975,42 @@ interface AppRouteChildren {
   AppRolesRoute: typeof AppRolesRoute
   AppSecurityRoute: typeof AppSecurityRoute
   AppSecurityRulesRoute: typeof AppSecurityRulesRoute
+  AppUsageRoute: typeof AppUsageRoute
   AppIndexRoute: typeof AppIndexRoute
   AppAccountsIdRoute: typeof AppAccountsIdRoute
+  AppBrandsIdRoute: typeof AppBrandsIdRoute
+  AppBrandsNewRoute: typeof AppBrandsNewRoute
   AppConnectionsIdRoute: typeof AppConnectionsIdRoute
   AppConnectionsNewRoute: typeof AppConnectionsNewRoute
   AppContactsIdRoute: typeof AppContactsIdRoute
+  AppDomainsIdRoute: typeof AppDomainsIdRoute
+  AppDomainsNewRoute: typeof AppDomainsNewRoute
   AppGroupsIdRoute: typeof AppGroupsIdRoute
   AppGroupsNewRoute: typeof AppGroupsNewRoute
+  AppIdentityProvidersIdRoute: typeof AppIdentityProvidersIdRoute
+  AppIdentityProvidersNewRoute: typeof AppIdentityProvidersNewRoute
   AppKeysIdRoute: typeof AppKeysIdRoute
   AppKeysNewRoute: typeof AppKeysNewRoute
   AppMappingsIdRoute: typeof AppMappingsIdRoute
   AppRunsIdRoute: typeof AppRunsIdRoute
   AppSchedulesIdRoute: typeof AppSchedulesIdRoute
   AppSchedulesNewRoute: typeof AppSchedulesNewRoute
+  AppTenantsIdRoute: typeof AppTenantsIdRoute
+  AppTenantsNewRoute: typeof AppTenantsNewRoute
   AppUsersIdRoute: typeof AppUsersIdRoute
   AppUsersNewRoute: typeof AppUsersNewRoute
   AppAccountsIndexRoute: typeof AppAccountsIndexRoute
+  AppBrandsIndexRoute: typeof AppBrandsIndexRoute
   AppConnectionsIndexRoute: typeof AppConnectionsIndexRoute
   AppContactsIndexRoute: typeof AppContactsIndexRoute
+  AppDomainsIndexRoute: typeof AppDomainsIndexRoute
   AppGroupsIndexRoute: typeof AppGroupsIndexRoute
+  AppIdentityProvidersIndexRoute: typeof AppIdentityProvidersIndexRoute
   AppKeysIndexRoute: typeof AppKeysIndexRoute
   AppMappingsIndexRoute: typeof AppMappingsIndexRoute
   AppRunsIndexRoute: typeof AppRunsIndexRoute
   AppSchedulesIndexRoute: typeof AppSchedulesIndexRoute
+  AppTenantsIndexRoute: typeof AppTenantsIndexRoute
   AppUsersIndexRoute: typeof AppUsersIndexRoute
 }
 
@@ -760,29 +1021,42 @@ const AppRouteChildren: AppRouteChildren = {
   AppRolesRoute: AppRolesRoute,
   AppSecurityRoute: AppSecurityRoute,
   AppSecurityRulesRoute: AppSecurityRulesRoute,
+  AppUsageRoute: AppUsageRoute,
   AppIndexRoute: AppIndexRoute,
   AppAccountsIdRoute: AppAccountsIdRoute,
+  AppBrandsIdRoute: AppBrandsIdRoute,
+  AppBrandsNewRoute: AppBrandsNewRoute,
   AppConnectionsIdRoute: AppConnectionsIdRoute,
   AppConnectionsNewRoute: AppConnectionsNewRoute,
   AppContactsIdRoute: AppContactsIdRoute,
+  AppDomainsIdRoute: AppDomainsIdRoute,
+  AppDomainsNewRoute: AppDomainsNewRoute,
   AppGroupsIdRoute: AppGroupsIdRoute,
   AppGroupsNewRoute: AppGroupsNewRoute,
+  AppIdentityProvidersIdRoute: AppIdentityProvidersIdRoute,
+  AppIdentityProvidersNewRoute: AppIdentityProvidersNewRoute,
   AppKeysIdRoute: AppKeysIdRoute,
   AppKeysNewRoute: AppKeysNewRoute,
   AppMappingsIdRoute: AppMappingsIdRoute,
   AppRunsIdRoute: AppRunsIdRoute,
   AppSchedulesIdRoute: AppSchedulesIdRoute,
   AppSchedulesNewRoute: AppSchedulesNewRoute,
+  AppTenantsIdRoute: AppTenantsIdRoute,
+  AppTenantsNewRoute: AppTenantsNewRoute,
   AppUsersIdRoute: AppUsersIdRoute,
   AppUsersNewRoute: AppUsersNewRoute,
   AppAccountsIndexRoute: AppAccountsIndexRoute,
+  AppBrandsIndexRoute: AppBrandsIndexRoute,
   AppConnectionsIndexRoute: AppConnectionsIndexRoute,
   AppContactsIndexRoute: AppContactsIndexRoute,
+  AppDomainsIndexRoute: AppDomainsIndexRoute,
   AppGroupsIndexRoute: AppGroupsIndexRoute,
+  AppIdentityProvidersIndexRoute: AppIdentityProvidersIndexRoute,
   AppKeysIndexRoute: AppKeysIndexRoute,
   AppMappingsIndexRoute: AppMappingsIndexRoute,
   AppRunsIndexRoute: AppRunsIndexRoute,
   AppSchedulesIndexRoute: AppSchedulesIndexRoute,
+  AppTenantsIndexRoute: AppTenantsIndexRoute,
   AppUsersIndexRoute: AppUsersIndexRoute,
 }
 

@@ -4,6 +4,8 @@ import {
   CalendarClock,
   GitCompareArrows,
   KeyRound,
+  Landmark,
+  Layers,
   LayoutDashboard,
   type LucideIcon,
   Route,
@@ -13,7 +15,7 @@ import {
   Users,
   Waypoints,
 } from 'lucide-react';
-import { useMay } from '#/features/session/queries';
+import { PLATFORM, useMay } from '#/features/session/queries';
 import type { WordKey } from '#/lib/words';
 
 export type Place = {
@@ -29,7 +31,9 @@ export type Place = {
     | '/users'
     | '/keys'
     | '/audit'
-    | '/security-rules';
+    | '/security-rules'
+    | '/usage'
+    | '/tenants';
   /** Other pages that stand under this one. */
   also?: readonly string[];
   /** Shown to those with this permission only. */
@@ -72,6 +76,15 @@ const PLACES: readonly (readonly Place[])[] = [
       icon: ShieldCheck,
       key: 'p',
     },
+    {
+      to: '/usage',
+      also: ['/identity-providers', '/domains', '/brands'],
+      needs: 'hub.read',
+      word: 'place.organisation',
+      icon: Landmark,
+      key: 'i',
+    },
+    { to: '/tenants', needs: PLATFORM, word: 'place.tenants', icon: Layers, key: 'h' },
   ],
 ];
 

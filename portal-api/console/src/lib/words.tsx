@@ -1,8 +1,9 @@
 import { createIntl, type IntlShape, type PrimitiveType, RawIntlProvider, useIntl } from 'react-intl';
 import en from '#/words/en.json';
+import type organisation from '#/words/organisation.json';
 import type people from '#/words/people.json';
 
-export type WordKey = keyof typeof en | keyof typeof people;
+export type WordKey = keyof typeof en | keyof typeof organisation | keyof typeof people;
 export type Words = (key: WordKey, values?: Record<string, PrimitiveType>) => string;
 
 const messages: Record<string, string> = { ...en };

@@ -94,6 +94,8 @@ export const SESSION = {
     must_enrol: false,
   },
   tenant: { id: 'tnt_1', name: 'Acme', environment: 'demo' },
+  is_operator: false,
+  scope: 'all',
   permissions: [
     'hub.read',
     'hub.configure',

@@ -12,6 +12,9 @@ const PAGES = {
   map: '/mappings/$id',
   sch: '/schedules/$id',
   run: '/runs/$id',
+  idp: '/identity-providers/$id',
+  dom: '/domains/$id',
+  brd: '/brands/$id',
 } as const;
 
 /** An id that leads to its page, where it has one. */
