@@ -1,4 +1,3 @@
-import './words';
 import { useMay } from '#/features/session/queries';
 import { useWords } from '#/lib/words';
 import { SubNav } from '#/ui/sub-nav';

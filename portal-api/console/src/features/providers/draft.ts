@@ -1,7 +1,5 @@
 import type { IdentityProvider, IdentityProviderBody, RoleName } from '#/api/types';
-
-export const KINDS = ['oidc', 'saml', 'google', 'microsoft'] as const;
-export type Kind = (typeof KINDS)[number];
+import type { Kind } from './kinds';
 
 export const VOUCHED = ['never', 'by_method', 'always'] as const;
 export type Vouched = (typeof VOUCHED)[number];

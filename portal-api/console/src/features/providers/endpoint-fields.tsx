@@ -5,7 +5,8 @@ import { formatBytes } from '#/lib/format';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { Field } from '#/ui/field';
-import type { Draft, Kind } from './draft';
+import type { Draft } from './draft';
+import type { Kind } from './kinds';
 
 type Props = {
   kind: Kind;

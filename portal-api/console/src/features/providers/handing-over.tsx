@@ -4,7 +4,7 @@ import { useWords } from '#/lib/words';
 import { CopyField } from '#/ui/copy-field';
 import { LINK } from '#/ui/link';
 import { Panel } from '#/ui/panel';
-import type { Kind } from './draft';
+import type { Kind } from './kinds';
 
 /** Where every provider of OpenID Connect sends people back to: it is the same before there is one. */
 function redirectAddress(): string {

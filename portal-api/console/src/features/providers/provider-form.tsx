@@ -12,8 +12,9 @@ import { Field } from '#/ui/field';
 import { Panel } from '#/ui/panel';
 import { Select } from '#/ui/select';
 import { ErrorState, StaleBanner } from '#/ui/states';
-import { bodyOf, byFormField, type Draft, type Kind, mustBeTriedAgain, VOUCHED } from './draft';
+import { bodyOf, byFormField, type Draft, mustBeTriedAgain, VOUCHED } from './draft';
 import { EndpointFields } from './endpoint-fields';
+import type { Kind } from './kinds';
 import { GroupRules, RoleRules } from './rules';
 
 type FormProps = {

@@ -1,13 +1,12 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
 import { Trash2 } from 'lucide-react';
-import '#/features/organisation/words';
 import { useState } from 'react';
 import type { Brand } from '#/api/types';
-import { Permitted } from '#/app/permitted';
 import { BrandForm } from '#/features/brands/brand-form';
 import { LogoPanel } from '#/features/brands/logo-panel';
 import { brandQuery, deleteBrand, editBrand, logoAddress } from '#/features/brands/queries';
+import { Permitted } from '#/features/organisation/permitted';
 import { useMay } from '#/features/session/queries';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';

@@ -1,10 +1,9 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
-import '#/features/organisation/words';
-import { Permitted } from '#/app/permitted';
 import { BrandForm } from '#/features/brands/brand-form';
 import { USUAL } from '#/features/brands/colours';
 import { brandQuery, createBrand } from '#/features/brands/queries';
+import { Permitted } from '#/features/organisation/permitted';
 import { useWords } from '#/lib/words';
 import { buttonLook } from '#/ui/button';
 import { LINK } from '#/ui/link';

@@ -1,12 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
 import { Radar, Trash2 } from 'lucide-react';
-import '#/features/organisation/words';
 import { useState } from 'react';
 import type { Domain } from '#/api/types';
-import { Permitted } from '#/app/permitted';
 import { DomainPill } from '#/features/domains/domain-pill';
 import { deleteDomain, domainsQuery, verifyDomain } from '#/features/domains/queries';
+import { Permitted } from '#/features/organisation/permitted';
 import { useWords } from '#/lib/words';
 import { Button, buttonLook } from '#/ui/button';
 import { Confirm } from '#/ui/confirm';

@@ -1,11 +1,10 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
-import '#/features/organisation/words';
 import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
-import { Permitted } from '#/app/permitted';
 import { createDomain } from '#/features/domains/queries';
+import { Permitted } from '#/features/organisation/permitted';
 import { useWords } from '#/lib/words';
 import { Button, buttonLook } from '#/ui/button';
 import { Field } from '#/ui/field';

@@ -1,8 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
-import '#/features/organisation/words';
 import { useState } from 'react';
-import { Permitted } from '#/app/permitted';
+import { Permitted } from '#/features/organisation/permitted';
 import { Remove, Switch, TestSignIn } from '#/features/providers/actions';
 import { draftOf, kindOf } from '#/features/providers/draft';
 import { HandingOver } from '#/features/providers/handing-over';

@@ -1,9 +1,9 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
-import '#/features/organisation/words';
-import { Permitted } from '#/app/permitted';
-import { KINDS, type Kind, newDraft } from '#/features/providers/draft';
+import { Permitted } from '#/features/organisation/permitted';
+import { newDraft } from '#/features/providers/draft';
 import { HandingOverFirst } from '#/features/providers/handing-over';
+import { KINDS, type Kind } from '#/features/providers/kinds';
 import { ProviderForm } from '#/features/providers/provider-form';
 import { createProvider, providerQuery } from '#/features/providers/queries';
 import { oneOf } from '#/lib/search';

@@ -1,9 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
 import { Calculator } from 'lucide-react';
-import '#/features/organisation/words';
 import type { Tenant } from '#/api/types';
-import { Permitted } from '#/app/permitted';
+import { Permitted } from '#/features/organisation/permitted';
 import { PLATFORM, sessionQuery } from '#/features/session/queries';
 import { recountTenant, tenantQuery } from '#/features/tenants/queries';
 import { Quotas } from '#/features/tenants/quotas-form';

@@ -1,10 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
 import { Plus } from 'lucide-react';
-import '#/features/organisation/words';
 import { useCallback } from 'react';
 import type { TenantRow } from '#/api/types';
-import { Permitted } from '#/app/permitted';
+import { Permitted } from '#/features/organisation/permitted';
 import { PLATFORM } from '#/features/session/queries';
 import { tenantsQuery } from '#/features/tenants/queries';
 import { TenantPill } from '#/features/tenants/tenant-pill';

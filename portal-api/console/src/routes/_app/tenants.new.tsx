@@ -1,12 +1,11 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
-import '#/features/organisation/words';
 import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import type { MadeTenant, NewTenant } from '#/api/types';
-import { Permitted } from '#/app/permitted';
 import { useStepUp } from '#/features/factors/step-up';
+import { Permitted } from '#/features/organisation/permitted';
 import { PLATFORM } from '#/features/session/queries';
 import { createTenant } from '#/features/tenants/queries';
 import { LinkDialog } from '#/features/users/link-dialog';

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { createFileRoute } from '@tanstack/react-router';
-import { Permitted } from '#/app/permitted';
 import { OrganisationNav } from '#/features/organisation/organisation-nav';
+import { Permitted } from '#/features/organisation/permitted';
 import { usageQuery } from '#/features/usage/queries';
 import { UsageFigures } from '#/features/usage/usage-figures';
 import { useWords } from '#/lib/words';
