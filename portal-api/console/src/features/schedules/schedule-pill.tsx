@@ -1,3 +1,4 @@
+import './words';
 import type { Schedule } from '#/api/types';
 import { useWords } from '#/lib/words';
 import { StatusPill } from '#/ui/status-pill';

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { createFileRoute, Link, useBlocker } from '@tanstack/react-router';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { MappingEditor, useDraft } from '#/features/mappings/editor';
+import { MappingPill } from '#/features/mappings/mapping-pill';
 import { mappingQuery, type TaggedMapping } from '#/features/mappings/queries';
 import { MappingRows } from '#/features/mappings/rows';
 import { Versions } from '#/features/mappings/versions';
@@ -15,7 +16,6 @@ import { LINK } from '#/ui/link';
 import { Page } from '#/ui/page';
 import { Panel } from '#/ui/panel';
 import { QueryView } from '#/ui/query-view';
-import { StatusPill } from '#/ui/status-pill';
 import { Tabs } from '#/ui/tabs';
 import { Time } from '#/ui/time';
 
@@ -42,13 +42,7 @@ function MappingPage() {
           {t('mapping.title')}
         </Link>
       }
-      aside={
-        mapping && (
-          <StatusPill status={mapping.draft ? 'partial' : 'succeeded'}>
-            {t(mapping.draft ? 'mapping.draft' : 'mapping.live')}
-          </StatusPill>
-        )
-      }
+      aside={mapping && <MappingPill draft={mapping.draft} />}
     >
       <QueryView query={query} loading={t('mapping.loading')}>
         {(found) => <MappingView mapping={found} connectionName={connection?.name} />}
