@@ -34,10 +34,12 @@ function inMegabytes(bytes: number): string {
 export function quotaOf(quota: Quota, text: string): number | null | undefined {
   const typed = text.trim();
   if (typed === '') return null;
-  const pattern = quota === 'storage' ? /^\d+([.,]\d{1,6})?$/ : /^\d+$/;
-  if (!pattern.test(typed)) return undefined;
-  const value = Number(typed.replace(',', '.'));
-  const wanted = quota === 'storage' ? Math.round(value * MB) : value;
+  const pattern = quota === 'storage' ? /^(\d+)(?:[.,](\d{1,6}))?$/ : /^(\d+)$/;
+  const match = pattern.exec(typed);
+  if (!match) return undefined;
+  const [, whole = '', rest = ''] = match;
+  // Part by part: a float would lose the last bytes of much.
+  const wanted = quota === 'storage' ? Number(whole) * MB + Number(rest.padEnd(6, '0')) : Number(whole);
   return wanted <= LARGEST ? wanted : undefined;
 }
 
