@@ -82,27 +82,34 @@ export async function makeConflict(request: APIRequestContext): Promise<Conflict
   throw new Error('a pull came between all the changes that were to be a conflict');
 }
 
+async function make<T>(request: APIRequestContext, path: string, data: object): Promise<T> {
+  const made = await request.post(`/api/v1${path}`, { headers: OURS, data });
+  expect(made.ok(), await made.text()).toBe(true);
+  return await made.json();
+}
+
 type User = Item & { email: string };
 
 /** A group, somebody in it, and a key that was used: what the pages of people and access show. */
 export async function makePeople(request: APIRequestContext) {
-  const make = async <T>(path: string, data: object): Promise<T> => {
-    const made = await request.post(`/api/v1${path}`, { headers: OURS, data });
-    expect(made.ok(), await made.text()).toBe(true);
-    return await made.json();
-  };
   if ((await list<User>(request, '/users')).some((user) => user.email === 'ada@example.com')) return;
-  const { id } = await make<Item>('/groups', { name: 'Auditors', permissions: ['audit.read', 'runs.read'] });
+  const { id } = await make<Item>(request, '/groups', {
+    name: 'Auditors',
+    permissions: ['audit.read', 'runs.read'],
+  });
   const people = [
     { email: 'ada@example.com', name: 'Ada Okafor', role: 'manager', groups: [id], grants: ['runs.operate'] },
     { email: 'ben@example.com', name: 'Ben Lindqvist', role: 'viewer', groups: [] },
     { email: 'cleo@partner.example', name: 'Cleo Marchetti', role: 'partner', groups: [] },
   ];
-  for (const person of people) await make('/users', person);
+  for (const person of people) await make(request, '/users', person);
   const { id: gone } = await first<User>(request, '/users?q=ben@example.com');
-  await make(`/users/${gone}/deactivate`, {});
+  await make(request, `/users/${gone}/deactivate`, {});
   const permissions = ['records.read', 'runs.read', 'connections.read'];
-  const { secret } = await make<{ secret: string }>('/keys', { name: 'Nightly export', permissions });
+  const { secret } = await make<{ secret: string }>(request, '/keys', {
+    name: 'Nightly export',
+    permissions,
+  });
   // Calls of a program carry no cookie.
   for (const path of ['/accounts', '/accounts', '/runs']) {
     const used = await fetch(new URL(`/api/v1${path}`, process.env.SYNCLINE_URL), {
@@ -110,6 +117,50 @@ export async function makePeople(request: APIRequestContext) {
     });
     expect(used.status).toBe(200);
   }
+}
+
+/** One pixel. */
+const PIXEL =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+
+/** A brand with a logo, domains, a provider and another tenant with quotas: what the pages of an organization show. */
+export async function makeOrganisation(request: APIRequestContext) {
+  const tenants = await list<Item & { name: string }>(request, '/tenants');
+  if (tenants.some((tenant) => tenant.name === 'Northwind Harbour')) return;
+  const colours = { accent: '#7a1f5c', on_accent: '#ffffff', background: '#fbf7fa', foreground: '#241a21' };
+  const brand = await make<Item>(request, '/brands', { name: 'Harbour', is_default: true, ...colours });
+  const logo = await request.put(`/api/v1/brands/${brand.id}/logo`, {
+    headers: { ...OURS, 'Content-Type': 'application/octet-stream' },
+    data: Buffer.from(PIXEL, 'base64'),
+  });
+  expect(logo.ok(), await logo.text()).toBe(true);
+  await make(request, '/brands', {
+    name: 'Harbour Partners',
+    domain: 'partners.example.com',
+    ...colours,
+    accent: '#0b5d4b',
+  });
+  for (const host of ['portal.example.com', 'bücher.example']) await make(request, '/domains', { host });
+  await make(request, '/identity-providers', {
+    name: 'Company directory',
+    oidc: { issuer: 'https://id.example.com', client_id: 'syncline', client_secret: 'not shown again' },
+    email_domains: ['example.com'],
+    provision: true,
+    default_role: 'viewer',
+    role_rules: [{ value: 'operations', role: 'operator' }],
+    ceiling: 'operator',
+  });
+  const { tenant } = await make<{ tenant: Item }>(request, '/tenants', {
+    name: 'Northwind Harbour',
+    environment: 'production',
+    admin: { email: 'first.admin@northwind.example', name: 'Dina Petrova' },
+  });
+  const quotas = await request.get(`/api/v1/tenants/${tenant.id}/quotas`);
+  const set = await request.put(`/api/v1/tenants/${tenant.id}/quotas`, {
+    headers: { ...OURS, 'If-Match': quotas.headers().etag ?? '' },
+    data: { records: 5_000, connections: 0, storage: 20_000_000, calls_per_day: null },
+  });
+  expect(set.ok(), await set.text()).toBe(true);
 }
 
 /** Decides a conflict for the hub's value. */

@@ -6,6 +6,7 @@ import { MappingPill } from '#/features/mappings/mapping-pill';
 import { mappingQuery, type TaggedMapping } from '#/features/mappings/queries';
 import { MappingRows } from '#/features/mappings/rows';
 import { Versions } from '#/features/mappings/versions';
+import { useMay } from '#/features/session/queries';
 import { compact, oneOf } from '#/lib/search';
 import { useWords, wordFor } from '#/lib/words';
 import { Button } from '#/ui/button';
@@ -61,6 +62,7 @@ function MappingView({
   const t = useWords();
   const { tab } = Route.useSearch();
   const navigate = Route.useNavigate();
+  const may = useMay();
   const draft = useDraft(mapping);
   const select = (next: string) =>
     void navigate({ search: compact({ tab: oneOf(next, TABS) }), replace: true, resetScroll: false });
@@ -118,10 +120,14 @@ function MappingView({
               <Panel flush>
                 <Versions
                   id={mapping.id}
-                  onTake={(text) => {
-                    draft.setText(text);
-                    select('text');
-                  }}
+                  onTake={
+                    may('mappings.manage')
+                      ? (text) => {
+                          draft.setText(text);
+                          select('text');
+                        }
+                      : undefined
+                  }
                 />
               </Panel>
             ),
