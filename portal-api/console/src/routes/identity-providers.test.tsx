@@ -53,6 +53,9 @@ const tagged = (body: object) => {
   response.headers.set('etag', '"0"');
   return response;
 };
+/** Notices of tests before stand beside the page for a while. */
+const inMain = () => within(screen.getByRole('main'));
+
 const base = {
   'GET /api/v1/session': SESSION,
   'GET /api/v1/groups': page([]),
@@ -140,7 +143,7 @@ it('keeps what was typed when it is refused, and says it at the field', async ()
   await user.clear(domains);
   await user.type(domains, 'x y');
   await user.click(screen.getByRole('button', { name: 'Save' }));
-  expect((await screen.findByRole('alert')).textContent).toContain('this is no domain');
+  expect((await inMain().findByRole('alert')).textContent).toContain('this is no domain');
   expect((domains as HTMLTextAreaElement).value).toBe('x y');
   expect(domains.getAttribute('aria-invalid')).toBe('true');
 });
@@ -156,7 +159,7 @@ it('saves with the version and without a secret that nobody typed, and warns tha
   const name = await screen.findByLabelText(/^Name/, { selector: '[name="name"]' });
   await user.type(name, ' SE');
   expect(screen.queryByText(/nobody comes in from it until/)).toBeNull();
-  await user.click(screen.getByText('Its addresses are right without its saying so'));
+  await user.click(screen.getByText('Trust its addresses, verified or not'));
   expect(screen.getByText(/nobody comes in from it until/)).toBeTruthy();
   await user.click(screen.getByRole('button', { name: 'Save' }));
   await waitFor(() => expect(asked.some(({ call }) => call.startsWith('PUT'))).toBe(true));
@@ -238,12 +241,12 @@ it('does not lock everybody out: the refusal without a fallback admin stands bes
   const { user } = await open('/identity-providers');
   await user.click(await screen.findByText('Only identity providers let people in'));
   await user.click(screen.getByRole('button', { name: 'Save who gets in' }));
-  expect((await screen.findByRole('alert')).textContent).toContain('name a fallback admin');
+  expect((await inMain().findByRole('alert')).textContent).toContain('name a fallback admin');
   expect((screen.getByRole('checkbox', { name: /^Only identity/ }) as HTMLInputElement).checked).toBe(true);
   isNamed = true;
   await user.click(await screen.findByText('Admin', { selector: 'label span' }));
   await user.click(screen.getByRole('button', { name: 'Save who gets in' }));
-  await waitFor(() => expect(screen.queryByRole('alert')).toBeNull());
+  await waitFor(() => expect(inMain().queryByRole('alert')).toBeNull());
   const sent = asked.filter(({ call }) => call.startsWith('PUT')).at(-1);
   expect(sent?.body).toEqual({ sso_only: true, fallback_admins: [ADMIN] });
   expect(sent?.request.headers.get('if-match')).toBe('"0"');

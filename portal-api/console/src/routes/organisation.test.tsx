@@ -53,6 +53,9 @@ const tagged = (body: object) => {
   return response;
 };
 const OPERATOR = { ...SESSION, is_operator: true };
+/** Notices of tests before stand beside the page for a while. */
+const inMain = () => within(screen.getByRole('main'));
+
 const base = {
   'GET /api/v1/session': OPERATOR,
   'GET /api/v1/usage': usage,
@@ -116,7 +119,7 @@ it('says what is missing while the record is not found, and goes on when it is',
   });
   const { user } = await open(`/domains/${DOM}`);
   await user.click(await screen.findByRole('button', { name: 'Look for the record' }));
-  expect((await screen.findByRole('alert')).textContent).toContain('there is no TXT record');
+  expect((await inMain().findByRole('alert')).textContent).toContain('there is no TXT record');
   isThere = true;
   await user.click(screen.getByRole('button', { name: 'Look for the record' }));
   await waitFor(() => expect(screen.queryByRole('button', { name: 'Look for the record' })).toBeNull());
@@ -163,14 +166,14 @@ it('sends a logo as it is, and none that is too large', async () => {
   await screen.findByRole('button', { name: 'Upload a logo' });
   const chooser = document.querySelector<HTMLInputElement>('input[type="file"]') as HTMLInputElement;
   await user.upload(chooser, new File([new Uint8Array(300_000)], 'big.png', { type: 'image/png' }));
-  expect((await screen.findByRole('alert')).textContent).toContain('256 KiB');
+  expect((await inMain().findByRole('alert')).textContent).toContain('256 KiB');
   expect(asked.some(({ call }) => call.startsWith('PUT'))).toBe(false);
   await user.upload(chooser, new File(['[1]'], 'small.png', { type: 'image/png' }));
   await waitFor(() => expect(asked.some(({ call }) => call.startsWith('PUT'))).toBe(true));
   const sent = asked.find(({ call }) => call.startsWith('PUT'));
   expect(sent?.request.headers.get('content-type')).toBe('application/octet-stream');
   expect(sent?.body).toEqual([1]);
-  expect(screen.queryByRole('alert')).toBeNull();
+  expect(inMain().queryByRole('alert')).toBeNull();
 });
 
 it('shows brands to readers with nothing to change', async () => {

@@ -69,12 +69,15 @@ export function BrandForm({ brand, logo, save, onSaved, submit, mayEdit, isNew, 
         onChange={(domain) => edit({ domain })}
         isDisabled={!mayEdit}
       />
-      <CheckBox
-        label={t('brands.is_default')}
-        value={input.is_default ?? false}
-        onChange={(is_default) => edit({ is_default })}
-        isDisabled={!mayEdit}
-      />
+      <div className="flex flex-col gap-1">
+        <CheckBox
+          label={t('brands.is_default')}
+          value={input.is_default ?? false}
+          onChange={(is_default) => edit({ is_default })}
+          isDisabled={!mayEdit || brand.is_default}
+        />
+        {brand.is_default && <p className="text-xs text-ink-3">{t('brands.is_default_help')}</p>}
+      </div>
       <div className="grid grid-cols-2 gap-4 max-sm:grid-cols-1">
         {COLOURS.map((colour) => (
           <ColourField

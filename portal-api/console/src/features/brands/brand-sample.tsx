@@ -38,7 +38,6 @@ export function BrandSample({ brand, logo }: Props) {
             <li key={text} className={enough ? '' : 'text-bad-ink'}>
               {t(enough ? 'brands.contrast' : 'brands.contrast_low', {
                 text: t(`brand_colour.${text}`),
-                ground: t(`brand_colour.${ground}`),
                 value: shownContrast(value),
               })}
             </li>

@@ -36,13 +36,14 @@ export function logoAddress(brand: Brand): string {
   return `/api/v1/brands/${brand.id}/logo?v=${brand.version}`;
 }
 
-export function putLogo({ id, file }: { id: string; file: Blob }): Promise<Brand> {
+export async function putLogo({ id, file }: { id: string; file: Blob }): Promise<Brand> {
+  const image = await file.arrayBuffer();
   return unwrap(
     api.PUT('/api/v1/brands/{id}/logo', {
       params: { path: { id } },
-      // The document says an array of bytes; what is sent is the file as it is.
-      body: file as unknown as number[],
-      bodySerializer: (body) => body as unknown as Blob,
+      // The document says an array of numbers; what is sent is the file as it is.
+      body: [],
+      bodySerializer: () => image,
       headers: { 'Content-Type': 'application/octet-stream' },
     }),
   );

@@ -26,6 +26,7 @@ type FormProps = {
   onReload?: () => void;
   submit: string;
   hasSecret?: boolean;
+  isNew?: boolean;
   /** It lets people in as it is. */
   isOn?: boolean;
   /** What stands above the endpoint's fields. */
@@ -37,7 +38,7 @@ type FormProps = {
 /** All of a provider: how it is reached, who comes in as whom, what is taken by its word. */
 export function ProviderForm(props: FormProps) {
   const { kind, draft: before, save, onSaved, onChanged, onReload, submit, hasSecret = false } = props;
-  const { isOn = false, lead, children } = props;
+  const { isNew = false, isOn = false, lead, children } = props;
   const t = useWords();
   const { guard, dialog } = useStepUp();
   // Only what is edited: what comes anew from the server shows through everywhere else.
@@ -111,7 +112,7 @@ export function ProviderForm(props: FormProps) {
           </div>
         )}
         <div className="flex flex-wrap gap-2">
-          <Button type="submit" look="primary" isPending={entry.isPending}>
+          <Button type="submit" look="primary" isPending={entry.isPending} isDisabled={!isNew && !isChanged}>
             {submit}
           </Button>
           {children}

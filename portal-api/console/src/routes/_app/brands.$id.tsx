@@ -46,7 +46,7 @@ function OneBrand() {
         </Link>
       }
       aside={brand?.is_default && <StatusPill status="succeeded">{t('brands.default')}</StatusPill>}
-      actions={brand && mayEdit && <Remove brand={brand} />}
+      actions={brand && !brand.is_default && mayEdit && <Remove brand={brand} />}
     >
       <QueryView query={query} loading={t('brands.loading')}>
         {(found) => (

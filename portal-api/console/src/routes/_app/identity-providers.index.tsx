@@ -87,7 +87,12 @@ function ProvidersList() {
       header: t('providers.tested'),
       width: '124px',
       phone: 'fact',
-      cell: (provider) => <Time at={provider.last_test?.at} as="age" />,
+      cell: (provider) =>
+        provider.last_test ? (
+          <Time at={provider.last_test.at} as="age" />
+        ) : (
+          <span className="text-ink-3">{t('providers.never_tested')}</span>
+        ),
     },
   ];
   return (

@@ -56,6 +56,7 @@ function NewProvider() {
       </Panel>
       <ProviderForm
         key={kind}
+        isNew
         kind={kind}
         draft={newDraft(kind)}
         save={createProvider}
