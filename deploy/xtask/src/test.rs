@@ -234,7 +234,9 @@ fn demo_on(cluster: &Cluster, hub: &Path) -> Result<demo::Running> {
     command
         .env("DATABASE_URL", cluster.url("browser"))
         .env("SYNCLINE_ADMIN_EMAIL", EMAIL)
-        .env("SYNCLINE_ADMIN_PASSWORD", PASSWORD);
+        .env("SYNCLINE_ADMIN_PASSWORD", PASSWORD)
+        // The one that the tests bring along.
+        .env("SYNCLINE_PRIVATE_PROVIDERS", "true");
     let demo = demo::Running::start(command, &[])?;
     demo.wait_until_ready()?;
     Ok(demo)

@@ -67,7 +67,6 @@ function DomainForm() {
         autoComplete="off"
         spellCheck="false"
         maxLength={253}
-        autoFocus
         value={host}
         onChange={setHost}
         isRequired

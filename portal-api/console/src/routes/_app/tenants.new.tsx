@@ -75,7 +75,6 @@ function CreateForm() {
             name="name"
             autoComplete="off"
             maxLength={80}
-            autoFocus
             value={name}
             onChange={setName}
             isRequired
