@@ -1,18 +1,11 @@
 import { createIntl, type IntlShape, type PrimitiveType, RawIntlProvider, useIntl } from 'react-intl';
 import en from '#/words/en.json';
-import type factors from '#/words/factors.json';
 import type mappings from '#/words/mappings.json';
 import type organisation from '#/words/organisation.json';
 import type people from '#/words/people.json';
-import type schedules from '#/words/schedules.json';
 
-export type WordKey =
-  | keyof typeof en
-  | keyof typeof factors
-  | keyof typeof mappings
-  | keyof typeof organisation
-  | keyof typeof people
-  | keyof typeof schedules;
+type More = typeof mappings & typeof organisation & typeof people;
+export type WordKey = keyof typeof en | keyof More;
 export type Words = (key: WordKey, values?: Record<string, PrimitiveType>) => string;
 
 const messages: Record<string, string> = { ...en };

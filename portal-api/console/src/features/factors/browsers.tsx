@@ -1,4 +1,3 @@
-import './words';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { toProblem } from '#/api/problem';
 import { useWords } from '#/lib/words';
@@ -7,7 +6,6 @@ import { Panel } from '#/ui/panel';
 import { ErrorState } from '#/ui/states';
 import { Time } from '#/ui/time';
 import { toast } from '#/ui/toast';
-import { browserOf } from './browser-of';
 import { devicesQuery, endSession, forgetDevice, sessionsQuery } from './queries';
 
 /** Browsers that are not asked for a second factor. */
@@ -107,4 +105,28 @@ function Row({ agent, address, children }: RowProps) {
       <div className="flex items-center gap-3">{children}</div>
     </li>
   );
+}
+
+const BROWSERS = [
+  ['Edg', 'Edge'],
+  ['OPR', 'Opera'],
+  ['Firefox', 'Firefox'],
+  ['Chrome', 'Chrome'],
+  ['Safari', 'Safari'],
+] as const;
+const SYSTEMS = [
+  ['iPhone', 'iPhone'],
+  ['iPad', 'iPad'],
+  ['Android', 'Android'],
+  ['Windows', 'Windows'],
+  ['Mac OS', 'macOS'],
+  ['Linux', 'Linux'],
+] as const;
+
+/** «Chrome · Windows» of what a browser calls itself; its own first word where it is none we know. */
+export function browserOf(agent: string | null): string | null {
+  if (!agent) return null;
+  const browser = BROWSERS.find(([mark]) => agent.includes(mark))?.[1];
+  const system = SYSTEMS.find(([mark]) => agent.includes(mark))?.[1];
+  return [browser, system].filter(Boolean).join(' · ') || (agent.split(' ')[0] ?? null);
 }

@@ -1,4 +1,3 @@
-import './words';
 import type { Schedule } from '#/api/types';
 import { useWords } from '#/lib/words';
 import { StatusPill } from '#/ui/status-pill';

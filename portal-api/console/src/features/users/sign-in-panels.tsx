@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { KeyRound, Link2, LockOpen, LogOut } from 'lucide-react';
 import { useState } from 'react';
 import type { PasswordLink, User } from '#/api/types';
-import { browserOf } from '#/features/factors/browser-of';
+import { browserOf } from '#/features/factors/browsers';
 import { useStepUp } from '#/features/factors/step-up';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';

@@ -1,5 +1,0 @@
-import { addWords } from '#/lib/words';
-import schedules from '#/words/schedules.json';
-
-// Only what is drawn on these pages imports this, never what stands beside a route: that is loaded with the frame.
-addWords(schedules);
