@@ -194,7 +194,7 @@ test.describe('a tenant', () => {
     const other = await browser.newContext({ baseURL, storageState: undefined });
     const admin = await other.newPage();
     await admin.goto(link);
-    for (const box of await admin.locator('input[type=password]').all()) await box.fill(password);
+    for (const name of ['password', 'again']) await admin.locator(`input[name=${name}]`).fill(password);
     await admin.getByRole('button', { name: 'Set password' }).click();
     await admin.getByRole('link', { name: 'Sign in' }).click();
     await signInAs(admin, email, password);
