@@ -17,11 +17,15 @@ import { Route as SetPasswordRouteImport } from './routes/set-password'
 import { Route as SignInRouteImport } from './routes/sign-in'
 import { Route as AppIndexRouteImport } from './routes/_app/index'
 import { Route as AppSplatRouteImport } from './routes/_app/$'
+import { Route as AppAssignmentsRouteImport } from './routes/_app/assignments'
 import { Route as AppAuditRouteImport } from './routes/_app/audit'
 import { Route as AppConflictsRouteImport } from './routes/_app/conflicts'
+import { Route as AppPersonalDataRouteImport } from './routes/_app/personal-data'
+import { Route as AppRetentionRouteImport } from './routes/_app/retention'
 import { Route as AppRolesRouteImport } from './routes/_app/roles'
 import { Route as AppSecurityRouteImport } from './routes/_app/security'
 import { Route as AppSecurityRulesRouteImport } from './routes/_app/security-rules'
+import { Route as AppSubjectExportsRouteImport } from './routes/_app/subject-exports'
 import { Route as AppAccountsIndexRouteImport } from './routes/_app/accounts.index'
 import { Route as AppAccountsIdRouteImport } from './routes/_app/accounts.$id'
 import { Route as AppConnectionsIndexRouteImport } from './routes/_app/connections.index'
@@ -29,6 +33,9 @@ import { Route as AppConnectionsIdRouteImport } from './routes/_app/connections.
 import { Route as AppConnectionsNewRouteImport } from './routes/_app/connections.new'
 import { Route as AppContactsIndexRouteImport } from './routes/_app/contacts.index'
 import { Route as AppContactsIdRouteImport } from './routes/_app/contacts.$id'
+import { Route as AppErasuresIndexRouteImport } from './routes/_app/erasures.index'
+import { Route as AppErasuresIdRouteImport } from './routes/_app/erasures.$id'
+import { Route as AppErasuresNewRouteImport } from './routes/_app/erasures.new'
 import { Route as AppGroupsIndexRouteImport } from './routes/_app/groups.index'
 import { Route as AppGroupsIdRouteImport } from './routes/_app/groups.$id'
 import { Route as AppGroupsNewRouteImport } from './routes/_app/groups.new'
@@ -37,11 +44,17 @@ import { Route as AppKeysIdRouteImport } from './routes/_app/keys.$id'
 import { Route as AppKeysNewRouteImport } from './routes/_app/keys.new'
 import { Route as AppMappingsIndexRouteImport } from './routes/_app/mappings.index'
 import { Route as AppMappingsIdRouteImport } from './routes/_app/mappings.$id'
+import { Route as AppPartnersIndexRouteImport } from './routes/_app/partners.index'
+import { Route as AppPartnersIdRouteImport } from './routes/_app/partners.$id'
+import { Route as AppPartnersNewRouteImport } from './routes/_app/partners.new'
 import { Route as AppRunsIndexRouteImport } from './routes/_app/runs.index'
 import { Route as AppRunsIdRouteImport } from './routes/_app/runs.$id'
 import { Route as AppSchedulesIndexRouteImport } from './routes/_app/schedules.index'
 import { Route as AppSchedulesIdRouteImport } from './routes/_app/schedules.$id'
 import { Route as AppSchedulesNewRouteImport } from './routes/_app/schedules.new'
+import { Route as AppTeamsIndexRouteImport } from './routes/_app/teams.index'
+import { Route as AppTeamsIdRouteImport } from './routes/_app/teams.$id'
+import { Route as AppTeamsNewRouteImport } from './routes/_app/teams.new'
 import { Route as AppUsersIndexRouteImport } from './routes/_app/users.index'
 import { Route as AppUsersIdRouteImport } from './routes/_app/users.$id'
 import { Route as AppUsersNewRouteImport } from './routes/_app/users.new'
@@ -85,6 +98,11 @@ const AppSplatRoute = AppSplatRouteImport.update({
   path: '/$',
   getParentRoute: () => AppRoute,
 } as any)
+const AppAssignmentsRoute = AppAssignmentsRouteImport.update({
+  id: '/assignments',
+  path: '/assignments',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppAuditRoute = AppAuditRouteImport.update({
   id: '/audit',
   path: '/audit',
@@ -93,6 +111,16 @@ const AppAuditRoute = AppAuditRouteImport.update({
 const AppConflictsRoute = AppConflictsRouteImport.update({
   id: '/conflicts',
   path: '/conflicts',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppPersonalDataRoute = AppPersonalDataRouteImport.update({
+  id: '/personal-data',
+  path: '/personal-data',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppRetentionRoute = AppRetentionRouteImport.update({
+  id: '/retention',
+  path: '/retention',
   getParentRoute: () => AppRoute,
 } as any)
 const AppRolesRoute = AppRolesRouteImport.update({
@@ -108,6 +136,11 @@ const AppSecurityRoute = AppSecurityRouteImport.update({
 const AppSecurityRulesRoute = AppSecurityRulesRouteImport.update({
   id: '/security-rules',
   path: '/security-rules',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppSubjectExportsRoute = AppSubjectExportsRouteImport.update({
+  id: '/subject-exports',
+  path: '/subject-exports',
   getParentRoute: () => AppRoute,
 } as any)
 const AppAccountsIndexRoute = AppAccountsIndexRouteImport.update({
@@ -143,6 +176,21 @@ const AppContactsIndexRoute = AppContactsIndexRouteImport.update({
 const AppContactsIdRoute = AppContactsIdRouteImport.update({
   id: '/contacts/$id',
   path: '/contacts/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppErasuresIndexRoute = AppErasuresIndexRouteImport.update({
+  id: '/erasures/',
+  path: '/erasures/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppErasuresIdRoute = AppErasuresIdRouteImport.update({
+  id: '/erasures/$id',
+  path: '/erasures/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppErasuresNewRoute = AppErasuresNewRouteImport.update({
+  id: '/erasures/new',
+  path: '/erasures/new',
   getParentRoute: () => AppRoute,
 } as any)
 const AppGroupsIndexRoute = AppGroupsIndexRouteImport.update({
@@ -185,6 +233,21 @@ const AppMappingsIdRoute = AppMappingsIdRouteImport.update({
   path: '/mappings/$id',
   getParentRoute: () => AppRoute,
 } as any)
+const AppPartnersIndexRoute = AppPartnersIndexRouteImport.update({
+  id: '/partners/',
+  path: '/partners/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppPartnersIdRoute = AppPartnersIdRouteImport.update({
+  id: '/partners/$id',
+  path: '/partners/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppPartnersNewRoute = AppPartnersNewRouteImport.update({
+  id: '/partners/new',
+  path: '/partners/new',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppRunsIndexRoute = AppRunsIndexRouteImport.update({
   id: '/runs/',
   path: '/runs/',
@@ -208,6 +271,21 @@ const AppSchedulesIdRoute = AppSchedulesIdRouteImport.update({
 const AppSchedulesNewRoute = AppSchedulesNewRouteImport.update({
   id: '/schedules/new',
   path: '/schedules/new',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTeamsIndexRoute = AppTeamsIndexRouteImport.update({
+  id: '/teams/',
+  path: '/teams/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTeamsIdRoute = AppTeamsIdRouteImport.update({
+  id: '/teams/$id',
+  path: '/teams/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTeamsNewRoute = AppTeamsNewRouteImport.update({
+  id: '/teams/new',
+  path: '/teams/new',
   getParentRoute: () => AppRoute,
 } as any)
 const AppUsersIndexRoute = AppUsersIndexRouteImport.update({
@@ -234,33 +312,46 @@ export interface FileRoutesByFullPath {
   '/set-password': typeof SetPasswordRoute
   '/sign-in': typeof SignInRoute
   '/$': typeof AppSplatRoute
+  '/assignments': typeof AppAssignmentsRoute
   '/audit': typeof AppAuditRoute
   '/conflicts': typeof AppConflictsRoute
+  '/personal-data': typeof AppPersonalDataRoute
+  '/retention': typeof AppRetentionRoute
   '/roles': typeof AppRolesRoute
   '/security': typeof AppSecurityRoute
   '/security-rules': typeof AppSecurityRulesRoute
+  '/subject-exports': typeof AppSubjectExportsRoute
   '/accounts/$id': typeof AppAccountsIdRoute
   '/connections/$id': typeof AppConnectionsIdRoute
   '/connections/new': typeof AppConnectionsNewRoute
   '/contacts/$id': typeof AppContactsIdRoute
+  '/erasures/$id': typeof AppErasuresIdRoute
+  '/erasures/new': typeof AppErasuresNewRoute
   '/groups/$id': typeof AppGroupsIdRoute
   '/groups/new': typeof AppGroupsNewRoute
   '/keys/$id': typeof AppKeysIdRoute
   '/keys/new': typeof AppKeysNewRoute
   '/mappings/$id': typeof AppMappingsIdRoute
+  '/partners/$id': typeof AppPartnersIdRoute
+  '/partners/new': typeof AppPartnersNewRoute
   '/runs/$id': typeof AppRunsIdRoute
   '/schedules/$id': typeof AppSchedulesIdRoute
   '/schedules/new': typeof AppSchedulesNewRoute
+  '/teams/$id': typeof AppTeamsIdRoute
+  '/teams/new': typeof AppTeamsNewRoute
   '/users/$id': typeof AppUsersIdRoute
   '/users/new': typeof AppUsersNewRoute
   '/accounts/': typeof AppAccountsIndexRoute
   '/connections/': typeof AppConnectionsIndexRoute
   '/contacts/': typeof AppContactsIndexRoute
+  '/erasures/': typeof AppErasuresIndexRoute
   '/groups/': typeof AppGroupsIndexRoute
   '/keys/': typeof AppKeysIndexRoute
   '/mappings/': typeof AppMappingsIndexRoute
+  '/partners/': typeof AppPartnersIndexRoute
   '/runs/': typeof AppRunsIndexRoute
   '/schedules/': typeof AppSchedulesIndexRoute
+  '/teams/': typeof AppTeamsIndexRoute
   '/users/': typeof AppUsersIndexRoute
 }
 export interface FileRoutesByTo {
@@ -270,34 +361,47 @@ export interface FileRoutesByTo {
   '/set-password': typeof SetPasswordRoute
   '/sign-in': typeof SignInRoute
   '/$': typeof AppSplatRoute
+  '/assignments': typeof AppAssignmentsRoute
   '/audit': typeof AppAuditRoute
   '/conflicts': typeof AppConflictsRoute
+  '/personal-data': typeof AppPersonalDataRoute
+  '/retention': typeof AppRetentionRoute
   '/roles': typeof AppRolesRoute
   '/security': typeof AppSecurityRoute
   '/security-rules': typeof AppSecurityRulesRoute
+  '/subject-exports': typeof AppSubjectExportsRoute
   '/': typeof AppIndexRoute
   '/accounts/$id': typeof AppAccountsIdRoute
   '/connections/$id': typeof AppConnectionsIdRoute
   '/connections/new': typeof AppConnectionsNewRoute
   '/contacts/$id': typeof AppContactsIdRoute
+  '/erasures/$id': typeof AppErasuresIdRoute
+  '/erasures/new': typeof AppErasuresNewRoute
   '/groups/$id': typeof AppGroupsIdRoute
   '/groups/new': typeof AppGroupsNewRoute
   '/keys/$id': typeof AppKeysIdRoute
   '/keys/new': typeof AppKeysNewRoute
   '/mappings/$id': typeof AppMappingsIdRoute
+  '/partners/$id': typeof AppPartnersIdRoute
+  '/partners/new': typeof AppPartnersNewRoute
   '/runs/$id': typeof AppRunsIdRoute
   '/schedules/$id': typeof AppSchedulesIdRoute
   '/schedules/new': typeof AppSchedulesNewRoute
+  '/teams/$id': typeof AppTeamsIdRoute
+  '/teams/new': typeof AppTeamsNewRoute
   '/users/$id': typeof AppUsersIdRoute
   '/users/new': typeof AppUsersNewRoute
   '/accounts': typeof AppAccountsIndexRoute
   '/connections': typeof AppConnectionsIndexRoute
   '/contacts': typeof AppContactsIndexRoute
+  '/erasures': typeof AppErasuresIndexRoute
   '/groups': typeof AppGroupsIndexRoute
   '/keys': typeof AppKeysIndexRoute
   '/mappings': typeof AppMappingsIndexRoute
+  '/partners': typeof AppPartnersIndexRoute
   '/runs': typeof AppRunsIndexRoute
   '/schedules': typeof AppSchedulesIndexRoute
+  '/teams': typeof AppTeamsIndexRoute
   '/users': typeof AppUsersIndexRoute
 }
 export interface FileRoutesById {
@@ -309,34 +413,47 @@ export interface FileRoutesById {
   '/set-password': typeof SetPasswordRoute
   '/sign-in': typeof SignInRoute
   '/_app/$': typeof AppSplatRoute
+  '/_app/assignments': typeof AppAssignmentsRoute
   '/_app/audit': typeof AppAuditRoute
   '/_app/conflicts': typeof AppConflictsRoute
+  '/_app/personal-data': typeof AppPersonalDataRoute
+  '/_app/retention': typeof AppRetentionRoute
   '/_app/roles': typeof AppRolesRoute
   '/_app/security': typeof AppSecurityRoute
   '/_app/security-rules': typeof AppSecurityRulesRoute
+  '/_app/subject-exports': typeof AppSubjectExportsRoute
   '/_app/': typeof AppIndexRoute
   '/_app/accounts/$id': typeof AppAccountsIdRoute
   '/_app/connections/$id': typeof AppConnectionsIdRoute
   '/_app/connections/new': typeof AppConnectionsNewRoute
   '/_app/contacts/$id': typeof AppContactsIdRoute
+  '/_app/erasures/$id': typeof AppErasuresIdRoute
+  '/_app/erasures/new': typeof AppErasuresNewRoute
   '/_app/groups/$id': typeof AppGroupsIdRoute
   '/_app/groups/new': typeof AppGroupsNewRoute
   '/_app/keys/$id': typeof AppKeysIdRoute
   '/_app/keys/new': typeof AppKeysNewRoute
   '/_app/mappings/$id': typeof AppMappingsIdRoute
+  '/_app/partners/$id': typeof AppPartnersIdRoute
+  '/_app/partners/new': typeof AppPartnersNewRoute
   '/_app/runs/$id': typeof AppRunsIdRoute
   '/_app/schedules/$id': typeof AppSchedulesIdRoute
   '/_app/schedules/new': typeof AppSchedulesNewRoute
+  '/_app/teams/$id': typeof AppTeamsIdRoute
+  '/_app/teams/new': typeof AppTeamsNewRoute
   '/_app/users/$id': typeof AppUsersIdRoute
   '/_app/users/new': typeof AppUsersNewRoute
   '/_app/accounts/': typeof AppAccountsIndexRoute
   '/_app/connections/': typeof AppConnectionsIndexRoute
   '/_app/contacts/': typeof AppContactsIndexRoute
+  '/_app/erasures/': typeof AppErasuresIndexRoute
   '/_app/groups/': typeof AppGroupsIndexRoute
   '/_app/keys/': typeof AppKeysIndexRoute
   '/_app/mappings/': typeof AppMappingsIndexRoute
+  '/_app/partners/': typeof AppPartnersIndexRoute
   '/_app/runs/': typeof AppRunsIndexRoute
   '/_app/schedules/': typeof AppSchedulesIndexRoute
+  '/_app/teams/': typeof AppTeamsIndexRoute
   '/_app/users/': typeof AppUsersIndexRoute
 }
 export interface FileRouteTypes {
@@ -349,33 +466,46 @@ export interface FileRouteTypes {
     | '/set-password'
     | '/sign-in'
     | '/$'
+    | '/assignments'
     | '/audit'
     | '/conflicts'
+    | '/personal-data'
+    | '/retention'
     | '/roles'
     | '/security'
     | '/security-rules'
+    | '/subject-exports'
     | '/accounts/$id'
     | '/connections/$id'
     | '/connections/new'
     | '/contacts/$id'
+    | '/erasures/$id'
+    | '/erasures/new'
     | '/groups/$id'
     | '/groups/new'
     | '/keys/$id'
     | '/keys/new'
     | '/mappings/$id'
+    | '/partners/$id'
+    | '/partners/new'
     | '/runs/$id'
     | '/schedules/$id'
     | '/schedules/new'
+    | '/teams/$id'
+    | '/teams/new'
     | '/users/$id'
     | '/users/new'
     | '/accounts/'
     | '/connections/'
     | '/contacts/'
+    | '/erasures/'
     | '/groups/'
     | '/keys/'
     | '/mappings/'
+    | '/partners/'
     | '/runs/'
     | '/schedules/'
+    | '/teams/'
     | '/users/'
   fileRoutesByTo: FileRoutesByTo
   to:
@@ -385,34 +515,47 @@ export interface FileRouteTypes {
     | '/set-password'
     | '/sign-in'
     | '/$'
+    | '/assignments'
     | '/audit'
     | '/conflicts'
+    | '/personal-data'
+    | '/retention'
     | '/roles'
     | '/security'
     | '/security-rules'
+    | '/subject-exports'
     | '/'
     | '/accounts/$id'
     | '/connections/$id'
     | '/connections/new'
     | '/contacts/$id'
+    | '/erasures/$id'
+    | '/erasures/new'
     | '/groups/$id'
     | '/groups/new'
     | '/keys/$id'
     | '/keys/new'
     | '/mappings/$id'
+    | '/partners/$id'
+    | '/partners/new'
     | '/runs/$id'
     | '/schedules/$id'
     | '/schedules/new'
+    | '/teams/$id'
+    | '/teams/new'
     | '/users/$id'
     | '/users/new'
     | '/accounts'
     | '/connections'
     | '/contacts'
+    | '/erasures'
     | '/groups'
     | '/keys'
     | '/mappings'
+    | '/partners'
     | '/runs'
     | '/schedules'
+    | '/teams'
     | '/users'
   id:
     | '__root__'
@@ -423,34 +566,47 @@ export interface FileRouteTypes {
     | '/set-password'
     | '/sign-in'
     | '/_app/$'
+    | '/_app/assignments'
     | '/_app/audit'
     | '/_app/conflicts'
+    | '/_app/personal-data'
+    | '/_app/retention'
     | '/_app/roles'
     | '/_app/security'
     | '/_app/security-rules'
+    | '/_app/subject-exports'
     | '/_app/'
     | '/_app/accounts/$id'
     | '/_app/connections/$id'
     | '/_app/connections/new'
     | '/_app/contacts/$id'
+    | '/_app/erasures/$id'
+    | '/_app/erasures/new'
     | '/_app/groups/$id'
     | '/_app/groups/new'
     | '/_app/keys/$id'
     | '/_app/keys/new'
     | '/_app/mappings/$id'
+    | '/_app/partners/$id'
+    | '/_app/partners/new'
     | '/_app/runs/$id'
     | '/_app/schedules/$id'
     | '/_app/schedules/new'
+    | '/_app/teams/$id'
+    | '/_app/teams/new'
     | '/_app/users/$id'
     | '/_app/users/new'
     | '/_app/accounts/'
     | '/_app/connections/'
     | '/_app/contacts/'
+    | '/_app/erasures/'
     | '/_app/groups/'
     | '/_app/keys/'
     | '/_app/mappings/'
+    | '/_app/partners/'
     | '/_app/runs/'
     | '/_app/schedules/'
+    | '/_app/teams/'
     | '/_app/users/'
   fileRoutesById: FileRoutesById
 }
@@ -521,6 +677,13 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppSplatRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/assignments': {
+      id: '/_app/assignments'
+      path: '/assignments'
+      fullPath: '/assignments'
+      preLoaderRoute: typeof AppAssignmentsRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/audit': {
       id: '/_app/audit'
       path: '/audit'
@@ -533,6 +696,20 @@ declare module '@tanstack/react-router' {
       path: '/conflicts'
       fullPath: '/conflicts'
       preLoaderRoute: typeof AppConflictsRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/personal-data': {
+      id: '/_app/personal-data'
+      path: '/personal-data'
+      fullPath: '/personal-data'
+      preLoaderRoute: typeof AppPersonalDataRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/retention': {
+      id: '/_app/retention'
+      path: '/retention'
+      fullPath: '/retention'
+      preLoaderRoute: typeof AppRetentionRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/roles': {
@@ -554,6 +731,13 @@ declare module '@tanstack/react-router' {
       path: '/security-rules'
       fullPath: '/security-rules'
       preLoaderRoute: typeof AppSecurityRulesRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/subject-exports': {
+      id: '/_app/subject-exports'
+      path: '/subject-exports'
+      fullPath: '/subject-exports'
+      preLoaderRoute: typeof AppSubjectExportsRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/accounts/': {
@@ -603,6 +787,27 @@ declare module '@tanstack/react-router' {
       path: '/contacts/$id'
       fullPath: '/contacts/$id'
       preLoaderRoute: typeof AppContactsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/erasures/': {
+      id: '/_app/erasures/'
+      path: '/erasures'
+      fullPath: '/erasures/'
+      preLoaderRoute: typeof AppErasuresIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/erasures/$id': {
+      id: '/_app/erasures/$id'
+      path: '/erasures/$id'
+      fullPath: '/erasures/$id'
+      preLoaderRoute: typeof AppErasuresIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/erasures/new': {
+      id: '/_app/erasures/new'
+      path: '/erasures/new'
+      fullPath: '/erasures/new'
+      preLoaderRoute: typeof AppErasuresNewRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/groups/': {
@@ -661,6 +866,27 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppMappingsIdRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/partners/': {
+      id: '/_app/partners/'
+      path: '/partners'
+      fullPath: '/partners/'
+      preLoaderRoute: typeof AppPartnersIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/partners/$id': {
+      id: '/_app/partners/$id'
+      path: '/partners/$id'
+      fullPath: '/partners/$id'
+      preLoaderRoute: typeof AppPartnersIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/partners/new': {
+      id: '/_app/partners/new'
+      path: '/partners/new'
+      fullPath: '/partners/new'
+      preLoaderRoute: typeof AppPartnersNewRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/runs/': {
       id: '/_app/runs/'
       path: '/runs'
@@ -696,6 +922,27 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppSchedulesNewRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/teams/': {
+      id: '/_app/teams/'
+      path: '/teams'
+      fullPath: '/teams/'
+      preLoaderRoute: typeof AppTeamsIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/teams/$id': {
+      id: '/_app/teams/$id'
+      path: '/teams/$id'
+      fullPath: '/teams/$id'
+      preLoaderRoute: typeof AppTeamsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/teams/new': {
+      id: '/_app/teams/new'
+      path: '/teams/new'
+      fullPath: '/teams/new'
+      preLoaderRoute: typeof AppTeamsNewRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/users/': {
       id: '/_app/users/'
       path: '/users'
@@ -722,67 +969,93 @@ declare module '@tanstack/react-router' {
 
 interface AppRouteChildren {
   AppSplatRoute: typeof AppSplatRoute
+  AppAssignmentsRoute: typeof AppAssignmentsRoute
   AppAuditRoute: typeof AppAuditRoute
   AppConflictsRoute: typeof AppConflictsRoute
+  AppPersonalDataRoute: typeof AppPersonalDataRoute
+  AppRetentionRoute: typeof AppRetentionRoute
   AppRolesRoute: typeof AppRolesRoute
   AppSecurityRoute: typeof AppSecurityRoute
   AppSecurityRulesRoute: typeof AppSecurityRulesRoute
+  AppSubjectExportsRoute: typeof AppSubjectExportsRoute
   AppIndexRoute: typeof AppIndexRoute
   AppAccountsIdRoute: typeof AppAccountsIdRoute
   AppConnectionsIdRoute: typeof AppConnectionsIdRoute
   AppConnectionsNewRoute: typeof AppConnectionsNewRoute
   AppContactsIdRoute: typeof AppContactsIdRoute
+  AppErasuresIdRoute: typeof AppErasuresIdRoute
+  AppErasuresNewRoute: typeof AppErasuresNewRoute
   AppGroupsIdRoute: typeof AppGroupsIdRoute
   AppGroupsNewRoute: typeof AppGroupsNewRoute
   AppKeysIdRoute: typeof AppKeysIdRoute
   AppKeysNewRoute: typeof AppKeysNewRoute
   AppMappingsIdRoute: typeof AppMappingsIdRoute
+  AppPartnersIdRoute: typeof AppPartnersIdRoute
+  AppPartnersNewRoute: typeof AppPartnersNewRoute
   AppRunsIdRoute: typeof AppRunsIdRoute
   AppSchedulesIdRoute: typeof AppSchedulesIdRoute
   AppSchedulesNewRoute: typeof AppSchedulesNewRoute
+  AppTeamsIdRoute: typeof AppTeamsIdRoute
+  AppTeamsNewRoute: typeof AppTeamsNewRoute
   AppUsersIdRoute: typeof AppUsersIdRoute
   AppUsersNewRoute: typeof AppUsersNewRoute
   AppAccountsIndexRoute: typeof AppAccountsIndexRoute
   AppConnectionsIndexRoute: typeof AppConnectionsIndexRoute
   AppContactsIndexRoute: typeof AppContactsIndexRoute
+  AppErasuresIndexRoute: typeof AppErasuresIndexRoute
   AppGroupsIndexRoute: typeof AppGroupsIndexRoute
   AppKeysIndexRoute: typeof AppKeysIndexRoute
   AppMappingsIndexRoute: typeof AppMappingsIndexRoute
+  AppPartnersIndexRoute: typeof AppPartnersIndexRoute
   AppRunsIndexRoute: typeof AppRunsIndexRoute
   AppSchedulesIndexRoute: typeof AppSchedulesIndexRoute
+  AppTeamsIndexRoute: typeof AppTeamsIndexRoute
   AppUsersIndexRoute: typeof AppUsersIndexRoute
 }
 
 const AppRouteChildren: AppRouteChildren = {
   AppSplatRoute: AppSplatRoute,
+  AppAssignmentsRoute: AppAssignmentsRoute,
   AppAuditRoute: AppAuditRoute,
   AppConflictsRoute: AppConflictsRoute,
+  AppPersonalDataRoute: AppPersonalDataRoute,
+  AppRetentionRoute: AppRetentionRoute,
   AppRolesRoute: AppRolesRoute,
   AppSecurityRoute: AppSecurityRoute,
   AppSecurityRulesRoute: AppSecurityRulesRoute,
+  AppSubjectExportsRoute: AppSubjectExportsRoute,
   AppIndexRoute: AppIndexRoute,
   AppAccountsIdRoute: AppAccountsIdRoute,
   AppConnectionsIdRoute: AppConnectionsIdRoute,
   AppConnectionsNewRoute: AppConnectionsNewRoute,
   AppContactsIdRoute: AppContactsIdRoute,
+  AppErasuresIdRoute: AppErasuresIdRoute,
+  AppErasuresNewRoute: AppErasuresNewRoute,
   AppGroupsIdRoute: AppGroupsIdRoute,
   AppGroupsNewRoute: AppGroupsNewRoute,
   AppKeysIdRoute: AppKeysIdRoute,
   AppKeysNewRoute: AppKeysNewRoute,
   AppMappingsIdRoute: AppMappingsIdRoute,
+  AppPartnersIdRoute: AppPartnersIdRoute,
+  AppPartnersNewRoute: AppPartnersNewRoute,
   AppRunsIdRoute: AppRunsIdRoute,
   AppSchedulesIdRoute: AppSchedulesIdRoute,
   AppSchedulesNewRoute: AppSchedulesNewRoute,
+  AppTeamsIdRoute: AppTeamsIdRoute,
+  AppTeamsNewRoute: AppTeamsNewRoute,
   AppUsersIdRoute: AppUsersIdRoute,
   AppUsersNewRoute: AppUsersNewRoute,
   AppAccountsIndexRoute: AppAccountsIndexRoute,
   AppConnectionsIndexRoute: AppConnectionsIndexRoute,
   AppContactsIndexRoute: AppContactsIndexRoute,
+  AppErasuresIndexRoute: AppErasuresIndexRoute,
   AppGroupsIndexRoute: AppGroupsIndexRoute,
   AppKeysIndexRoute: AppKeysIndexRoute,
   AppMappingsIndexRoute: AppMappingsIndexRoute,
+  AppPartnersIndexRoute: AppPartnersIndexRoute,
   AppRunsIndexRoute: AppRunsIndexRoute,
   AppSchedulesIndexRoute: AppSchedulesIndexRoute,
+  AppTeamsIndexRoute: AppTeamsIndexRoute,
   AppUsersIndexRoute: AppUsersIndexRoute,
 }
 

@@ -100,6 +100,13 @@ const PEOPLE = [
   { to: '/groups', needs: 'users.read', word: 'groups.title', hint: 'palette.page' },
   { to: '/groups/new', needs: 'users.manage', word: 'groups.add', hint: 'palette.action' },
   { to: '/roles', needs: 'users.read', word: 'roles.title', hint: 'palette.page' },
+  { to: '/teams', needs: 'teams.read', word: 'teams.title', hint: 'palette.page' },
+  { to: '/teams/new', needs: 'teams.manage', word: 'teams.add', hint: 'palette.action' },
+  { to: '/partners', needs: 'teams.read', word: 'partners.title', hint: 'palette.page' },
+  { to: '/assignments', needs: 'teams.manage', word: 'transfer.title', hint: 'palette.action' },
+  { to: '/erasures/new', needs: 'privacy.manage', word: 'erasures.add', hint: 'palette.action' },
+  { to: '/subject-exports', needs: 'privacy.manage', word: 'exports.title', hint: 'palette.page' },
+  { to: '/retention', needs: 'hub.configure', word: 'retention.title', hint: 'palette.page' },
   { to: '/keys/new', needs: 'keys.manage', word: 'keys_page.add', hint: 'palette.action' },
 ] as const;
 
@@ -113,11 +120,14 @@ const PAGES: Record<string, string> = {
   usr: '/users',
   grp: '/groups',
   key: '/keys',
+  tea: '/teams',
+  ptn: '/partners',
+  era: '/erasures',
 };
 
 /** An id names its own page. */
 function byId(typed: string, command: (to: string, label: string) => Command): Command[] {
-  const match = /^(run|acc|ctc|con|map|sch|usr|grp|key)_[0-9a-f]{32}$/.exec(typed);
+  const match = /^(run|acc|ctc|con|map|sch|usr|grp|key|tea|ptn|era)_[0-9a-f]{32}$/.exec(typed);
   const page = match?.[1] && PAGES[match[1]];
   return page ? [command(`${page}/${typed}`, typed)] : [];
 }

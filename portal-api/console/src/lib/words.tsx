@@ -1,8 +1,10 @@
 import { createIntl, type IntlShape, type PrimitiveType, RawIntlProvider, useIntl } from 'react-intl';
 import en from '#/words/en.json';
 import type people from '#/words/people.json';
+import type privacy from '#/words/privacy.json';
+import type teams from '#/words/teams.json';
 
-export type WordKey = keyof typeof en | keyof typeof people;
+export type WordKey = keyof typeof en | keyof typeof people | keyof typeof privacy | keyof typeof teams;
 export type Words = (key: WordKey, values?: Record<string, PrimitiveType>) => string;
 
 const messages: Record<string, string> = { ...en };

@@ -12,6 +12,9 @@ const PAGES = {
   map: '/mappings/$id',
   sch: '/schedules/$id',
   run: '/runs/$id',
+  tea: '/teams/$id',
+  ptn: '/partners/$id',
+  era: '/erasures/$id',
 } as const;
 
 /** An id that leads to its page, where it has one. */

@@ -2,9 +2,12 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
 import { useCallback, useMemo } from 'react';
 import type { AccountRow } from '#/api/types';
+import { HolderFilter } from '#/features/assignments/holder-filter';
+import { HolderNames } from '#/features/assignments/holders';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { type AccountFilters, accountsQuery, catalogueQuery } from '#/features/records/queries';
 import { RowMarks } from '#/features/records/row-marks';
+import { useMay } from '#/features/session/queries';
 import { compact, isAnySet, textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button, buttonLook } from '#/ui/button';
@@ -27,6 +30,7 @@ export const Route = createFileRoute('/_app/accounts/')({
     type: textParam(search.type),
     country: textParam(search.country),
     connection_id: textParam(search.connection_id),
+    assigned_to: textParam(search.assigned_to),
     sort: textParam(search.sort),
   }),
   component: AccountsPage,
@@ -38,7 +42,9 @@ function AccountsPage() {
   const navigate = Route.useNavigate();
   const sort = search.sort ?? 'name';
   const query = useInfiniteQuery(accountsQuery({ ...search, sort }));
-  const connections = useQuery(connectionNamesQuery).data ?? [];
+  const may = useMay();
+  const seesConnections = may('connections.read');
+  const connections = useQuery({ ...connectionNamesQuery, enabled: seesConnections }).data ?? [];
   const fields = useQuery(catalogueQuery('accounts')).data;
   const columns = useAccountColumns();
   const set = useCallback(
@@ -79,13 +85,16 @@ function AccountsPage() {
             )
           );
         })}
-        <Select
-          inline
-          label={t('accounts.linked_to')}
-          value={search.connection_id ?? ''}
-          onChange={(value) => set({ connection_id: value })}
-          choices={[any, ...connections.map((one) => ({ value: one.id, label: one.name }))]}
-        />
+        {seesConnections && (
+          <Select
+            inline
+            label={t('accounts.linked_to')}
+            value={search.connection_id ?? ''}
+            onChange={(value) => set({ connection_id: value })}
+            choices={[any, ...connections.map((one) => ({ value: one.id, label: one.name }))]}
+          />
+        )}
+        <HolderFilter value={search.assigned_to ?? ''} onChange={(assigned_to) => set({ assigned_to })} />
       </FilterBar>
       <ListView
         query={query}
@@ -147,6 +156,13 @@ function useAccountColumns(): Column<AccountRow>[] {
         width: 'minmax(120px, 1.2fr)',
         phone: 'fact',
         cell: (one) => <Value value={one.industry} />,
+      },
+      {
+        id: 'holders',
+        header: t('assign.title'),
+        width: 'minmax(130px, 1.2fr)',
+        hides: 3,
+        cell: (one) => <HolderNames holders={one.assignees} />,
       },
       {
         id: 'tier',

@@ -3,6 +3,8 @@ import type { Entity } from '#/api/types';
 import { personName, provenanceQuery, recordQuery } from '#/features/records/queries';
 import { RecordPage, type RecordSearch } from '#/features/records/record-page';
 import { SHOWS } from '#/features/records/sides';
+import { useMay } from '#/features/session/queries';
+import '#/features/privacy/words';
 import { compact, oneOf } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { LINK } from '#/ui/link';
@@ -24,6 +26,7 @@ function ContactPage() {
   const t = useWords();
   const { id } = Route.useParams();
   const navigate = Route.useNavigate();
+  const may = useMay();
   return (
     <RecordPage
       key={id}
@@ -42,6 +45,9 @@ function ContactPage() {
       }
       facts={(record) => {
         const account = accountOf(record);
+        const asks = may('privacy.manage')
+          ? [{ label: t('place.privacy'), value: <PrivacyLinks contact={id} /> }]
+          : [];
         return account
           ? [
               {
@@ -52,10 +58,26 @@ function ContactPage() {
                   </Link>
                 ),
               },
+              ...asks,
             ]
-          : [];
+          : asks;
       }}
     />
+  );
+}
+
+/** What the person can ask for. */
+function PrivacyLinks({ contact }: { contact: string }) {
+  const t = useWords();
+  return (
+    <span className="flex flex-wrap gap-x-3">
+      <Link to="/subject-exports" search={{ contact }} className={LINK}>
+        {t('privacy.ask_export')}
+      </Link>
+      <Link to="/erasures/new" search={{ contact }} className={LINK}>
+        {t('privacy.ask_erasure')}
+      </Link>
+    </span>
   );
 }
 

@@ -4,15 +4,18 @@ import type { User } from '#/api/types';
 import { Permitted } from '#/app/permitted';
 import { EffectiveList } from '#/features/access/effective-list';
 import { useAccessWords } from '#/features/access/permissions';
+import { HolderName } from '#/features/assignments/holders';
 import { UserTrail } from '#/features/audit/user-trail';
+import { AccountName } from '#/features/records/account-name';
 import { sessionQuery, useMay } from '#/features/session/queries';
 import { AccessForm } from '#/features/users/access-form';
 import { userQuery } from '#/features/users/queries';
 import { SessionsPanel, SignInPanel } from '#/features/users/sign-in-panels';
 import { UserPill } from '#/features/users/state';
 import { StateActions } from '#/features/users/state-actions';
+import { UserAccounts } from '#/features/users/user-accounts';
 import { oneOf } from '#/lib/search';
-import { useWords } from '#/lib/words';
+import { useWords, wordFor } from '#/lib/words';
 import { Facts } from '#/ui/facts';
 import { Id } from '#/ui/id';
 import { LINK } from '#/ui/link';
@@ -22,7 +25,7 @@ import { QueryView } from '#/ui/query-view';
 import { Tabs } from '#/ui/tabs';
 import { Time } from '#/ui/time';
 
-const TABS = ['access', 'sign-in', 'trail'] as const;
+const TABS = ['access', 'accounts', 'sign-in', 'trail'] as const;
 type Tab = (typeof TABS)[number];
 
 export const Route = createFileRoute('/_app/users/$id')({
@@ -88,6 +91,9 @@ function UserView({ user, isSelf }: { user: User; isSelf: boolean }) {
   );
   const parts = [
     { id: 'access', label: t('access.title'), content: access },
+    ...(may('teams.read')
+      ? [{ id: 'accounts', label: t('teams.user_tab'), content: <UserAccounts user={user} /> }]
+      : []),
     ...(manages ? [{ id: 'sign-in', label: t('users.sign_in_tab'), content: signIn }] : []),
     ...(may('audit.read')
       ? [{ id: 'trail', label: t('users.trail'), content: <UserTrail user={user} /> }]
@@ -99,6 +105,15 @@ function UserView({ user, isSelf }: { user: User; isSelf: boolean }) {
         facts={[
           { label: t('users.email'), value: user.email },
           { label: t('users.role'), value: words.role(user.role) },
+          { label: t('scope.title'), value: wordFor(t, `scope.${user.scope}`, user.scope) },
+          user.partner_id != null && {
+            label: t('partners.one'),
+            value: <HolderName id={user.partner_id} />,
+          },
+          user.account_id != null && {
+            label: t('users.account'),
+            value: <AccountName id={user.account_id} />,
+          },
           {
             label: t('users.factor'),
             value: t(user.has_factor ? 'users.factor_yes' : 'users.factor_none'),
