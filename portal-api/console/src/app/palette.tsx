@@ -4,6 +4,8 @@ import { useDeferredValue, useState } from 'react';
 import { accountNamesQuery, contactNamesQuery } from '#/features/records/queries';
 import { useMay } from '#/features/session/queries';
 import { setTheme } from '#/lib/theme';
+import '#/features/teams/words';
+import '#/features/privacy/words';
 import { useWords } from '#/lib/words';
 import { type Command, CommandPalette } from '#/ui/command-palette';
 import { usePlaces } from './places';

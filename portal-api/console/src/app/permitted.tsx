@@ -1,8 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Lock } from 'lucide-react';
 import { sessionQuery, useMay } from '#/features/session/queries';
-import '#/features/privacy/words';
-import '#/features/teams/words';
 import { addWords, useWords, wordFor } from '#/lib/words';
 import { Page } from '#/ui/page';
 import people from '#/words/people.json';

@@ -5,6 +5,7 @@ import { useMemo } from 'react';
 import type { AccountRow } from '#/api/types';
 import { accountsQuery } from '#/features/records/queries';
 import { useMay } from '#/features/session/queries';
+import '#/features/teams/words';
 import { useWords } from '#/lib/words';
 import { buttonLook } from '#/ui/button';
 import { LINK, NAME_LINK } from '#/ui/link';

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { sessionQuery, useMay } from '#/features/session/queries';
+import '#/features/teams/words';
 import { useWords } from '#/lib/words';
 import { Select } from '#/ui/select';
 import { HolderPicker } from './holders';

@@ -1,4 +1,5 @@
 import type { AssignmentPlan } from '#/api/types';
+import '#/features/teams/words';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { Dialog } from '#/ui/dialog';

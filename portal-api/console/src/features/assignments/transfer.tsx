@@ -7,6 +7,7 @@ import type { AccountRow, AssignmentOrder, AssignmentPlan } from '#/api/types';
 import { useStepUp } from '#/features/factors/step-up';
 import { accountsQuery, catalogueQuery } from '#/features/records/queries';
 import { oneOf } from '#/lib/search';
+import '#/features/teams/words';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { CheckBox } from '#/ui/check-box';

@@ -10,6 +10,7 @@ import { Button } from '#/ui/button';
 import { Field } from '#/ui/field';
 import { Select } from '#/ui/select';
 import { ErrorState } from '#/ui/states';
+import './words';
 import { askErasure } from './queries';
 
 const KINDS = ['erase', 'anonymise'] as const;

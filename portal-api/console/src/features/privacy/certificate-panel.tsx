@@ -8,6 +8,7 @@ import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { Panel } from '#/ui/panel';
 import { certificate } from './certificate';
+import './words';
 import { TraceList } from './trace-list';
 
 /** What was destroyed, and a file that says so to whoever asks. */

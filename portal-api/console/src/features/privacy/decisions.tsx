@@ -12,6 +12,7 @@ import { Dialog } from '#/ui/dialog';
 import { Field } from '#/ui/field';
 import { ErrorState } from '#/ui/states';
 import { toast } from '#/ui/toast';
+import './words';
 import { approveErasure, type Decision, erasureQuery, stopErasure } from './queries';
 
 /** What can be decided about a request, and why the rest cannot. */

@@ -1,8 +1,7 @@
 import type { Erasure } from '#/api/types';
 import { useWords, wordFor } from '#/lib/words';
+import './words';
 import { type Status, StatusPill } from '#/ui/status-pill';
-
-export const ERASURE_STATES = ['asked', 'approved', 'done', 'refused', 'withdrawn'] as const;
 
 const STATUS: Record<string, Status> = {
   asked: 'paused',

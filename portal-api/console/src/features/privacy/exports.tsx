@@ -18,6 +18,7 @@ import { Time } from '#/ui/time';
 import { toast } from '#/ui/toast';
 import { PersonName } from './person-name';
 import { PersonPicker } from './person-picker';
+import './words';
 import { askExport, exportsQuery, FILE_KINDS, type FileKind, fetchExport } from './queries';
 
 type AskProps = { contact: string; onContact: (contact: string) => void };

@@ -6,6 +6,7 @@ import { personName, recordQuery } from '#/features/records/queries';
 import { useWords } from '#/lib/words';
 import { cut } from '#/ui/id';
 import { LINK } from '#/ui/link';
+import './words';
 import { textOf } from '#/ui/value';
 
 /** The contact of a request, which is no more once it is forgotten. */

@@ -6,6 +6,7 @@ import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { ComboBox } from '#/ui/combo-box';
 import { usePerson } from './person-name';
+import './words';
 import { peopleQuery } from './queries';
 
 type Props = { value: string; onChange: (contact: string) => void };

@@ -3,6 +3,7 @@ import { useWords } from '#/lib/words';
 import { Panel } from '#/ui/panel';
 import { QueryView } from '#/ui/query-view';
 import { erasurePlanQuery } from './queries';
+import './words';
 import { TraceList } from './trace-list';
 
 /** What forgetting somebody would destroy, by the statements that would do it. */

@@ -1,5 +1,6 @@
 import { useMay } from '#/features/session/queries';
 import { useWords } from '#/lib/words';
+import './words';
 import { SubNav } from '#/ui/sub-nav';
 
 const PARTS = [

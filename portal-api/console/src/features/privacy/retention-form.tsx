@@ -10,6 +10,7 @@ import { Panel } from '#/ui/panel';
 import { ErrorState, StaleBanner } from '#/ui/states';
 import { toast } from '#/ui/toast';
 import { daysOf, isDays, KEPT, LONGEST, shorter, type Typed, typedOf } from './days';
+import './words';
 import { retentionQuery, saveRetention, type TaggedRetention } from './queries';
 
 /** How long what is kept beside the records stays, kind by kind. */

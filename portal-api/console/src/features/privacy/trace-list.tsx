@@ -1,5 +1,6 @@
 import { formatNumber } from '#/lib/format';
 import { useWords, wordFor } from '#/lib/words';
+import './words';
 import { marks, traces } from './traces';
 
 /** How many rows of what: before it is done and afterwards. */

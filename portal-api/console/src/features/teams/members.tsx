@@ -13,6 +13,7 @@ import { Panel } from '#/ui/panel';
 import { QueryView } from '#/ui/query-view';
 import { ErrorState } from '#/ui/states';
 import { toast } from '#/ui/toast';
+import './words';
 import { editTeam, type TeamInput, teamQuery } from './queries';
 
 type Change = { members: TeamInput['members']; said: string };

@@ -5,6 +5,7 @@ import { toProblem } from '#/api/problem';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { Field } from '#/ui/field';
+import './words';
 import { ErrorState } from '#/ui/states';
 
 type FormProps<T> = {

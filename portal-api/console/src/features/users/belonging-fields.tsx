@@ -4,6 +4,7 @@ import type { RoleName } from '#/api/types';
 import { partnersQuery } from '#/features/partners/queries';
 import { accountNamesQuery, recordQuery } from '#/features/records/queries';
 import { useMay } from '#/features/session/queries';
+import '#/features/teams/words';
 import { useWords, wordFor } from '#/lib/words';
 import { ComboBox } from '#/ui/combo-box';
 import { Select } from '#/ui/select';

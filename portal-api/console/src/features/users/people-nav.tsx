@@ -1,4 +1,5 @@
 import { useMay } from '#/features/session/queries';
+import '#/features/teams/words';
 import { useWords } from '#/lib/words';
 import { SubNav } from '#/ui/sub-nav';
 

@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import type { User } from '#/api/types';
 import { HeldAccounts } from '#/features/assignments/held-accounts';
 import { teamsOf, teamsQuery } from '#/features/teams/queries';
+import '#/features/teams/words';
 import { useWords, wordFor } from '#/lib/words';
 import { NAME_LINK } from '#/ui/link';
 import { Panel } from '#/ui/panel';

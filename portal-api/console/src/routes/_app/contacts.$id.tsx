@@ -1,10 +1,10 @@
 import { createFileRoute, Link } from '@tanstack/react-router';
 import type { Entity } from '#/api/types';
+import { PrivacyLinks } from '#/features/privacy/links';
 import { personName, provenanceQuery, recordQuery } from '#/features/records/queries';
 import { RecordPage, type RecordSearch } from '#/features/records/record-page';
 import { SHOWS } from '#/features/records/sides';
 import { useMay } from '#/features/session/queries';
-import '#/features/privacy/words';
 import { compact, oneOf } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { LINK } from '#/ui/link';
@@ -63,21 +63,6 @@ function ContactPage() {
           : asks;
       }}
     />
-  );
-}
-
-/** What the person can ask for. */
-function PrivacyLinks({ contact }: { contact: string }) {
-  const t = useWords();
-  return (
-    <span className="flex flex-wrap gap-x-3">
-      <Link to="/subject-exports" search={{ contact }} className={LINK}>
-        {t('privacy.ask_export')}
-      </Link>
-      <Link to="/erasures/new" search={{ contact }} className={LINK}>
-        {t('privacy.ask_erasure')}
-      </Link>
-    </span>
   );
 }
 
