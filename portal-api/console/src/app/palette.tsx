@@ -124,12 +124,12 @@ const PAGES: Record<string, string> = {
   key: '/keys',
   tea: '/teams',
   ptn: '/partners',
-  era: '/erasures',
+  ers: '/erasures',
 };
 
 /** An id names its own page. */
 function byId(typed: string, command: (to: string, label: string) => Command): Command[] {
-  const match = /^(run|acc|ctc|con|map|sch|usr|grp|key|tea|ptn|era)_[0-9a-f]{32}$/.exec(typed);
+  const match = /^(run|acc|ctc|con|map|sch|usr|grp|key|tea|ptn|ers)_[0-9a-f]{32}$/.exec(typed);
   const page = match?.[1] && PAGES[match[1]];
   return page ? [command(`${page}/${typed}`, typed)] : [];
 }

@@ -14,7 +14,7 @@ export function SubNav({ label, parts }: SubNavProps) {
           key={part.to}
           to={part.to}
           activeOptions={{ exact: true, includeSearch: false }}
-          className="-mb-px flex h-9 items-center border-b-2 border-transparent text-sm font-medium whitespace-nowrap text-ink-2 no-underline -outline-offset-2 hover:text-ink touch aria-[current=page]:border-accent aria-[current=page]:text-ink"
+          className="-mb-px flex h-9 shrink-0 items-center border-b-2 border-transparent text-sm font-medium whitespace-nowrap text-ink-2 no-underline -outline-offset-2 hover:text-ink touch aria-[current=page]:border-accent aria-[current=page]:text-ink"
         >
           {part.label}
         </Link>

@@ -228,7 +228,7 @@ function Accounts({ filters, holder, onFilter, ticked, onTick }: AccountsProps) 
       <div
         role="search"
         aria-label={t('filter.label')}
-        className="flex flex-wrap items-center gap-x-3 gap-y-2 border-b border-line p-3"
+        className="flex flex-wrap items-center gap-x-3 gap-y-2 border-b border-line px-4 py-3"
       >
         <Search
           label={t('accounts.search')}

@@ -14,7 +14,7 @@ const PAGES = {
   run: '/runs/$id',
   tea: '/teams/$id',
   ptn: '/partners/$id',
-  era: '/erasures/$id',
+  ers: '/erasures/$id',
 } as const;
 
 /** An id that leads to its page, where it has one. */

@@ -42,13 +42,6 @@ function Begin({ session }: { session: Session }) {
       <p className="text-2xl font-semibold tracking-[-0.01em] text-balance text-ink">
         {greeting && t(`home.${greeting.word}`, { ...greeting.values, tenant: session.tenant.name })}
       </p>
-      <nav aria-label={t('home.ways')}>
-        <ul className="grid grid-cols-3 gap-4 max-lg:grid-cols-1">
-          <Way to="/accounts" icon={Building2} title={t('accounts.title')} text={t('home.accounts_text')} />
-          <Way to="/contacts" icon={Users} title={t('contacts.title')} text={t('home.contacts_text')} />
-          <Way to="/security" icon={ShieldCheck} title={t('security.menu')} text={t('home.security_text')} />
-        </ul>
-      </nav>
       <div className="grid grid-cols-2 items-start gap-4 max-lg:grid-cols-1">
         <Panel
           title={t(session.scope === 'own' ? 'home.own' : 'home.accounts')}
@@ -101,6 +94,13 @@ function Begin({ session }: { session: Session }) {
           </QueryView>
         </Panel>
       </div>
+      <nav aria-label={t('home.ways')}>
+        <ul className="grid grid-cols-3 gap-4 max-lg:grid-cols-1">
+          <Way to="/accounts" icon={Building2} title={t('accounts.title')} text={t('home.accounts_text')} />
+          <Way to="/contacts" icon={Users} title={t('contacts.title')} text={t('home.contacts_text')} />
+          <Way to="/security" icon={ShieldCheck} title={t('security.menu')} text={t('home.security_text')} />
+        </ul>
+      </nav>
     </Page>
   );
 }

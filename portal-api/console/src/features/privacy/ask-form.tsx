@@ -40,6 +40,12 @@ export function AskForm({ contact, onAsked, children }: Props) {
     },
   });
   const problem = ask.error ? toProblem(ask.error) : null;
+  const fault =
+    hold === ''
+      ? t('form.required')
+      : Number(hold) > LONGEST
+        ? t('form.between', { least: 0, most: LONGEST })
+        : null;
   return (
     <>
       <Form
@@ -47,6 +53,7 @@ export function AskForm({ contact, onAsked, children }: Props) {
         validationErrors={problem?.byField()}
         onSubmit={(event) => {
           event.preventDefault();
+          if (fault) return;
           ask.mutate({ kind, contact_id: contact, reason, hold_hours: Number(hold) });
         }}
       >
@@ -66,13 +73,9 @@ export function AskForm({ contact, onAsked, children }: Props) {
             inputMode="numeric"
             value={hold}
             onChange={(text) => setHold(text.replace(/\D/g, '').slice(0, 4))}
-            validate={(text) =>
-              text === ''
-                ? t('form.required')
-                : Number(text) > LONGEST
-                  ? t('form.between', { least: 0, most: LONGEST })
-                  : null
-            }
+            // Said while it is typed: said on leaving the field, it would move the button from under the pointer.
+            validationBehavior="aria"
+            validate={() => fault}
             isRequired
           />
         </div>

@@ -5,7 +5,7 @@ import { words } from '#/lib/words';
 import { certificate } from './certificate';
 
 const done: Erasure = {
-  id: `era_${'1'.repeat(32)}`,
+  id: `ers_${'1'.repeat(32)}`,
   kind: 'erase',
   contact_id: `ctc_${'2'.repeat(32)}`,
   reason: 'asked by letter',

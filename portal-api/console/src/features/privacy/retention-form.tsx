@@ -40,6 +40,7 @@ export function RetentionForm({ retention }: { retention: TaggedRetention }) {
         validationErrors={problem?.byField('days.')}
         onSubmit={(event) => {
           event.preventDefault();
+          if (!KEPT.every((kind) => isDays(typed[kind]))) return;
           save.mutate({ etag: retention.etag, days: daysOf(retention.days, typed) });
         }}
       >
@@ -57,6 +58,8 @@ export function RetentionForm({ retention }: { retention: TaggedRetention }) {
                 onChange={(text) =>
                   setEdits((old) => ({ ...old, [kind]: text.replace(/\D/g, '').slice(0, 6) }))
                 }
+                // Said while it is typed: said on leaving the field, it would move the button from under the pointer.
+                validationBehavior="aria"
                 validate={(text) => (isDays(text) ? null : t('form.between', { least: 1, most: LONGEST }))}
               />
             ))}

@@ -17,10 +17,7 @@ export function UserAccounts({ user }: { user: User }) {
     <div className="grid grid-cols-[minmax(0,1fr)_minmax(0,2fr)] items-start gap-4 max-lg:grid-cols-1">
       <Panel title={t('teams.title')}>
         <div className="flex flex-col gap-3">
-          <p className="text-sm text-ink-2">
-            {t('scope.sees', { scope: wordFor(t, `scope.${user.scope}`, user.scope) })}{' '}
-            {wordFor(t, `scope_help.${user.scope}`, '')}
-          </p>
+          <p className="text-sm text-ink-2">{wordFor(t, `scope_help.${user.scope}`, user.scope)}</p>
           <QueryView query={query} loading={t('teams.loading')} skeletonRows={2}>
             {({ items }) => {
               const teams = teamsOf(items, user.id);

@@ -5,7 +5,7 @@ import { Permitted } from '#/app/permitted';
 import { CertificatePanel } from '#/features/privacy/certificate-panel';
 import { Decisions } from '#/features/privacy/decisions';
 import { ErasurePill } from '#/features/privacy/erasure-pill';
-import { PersonName, usePerson } from '#/features/privacy/person-name';
+import { isErased, PersonName, usePerson } from '#/features/privacy/person-name';
 import { PlanPanel } from '#/features/privacy/plan-panel';
 import { erasureQuery } from '#/features/privacy/queries';
 import { sessionQuery, useMay } from '#/features/session/queries';
@@ -58,14 +58,17 @@ function ErasureView({ erasure }: { erasure: Erasure }) {
   const t = useWords();
   const may = useMay();
   const isOwn = useQuery(sessionQuery).data?.user.id === erasure.asked_by;
-  const { isGone } = usePerson(erasure.contact_id);
+  const { isGone } = usePerson(erasure.contact_id, isErased(erasure));
   const { state } = erasure;
   const next = state === 'asked' && isOwn ? 'asked_own' : state;
   return (
     <div className="flex flex-col gap-4">
       <Facts
         facts={[
-          { label: t('privacy.person'), value: <PersonName contact={erasure.contact_id} /> },
+          {
+            label: t('privacy.person'),
+            value: <PersonName contact={erasure.contact_id} isErased={isErased(erasure)} />,
+          },
           { label: t('erasures.kind'), value: wordFor(t, `erasure_kind.${erasure.kind}`, erasure.kind) },
           { label: t('erasures.asked_by'), value: <UserName id={erasure.asked_by} /> },
           { label: t('erasures.asked'), value: <Time at={erasure.asked_at} /> },

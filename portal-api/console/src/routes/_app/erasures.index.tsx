@@ -5,7 +5,7 @@ import { useMemo } from 'react';
 import type { Erasure } from '#/api/types';
 import { Permitted } from '#/app/permitted';
 import { ErasurePill } from '#/features/privacy/erasure-pill';
-import { PersonName } from '#/features/privacy/person-name';
+import { isErased, PersonName } from '#/features/privacy/person-name';
 import { PrivacyNav } from '#/features/privacy/privacy-nav';
 import { erasuresQuery } from '#/features/privacy/queries';
 import { ERASURE_STATES } from '#/features/privacy/states';
@@ -106,7 +106,7 @@ function useErasureColumns(): Column<Erasure>[] {
         phone: 'name',
         cell: (one) => (
           <Link to="/erasures/$id" params={{ id: one.id }} className={NAME_LINK}>
-            <PersonName contact={one.contact_id} link={false} />
+            <PersonName contact={one.contact_id} isErased={isErased(one)} link={false} />
           </Link>
         ),
       },
