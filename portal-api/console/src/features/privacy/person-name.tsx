@@ -2,10 +2,11 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { toProblem } from '#/api/problem';
 import type { Entity, Erasure } from '#/api/types';
-import { personName, recordQuery } from '#/features/records/queries';
+import { personName } from '#/features/records/queries';
 import { useWords } from '#/lib/words';
 import { cut } from '#/ui/id';
 import { LINK } from '#/ui/link';
+import { personQuery } from './queries';
 import './words';
 import { textOf } from '#/ui/value';
 
@@ -14,7 +15,7 @@ export function usePerson(
   contact: string,
   isErased = false,
 ): { name?: string; isGone: boolean; person?: Entity } {
-  const query = useQuery({ ...recordQuery('contacts', contact), retry: false, enabled: !isErased });
+  const query = useQuery({ ...personQuery(contact), enabled: !isErased });
   const fields = query.data?.fields;
   const name = fields && personName(textOf(fields.first_name), textOf(fields.last_name));
   const isGone = isErased || (query.error !== null && toProblem(query.error).slug === 'not-found');

@@ -14,8 +14,9 @@ export function erasureQuery(id: string) {
   return queryOptions({
     queryKey: ['erasures', 'one', id],
     queryFn: () => unwrap(api.GET('/api/v1/erasures/{id}', { params: { path: { id } } })),
-    // A run carries it out when its hold is over; nobody hears of that by the line of live changes.
-    refetchInterval: ({ state }) => (state.data?.state === 'approved' ? 3_000 : pollEvery(false, 8_000)()),
+    // Another approves it, and a run carries it out: nobody hears of that by the line of live changes.
+    refetchInterval: ({ state }) =>
+      state.data?.state === 'approved' ? 3_000 : state.data?.state === 'asked' ? 10_000 : false,
   });
 }
 
@@ -52,6 +53,19 @@ export function peopleQuery(q: string) {
       return (await unwrap(api.GET('/api/v1/contacts', { params: { query } }))).items;
     },
     placeholderData: (previous) => previous,
+  });
+}
+
+/**
+ * The contact of a request. Not under the contacts: they are asked for again when one changes, and of this one nothing
+ * may be left by then.
+ */
+export function personQuery(contact: string) {
+  return queryOptions({
+    queryKey: ['people', contact],
+    queryFn: () => unwrap(api.GET('/api/v1/contacts/{id}', { params: { path: { id: contact } } })),
+    retry: false,
+    staleTime: 60_000,
   });
 }
 
