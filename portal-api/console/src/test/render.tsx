@@ -93,6 +93,7 @@ export const SESSION = {
     factor_due: null,
     must_enrol: false,
   },
+  scope: 'all',
   tenant: { id: 'tnt_1', name: 'Acme', environment: 'demo' },
   permissions: [
     'hub.read',
@@ -108,6 +109,10 @@ export const SESSION = {
     'users.manage',
     'audit.read',
     'keys.manage',
+    'teams.read',
+    'teams.manage',
+    'privacy.manage',
+    'privacy.approve',
   ],
 };
 
