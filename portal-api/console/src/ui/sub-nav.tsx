@@ -1,4 +1,5 @@
 import { Link, type LinkProps } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
 
 type SubNavProps = {
   label: string;
@@ -7,8 +8,14 @@ type SubNavProps = {
 
 /** Pages that belong together, under their common title: links, not tabs, as each has its own address. */
 export function SubNav({ label, parts }: SubNavProps) {
+  const nav = useRef<HTMLElement>(null);
+  // Where they do not all fit, the page one is on is in sight.
+  useEffect(() => {
+    const here = nav.current?.querySelector('[aria-current=page]');
+    here?.scrollIntoView?.({ inline: 'center', block: 'nearest' });
+  }, []);
   return (
-    <nav aria-label={label} className="flex gap-4 overflow-x-auto border-b border-line">
+    <nav ref={nav} aria-label={label} className="flex gap-4 overflow-x-auto border-b border-line">
       {parts.map((part) => (
         <Link
           key={part.to}

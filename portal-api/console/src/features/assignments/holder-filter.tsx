@@ -3,12 +3,19 @@ import { sessionQuery, useMay } from '#/features/session/queries';
 import '#/features/teams/words';
 import { useWords } from '#/lib/words';
 import { Select } from '#/ui/select';
+import { EVERYBODY } from './default-holder';
 import { HolderPicker } from './holders';
 
-type Props = { value: string; onChange: (holder: string) => void };
+type Props = {
+  /** What the address says. */
+  said: string | undefined;
+  /** Whose accounts the list begins with. */
+  begins: string | undefined;
+  onChange: (holder: string) => void;
+};
 
 /** Narrows a list of accounts down to those of somebody. Who sees only what is theirs needs none. */
-export function HolderFilter({ value, onChange }: Props) {
+export function HolderFilter({ said, begins, onChange }: Props) {
   const t = useWords();
   const may = useMay();
   const scope = useQuery(sessionQuery).data?.scope;
@@ -17,6 +24,9 @@ export function HolderFilter({ value, onChange }: Props) {
     { value: 'nobody', label: t('assign.nobody_short') },
   ];
   if (scope !== 'all') return null;
+  const any = begins === undefined ? '' : EVERYBODY;
+  const value = said ?? begins ?? any;
+  const all = { value: any, label: t(begins === undefined ? 'filter.any' : 'assign.everybody') };
   if (may('teams.read')) {
     return (
       <HolderPicker
@@ -24,18 +34,12 @@ export function HolderFilter({ value, onChange }: Props) {
         label={t('assign.title')}
         placeholder={t('filter.any')}
         value={value}
-        onChange={onChange}
-        more={short}
+        onChange={(holder) => onChange(holder === '' ? any : holder)}
+        more={any === '' ? short : [all, ...short]}
       />
     );
   }
   return (
-    <Select
-      inline
-      label={t('assign.title')}
-      value={value}
-      onChange={onChange}
-      choices={[{ value: '', label: t('filter.any') }, ...short]}
-    />
+    <Select inline label={t('assign.title')} value={value} onChange={onChange} choices={[all, ...short]} />
   );
 }

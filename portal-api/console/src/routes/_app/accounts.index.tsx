@@ -2,12 +2,13 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
 import { useCallback, useMemo } from 'react';
 import type { AccountRow } from '#/api/types';
+import { defaultHolder, EVERYBODY, holderOf } from '#/features/assignments/default-holder';
 import { HolderFilter } from '#/features/assignments/holder-filter';
 import { HolderNames } from '#/features/assignments/holders';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { type AccountFilters, accountsQuery, catalogueQuery } from '#/features/records/queries';
 import { RowMarks } from '#/features/records/row-marks';
-import { useMay } from '#/features/session/queries';
+import { sessionQuery, useMay } from '#/features/session/queries';
 import { compact, isAnySet, textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button, buttonLook } from '#/ui/button';
@@ -41,7 +42,9 @@ function AccountsPage() {
   const search = Route.useSearch();
   const navigate = Route.useNavigate();
   const sort = search.sort ?? 'name';
-  const query = useInfiniteQuery(accountsQuery({ ...search, sort }));
+  const begins = defaultHolder(useQuery(sessionQuery).data);
+  const assigned_to = holderOf(search.assigned_to, begins);
+  const query = useInfiniteQuery(accountsQuery({ ...search, assigned_to, sort }));
   const may = useMay();
   const seesConnections = may('connections.read');
   const connections = useQuery({ ...connectionNamesQuery, enabled: seesConnections }).data ?? [];
@@ -53,8 +56,13 @@ function AccountsPage() {
     [navigate],
   );
   const find = useCallback((q: string) => set({ q }), [set]);
-  const clear = () => void navigate({ search: compact({ sort: search.sort }), replace: true });
-  const filtered = isAnySet(search, 'sort');
+  const clear = () =>
+    void navigate({
+      search: compact({ sort: search.sort, assigned_to: begins && EVERYBODY }),
+      replace: true,
+    });
+  const said = search.assigned_to === EVERYBODY ? undefined : search.assigned_to;
+  const filtered = isAnySet({ ...search, assigned_to: said }, 'sort');
   const any = { value: '', label: t('filter.any') };
   const choices = (name: string, chosen: string | undefined) => {
     const known = fields?.find((field) => field.name === name)?.choices ?? [];
@@ -94,7 +102,11 @@ function AccountsPage() {
             choices={[any, ...connections.map((one) => ({ value: one.id, label: one.name }))]}
           />
         )}
-        <HolderFilter value={search.assigned_to ?? ''} onChange={(assigned_to) => set({ assigned_to })} />
+        <HolderFilter
+          begins={begins}
+          said={search.assigned_to}
+          onChange={(assigned_to) => set({ assigned_to })}
+        />
       </FilterBar>
       <ListView
         query={query}
@@ -105,7 +117,7 @@ function AccountsPage() {
         sort={sort}
         onSort={(next) => set({ sort: next })}
         empty={
-          filtered ? (
+          filtered || assigned_to !== undefined ? (
             <EmptyState
               title={t('filter.nothing')}
               action={<Button onPress={clear}>{t('filter.clear')}</Button>}
@@ -134,7 +146,7 @@ function useAccountColumns(): Column<AccountRow>[] {
       {
         id: 'name',
         header: t('accounts.name'),
-        width: 'minmax(160px, 2fr)',
+        width: 'minmax(180px, 2fr)',
         sort: 'name',
         phone: 'name',
         cell: (one) => (
@@ -153,7 +165,7 @@ function useAccountColumns(): Column<AccountRow>[] {
       {
         id: 'industry',
         header: t('accounts.industry'),
-        width: 'minmax(104px, 1.2fr)',
+        width: 'minmax(120px, 1.2fr)',
         phone: 'fact',
         cell: (one) => <Value value={one.industry} />,
       },
@@ -189,7 +201,7 @@ function useAccountColumns(): Column<AccountRow>[] {
         id: 'country',
         header: t('accounts.country'),
         width: '108px',
-        hides: 1,
+        hides: 0,
         cell: (one) => <Value value={one.billing_country} />,
       },
       {
