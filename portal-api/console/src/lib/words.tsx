@@ -1,6 +1,7 @@
 import { createIntl, type IntlShape, type PrimitiveType, RawIntlProvider, useIntl } from 'react-intl';
 import type conflicts from '#/words/conflicts.json';
 import en from '#/words/en.json';
+import type home from '#/words/home.json';
 import type people from '#/words/people.json';
 import type privacy from '#/words/privacy.json';
 import type schedules from '#/words/schedules.json';
@@ -8,6 +9,7 @@ import type security from '#/words/security.json';
 import type teams from '#/words/teams.json';
 
 type More = typeof conflicts &
+  typeof home &
   typeof people &
   typeof privacy &
   typeof schedules &

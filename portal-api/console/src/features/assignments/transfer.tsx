@@ -1,29 +1,25 @@
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { CircleCheck } from 'lucide-react';
-import { useMemo, useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { toProblem } from '#/api/problem';
-import type { AccountRow, AssignmentOrder, AssignmentPlan } from '#/api/types';
+import type { AssignmentOrder, AssignmentPlan } from '#/api/types';
 import { useStepUp } from '#/features/factors/step-up';
-import { accountsQuery, catalogueQuery } from '#/features/records/queries';
 import { oneOf } from '#/lib/search';
 import '#/features/teams/words';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
-import { CheckBox } from '#/ui/check-box';
 import { LINK } from '#/ui/link';
-import { countOf } from '#/ui/list-view';
 import { Panel } from '#/ui/panel';
-import { QueryView } from '#/ui/query-view';
-import { Search } from '#/ui/search';
 import { Select } from '#/ui/select';
-import { EmptyState } from '#/ui/states';
-import { type Column, Table } from '#/ui/table';
-import { useShortColumns } from './held-accounts';
+import { Skeleton } from '#/ui/skeleton';
 import { HolderPicker, useHolderName } from './holders';
 import { DEEDS, type Deed, type Filters, lackOf, orderOf, WAYS, type Way, type Wish } from './order';
 import { PlanDialog } from './plan-dialog';
 import { carryOut, planOrder } from './queries';
+
+// The list is long work: the choice of who stands before it comes.
+const Accounts = lazy(async () => ({ default: (await import('./transfer-accounts')).TransferAccounts }));
 
 export type TransferSearch = Filters & { deed?: Deed; way?: Way; from?: string; to?: string };
 
@@ -51,6 +47,8 @@ export function Transfer({ search, onSearch }: Props) {
   });
   const change = (next: TransferSearch) => {
     done.reset();
+    // Those of somebody else are none of the list that comes.
+    if ('deed' in next || 'from' in next) setTicked(new Set());
     onSearch(next);
   };
   const order = orderOf(wish);
@@ -97,17 +95,19 @@ export function Transfer({ search, onSearch }: Props) {
           />
         }
       >
-        <Accounts
-          key={`${deed} ${from}`}
-          filters={filters}
-          holder={deed === 'assign' ? null : from}
-          onFilter={change}
-          ticked={way === 'ticked' ? ticked : null}
-          onTick={(next) => {
-            done.reset();
-            setTicked(next);
-          }}
-        />
+        <Suspense fallback={<Skeleton label={t('accounts.loading')} />}>
+          <Accounts
+            key={`${deed} ${from}`}
+            filters={filters}
+            holder={deed === 'assign' ? null : from}
+            onFilter={change}
+            ticked={way === 'ticked' ? ticked : null}
+            onTick={(next) => {
+              done.reset();
+              setTicked(next);
+            }}
+          />
+        </Suspense>
       </Panel>
       <div className="sticky bottom-0 z-10 -mx-1 flex flex-wrap items-center gap-3 border-t border-line bg-canvas px-1 py-3">
         <Button
@@ -169,119 +169,5 @@ function Result({ plan, deed, names, to }: ResultProps) {
         </Link>
       )}
     </p>
-  );
-}
-
-type AccountsProps = {
-  filters: Filters;
-  /** Whose accounts; the empty text while nobody is chosen, `null` for those of all. */
-  holder: string | null;
-  onFilter: (change: Filters) => void;
-  /** Those that were ticked; `null` where all that match are meant. */
-  ticked: ReadonlySet<string> | null;
-  onTick: (ticked: ReadonlySet<string>) => void;
-};
-
-function Accounts({ filters, holder, onFilter, ticked, onTick }: AccountsProps) {
-  const t = useWords();
-  const fields = useQuery(catalogueQuery('accounts')).data;
-  const query = useInfiniteQuery({
-    ...accountsQuery({ ...filters, assigned_to: holder ?? undefined, sort: 'name' }),
-    enabled: holder !== '',
-  });
-  const rows = query.data?.pages.flatMap((page) => page.items) ?? [];
-  const short = useShortColumns();
-  const columns = useMemo((): Column<AccountRow>[] => {
-    if (!ticked) return short;
-    const box: Column<AccountRow> = {
-      id: 'ticked',
-      header: t('transfer.chosen'),
-      width: '84px',
-      phone: 'status',
-      cell: (one) => (
-        <CheckBox
-          bare
-          label={t('transfer.tick', { name: one.name })}
-          value={ticked.has(one.id)}
-          onChange={(on) => {
-            const next = new Set(ticked);
-            if (on) next.add(one.id);
-            else next.delete(one.id);
-            onTick(next);
-          }}
-        />
-      ),
-    };
-    return [box, ...short];
-  }, [ticked, onTick, short, t]);
-  const count = countOf(query);
-  if (holder === '') return <EmptyState title={t('transfer.from_first')} text={t('transfer.from_text')} />;
-  const choices = (name: string) => [
-    { value: '', label: t('filter.any') },
-    ...(fields?.find((field) => field.name === name)?.choices ?? []).map((one) => ({
-      value: one,
-      label: one,
-    })),
-  ];
-  return (
-    <>
-      <div
-        role="search"
-        aria-label={t('filter.label')}
-        className="flex flex-wrap items-center gap-x-3 gap-y-2 border-b border-line px-4 py-3"
-      >
-        <Search
-          label={t('accounts.search')}
-          clearLabel={t('filter.clear')}
-          value={filters.q ?? ''}
-          onChange={(q) => onFilter({ q })}
-        />
-        {(['industry', 'tier', 'type'] as const).map(
-          (name) =>
-            choices(name).length > 1 && (
-              <Select
-                key={name}
-                inline
-                label={t(`accounts.${name}`)}
-                value={filters[name] ?? ''}
-                onChange={(value) => onFilter({ [name]: value })}
-                choices={choices(name)}
-              />
-            ),
-        )}
-        {ticked && rows.length > 0 && (
-          <Button size="small" onPress={() => onTick(new Set([...ticked, ...rows.map((one) => one.id)]))}>
-            {t('transfer.tick_all', { count: rows.length })}
-          </Button>
-        )}
-        {ticked && ticked.size > 0 && (
-          <Button size="small" look="quiet" onPress={() => onTick(new Set())}>
-            {t('transfer.tick_none')}
-          </Button>
-        )}
-        <p aria-live="polite" className="numeric ml-auto text-sm text-ink-2">
-          {count !== undefined && t('accounts.count', { count })}
-        </p>
-      </div>
-      <QueryView query={query} loading={t('accounts.loading')} skeletonRows={6}>
-        {() =>
-          rows.length === 0 ? (
-            <EmptyState title={t('filter.nothing')} text={t('transfer.none')} />
-          ) : (
-            <Table
-              whole
-              label={t('transfer.which')}
-              columns={columns}
-              rows={rows}
-              idOf={(one) => one.id}
-              total={query.data?.pages[0]?.total}
-              hasMore={query.hasNextPage}
-              isLoadingMore={query.isFetchingNextPage}
-              onMore={() => void query.fetchNextPage()}
-            />
-          )
-        }
-      </QueryView>
-    </>
   );
 }

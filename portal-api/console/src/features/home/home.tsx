@@ -3,7 +3,6 @@ import { Link } from '@tanstack/react-router';
 import { Building2, type LucideIcon, ShieldCheck, Users } from 'lucide-react';
 import { useMemo } from 'react';
 import type { AccountRow, ContactRow, Session } from '#/api/types';
-import '#/features/teams/words';
 import { useShortColumns } from '#/features/assignments/held-accounts';
 import { accountsQuery, contactsQuery, personName } from '#/features/records/queries';
 import { sessionQuery } from '#/features/session/queries';
@@ -17,6 +16,7 @@ import { EmptyState } from '#/ui/states';
 import { type Column, Table } from '#/ui/table';
 import { Value } from '#/ui/value';
 import { greetingOf } from './greeting';
+import './words';
 
 /** Rows of each list before its own page. */
 const FEW = 8;
