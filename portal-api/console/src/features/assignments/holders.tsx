@@ -63,15 +63,14 @@ export function HolderPicker(props: PickerProps) {
   const users = useQuery({ ...userNamesQuery(asked), enabled: may('users.read') }).data ?? [];
   const chosen = useHolderName(value);
   const wanted = asked.toLowerCase();
-  const fits = (name: string) => name.toLowerCase().includes(wanted);
+  const known = [
+    ...more,
+    ...teams.map((team) => ({ value: team.id, label: t('holder.team_named', { name: team.name }) })),
+    ...partners.map((one) => ({ value: one.id, label: t('holder.partner_named', { name: one.name }) })),
+  ];
   const choices = [
-    ...more.filter((one) => fits(one.label)),
-    ...teams
-      .filter((team) => fits(team.name))
-      .map((team) => ({ value: team.id, label: t('holder.team_named', { name: team.name }) })),
-    ...partners
-      .filter((partner) => fits(partner.name))
-      .map((partner) => ({ value: partner.id, label: t('holder.partner_named', { name: partner.name }) })),
+    ...known.filter((one) => one.label.toLowerCase().includes(wanted)),
+    // The server has looked for those.
     ...users.map((user) => ({
       value: user.id,
       label: user.state === 'deactivated' ? t('holder.former', { name: user.name }) : user.name,
