@@ -1,4 +1,4 @@
-import { type APIRequestContext, expect } from '@playwright/test';
+import { type APIRequestContext, expect, request as requests } from '@playwright/test';
 
 /** What the tests ask the hub for behind the page's back, as the signed-in user. */
 
@@ -82,18 +82,119 @@ export async function makeConflict(request: APIRequestContext): Promise<Conflict
   throw new Error('a pull came between all the changes that were to be a conflict');
 }
 
-async function make<T>(request: APIRequestContext, path: string, data: object): Promise<T> {
+type User = Item & { email: string };
+
+/** Of people whom the tests invite. */
+export const PASSWORD = 'Correct horse 42 battery';
+
+/** Sends a change, and hands on what the hub made of it. */
+async function make<T = Item>(request: APIRequestContext, path: string, data: object): Promise<T> {
   const made = await request.post(`/api/v1${path}`, { headers: OURS, data });
-  expect(made.ok(), await made.text()).toBe(true);
+  expect(made.ok(), `${path}: ${await made.text()}`).toBe(true);
   return await made.json();
 }
 
-type User = Item & { email: string };
+/** Invites somebody, who sets their password with the link that this hub cannot send. */
+async function invite(
+  request: APIRequestContext,
+  person: { email: string; [more: string]: unknown },
+): Promise<string> {
+  type Invited = { user: User; invitation: { link: string } };
+  const { user, invitation } = await make<Invited>(request, '/users', person);
+  const token = new URL(invitation.link).hash.slice(1);
+  const nobody = await requests.newContext({ baseURL: process.env.SYNCLINE_URL });
+  const set = await nobody.post('/api/v1/session/link', {
+    headers: OURS,
+    data: { token, password: PASSWORD },
+  });
+  expect(set.ok(), await set.text()).toBe(true);
+  await nobody.dispose();
+  return user.id;
+}
+
+/** Somebody else, signed in; to be disposed of. */
+export async function signedIn(email: string): Promise<APIRequestContext> {
+  const other = await requests.newContext({ baseURL: process.env.SYNCLINE_URL });
+  await make(other, '/session', { email, password: PASSWORD });
+  return other;
+}
+
+/** A person of this name in the core alone. */
+export async function makeContact(
+  request: APIRequestContext,
+  first_name: string,
+): Promise<Item & { fields: { email: string } }> {
+  const email = `${first_name.toLowerCase()}.${Date.now()}@forget.example`;
+  return make(request, '/contacts', { fields: { first_name, last_name: 'Lapsed', email } });
+}
+
+/** A team of its own name that looks after so many accounts, from the end of the list. */
+export async function makeTeam(request: APIRequestContext, count: number): Promise<Item & { name: string }> {
+  const name = `Team ${Math.random().toString(36).slice(2, 9)}`;
+  const team = await make<Item & { name: string }>(request, '/teams', { name, members: [] });
+  for (const account of (await list(request, '/accounts?sort=-name')).slice(0, count))
+    await make(request, `/accounts/${account.id}/assignments`, { to: team.id });
+  return team;
+}
+
+/** A team, a partner and a customer with their people, who look after some accounts. */
+export async function makeHolders(request: APIRequestContext) {
+  if ((await list(request, '/teams')).length > 0) return;
+  const { id: ada } = await first<User>(request, '/users?q=ada@example.com');
+  const dora = await invite(request, { email: 'dora@example.com', name: 'Dora Niemi', role: 'admin' });
+  const members = [
+    { user_id: ada, lead: true },
+    { user_id: dora, lead: false },
+  ];
+  const team = await make(request, '/teams', { name: 'First tier', members });
+  await make(request, '/teams', { name: 'Second tier', members: [] });
+  const partner = await make(request, '/partners', { name: 'Fjord Partners' });
+  const accounts = await list<Account>(request, '/accounts?limit=12');
+  const [own] = accounts;
+  const pia = { email: 'pia@partner.example', name: 'Pia Solberg', role: 'partner', partner_id: partner.id };
+  await invite(request, pia);
+  const carl = {
+    email: 'carl@customer.example',
+    name: 'Carl Ibsen',
+    role: 'customer_user',
+    account_id: own?.id,
+  };
+  await invite(request, carl);
+  const holders = [team.id, partner.id, ada];
+  for (const [at, account] of accounts.entries())
+    await make(request, `/accounts/${account.id}/assignments`, { to: holders[at % holders.length] });
+}
+
+/** Requests to forget people as they can stand, and what was gathered of one. */
+export async function makeRequests(request: APIRequestContext) {
+  if ((await list(request, '/erasures')).length > 0) return;
+  const ask = async (name: string, hold_hours: number) => {
+    const { id: contact_id } = await makeContact(request, name);
+    const wish = { kind: 'erase', contact_id, reason: 'Asked by letter of 3 November.', hold_hours };
+    return (await make(request, '/erasures', wish)).id;
+  };
+  await ask('Vera', 24);
+  const other = await signedIn('dora@example.com');
+  const held = await ask('Nils', 48);
+  await make(other, `/erasures/${held}/approve`, { note: 'Identity checked.' });
+  const done = await ask('Signe', 0);
+  await make(other, `/erasures/${done}/approve`, {});
+  await other.dispose();
+  const { id: contact_id } = await first(request, '/contacts');
+  await make(request, '/subject-exports', { contact_id, reason: 'Asked by e-mail.' });
+  await forgotten(request, done);
+}
+
+/** Waits until a request is carried out: its run looks every half minute whether writes about the person have settled. */
+export async function forgotten(request: APIRequestContext, id: string) {
+  const look = async () => (await list(request, '/erasures')).find((one) => one.id === id)?.state;
+  await expect.poll(look, { timeout: 75_000, intervals: [1_000] }).toBe('done');
+}
 
 /** A group, somebody in it, and a key that was used: what the pages of people and access show. */
 export async function makePeople(request: APIRequestContext) {
   if ((await list<User>(request, '/users')).some((user) => user.email === 'ada@example.com')) return;
-  const { id } = await make<Item>(request, '/groups', {
+  const { id } = await make(request, '/groups', {
     name: 'Auditors',
     permissions: ['audit.read', 'runs.read'],
   });

@@ -17,11 +17,15 @@ import { Route as SetPasswordRouteImport } from './routes/set-password'
 import { Route as SignInRouteImport } from './routes/sign-in'
 import { Route as AppIndexRouteImport } from './routes/_app/index'
 import { Route as AppSplatRouteImport } from './routes/_app/$'
+import { Route as AppAssignmentsRouteImport } from './routes/_app/assignments'
 import { Route as AppAuditRouteImport } from './routes/_app/audit'
 import { Route as AppConflictsRouteImport } from './routes/_app/conflicts'
+import { Route as AppPersonalDataRouteImport } from './routes/_app/personal-data'
+import { Route as AppRetentionRouteImport } from './routes/_app/retention'
 import { Route as AppRolesRouteImport } from './routes/_app/roles'
 import { Route as AppSecurityRouteImport } from './routes/_app/security'
 import { Route as AppSecurityRulesRouteImport } from './routes/_app/security-rules'
+import { Route as AppSubjectExportsRouteImport } from './routes/_app/subject-exports'
 import { Route as AppUsageRouteImport } from './routes/_app/usage'
 import { Route as AppAccountsIndexRouteImport } from './routes/_app/accounts.index'
 import { Route as AppAccountsIdRouteImport } from './routes/_app/accounts.$id'
@@ -36,6 +40,9 @@ import { Route as AppContactsIdRouteImport } from './routes/_app/contacts.$id'
 import { Route as AppDomainsIndexRouteImport } from './routes/_app/domains.index'
 import { Route as AppDomainsIdRouteImport } from './routes/_app/domains.$id'
 import { Route as AppDomainsNewRouteImport } from './routes/_app/domains.new'
+import { Route as AppErasuresIndexRouteImport } from './routes/_app/erasures.index'
+import { Route as AppErasuresIdRouteImport } from './routes/_app/erasures.$id'
+import { Route as AppErasuresNewRouteImport } from './routes/_app/erasures.new'
 import { Route as AppGroupsIndexRouteImport } from './routes/_app/groups.index'
 import { Route as AppGroupsIdRouteImport } from './routes/_app/groups.$id'
 import { Route as AppGroupsNewRouteImport } from './routes/_app/groups.new'
@@ -47,11 +54,17 @@ import { Route as AppKeysIdRouteImport } from './routes/_app/keys.$id'
 import { Route as AppKeysNewRouteImport } from './routes/_app/keys.new'
 import { Route as AppMappingsIndexRouteImport } from './routes/_app/mappings.index'
 import { Route as AppMappingsIdRouteImport } from './routes/_app/mappings.$id'
+import { Route as AppPartnersIndexRouteImport } from './routes/_app/partners.index'
+import { Route as AppPartnersIdRouteImport } from './routes/_app/partners.$id'
+import { Route as AppPartnersNewRouteImport } from './routes/_app/partners.new'
 import { Route as AppRunsIndexRouteImport } from './routes/_app/runs.index'
 import { Route as AppRunsIdRouteImport } from './routes/_app/runs.$id'
 import { Route as AppSchedulesIndexRouteImport } from './routes/_app/schedules.index'
 import { Route as AppSchedulesIdRouteImport } from './routes/_app/schedules.$id'
 import { Route as AppSchedulesNewRouteImport } from './routes/_app/schedules.new'
+import { Route as AppTeamsIndexRouteImport } from './routes/_app/teams.index'
+import { Route as AppTeamsIdRouteImport } from './routes/_app/teams.$id'
+import { Route as AppTeamsNewRouteImport } from './routes/_app/teams.new'
 import { Route as AppTenantsIndexRouteImport } from './routes/_app/tenants.index'
 import { Route as AppTenantsIdRouteImport } from './routes/_app/tenants.$id'
 import { Route as AppTenantsNewRouteImport } from './routes/_app/tenants.new'
@@ -98,6 +111,11 @@ const AppSplatRoute = AppSplatRouteImport.update({
   path: '/$',
   getParentRoute: () => AppRoute,
 } as any)
+const AppAssignmentsRoute = AppAssignmentsRouteImport.update({
+  id: '/assignments',
+  path: '/assignments',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppAuditRoute = AppAuditRouteImport.update({
   id: '/audit',
   path: '/audit',
@@ -106,6 +124,16 @@ const AppAuditRoute = AppAuditRouteImport.update({
 const AppConflictsRoute = AppConflictsRouteImport.update({
   id: '/conflicts',
   path: '/conflicts',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppPersonalDataRoute = AppPersonalDataRouteImport.update({
+  id: '/personal-data',
+  path: '/personal-data',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppRetentionRoute = AppRetentionRouteImport.update({
+  id: '/retention',
+  path: '/retention',
   getParentRoute: () => AppRoute,
 } as any)
 const AppRolesRoute = AppRolesRouteImport.update({
@@ -121,6 +149,11 @@ const AppSecurityRoute = AppSecurityRouteImport.update({
 const AppSecurityRulesRoute = AppSecurityRulesRouteImport.update({
   id: '/security-rules',
   path: '/security-rules',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppSubjectExportsRoute = AppSubjectExportsRouteImport.update({
+  id: '/subject-exports',
+  path: '/subject-exports',
   getParentRoute: () => AppRoute,
 } as any)
 const AppUsageRoute = AppUsageRouteImport.update({
@@ -193,6 +226,21 @@ const AppDomainsNewRoute = AppDomainsNewRouteImport.update({
   path: '/domains/new',
   getParentRoute: () => AppRoute,
 } as any)
+const AppErasuresIndexRoute = AppErasuresIndexRouteImport.update({
+  id: '/erasures/',
+  path: '/erasures/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppErasuresIdRoute = AppErasuresIdRouteImport.update({
+  id: '/erasures/$id',
+  path: '/erasures/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppErasuresNewRoute = AppErasuresNewRouteImport.update({
+  id: '/erasures/new',
+  path: '/erasures/new',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppGroupsIndexRoute = AppGroupsIndexRouteImport.update({
   id: '/groups/',
   path: '/groups/',
@@ -249,6 +297,21 @@ const AppMappingsIdRoute = AppMappingsIdRouteImport.update({
   path: '/mappings/$id',
   getParentRoute: () => AppRoute,
 } as any)
+const AppPartnersIndexRoute = AppPartnersIndexRouteImport.update({
+  id: '/partners/',
+  path: '/partners/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppPartnersIdRoute = AppPartnersIdRouteImport.update({
+  id: '/partners/$id',
+  path: '/partners/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppPartnersNewRoute = AppPartnersNewRouteImport.update({
+  id: '/partners/new',
+  path: '/partners/new',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppRunsIndexRoute = AppRunsIndexRouteImport.update({
   id: '/runs/',
   path: '/runs/',
@@ -272,6 +335,21 @@ const AppSchedulesIdRoute = AppSchedulesIdRouteImport.update({
 const AppSchedulesNewRoute = AppSchedulesNewRouteImport.update({
   id: '/schedules/new',
   path: '/schedules/new',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTeamsIndexRoute = AppTeamsIndexRouteImport.update({
+  id: '/teams/',
+  path: '/teams/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTeamsIdRoute = AppTeamsIdRouteImport.update({
+  id: '/teams/$id',
+  path: '/teams/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTeamsNewRoute = AppTeamsNewRouteImport.update({
+  id: '/teams/new',
+  path: '/teams/new',
   getParentRoute: () => AppRoute,
 } as any)
 const AppTenantsIndexRoute = AppTenantsIndexRouteImport.update({
@@ -313,11 +391,15 @@ export interface FileRoutesByFullPath {
   '/set-password': typeof SetPasswordRoute
   '/sign-in': typeof SignInRoute
   '/$': typeof AppSplatRoute
+  '/assignments': typeof AppAssignmentsRoute
   '/audit': typeof AppAuditRoute
   '/conflicts': typeof AppConflictsRoute
+  '/personal-data': typeof AppPersonalDataRoute
+  '/retention': typeof AppRetentionRoute
   '/roles': typeof AppRolesRoute
   '/security': typeof AppSecurityRoute
   '/security-rules': typeof AppSecurityRulesRoute
+  '/subject-exports': typeof AppSubjectExportsRoute
   '/usage': typeof AppUsageRoute
   '/accounts/$id': typeof AppAccountsIdRoute
   '/brands/$id': typeof AppBrandsIdRoute
@@ -327,6 +409,8 @@ export interface FileRoutesByFullPath {
   '/contacts/$id': typeof AppContactsIdRoute
   '/domains/$id': typeof AppDomainsIdRoute
   '/domains/new': typeof AppDomainsNewRoute
+  '/erasures/$id': typeof AppErasuresIdRoute
+  '/erasures/new': typeof AppErasuresNewRoute
   '/groups/$id': typeof AppGroupsIdRoute
   '/groups/new': typeof AppGroupsNewRoute
   '/identity-providers/$id': typeof AppIdentityProvidersIdRoute
@@ -334,9 +418,13 @@ export interface FileRoutesByFullPath {
   '/keys/$id': typeof AppKeysIdRoute
   '/keys/new': typeof AppKeysNewRoute
   '/mappings/$id': typeof AppMappingsIdRoute
+  '/partners/$id': typeof AppPartnersIdRoute
+  '/partners/new': typeof AppPartnersNewRoute
   '/runs/$id': typeof AppRunsIdRoute
   '/schedules/$id': typeof AppSchedulesIdRoute
   '/schedules/new': typeof AppSchedulesNewRoute
+  '/teams/$id': typeof AppTeamsIdRoute
+  '/teams/new': typeof AppTeamsNewRoute
   '/tenants/$id': typeof AppTenantsIdRoute
   '/tenants/new': typeof AppTenantsNewRoute
   '/users/$id': typeof AppUsersIdRoute
@@ -346,12 +434,15 @@ export interface FileRoutesByFullPath {
   '/connections/': typeof AppConnectionsIndexRoute
   '/contacts/': typeof AppContactsIndexRoute
   '/domains/': typeof AppDomainsIndexRoute
+  '/erasures/': typeof AppErasuresIndexRoute
   '/groups/': typeof AppGroupsIndexRoute
   '/identity-providers/': typeof AppIdentityProvidersIndexRoute
   '/keys/': typeof AppKeysIndexRoute
   '/mappings/': typeof AppMappingsIndexRoute
+  '/partners/': typeof AppPartnersIndexRoute
   '/runs/': typeof AppRunsIndexRoute
   '/schedules/': typeof AppSchedulesIndexRoute
+  '/teams/': typeof AppTeamsIndexRoute
   '/tenants/': typeof AppTenantsIndexRoute
   '/users/': typeof AppUsersIndexRoute
 }
@@ -362,11 +453,15 @@ export interface FileRoutesByTo {
   '/set-password': typeof SetPasswordRoute
   '/sign-in': typeof SignInRoute
   '/$': typeof AppSplatRoute
+  '/assignments': typeof AppAssignmentsRoute
   '/audit': typeof AppAuditRoute
   '/conflicts': typeof AppConflictsRoute
+  '/personal-data': typeof AppPersonalDataRoute
+  '/retention': typeof AppRetentionRoute
   '/roles': typeof AppRolesRoute
   '/security': typeof AppSecurityRoute
   '/security-rules': typeof AppSecurityRulesRoute
+  '/subject-exports': typeof AppSubjectExportsRoute
   '/usage': typeof AppUsageRoute
   '/': typeof AppIndexRoute
   '/accounts/$id': typeof AppAccountsIdRoute
@@ -377,6 +472,8 @@ export interface FileRoutesByTo {
   '/contacts/$id': typeof AppContactsIdRoute
   '/domains/$id': typeof AppDomainsIdRoute
   '/domains/new': typeof AppDomainsNewRoute
+  '/erasures/$id': typeof AppErasuresIdRoute
+  '/erasures/new': typeof AppErasuresNewRoute
   '/groups/$id': typeof AppGroupsIdRoute
   '/groups/new': typeof AppGroupsNewRoute
   '/identity-providers/$id': typeof AppIdentityProvidersIdRoute
@@ -384,9 +481,13 @@ export interface FileRoutesByTo {
   '/keys/$id': typeof AppKeysIdRoute
   '/keys/new': typeof AppKeysNewRoute
   '/mappings/$id': typeof AppMappingsIdRoute
+  '/partners/$id': typeof AppPartnersIdRoute
+  '/partners/new': typeof AppPartnersNewRoute
   '/runs/$id': typeof AppRunsIdRoute
   '/schedules/$id': typeof AppSchedulesIdRoute
   '/schedules/new': typeof AppSchedulesNewRoute
+  '/teams/$id': typeof AppTeamsIdRoute
+  '/teams/new': typeof AppTeamsNewRoute
   '/tenants/$id': typeof AppTenantsIdRoute
   '/tenants/new': typeof AppTenantsNewRoute
   '/users/$id': typeof AppUsersIdRoute
@@ -396,12 +497,15 @@ export interface FileRoutesByTo {
   '/connections': typeof AppConnectionsIndexRoute
   '/contacts': typeof AppContactsIndexRoute
   '/domains': typeof AppDomainsIndexRoute
+  '/erasures': typeof AppErasuresIndexRoute
   '/groups': typeof AppGroupsIndexRoute
   '/identity-providers': typeof AppIdentityProvidersIndexRoute
   '/keys': typeof AppKeysIndexRoute
   '/mappings': typeof AppMappingsIndexRoute
+  '/partners': typeof AppPartnersIndexRoute
   '/runs': typeof AppRunsIndexRoute
   '/schedules': typeof AppSchedulesIndexRoute
+  '/teams': typeof AppTeamsIndexRoute
   '/tenants': typeof AppTenantsIndexRoute
   '/users': typeof AppUsersIndexRoute
 }
@@ -414,11 +518,15 @@ export interface FileRoutesById {
   '/set-password': typeof SetPasswordRoute
   '/sign-in': typeof SignInRoute
   '/_app/$': typeof AppSplatRoute
+  '/_app/assignments': typeof AppAssignmentsRoute
   '/_app/audit': typeof AppAuditRoute
   '/_app/conflicts': typeof AppConflictsRoute
+  '/_app/personal-data': typeof AppPersonalDataRoute
+  '/_app/retention': typeof AppRetentionRoute
   '/_app/roles': typeof AppRolesRoute
   '/_app/security': typeof AppSecurityRoute
   '/_app/security-rules': typeof AppSecurityRulesRoute
+  '/_app/subject-exports': typeof AppSubjectExportsRoute
   '/_app/usage': typeof AppUsageRoute
   '/_app/': typeof AppIndexRoute
   '/_app/accounts/$id': typeof AppAccountsIdRoute
@@ -429,6 +537,8 @@ export interface FileRoutesById {
   '/_app/contacts/$id': typeof AppContactsIdRoute
   '/_app/domains/$id': typeof AppDomainsIdRoute
   '/_app/domains/new': typeof AppDomainsNewRoute
+  '/_app/erasures/$id': typeof AppErasuresIdRoute
+  '/_app/erasures/new': typeof AppErasuresNewRoute
   '/_app/groups/$id': typeof AppGroupsIdRoute
   '/_app/groups/new': typeof AppGroupsNewRoute
   '/_app/identity-providers/$id': typeof AppIdentityProvidersIdRoute
@@ -436,9 +546,13 @@ export interface FileRoutesById {
   '/_app/keys/$id': typeof AppKeysIdRoute
   '/_app/keys/new': typeof AppKeysNewRoute
   '/_app/mappings/$id': typeof AppMappingsIdRoute
+  '/_app/partners/$id': typeof AppPartnersIdRoute
+  '/_app/partners/new': typeof AppPartnersNewRoute
   '/_app/runs/$id': typeof AppRunsIdRoute
   '/_app/schedules/$id': typeof AppSchedulesIdRoute
   '/_app/schedules/new': typeof AppSchedulesNewRoute
+  '/_app/teams/$id': typeof AppTeamsIdRoute
+  '/_app/teams/new': typeof AppTeamsNewRoute
   '/_app/tenants/$id': typeof AppTenantsIdRoute
   '/_app/tenants/new': typeof AppTenantsNewRoute
   '/_app/users/$id': typeof AppUsersIdRoute
@@ -448,12 +562,15 @@ export interface FileRoutesById {
   '/_app/connections/': typeof AppConnectionsIndexRoute
   '/_app/contacts/': typeof AppContactsIndexRoute
   '/_app/domains/': typeof AppDomainsIndexRoute
+  '/_app/erasures/': typeof AppErasuresIndexRoute
   '/_app/groups/': typeof AppGroupsIndexRoute
   '/_app/identity-providers/': typeof AppIdentityProvidersIndexRoute
   '/_app/keys/': typeof AppKeysIndexRoute
   '/_app/mappings/': typeof AppMappingsIndexRoute
+  '/_app/partners/': typeof AppPartnersIndexRoute
   '/_app/runs/': typeof AppRunsIndexRoute
   '/_app/schedules/': typeof AppSchedulesIndexRoute
+  '/_app/teams/': typeof AppTeamsIndexRoute
   '/_app/tenants/': typeof AppTenantsIndexRoute
   '/_app/users/': typeof AppUsersIndexRoute
 }
@@ -467,11 +584,15 @@ export interface FileRouteTypes {
     | '/set-password'
     | '/sign-in'
     | '/$'
+    | '/assignments'
     | '/audit'
     | '/conflicts'
+    | '/personal-data'
+    | '/retention'
     | '/roles'
     | '/security'
     | '/security-rules'
+    | '/subject-exports'
     | '/usage'
     | '/accounts/$id'
     | '/brands/$id'
@@ -481,6 +602,8 @@ export interface FileRouteTypes {
     | '/contacts/$id'
     | '/domains/$id'
     | '/domains/new'
+    | '/erasures/$id'
+    | '/erasures/new'
     | '/groups/$id'
     | '/groups/new'
     | '/identity-providers/$id'
@@ -488,9 +611,13 @@ export interface FileRouteTypes {
     | '/keys/$id'
     | '/keys/new'
     | '/mappings/$id'
+    | '/partners/$id'
+    | '/partners/new'
     | '/runs/$id'
     | '/schedules/$id'
     | '/schedules/new'
+    | '/teams/$id'
+    | '/teams/new'
     | '/tenants/$id'
     | '/tenants/new'
     | '/users/$id'
@@ -500,12 +627,15 @@ export interface FileRouteTypes {
     | '/connections/'
     | '/contacts/'
     | '/domains/'
+    | '/erasures/'
     | '/groups/'
     | '/identity-providers/'
     | '/keys/'
     | '/mappings/'
+    | '/partners/'
     | '/runs/'
     | '/schedules/'
+    | '/teams/'
     | '/tenants/'
     | '/users/'
   fileRoutesByTo: FileRoutesByTo
@@ -516,11 +646,15 @@ export interface FileRouteTypes {
     | '/set-password'
     | '/sign-in'
     | '/$'
+    | '/assignments'
     | '/audit'
     | '/conflicts'
+    | '/personal-data'
+    | '/retention'
     | '/roles'
     | '/security'
     | '/security-rules'
+    | '/subject-exports'
     | '/usage'
     | '/'
     | '/accounts/$id'
@@ -531,6 +665,8 @@ export interface FileRouteTypes {
     | '/contacts/$id'
     | '/domains/$id'
     | '/domains/new'
+    | '/erasures/$id'
+    | '/erasures/new'
     | '/groups/$id'
     | '/groups/new'
     | '/identity-providers/$id'
@@ -538,9 +674,13 @@ export interface FileRouteTypes {
     | '/keys/$id'
     | '/keys/new'
     | '/mappings/$id'
+    | '/partners/$id'
+    | '/partners/new'
     | '/runs/$id'
     | '/schedules/$id'
     | '/schedules/new'
+    | '/teams/$id'
+    | '/teams/new'
     | '/tenants/$id'
     | '/tenants/new'
     | '/users/$id'
@@ -550,12 +690,15 @@ export interface FileRouteTypes {
     | '/connections'
     | '/contacts'
     | '/domains'
+    | '/erasures'
     | '/groups'
     | '/identity-providers'
     | '/keys'
     | '/mappings'
+    | '/partners'
     | '/runs'
     | '/schedules'
+    | '/teams'
     | '/tenants'
     | '/users'
   id:
@@ -567,11 +710,15 @@ export interface FileRouteTypes {
     | '/set-password'
     | '/sign-in'
     | '/_app/$'
+    | '/_app/assignments'
     | '/_app/audit'
     | '/_app/conflicts'
+    | '/_app/personal-data'
+    | '/_app/retention'
     | '/_app/roles'
     | '/_app/security'
     | '/_app/security-rules'
+    | '/_app/subject-exports'
     | '/_app/usage'
     | '/_app/'
     | '/_app/accounts/$id'
@@ -582,6 +729,8 @@ export interface FileRouteTypes {
     | '/_app/contacts/$id'
     | '/_app/domains/$id'
     | '/_app/domains/new'
+    | '/_app/erasures/$id'
+    | '/_app/erasures/new'
     | '/_app/groups/$id'
     | '/_app/groups/new'
     | '/_app/identity-providers/$id'
@@ -589,9 +738,13 @@ export interface FileRouteTypes {
     | '/_app/keys/$id'
     | '/_app/keys/new'
     | '/_app/mappings/$id'
+    | '/_app/partners/$id'
+    | '/_app/partners/new'
     | '/_app/runs/$id'
     | '/_app/schedules/$id'
     | '/_app/schedules/new'
+    | '/_app/teams/$id'
+    | '/_app/teams/new'
     | '/_app/tenants/$id'
     | '/_app/tenants/new'
     | '/_app/users/$id'
@@ -601,12 +754,15 @@ export interface FileRouteTypes {
     | '/_app/connections/'
     | '/_app/contacts/'
     | '/_app/domains/'
+    | '/_app/erasures/'
     | '/_app/groups/'
     | '/_app/identity-providers/'
     | '/_app/keys/'
     | '/_app/mappings/'
+    | '/_app/partners/'
     | '/_app/runs/'
     | '/_app/schedules/'
+    | '/_app/teams/'
     | '/_app/tenants/'
     | '/_app/users/'
   fileRoutesById: FileRoutesById
@@ -678,6 +834,13 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppSplatRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/assignments': {
+      id: '/_app/assignments'
+      path: '/assignments'
+      fullPath: '/assignments'
+      preLoaderRoute: typeof AppAssignmentsRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/audit': {
       id: '/_app/audit'
       path: '/audit'
@@ -690,6 +853,20 @@ declare module '@tanstack/react-router' {
       path: '/conflicts'
       fullPath: '/conflicts'
       preLoaderRoute: typeof AppConflictsRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/personal-data': {
+      id: '/_app/personal-data'
+      path: '/personal-data'
+      fullPath: '/personal-data'
+      preLoaderRoute: typeof AppPersonalDataRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/retention': {
+      id: '/_app/retention'
+      path: '/retention'
+      fullPath: '/retention'
+      preLoaderRoute: typeof AppRetentionRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/roles': {
@@ -711,6 +888,13 @@ declare module '@tanstack/react-router' {
       path: '/security-rules'
       fullPath: '/security-rules'
       preLoaderRoute: typeof AppSecurityRulesRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/subject-exports': {
+      id: '/_app/subject-exports'
+      path: '/subject-exports'
+      fullPath: '/subject-exports'
+      preLoaderRoute: typeof AppSubjectExportsRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/usage': {
@@ -811,6 +995,27 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppDomainsNewRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/erasures/': {
+      id: '/_app/erasures/'
+      path: '/erasures'
+      fullPath: '/erasures/'
+      preLoaderRoute: typeof AppErasuresIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/erasures/$id': {
+      id: '/_app/erasures/$id'
+      path: '/erasures/$id'
+      fullPath: '/erasures/$id'
+      preLoaderRoute: typeof AppErasuresIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/erasures/new': {
+      id: '/_app/erasures/new'
+      path: '/erasures/new'
+      fullPath: '/erasures/new'
+      preLoaderRoute: typeof AppErasuresNewRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/groups/': {
       id: '/_app/groups/'
       path: '/groups'
@@ -888,6 +1093,27 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppMappingsIdRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/partners/': {
+      id: '/_app/partners/'
+      path: '/partners'
+      fullPath: '/partners/'
+      preLoaderRoute: typeof AppPartnersIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/partners/$id': {
+      id: '/_app/partners/$id'
+      path: '/partners/$id'
+      fullPath: '/partners/$id'
+      preLoaderRoute: typeof AppPartnersIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/partners/new': {
+      id: '/_app/partners/new'
+      path: '/partners/new'
+      fullPath: '/partners/new'
+      preLoaderRoute: typeof AppPartnersNewRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/runs/': {
       id: '/_app/runs/'
       path: '/runs'
@@ -921,6 +1147,27 @@ declare module '@tanstack/react-router' {
       path: '/schedules/new'
       fullPath: '/schedules/new'
       preLoaderRoute: typeof AppSchedulesNewRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/teams/': {
+      id: '/_app/teams/'
+      path: '/teams'
+      fullPath: '/teams/'
+      preLoaderRoute: typeof AppTeamsIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/teams/$id': {
+      id: '/_app/teams/$id'
+      path: '/teams/$id'
+      fullPath: '/teams/$id'
+      preLoaderRoute: typeof AppTeamsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/teams/new': {
+      id: '/_app/teams/new'
+      path: '/teams/new'
+      fullPath: '/teams/new'
+      preLoaderRoute: typeof AppTeamsNewRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/tenants/': {
@@ -970,11 +1217,15 @@ declare module '@tanstack/react-router' {
 
 interface AppRouteChildren {
   AppSplatRoute: typeof AppSplatRoute
+  AppAssignmentsRoute: typeof AppAssignmentsRoute
   AppAuditRoute: typeof AppAuditRoute
   AppConflictsRoute: typeof AppConflictsRoute
+  AppPersonalDataRoute: typeof AppPersonalDataRoute
+  AppRetentionRoute: typeof AppRetentionRoute
   AppRolesRoute: typeof AppRolesRoute
   AppSecurityRoute: typeof AppSecurityRoute
   AppSecurityRulesRoute: typeof AppSecurityRulesRoute
+  AppSubjectExportsRoute: typeof AppSubjectExportsRoute
   AppUsageRoute: typeof AppUsageRoute
   AppIndexRoute: typeof AppIndexRoute
   AppAccountsIdRoute: typeof AppAccountsIdRoute
@@ -985,6 +1236,8 @@ interface AppRouteChildren {
   AppContactsIdRoute: typeof AppContactsIdRoute
   AppDomainsIdRoute: typeof AppDomainsIdRoute
   AppDomainsNewRoute: typeof AppDomainsNewRoute
+  AppErasuresIdRoute: typeof AppErasuresIdRoute
+  AppErasuresNewRoute: typeof AppErasuresNewRoute
   AppGroupsIdRoute: typeof AppGroupsIdRoute
   AppGroupsNewRoute: typeof AppGroupsNewRoute
   AppIdentityProvidersIdRoute: typeof AppIdentityProvidersIdRoute
@@ -992,9 +1245,13 @@ interface AppRouteChildren {
   AppKeysIdRoute: typeof AppKeysIdRoute
   AppKeysNewRoute: typeof AppKeysNewRoute
   AppMappingsIdRoute: typeof AppMappingsIdRoute
+  AppPartnersIdRoute: typeof AppPartnersIdRoute
+  AppPartnersNewRoute: typeof AppPartnersNewRoute
   AppRunsIdRoute: typeof AppRunsIdRoute
   AppSchedulesIdRoute: typeof AppSchedulesIdRoute
   AppSchedulesNewRoute: typeof AppSchedulesNewRoute
+  AppTeamsIdRoute: typeof AppTeamsIdRoute
+  AppTeamsNewRoute: typeof AppTeamsNewRoute
   AppTenantsIdRoute: typeof AppTenantsIdRoute
   AppTenantsNewRoute: typeof AppTenantsNewRoute
   AppUsersIdRoute: typeof AppUsersIdRoute
@@ -1004,23 +1261,30 @@ interface AppRouteChildren {
   AppConnectionsIndexRoute: typeof AppConnectionsIndexRoute
   AppContactsIndexRoute: typeof AppContactsIndexRoute
   AppDomainsIndexRoute: typeof AppDomainsIndexRoute
+  AppErasuresIndexRoute: typeof AppErasuresIndexRoute
   AppGroupsIndexRoute: typeof AppGroupsIndexRoute
   AppIdentityProvidersIndexRoute: typeof AppIdentityProvidersIndexRoute
   AppKeysIndexRoute: typeof AppKeysIndexRoute
   AppMappingsIndexRoute: typeof AppMappingsIndexRoute
+  AppPartnersIndexRoute: typeof AppPartnersIndexRoute
   AppRunsIndexRoute: typeof AppRunsIndexRoute
   AppSchedulesIndexRoute: typeof AppSchedulesIndexRoute
+  AppTeamsIndexRoute: typeof AppTeamsIndexRoute
   AppTenantsIndexRoute: typeof AppTenantsIndexRoute
   AppUsersIndexRoute: typeof AppUsersIndexRoute
 }
 
 const AppRouteChildren: AppRouteChildren = {
   AppSplatRoute: AppSplatRoute,
+  AppAssignmentsRoute: AppAssignmentsRoute,
   AppAuditRoute: AppAuditRoute,
   AppConflictsRoute: AppConflictsRoute,
+  AppPersonalDataRoute: AppPersonalDataRoute,
+  AppRetentionRoute: AppRetentionRoute,
   AppRolesRoute: AppRolesRoute,
   AppSecurityRoute: AppSecurityRoute,
   AppSecurityRulesRoute: AppSecurityRulesRoute,
+  AppSubjectExportsRoute: AppSubjectExportsRoute,
   AppUsageRoute: AppUsageRoute,
   AppIndexRoute: AppIndexRoute,
   AppAccountsIdRoute: AppAccountsIdRoute,
@@ -1031,6 +1295,8 @@ const AppRouteChildren: AppRouteChildren = {
   AppContactsIdRoute: AppContactsIdRoute,
   AppDomainsIdRoute: AppDomainsIdRoute,
   AppDomainsNewRoute: AppDomainsNewRoute,
+  AppErasuresIdRoute: AppErasuresIdRoute,
+  AppErasuresNewRoute: AppErasuresNewRoute,
   AppGroupsIdRoute: AppGroupsIdRoute,
   AppGroupsNewRoute: AppGroupsNewRoute,
   AppIdentityProvidersIdRoute: AppIdentityProvidersIdRoute,
@@ -1038,9 +1304,13 @@ const AppRouteChildren: AppRouteChildren = {
   AppKeysIdRoute: AppKeysIdRoute,
   AppKeysNewRoute: AppKeysNewRoute,
   AppMappingsIdRoute: AppMappingsIdRoute,
+  AppPartnersIdRoute: AppPartnersIdRoute,
+  AppPartnersNewRoute: AppPartnersNewRoute,
   AppRunsIdRoute: AppRunsIdRoute,
   AppSchedulesIdRoute: AppSchedulesIdRoute,
   AppSchedulesNewRoute: AppSchedulesNewRoute,
+  AppTeamsIdRoute: AppTeamsIdRoute,
+  AppTeamsNewRoute: AppTeamsNewRoute,
   AppTenantsIdRoute: AppTenantsIdRoute,
   AppTenantsNewRoute: AppTenantsNewRoute,
   AppUsersIdRoute: AppUsersIdRoute,
@@ -1050,12 +1320,15 @@ const AppRouteChildren: AppRouteChildren = {
   AppConnectionsIndexRoute: AppConnectionsIndexRoute,
   AppContactsIndexRoute: AppContactsIndexRoute,
   AppDomainsIndexRoute: AppDomainsIndexRoute,
+  AppErasuresIndexRoute: AppErasuresIndexRoute,
   AppGroupsIndexRoute: AppGroupsIndexRoute,
   AppIdentityProvidersIndexRoute: AppIdentityProvidersIndexRoute,
   AppKeysIndexRoute: AppKeysIndexRoute,
   AppMappingsIndexRoute: AppMappingsIndexRoute,
+  AppPartnersIndexRoute: AppPartnersIndexRoute,
   AppRunsIndexRoute: AppRunsIndexRoute,
   AppSchedulesIndexRoute: AppSchedulesIndexRoute,
+  AppTeamsIndexRoute: AppTeamsIndexRoute,
   AppTenantsIndexRoute: AppTenantsIndexRoute,
   AppUsersIndexRoute: AppUsersIndexRoute,
 }

@@ -910,6 +910,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/contacts/{id}/erasure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Says what forgetting somebody would destroy now
+         * @description It is done and taken back, so that the numbers are those of what would run.
+         */
+        get: operations["plan_erasure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/contacts/{id}/provenance": {
         parameters: {
             query?: never;
@@ -3749,6 +3769,11 @@ export interface components {
             connection_id: string | null;
             /** @default null */
             country: string | null;
+            /**
+             * @description Of these only, 1 to 1000.
+             * @default null
+             */
+            ids: string[] | null;
             /** @default null */
             industry: string | null;
             /**
@@ -4518,6 +4543,13 @@ export interface components {
          * @enum {string}
          */
         ErasureKind: "erase" | "anonymise";
+        /** @description What forgetting somebody would destroy. */
+        ErasurePlan: {
+            /** @description How many rows of what, as of now. */
+            destroyed: {
+                [key: string]: number;
+            };
+        };
         FactorRule: {
             /**
              * Format: int32
@@ -10771,6 +10803,37 @@ export interface operations {
             };
         };
     };
+    plan_erasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasurePlan"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_contact_provenance: {
         parameters: {
             query?: never;
@@ -16519,6 +16582,10 @@ export interface operations {
                 state?: string;
                 /** @description Id of a group: its members. */
                 group?: string;
+                /** @description Id of a team: its members. */
+                team?: string;
+                /** @description Id of a partner organisation: who signs in for it. */
+                partner?: string;
                 /** @description Those with a second factor, or those without. */
                 has_factor?: boolean;
                 limit?: number;

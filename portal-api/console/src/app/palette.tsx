@@ -4,6 +4,8 @@ import { useDeferredValue, useState } from 'react';
 import { accountNamesQuery, contactNamesQuery } from '#/features/records/queries';
 import { useMay } from '#/features/session/queries';
 import { setTheme } from '#/lib/theme';
+import '#/features/teams/words';
+import '#/features/privacy/words';
 import { useWords } from '#/lib/words';
 import { type Command, CommandPalette } from '#/ui/command-palette';
 import { usePlaces } from './places';
@@ -94,6 +96,13 @@ const UNDER = [
   { to: '/groups', needs: 'users.read', word: 'groups.title', hint: 'palette.page' },
   { to: '/groups/new', needs: 'users.manage', word: 'groups.add', hint: 'palette.action' },
   { to: '/roles', needs: 'users.read', word: 'roles.title', hint: 'palette.page' },
+  { to: '/teams', needs: 'teams.read', word: 'teams.title', hint: 'palette.page' },
+  { to: '/teams/new', needs: 'teams.manage', word: 'teams.add', hint: 'palette.action' },
+  { to: '/partners', needs: 'teams.read', word: 'partners.title', hint: 'palette.page' },
+  { to: '/assignments', needs: 'teams.manage', word: 'transfer.title', hint: 'palette.action' },
+  { to: '/erasures/new', needs: 'privacy.manage', word: 'erasures.add', hint: 'palette.action' },
+  { to: '/subject-exports', needs: 'privacy.manage', word: 'exports.title', hint: 'palette.page' },
+  { to: '/retention', needs: 'hub.configure', word: 'retention.title', hint: 'palette.page' },
   { to: '/keys/new', needs: 'keys.manage', word: 'keys_page.add', hint: 'palette.action' },
   { to: '/identity-providers', needs: 'hub.configure', word: 'providers.title', hint: 'palette.page' },
   { to: '/identity-providers/new', needs: 'hub.configure', word: 'providers.add', hint: 'palette.action' },
@@ -115,6 +124,9 @@ const PAGES: Record<string, string> = {
   dom: '/domains',
   brd: '/brands',
   tnt: '/tenants',
+  tea: '/teams',
+  ptn: '/partners',
+  ers: '/erasures',
 };
 
 /** An id names its own page. */

@@ -2,7 +2,9 @@ import {
   Building2,
   Cable,
   CalendarClock,
+  Fingerprint,
   GitCompareArrows,
+  House,
   KeyRound,
   Landmark,
   Layers,
@@ -33,7 +35,8 @@ export type Place = {
     | '/audit'
     | '/security-rules'
     | '/usage'
-    | '/tenants';
+    | '/tenants'
+    | '/erasures';
   /** Other pages that stand under this one. */
   also?: readonly string[];
   /** Shown to those with this permission only. */
@@ -61,11 +64,19 @@ const PLACES: readonly (readonly Place[])[] = [
   [
     {
       to: '/users',
-      also: ['/groups', '/roles'],
+      also: ['/groups', '/roles', '/teams', '/partners', '/assignments'],
       needs: 'users.read',
       word: 'place.users',
       icon: UserCog,
       key: 'u',
+    },
+    {
+      to: '/erasures',
+      also: ['/subject-exports', '/personal-data', '/retention'],
+      needs: 'privacy.manage',
+      word: 'place.privacy',
+      icon: Fingerprint,
+      key: 'e',
     },
     { to: '/keys', needs: 'keys.manage', word: 'place.keys', icon: KeyRound, key: 'k' },
     { to: '/audit', needs: 'audit.read', word: 'place.audit', icon: ScrollText, key: 't' },
@@ -88,10 +99,14 @@ const PLACES: readonly (readonly Place[])[] = [
   ],
 ];
 
+/** The first page of those who do not see the hub as a whole. */
+const HOME: Place = { to: '/', needs: 'records.read', word: 'place.home', icon: House, key: 'o' };
+
 /** What whoever is signed in may go to, in the groups of the side bar. */
 export function usePlaces(): readonly (readonly Place[])[] {
   const may = useMay();
-  const groups = PLACES.map((group) => group.filter((place) => may(place.needs)));
+  const first = may('hub.read') ? [] : [[HOME]];
+  const groups = [...first, ...PLACES].map((group) => group.filter((place) => may(place.needs)));
   return groups.filter((group) => group.length > 0);
 }
 

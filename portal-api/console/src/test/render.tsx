@@ -117,6 +117,10 @@ export const SESSION = {
     'users.manage',
     'audit.read',
     'keys.manage',
+    'teams.read',
+    'teams.manage',
+    'privacy.manage',
+    'privacy.approve',
   ],
 };
 

@@ -15,6 +15,9 @@ const PAGES = {
   idp: '/identity-providers/$id',
   dom: '/domains/$id',
   brd: '/brands/$id',
+  tea: '/teams/$id',
+  ptn: '/partners/$id',
+  ers: '/erasures/$id',
 } as const;
 
 /** An id that leads to its page, where it has one. */

@@ -16,6 +16,7 @@ import { toast } from '#/ui/toast';
 import { writable } from './own-values';
 import { type Answer, type Choice, conflictQuery, resolve } from './queries';
 import { Sides } from './sides';
+import './words';
 
 type ConflictViewProps = { conflict: Conflict; onNext: () => void };
 

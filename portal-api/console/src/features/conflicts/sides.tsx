@@ -9,6 +9,7 @@ import { INPUT } from '#/ui/field';
 import { Keys } from '#/ui/keys';
 import { Value } from '#/ui/value';
 import { CHOICES, type Choice } from './queries';
+import './words';
 
 type SidesProps = {
   conflict: Conflict;

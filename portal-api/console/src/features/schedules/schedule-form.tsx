@@ -9,6 +9,7 @@ import { CheckBox } from '#/ui/check-box';
 import { Field } from '#/ui/field';
 import { Select } from '#/ui/select';
 import { ErrorState } from '#/ui/states';
+import './words';
 
 /** What a person says about a schedule. */
 export type ScheduleInput = Pick<
