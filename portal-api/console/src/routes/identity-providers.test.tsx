@@ -258,3 +258,24 @@ it('tells who may not set them up which permission it takes', async () => {
   expect(await screen.findByText('hub.configure')).toBeTruthy();
   expect(asked.some(({ call }) => call.includes('identity'))).toBe(false);
 });
+
+it('can be sent again once what was refused is mended elsewhere than where it was said', async () => {
+  const refusal = () =>
+    problem(422, 'invalid-field', 'this role has more permissions than the ceiling', {
+      errors: [{ pointer: '/default_role', message: 'this role has more permissions than the ceiling' }],
+    });
+  let isMended = false;
+  const asked = serve({
+    ...base,
+    [`PUT /api/v1/identity-providers/${ID}`]: () => (isMended ? provider : refusal()),
+  });
+  const { user } = await open(`/identity-providers/${ID}`);
+  await user.type(await screen.findByLabelText('Scopes'), ' groups');
+  await user.click(screen.getByRole('button', { name: 'Save' }));
+  await inMain().findByRole('alert');
+  isMended = true;
+  await user.click(screen.getByText('Make users who are not there yet'));
+  expect(inMain().queryByRole('alert')).toBeNull();
+  await user.click(screen.getByRole('button', { name: 'Save' }));
+  await waitFor(() => expect(asked.filter(({ call }) => call.startsWith('PUT'))).toHaveLength(2));
+});

@@ -258,3 +258,27 @@ it('invites the first admin of a new tenant and hands over the link', async () =
   await user.click(within(made).getByRole('button', { name: 'Done' }));
   await waitFor(() => expect(router.state.location.pathname).toBe(`/tenants/${TNT}`));
 });
+
+it('can be sent again when too little contrast is mended by the other colour', async () => {
+  let isMended = false;
+  const asked = serve({
+    ...base,
+    [`PUT /api/v1/brands/${BRD}`]: () =>
+      isMended
+        ? { ...brand, version: 3 }
+        : problem(422, 'invalid-field', 'contrast', {
+            errors: [{ pointer: '/on_accent', message: 'on_accent on accent has a contrast of 1.07' }],
+          }),
+  });
+  const { user } = await open(`/brands/${BRD}`);
+  const accent = await screen.findByLabelText(/^Accent/);
+  await user.clear(accent);
+  await user.type(accent, '#ffff00');
+  await user.click(screen.getByRole('button', { name: 'Save' }));
+  await inMain().findByRole('alert');
+  isMended = true;
+  await user.clear(accent);
+  await user.type(accent, '#333300');
+  await user.click(screen.getByRole('button', { name: 'Save' }));
+  await waitFor(() => expect(asked.filter(({ call }) => call.startsWith('PUT'))).toHaveLength(2));
+});

@@ -31,7 +31,6 @@ export function BrandForm({ brand, logo, save, onSaved, submit, mayEdit, isNew, 
   // Only what is edited: what comes anew from the server shows through everywhere else.
   const [edits, setEdits] = useState<Partial<BrandBody>>({});
   const input = { ...bodyOf(brand), ...edits };
-  const edit = (change: Partial<BrandBody>) => setEdits((old) => ({ ...old, ...change }));
   const entry = useMutation({
     mutationFn: save,
     onSuccess: (saved) => {
@@ -39,6 +38,12 @@ export function BrandForm({ brand, logo, save, onSaved, submit, mayEdit, isNew, 
       onSaved(saved);
     },
   });
+  // Too little contrast is mended by either colour, and by the swatch too: a message that stayed would keep the form
+  // from being sent.
+  function edit(change: Partial<BrandBody>) {
+    setEdits((old) => ({ ...old, ...change }));
+    if (entry.error) entry.reset();
+  }
   const problem = entry.error ? toProblem(entry.error) : null;
   return (
     <Form

@@ -44,7 +44,6 @@ export function ProviderForm(props: FormProps) {
   // Only what is edited: what comes anew from the server shows through everywhere else.
   const [edits, setEdits] = useState<Partial<Draft>>({});
   const draft: Draft = { ...before, ...edits };
-  const edit = (change: Partial<Draft>) => setEdits((old) => ({ ...old, ...change }));
   const isChanged = Object.keys(edits).length > 0;
   useEffect(() => onChanged?.(isChanged), [isChanged, onChanged]);
   const entry = useMutation({
@@ -54,6 +53,12 @@ export function ProviderForm(props: FormProps) {
       onSaved(saved);
     },
   });
+  // What was refused may be mended elsewhere than where it is said: a role by its ceiling, metadata by a file. A
+  // message that stayed would keep the form from being sent.
+  function edit(change: Partial<Draft>) {
+    setEdits((old) => ({ ...old, ...change }));
+    if (entry.error) entry.reset();
+  }
   const problem = entry.error ? toProblem(entry.error) : null;
   // The same object for the same answer: React Aria takes another one for another answer.
   const errors = useMemo(
