@@ -1,4 +1,4 @@
-import { type APIRequestContext, expect } from '@playwright/test';
+import { type APIRequestContext, expect, request as requests } from '@playwright/test';
 
 /** What the tests ask the hub for behind the page's back, as the signed-in user. */
 
@@ -84,25 +84,133 @@ export async function makeConflict(request: APIRequestContext): Promise<Conflict
 
 type User = Item & { email: string };
 
+/** Of people whom the tests invite. */
+export const PASSWORD = 'Correct horse 42 battery';
+
+/** Sends a change, and hands on what the hub made of it. */
+async function make<T = Item>(request: APIRequestContext, path: string, data: object): Promise<T> {
+  const made = await request.post(`/api/v1${path}`, { headers: OURS, data });
+  expect(made.ok(), `${path}: ${await made.text()}`).toBe(true);
+  return await made.json();
+}
+
+/** Invites somebody, who sets their password with the link that this hub cannot send. */
+async function invite(
+  request: APIRequestContext,
+  person: { email: string; [more: string]: unknown },
+): Promise<string> {
+  type Invited = { user: User; invitation: { link: string } };
+  const { user, invitation } = await make<Invited>(request, '/users', person);
+  const token = new URL(invitation.link).hash.slice(1);
+  const nobody = await requests.newContext({ baseURL: process.env.SYNCLINE_URL });
+  const set = await nobody.post('/api/v1/session/link', {
+    headers: OURS,
+    data: { token, password: PASSWORD },
+  });
+  expect(set.ok(), await set.text()).toBe(true);
+  await nobody.dispose();
+  return user.id;
+}
+
+/** Somebody else, signed in; to be disposed of. */
+export async function signedIn(email: string): Promise<APIRequestContext> {
+  const other = await requests.newContext({ baseURL: process.env.SYNCLINE_URL });
+  await make(other, '/session', { email, password: PASSWORD });
+  return other;
+}
+
+/** A person of this name in the core alone. */
+export async function makeContact(
+  request: APIRequestContext,
+  first_name: string,
+): Promise<Item & { fields: { email: string } }> {
+  const email = `${first_name.toLowerCase()}.${Date.now()}@forget.example`;
+  return make(request, '/contacts', { fields: { first_name, last_name: 'Lapsed', email } });
+}
+
+/** A team of its own name that looks after so many accounts, from the end of the list. */
+export async function makeTeam(request: APIRequestContext, count: number): Promise<Item & { name: string }> {
+  const name = `Team ${Math.random().toString(36).slice(2, 9)}`;
+  const team = await make<Item & { name: string }>(request, '/teams', { name, members: [] });
+  for (const account of (await list(request, '/accounts?sort=-name')).slice(0, count))
+    await make(request, `/accounts/${account.id}/assignments`, { to: team.id });
+  return team;
+}
+
+/** A team, a partner and a customer with their people, who look after some accounts. */
+export async function makeHolders(request: APIRequestContext) {
+  if ((await list(request, '/teams')).length > 0) return;
+  const { id: ada } = await first<User>(request, '/users?q=ada@example.com');
+  const dora = await invite(request, { email: 'dora@example.com', name: 'Dora Niemi', role: 'admin' });
+  const members = [
+    { user_id: ada, lead: true },
+    { user_id: dora, lead: false },
+  ];
+  const team = await make(request, '/teams', { name: 'First tier', members });
+  await make(request, '/teams', { name: 'Second tier', members: [] });
+  const partner = await make(request, '/partners', { name: 'Fjord Partners' });
+  const accounts = await list<Account>(request, '/accounts?limit=12');
+  const [own] = accounts;
+  const pia = { email: 'pia@partner.example', name: 'Pia Solberg', role: 'partner', partner_id: partner.id };
+  await invite(request, pia);
+  const carl = {
+    email: 'carl@customer.example',
+    name: 'Carl Ibsen',
+    role: 'customer_user',
+    account_id: own?.id,
+  };
+  await invite(request, carl);
+  const holders = [team.id, partner.id, ada];
+  for (const [at, account] of accounts.entries())
+    await make(request, `/accounts/${account.id}/assignments`, { to: holders[at % holders.length] });
+}
+
+/** Requests to forget people as they can stand, and what was gathered of one. */
+export async function makeRequests(request: APIRequestContext) {
+  if ((await list(request, '/erasures')).length > 0) return;
+  const ask = async (name: string, hold_hours: number) => {
+    const { id: contact_id } = await makeContact(request, name);
+    const wish = { kind: 'erase', contact_id, reason: 'Asked by letter of 3 November.', hold_hours };
+    return (await make(request, '/erasures', wish)).id;
+  };
+  await ask('Vera', 24);
+  const other = await signedIn('dora@example.com');
+  const held = await ask('Nils', 48);
+  await make(other, `/erasures/${held}/approve`, { note: 'Identity checked.' });
+  const done = await ask('Signe', 0);
+  await make(other, `/erasures/${done}/approve`, {});
+  await other.dispose();
+  const { id: contact_id } = await first(request, '/contacts');
+  await make(request, '/subject-exports', { contact_id, reason: 'Asked by e-mail.' });
+  await forgotten(request, done);
+}
+
+/** Waits until a request is carried out: its run looks every half minute whether writes about the person have settled. */
+export async function forgotten(request: APIRequestContext, id: string) {
+  const look = async () => (await list(request, '/erasures')).find((one) => one.id === id)?.state;
+  await expect.poll(look, { timeout: 75_000, intervals: [1_000] }).toBe('done');
+}
+
 /** A group, somebody in it, and a key that was used: what the pages of people and access show. */
 export async function makePeople(request: APIRequestContext) {
-  const make = async <T>(path: string, data: object): Promise<T> => {
-    const made = await request.post(`/api/v1${path}`, { headers: OURS, data });
-    expect(made.ok(), await made.text()).toBe(true);
-    return await made.json();
-  };
   if ((await list<User>(request, '/users')).some((user) => user.email === 'ada@example.com')) return;
-  const { id } = await make<Item>('/groups', { name: 'Auditors', permissions: ['audit.read', 'runs.read'] });
+  const { id } = await make(request, '/groups', {
+    name: 'Auditors',
+    permissions: ['audit.read', 'runs.read'],
+  });
   const people = [
     { email: 'ada@example.com', name: 'Ada Okafor', role: 'manager', groups: [id], grants: ['runs.operate'] },
     { email: 'ben@example.com', name: 'Ben Lindqvist', role: 'viewer', groups: [] },
     { email: 'cleo@partner.example', name: 'Cleo Marchetti', role: 'partner', groups: [] },
   ];
-  for (const person of people) await make('/users', person);
+  for (const person of people) await make(request, '/users', person);
   const { id: gone } = await first<User>(request, '/users?q=ben@example.com');
-  await make(`/users/${gone}/deactivate`, {});
+  await make(request, `/users/${gone}/deactivate`, {});
   const permissions = ['records.read', 'runs.read', 'connections.read'];
-  const { secret } = await make<{ secret: string }>('/keys', { name: 'Nightly export', permissions });
+  const { secret } = await make<{ secret: string }>(request, '/keys', {
+    name: 'Nightly export',
+    permissions,
+  });
   // Calls of a program carry no cookie.
   for (const path of ['/accounts', '/accounts', '/runs']) {
     const used = await fetch(new URL(`/api/v1${path}`, process.env.SYNCLINE_URL), {
@@ -110,6 +218,50 @@ export async function makePeople(request: APIRequestContext) {
     });
     expect(used.status).toBe(200);
   }
+}
+
+/** One pixel. */
+const PIXEL =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+
+/** A brand with a logo, domains, a provider and another tenant with quotas: what the pages of an organization show. */
+export async function makeOrganisation(request: APIRequestContext) {
+  const tenants = await list<Item & { name: string }>(request, '/tenants');
+  if (tenants.some((tenant) => tenant.name === 'Northwind Harbour')) return;
+  const colours = { accent: '#7a1f5c', on_accent: '#ffffff', background: '#fbf7fa', foreground: '#241a21' };
+  const brand = await make<Item>(request, '/brands', { name: 'Harbour', is_default: true, ...colours });
+  const logo = await request.put(`/api/v1/brands/${brand.id}/logo`, {
+    headers: { ...OURS, 'Content-Type': 'application/octet-stream' },
+    data: Buffer.from(PIXEL, 'base64'),
+  });
+  expect(logo.ok(), await logo.text()).toBe(true);
+  await make(request, '/brands', {
+    name: 'Harbour Partners',
+    domain: 'partners.example.com',
+    ...colours,
+    accent: '#0b5d4b',
+  });
+  for (const host of ['portal.example.com', 'bücher.example']) await make(request, '/domains', { host });
+  await make(request, '/identity-providers', {
+    name: 'Company directory',
+    oidc: { issuer: 'https://id.example.com', client_id: 'syncline', client_secret: 'not shown again' },
+    email_domains: ['example.com'],
+    provision: true,
+    default_role: 'viewer',
+    role_rules: [{ value: 'operations', role: 'operator' }],
+    ceiling: 'operator',
+  });
+  const { tenant } = await make<{ tenant: Item }>(request, '/tenants', {
+    name: 'Northwind Harbour',
+    environment: 'production',
+    admin: { email: 'first.admin@northwind.example', name: 'Dina Petrova' },
+  });
+  const quotas = await request.get(`/api/v1/tenants/${tenant.id}/quotas`);
+  const set = await request.put(`/api/v1/tenants/${tenant.id}/quotas`, {
+    headers: { ...OURS, 'If-Match': quotas.headers().etag ?? '' },
+    data: { records: 5_000, connections: 0, storage: 20_000_000, calls_per_day: null },
+  });
+  expect(set.ok(), await set.text()).toBe(true);
 }
 
 /** Decides a conflict for the hub's value. */

@@ -1,5 +1,5 @@
 import type { Page } from '@playwright/test';
-import { first } from './hub.ts';
+import { first, list, PASSWORD } from './hub.ts';
 import { expect, OVERLAY, test, violations, visit } from './support.ts';
 
 /** Every screen with its address. */
@@ -37,12 +37,48 @@ const SCREENS: Record<string, (page: Page) => Promise<string>> = {
   'new group': async () => '/groups/new',
   group: (page) => one(page, '/groups'),
   roles: async () => '/roles',
+  'user accounts': (page) => one(page, '/users?q=ada@example.com', '?tab=accounts'),
+  teams: async () => '/teams',
+  'new team': async () => '/teams/new',
+  team: (page) => one(page, '/teams'),
+  partners: async () => '/partners',
+  'new partner': async () => '/partners/new',
+  partner: (page) => one(page, '/partners'),
+  'new partner user': async () => '/users/new?role=partner',
+  transfer: (page) => of(page, '/teams', (id) => `/assignments?from=${id}`),
+  'transfer by choice': async () => '/assignments?deed=assign&way=ticked',
+  'account holders': (page) => one(page, '/accounts', '?tab=holders'),
+  erasures: async () => '/erasures',
+  'no erasures': async () => '/erasures?state=refused',
+  'new erasure': (page) => of(page, '/contacts', (id) => `/erasures/new?contact=${id}`),
+  'erasure to approve': (page) => erasure(page, 'asked'),
+  'erasure carried out': (page) => erasure(page, 'done'),
+  'copies of data': async () => '/subject-exports',
+  'personal data': async () => '/personal-data',
+  retention: async () => '/retention',
   keys: async () => '/keys',
   'new key': async () => '/keys/new',
   key: (page) => one(page, '/keys'),
   audit: async () => '/audit',
   'no audit': async () => '/audit?action=nothing',
   'security rules': async () => '/security-rules',
+  usage: async () => '/usage',
+  'identity providers': async () => '/identity-providers',
+  'new provider': async () => '/identity-providers/new',
+  'new SAML provider': async () => '/identity-providers/new?kind=saml',
+  'new Microsoft provider': async () => '/identity-providers/new?kind=microsoft',
+  'identity provider': (page) => one(page, '/identity-providers'),
+  domains: async () => '/domains',
+  'new domain': async () => '/domains/new',
+  domain: (page) => one(page, '/domains'),
+  'no domain': async () => `/domains/dom_${'0'.repeat(32)}`,
+  brands: async () => '/brands',
+  'new brand': async () => '/brands/new',
+  brand: (page) => one(page, '/brands'),
+  tenants: async () => '/tenants',
+  'no tenants': async () => '/tenants?q=zzzzzzzz',
+  'new tenant': async () => '/tenants/new',
+  tenant: (page) => one(page, '/tenants'),
   'not found': async () => '/no/such/page',
   notices: async () => '/licenses',
 };
@@ -54,6 +90,15 @@ async function one(page: Page, list: string, search = ''): Promise<string> {
   const [path = list] = list.split('?');
   const { id } = await first(page.request, list);
   return `${path}/${id}${search}`;
+}
+
+async function of(page: Page, list: string, address: (id: string) => string): Promise<string> {
+  return address((await first(page.request, list)).id);
+}
+
+async function erasure(page: Page, state: string): Promise<string> {
+  const found = (await list(page.request, '/erasures')).find((one) => one.state === state);
+  return `/erasures/${found?.id}`;
 }
 
 for (const theme of ['light', 'dark'] as const) {
@@ -112,6 +157,47 @@ for (const theme of ['light', 'dark'] as const) {
       await page.keyboard.press('Escape');
       await page.getByRole('button', { name: 'Delete', exact: true }).click();
       await expect(page.getByRole('dialog', { name: /^Delete connection/ })).toBeVisible();
+      expect(await violations(page, OVERLAY)).toEqual([]);
+    });
+
+    for (const [name, email] of Object.entries({
+      partner: 'pia@partner.example',
+      customer: 'carl@customer.example',
+    })) {
+      test(`axe finds nothing on: the first page of a ${name}`, async ({ browser, baseURL }, info) => {
+        const { viewport, isMobile, hasTouch } = info.project.use;
+        const frame = { viewport, isMobile, hasTouch };
+        const context = await browser.newContext({
+          baseURL,
+          colorScheme: theme,
+          storageState: undefined,
+          ...frame,
+        });
+        const page = await context.newPage();
+        await page.goto('/sign-in');
+        await page.getByLabel('E-mail').fill(email);
+        await page.getByLabel('Password').fill(PASSWORD);
+        await page.getByRole('button', { name: 'Sign in' }).click();
+        await expect(page.getByRole('heading', { level: 1, name: /^Welcome/ })).toBeVisible();
+        await expect(page.getByRole('status', { name: /loading/ })).toHaveCount(0);
+        expect(await violations(page)).toEqual([]);
+        await page.screenshot({ path: info.outputPath(`home of a ${name}.png`) });
+        await context.close();
+      });
+    }
+
+    test('axe finds nothing on: dialogs of transfers and erasures', async ({ page }) => {
+      const closed = () => expect(page.getByRole('dialog')).toHaveCount(0);
+      await visit(page, await of(page, '/teams', (id) => `/assignments?deed=end&from=${id}`));
+      await page.getByRole('button', { name: 'Show the plan' }).click();
+      await expect(page.getByRole('dialog', { name: 'End assignments' })).toBeVisible();
+      expect(await violations(page, OVERLAY)).toEqual([]);
+      await page.keyboard.press('Escape');
+      await closed();
+
+      await visit(page, await erasure(page, 'asked'));
+      await page.getByRole('button', { name: 'Withdraw' }).click();
+      await expect(page.getByRole('dialog', { name: 'Withdraw the erasure' })).toBeVisible();
       expect(await violations(page, OVERLAY)).toEqual([]);
     });
 

@@ -1,5 +1,13 @@
 import { expect, test as setup } from '@playwright/test';
-import { decide, list, makeConflict, makePeople } from './hub.ts';
+import {
+  decide,
+  list,
+  makeConflict,
+  makeHolders,
+  makeOrganisation,
+  makePeople,
+  makeRequests,
+} from './hub.ts';
 import { signIn } from './support.ts';
 
 setup('sign in, and make sure that every screen has something to show', async ({ page }) => {
@@ -11,6 +19,9 @@ setup('sign in, and make sure that every screen has something to show', async ({
   await decide(page.request, await makeConflict(page.request));
   await makeConflict(page.request);
   await makePeople(page.request);
+  await makeOrganisation(page.request);
+  await makeHolders(page.request);
+  await makeRequests(page.request);
   const needed = [
     '/connections',
     '/schedules',

@@ -29,6 +29,10 @@ export const test = base.extend<{ expected: RegExp; quiet: undefined }>({
 /** Fills in the sign-in that is open. */
 export async function signIn(page: Page) {
   const { SYNCLINE_EMAIL: email = '', SYNCLINE_PASSWORD: password = '' } = process.env;
+  await signInAs(page, email, password);
+}
+
+export async function signInAs(page: Page, email: string, password: string) {
   await page.getByLabel('E-mail').fill(email);
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();

@@ -201,7 +201,14 @@ pub(crate) fn browser(cluster: &Cluster, left_out: &mut LeftOut) -> Result<()> {
         &mut node.npm(folder, &["run", "--silent", "check"])?,
     )?;
     // Again, because the hub holds the console that was there when it was compiled.
-    let demo = demo_on(cluster, &generate::hub()?)?;
+    let hub = generate::hub()?;
+    let demo = demo_on(cluster, &hub)?;
+    // The console's pages of tenants are for whoever looks after all of them.
+    let mut operator = run::command(&hub);
+    operator
+        .args(["admin", "operator", "--email", EMAIL])
+        .env("DATABASE_URL", cluster.url("browser"));
+    run::step("browser tests: an operator", &mut operator)?;
     let mut tests = node.npm(folder, &["test"])?;
     tests
         .env("CHROMIUM", chromium)
@@ -227,7 +234,9 @@ fn demo_on(cluster: &Cluster, hub: &Path) -> Result<demo::Running> {
     command
         .env("DATABASE_URL", cluster.url("browser"))
         .env("SYNCLINE_ADMIN_EMAIL", EMAIL)
-        .env("SYNCLINE_ADMIN_PASSWORD", PASSWORD);
+        .env("SYNCLINE_ADMIN_PASSWORD", PASSWORD)
+        // The one that the tests bring along.
+        .env("SYNCLINE_PRIVATE_PROVIDERS", "true");
     let demo = demo::Running::start(command, &[])?;
     demo.wait_until_ready()?;
     Ok(demo)

@@ -17,31 +17,57 @@ import { Route as SetPasswordRouteImport } from './routes/set-password'
 import { Route as SignInRouteImport } from './routes/sign-in'
 import { Route as AppIndexRouteImport } from './routes/_app/index'
 import { Route as AppSplatRouteImport } from './routes/_app/$'
+import { Route as AppAssignmentsRouteImport } from './routes/_app/assignments'
 import { Route as AppAuditRouteImport } from './routes/_app/audit'
 import { Route as AppConflictsRouteImport } from './routes/_app/conflicts'
+import { Route as AppPersonalDataRouteImport } from './routes/_app/personal-data'
+import { Route as AppRetentionRouteImport } from './routes/_app/retention'
 import { Route as AppRolesRouteImport } from './routes/_app/roles'
 import { Route as AppSecurityRouteImport } from './routes/_app/security'
 import { Route as AppSecurityRulesRouteImport } from './routes/_app/security-rules'
+import { Route as AppSubjectExportsRouteImport } from './routes/_app/subject-exports'
+import { Route as AppUsageRouteImport } from './routes/_app/usage'
 import { Route as AppAccountsIndexRouteImport } from './routes/_app/accounts.index'
 import { Route as AppAccountsIdRouteImport } from './routes/_app/accounts.$id'
+import { Route as AppBrandsIndexRouteImport } from './routes/_app/brands.index'
+import { Route as AppBrandsIdRouteImport } from './routes/_app/brands.$id'
+import { Route as AppBrandsNewRouteImport } from './routes/_app/brands.new'
 import { Route as AppConnectionsIndexRouteImport } from './routes/_app/connections.index'
 import { Route as AppConnectionsIdRouteImport } from './routes/_app/connections.$id'
 import { Route as AppConnectionsNewRouteImport } from './routes/_app/connections.new'
 import { Route as AppContactsIndexRouteImport } from './routes/_app/contacts.index'
 import { Route as AppContactsIdRouteImport } from './routes/_app/contacts.$id'
+import { Route as AppDomainsIndexRouteImport } from './routes/_app/domains.index'
+import { Route as AppDomainsIdRouteImport } from './routes/_app/domains.$id'
+import { Route as AppDomainsNewRouteImport } from './routes/_app/domains.new'
+import { Route as AppErasuresIndexRouteImport } from './routes/_app/erasures.index'
+import { Route as AppErasuresIdRouteImport } from './routes/_app/erasures.$id'
+import { Route as AppErasuresNewRouteImport } from './routes/_app/erasures.new'
 import { Route as AppGroupsIndexRouteImport } from './routes/_app/groups.index'
 import { Route as AppGroupsIdRouteImport } from './routes/_app/groups.$id'
 import { Route as AppGroupsNewRouteImport } from './routes/_app/groups.new'
+import { Route as AppIdentityProvidersIndexRouteImport } from './routes/_app/identity-providers.index'
+import { Route as AppIdentityProvidersIdRouteImport } from './routes/_app/identity-providers.$id'
+import { Route as AppIdentityProvidersNewRouteImport } from './routes/_app/identity-providers.new'
 import { Route as AppKeysIndexRouteImport } from './routes/_app/keys.index'
 import { Route as AppKeysIdRouteImport } from './routes/_app/keys.$id'
 import { Route as AppKeysNewRouteImport } from './routes/_app/keys.new'
 import { Route as AppMappingsIndexRouteImport } from './routes/_app/mappings.index'
 import { Route as AppMappingsIdRouteImport } from './routes/_app/mappings.$id'
+import { Route as AppPartnersIndexRouteImport } from './routes/_app/partners.index'
+import { Route as AppPartnersIdRouteImport } from './routes/_app/partners.$id'
+import { Route as AppPartnersNewRouteImport } from './routes/_app/partners.new'
 import { Route as AppRunsIndexRouteImport } from './routes/_app/runs.index'
 import { Route as AppRunsIdRouteImport } from './routes/_app/runs.$id'
 import { Route as AppSchedulesIndexRouteImport } from './routes/_app/schedules.index'
 import { Route as AppSchedulesIdRouteImport } from './routes/_app/schedules.$id'
 import { Route as AppSchedulesNewRouteImport } from './routes/_app/schedules.new'
+import { Route as AppTeamsIndexRouteImport } from './routes/_app/teams.index'
+import { Route as AppTeamsIdRouteImport } from './routes/_app/teams.$id'
+import { Route as AppTeamsNewRouteImport } from './routes/_app/teams.new'
+import { Route as AppTenantsIndexRouteImport } from './routes/_app/tenants.index'
+import { Route as AppTenantsIdRouteImport } from './routes/_app/tenants.$id'
+import { Route as AppTenantsNewRouteImport } from './routes/_app/tenants.new'
 import { Route as AppUsersIndexRouteImport } from './routes/_app/users.index'
 import { Route as AppUsersIdRouteImport } from './routes/_app/users.$id'
 import { Route as AppUsersNewRouteImport } from './routes/_app/users.new'
@@ -85,6 +111,11 @@ const AppSplatRoute = AppSplatRouteImport.update({
   path: '/$',
   getParentRoute: () => AppRoute,
 } as any)
+const AppAssignmentsRoute = AppAssignmentsRouteImport.update({
+  id: '/assignments',
+  path: '/assignments',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppAuditRoute = AppAuditRouteImport.update({
   id: '/audit',
   path: '/audit',
@@ -93,6 +124,16 @@ const AppAuditRoute = AppAuditRouteImport.update({
 const AppConflictsRoute = AppConflictsRouteImport.update({
   id: '/conflicts',
   path: '/conflicts',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppPersonalDataRoute = AppPersonalDataRouteImport.update({
+  id: '/personal-data',
+  path: '/personal-data',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppRetentionRoute = AppRetentionRouteImport.update({
+  id: '/retention',
+  path: '/retention',
   getParentRoute: () => AppRoute,
 } as any)
 const AppRolesRoute = AppRolesRouteImport.update({
@@ -110,6 +151,16 @@ const AppSecurityRulesRoute = AppSecurityRulesRouteImport.update({
   path: '/security-rules',
   getParentRoute: () => AppRoute,
 } as any)
+const AppSubjectExportsRoute = AppSubjectExportsRouteImport.update({
+  id: '/subject-exports',
+  path: '/subject-exports',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppUsageRoute = AppUsageRouteImport.update({
+  id: '/usage',
+  path: '/usage',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppAccountsIndexRoute = AppAccountsIndexRouteImport.update({
   id: '/accounts/',
   path: '/accounts/',
@@ -118,6 +169,21 @@ const AppAccountsIndexRoute = AppAccountsIndexRouteImport.update({
 const AppAccountsIdRoute = AppAccountsIdRouteImport.update({
   id: '/accounts/$id',
   path: '/accounts/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppBrandsIndexRoute = AppBrandsIndexRouteImport.update({
+  id: '/brands/',
+  path: '/brands/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppBrandsIdRoute = AppBrandsIdRouteImport.update({
+  id: '/brands/$id',
+  path: '/brands/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppBrandsNewRoute = AppBrandsNewRouteImport.update({
+  id: '/brands/new',
+  path: '/brands/new',
   getParentRoute: () => AppRoute,
 } as any)
 const AppConnectionsIndexRoute = AppConnectionsIndexRouteImport.update({
@@ -145,6 +211,36 @@ const AppContactsIdRoute = AppContactsIdRouteImport.update({
   path: '/contacts/$id',
   getParentRoute: () => AppRoute,
 } as any)
+const AppDomainsIndexRoute = AppDomainsIndexRouteImport.update({
+  id: '/domains/',
+  path: '/domains/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppDomainsIdRoute = AppDomainsIdRouteImport.update({
+  id: '/domains/$id',
+  path: '/domains/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppDomainsNewRoute = AppDomainsNewRouteImport.update({
+  id: '/domains/new',
+  path: '/domains/new',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppErasuresIndexRoute = AppErasuresIndexRouteImport.update({
+  id: '/erasures/',
+  path: '/erasures/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppErasuresIdRoute = AppErasuresIdRouteImport.update({
+  id: '/erasures/$id',
+  path: '/erasures/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppErasuresNewRoute = AppErasuresNewRouteImport.update({
+  id: '/erasures/new',
+  path: '/erasures/new',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppGroupsIndexRoute = AppGroupsIndexRouteImport.update({
   id: '/groups/',
   path: '/groups/',
@@ -158,6 +254,22 @@ const AppGroupsIdRoute = AppGroupsIdRouteImport.update({
 const AppGroupsNewRoute = AppGroupsNewRouteImport.update({
   id: '/groups/new',
   path: '/groups/new',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppIdentityProvidersIndexRoute =
+  AppIdentityProvidersIndexRouteImport.update({
+    id: '/identity-providers/',
+    path: '/identity-providers/',
+    getParentRoute: () => AppRoute,
+  } as any)
+const AppIdentityProvidersIdRoute = AppIdentityProvidersIdRouteImport.update({
+  id: '/identity-providers/$id',
+  path: '/identity-providers/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppIdentityProvidersNewRoute = AppIdentityProvidersNewRouteImport.update({
+  id: '/identity-providers/new',
+  path: '/identity-providers/new',
   getParentRoute: () => AppRoute,
 } as any)
 const AppKeysIndexRoute = AppKeysIndexRouteImport.update({
@@ -185,6 +297,21 @@ const AppMappingsIdRoute = AppMappingsIdRouteImport.update({
   path: '/mappings/$id',
   getParentRoute: () => AppRoute,
 } as any)
+const AppPartnersIndexRoute = AppPartnersIndexRouteImport.update({
+  id: '/partners/',
+  path: '/partners/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppPartnersIdRoute = AppPartnersIdRouteImport.update({
+  id: '/partners/$id',
+  path: '/partners/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppPartnersNewRoute = AppPartnersNewRouteImport.update({
+  id: '/partners/new',
+  path: '/partners/new',
+  getParentRoute: () => AppRoute,
+} as any)
 const AppRunsIndexRoute = AppRunsIndexRouteImport.update({
   id: '/runs/',
   path: '/runs/',
@@ -208,6 +335,36 @@ const AppSchedulesIdRoute = AppSchedulesIdRouteImport.update({
 const AppSchedulesNewRoute = AppSchedulesNewRouteImport.update({
   id: '/schedules/new',
   path: '/schedules/new',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTeamsIndexRoute = AppTeamsIndexRouteImport.update({
+  id: '/teams/',
+  path: '/teams/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTeamsIdRoute = AppTeamsIdRouteImport.update({
+  id: '/teams/$id',
+  path: '/teams/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTeamsNewRoute = AppTeamsNewRouteImport.update({
+  id: '/teams/new',
+  path: '/teams/new',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTenantsIndexRoute = AppTenantsIndexRouteImport.update({
+  id: '/tenants/',
+  path: '/tenants/',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTenantsIdRoute = AppTenantsIdRouteImport.update({
+  id: '/tenants/$id',
+  path: '/tenants/$id',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppTenantsNewRoute = AppTenantsNewRouteImport.update({
+  id: '/tenants/new',
+  path: '/tenants/new',
   getParentRoute: () => AppRoute,
 } as any)
 const AppUsersIndexRoute = AppUsersIndexRouteImport.update({
@@ -234,33 +391,59 @@ export interface FileRoutesByFullPath {
   '/set-password': typeof SetPasswordRoute
   '/sign-in': typeof SignInRoute
   '/$': typeof AppSplatRoute
+  '/assignments': typeof AppAssignmentsRoute
   '/audit': typeof AppAuditRoute
   '/conflicts': typeof AppConflictsRoute
+  '/personal-data': typeof AppPersonalDataRoute
+  '/retention': typeof AppRetentionRoute
   '/roles': typeof AppRolesRoute
   '/security': typeof AppSecurityRoute
   '/security-rules': typeof AppSecurityRulesRoute
+  '/subject-exports': typeof AppSubjectExportsRoute
+  '/usage': typeof AppUsageRoute
   '/accounts/$id': typeof AppAccountsIdRoute
+  '/brands/$id': typeof AppBrandsIdRoute
+  '/brands/new': typeof AppBrandsNewRoute
   '/connections/$id': typeof AppConnectionsIdRoute
   '/connections/new': typeof AppConnectionsNewRoute
   '/contacts/$id': typeof AppContactsIdRoute
+  '/domains/$id': typeof AppDomainsIdRoute
+  '/domains/new': typeof AppDomainsNewRoute
+  '/erasures/$id': typeof AppErasuresIdRoute
+  '/erasures/new': typeof AppErasuresNewRoute
   '/groups/$id': typeof AppGroupsIdRoute
   '/groups/new': typeof AppGroupsNewRoute
+  '/identity-providers/$id': typeof AppIdentityProvidersIdRoute
+  '/identity-providers/new': typeof AppIdentityProvidersNewRoute
   '/keys/$id': typeof AppKeysIdRoute
   '/keys/new': typeof AppKeysNewRoute
   '/mappings/$id': typeof AppMappingsIdRoute
+  '/partners/$id': typeof AppPartnersIdRoute
+  '/partners/new': typeof AppPartnersNewRoute
   '/runs/$id': typeof AppRunsIdRoute
   '/schedules/$id': typeof AppSchedulesIdRoute
   '/schedules/new': typeof AppSchedulesNewRoute
+  '/teams/$id': typeof AppTeamsIdRoute
+  '/teams/new': typeof AppTeamsNewRoute
+  '/tenants/$id': typeof AppTenantsIdRoute
+  '/tenants/new': typeof AppTenantsNewRoute
   '/users/$id': typeof AppUsersIdRoute
   '/users/new': typeof AppUsersNewRoute
   '/accounts/': typeof AppAccountsIndexRoute
+  '/brands/': typeof AppBrandsIndexRoute
   '/connections/': typeof AppConnectionsIndexRoute
   '/contacts/': typeof AppContactsIndexRoute
+  '/domains/': typeof AppDomainsIndexRoute
+  '/erasures/': typeof AppErasuresIndexRoute
   '/groups/': typeof AppGroupsIndexRoute
+  '/identity-providers/': typeof AppIdentityProvidersIndexRoute
   '/keys/': typeof AppKeysIndexRoute
   '/mappings/': typeof AppMappingsIndexRoute
+  '/partners/': typeof AppPartnersIndexRoute
   '/runs/': typeof AppRunsIndexRoute
   '/schedules/': typeof AppSchedulesIndexRoute
+  '/teams/': typeof AppTeamsIndexRoute
+  '/tenants/': typeof AppTenantsIndexRoute
   '/users/': typeof AppUsersIndexRoute
 }
 export interface FileRoutesByTo {
@@ -270,34 +453,60 @@ export interface FileRoutesByTo {
   '/set-password': typeof SetPasswordRoute
   '/sign-in': typeof SignInRoute
   '/$': typeof AppSplatRoute
+  '/assignments': typeof AppAssignmentsRoute
   '/audit': typeof AppAuditRoute
   '/conflicts': typeof AppConflictsRoute
+  '/personal-data': typeof AppPersonalDataRoute
+  '/retention': typeof AppRetentionRoute
   '/roles': typeof AppRolesRoute
   '/security': typeof AppSecurityRoute
   '/security-rules': typeof AppSecurityRulesRoute
+  '/subject-exports': typeof AppSubjectExportsRoute
+  '/usage': typeof AppUsageRoute
   '/': typeof AppIndexRoute
   '/accounts/$id': typeof AppAccountsIdRoute
+  '/brands/$id': typeof AppBrandsIdRoute
+  '/brands/new': typeof AppBrandsNewRoute
   '/connections/$id': typeof AppConnectionsIdRoute
   '/connections/new': typeof AppConnectionsNewRoute
   '/contacts/$id': typeof AppContactsIdRoute
+  '/domains/$id': typeof AppDomainsIdRoute
+  '/domains/new': typeof AppDomainsNewRoute
+  '/erasures/$id': typeof AppErasuresIdRoute
+  '/erasures/new': typeof AppErasuresNewRoute
   '/groups/$id': typeof AppGroupsIdRoute
   '/groups/new': typeof AppGroupsNewRoute
+  '/identity-providers/$id': typeof AppIdentityProvidersIdRoute
+  '/identity-providers/new': typeof AppIdentityProvidersNewRoute
   '/keys/$id': typeof AppKeysIdRoute
   '/keys/new': typeof AppKeysNewRoute
   '/mappings/$id': typeof AppMappingsIdRoute
+  '/partners/$id': typeof AppPartnersIdRoute
+  '/partners/new': typeof AppPartnersNewRoute
   '/runs/$id': typeof AppRunsIdRoute
   '/schedules/$id': typeof AppSchedulesIdRoute
   '/schedules/new': typeof AppSchedulesNewRoute
+  '/teams/$id': typeof AppTeamsIdRoute
+  '/teams/new': typeof AppTeamsNewRoute
+  '/tenants/$id': typeof AppTenantsIdRoute
+  '/tenants/new': typeof AppTenantsNewRoute
   '/users/$id': typeof AppUsersIdRoute
   '/users/new': typeof AppUsersNewRoute
   '/accounts': typeof AppAccountsIndexRoute
+  '/brands': typeof AppBrandsIndexRoute
   '/connections': typeof AppConnectionsIndexRoute
   '/contacts': typeof AppContactsIndexRoute
+  '/domains': typeof AppDomainsIndexRoute
+  '/erasures': typeof AppErasuresIndexRoute
   '/groups': typeof AppGroupsIndexRoute
+  '/identity-providers': typeof AppIdentityProvidersIndexRoute
   '/keys': typeof AppKeysIndexRoute
   '/mappings': typeof AppMappingsIndexRoute
+  '/partners': typeof AppPartnersIndexRoute
   '/runs': typeof AppRunsIndexRoute
   '/schedules': typeof AppSchedulesIndexRoute
+  '/teams': typeof AppTeamsIndexRoute
+  '/tenants': typeof AppTenantsIndexRoute
   '/users': typeof AppUsersIndexRoute
 }
 export interface FileRoutesById {
@@ -309,34 +518,60 @@ export interface FileRoutesById {
   '/set-password': typeof SetPasswordRoute
   '/sign-in': typeof SignInRoute
   '/_app/$': typeof AppSplatRoute
+  '/_app/assignments': typeof AppAssignmentsRoute
   '/_app/audit': typeof AppAuditRoute
   '/_app/conflicts': typeof AppConflictsRoute
+  '/_app/personal-data': typeof AppPersonalDataRoute
+  '/_app/retention': typeof AppRetentionRoute
   '/_app/roles': typeof AppRolesRoute
   '/_app/security': typeof AppSecurityRoute
   '/_app/security-rules': typeof AppSecurityRulesRoute
+  '/_app/subject-exports': typeof AppSubjectExportsRoute
+  '/_app/usage': typeof AppUsageRoute
   '/_app/': typeof AppIndexRoute
   '/_app/accounts/$id': typeof AppAccountsIdRoute
+  '/_app/brands/$id': typeof AppBrandsIdRoute
+  '/_app/brands/new': typeof AppBrandsNewRoute
   '/_app/connections/$id': typeof AppConnectionsIdRoute
   '/_app/connections/new': typeof AppConnectionsNewRoute
   '/_app/contacts/$id': typeof AppContactsIdRoute
+  '/_app/domains/$id': typeof AppDomainsIdRoute
+  '/_app/domains/new': typeof AppDomainsNewRoute
+  '/_app/erasures/$id': typeof AppErasuresIdRoute
+  '/_app/erasures/new': typeof AppErasuresNewRoute
   '/_app/groups/$id': typeof AppGroupsIdRoute
   '/_app/groups/new': typeof AppGroupsNewRoute
+  '/_app/identity-providers/$id': typeof AppIdentityProvidersIdRoute
+  '/_app/identity-providers/new': typeof AppIdentityProvidersNewRoute
   '/_app/keys/$id': typeof AppKeysIdRoute
   '/_app/keys/new': typeof AppKeysNewRoute
   '/_app/mappings/$id': typeof AppMappingsIdRoute
+  '/_app/partners/$id': typeof AppPartnersIdRoute
+  '/_app/partners/new': typeof AppPartnersNewRoute
   '/_app/runs/$id': typeof AppRunsIdRoute
   '/_app/schedules/$id': typeof AppSchedulesIdRoute
   '/_app/schedules/new': typeof AppSchedulesNewRoute
+  '/_app/teams/$id': typeof AppTeamsIdRoute
+  '/_app/teams/new': typeof AppTeamsNewRoute
+  '/_app/tenants/$id': typeof AppTenantsIdRoute
+  '/_app/tenants/new': typeof AppTenantsNewRoute
   '/_app/users/$id': typeof AppUsersIdRoute
   '/_app/users/new': typeof AppUsersNewRoute
   '/_app/accounts/': typeof AppAccountsIndexRoute
+  '/_app/brands/': typeof AppBrandsIndexRoute
   '/_app/connections/': typeof AppConnectionsIndexRoute
   '/_app/contacts/': typeof AppContactsIndexRoute
+  '/_app/domains/': typeof AppDomainsIndexRoute
+  '/_app/erasures/': typeof AppErasuresIndexRoute
   '/_app/groups/': typeof AppGroupsIndexRoute
+  '/_app/identity-providers/': typeof AppIdentityProvidersIndexRoute
   '/_app/keys/': typeof AppKeysIndexRoute
   '/_app/mappings/': typeof AppMappingsIndexRoute
+  '/_app/partners/': typeof AppPartnersIndexRoute
   '/_app/runs/': typeof AppRunsIndexRoute
   '/_app/schedules/': typeof AppSchedulesIndexRoute
+  '/_app/teams/': typeof AppTeamsIndexRoute
+  '/_app/tenants/': typeof AppTenantsIndexRoute
   '/_app/users/': typeof AppUsersIndexRoute
 }
 export interface FileRouteTypes {
@@ -349,33 +584,59 @@ export interface FileRouteTypes {
     | '/set-password'
     | '/sign-in'
     | '/$'
+    | '/assignments'
     | '/audit'
     | '/conflicts'
+    | '/personal-data'
+    | '/retention'
     | '/roles'
     | '/security'
     | '/security-rules'
+    | '/subject-exports'
+    | '/usage'
     | '/accounts/$id'
+    | '/brands/$id'
+    | '/brands/new'
     | '/connections/$id'
     | '/connections/new'
     | '/contacts/$id'
+    | '/domains/$id'
+    | '/domains/new'
+    | '/erasures/$id'
+    | '/erasures/new'
     | '/groups/$id'
     | '/groups/new'
+    | '/identity-providers/$id'
+    | '/identity-providers/new'
     | '/keys/$id'
     | '/keys/new'
     | '/mappings/$id'
+    | '/partners/$id'
+    | '/partners/new'
     | '/runs/$id'
     | '/schedules/$id'
     | '/schedules/new'
+    | '/teams/$id'
+    | '/teams/new'
+    | '/tenants/$id'
+    | '/tenants/new'
     | '/users/$id'
     | '/users/new'
     | '/accounts/'
+    | '/brands/'
     | '/connections/'
     | '/contacts/'
+    | '/domains/'
+    | '/erasures/'
     | '/groups/'
+    | '/identity-providers/'
     | '/keys/'
     | '/mappings/'
+    | '/partners/'
     | '/runs/'
     | '/schedules/'
+    | '/teams/'
+    | '/tenants/'
     | '/users/'
   fileRoutesByTo: FileRoutesByTo
   to:
@@ -385,34 +646,60 @@ export interface FileRouteTypes {
     | '/set-password'
     | '/sign-in'
     | '/$'
+    | '/assignments'
     | '/audit'
     | '/conflicts'
+    | '/personal-data'
+    | '/retention'
     | '/roles'
     | '/security'
     | '/security-rules'
+    | '/subject-exports'
+    | '/usage'
     | '/'
     | '/accounts/$id'
+    | '/brands/$id'
+    | '/brands/new'
     | '/connections/$id'
     | '/connections/new'
     | '/contacts/$id'
+    | '/domains/$id'
+    | '/domains/new'
+    | '/erasures/$id'
+    | '/erasures/new'
     | '/groups/$id'
     | '/groups/new'
+    | '/identity-providers/$id'
+    | '/identity-providers/new'
     | '/keys/$id'
     | '/keys/new'
     | '/mappings/$id'
+    | '/partners/$id'
+    | '/partners/new'
     | '/runs/$id'
     | '/schedules/$id'
     | '/schedules/new'
+    | '/teams/$id'
+    | '/teams/new'
+    | '/tenants/$id'
+    | '/tenants/new'
     | '/users/$id'
     | '/users/new'
     | '/accounts'
+    | '/brands'
     | '/connections'
     | '/contacts'
+    | '/domains'
+    | '/erasures'
     | '/groups'
+    | '/identity-providers'
     | '/keys'
     | '/mappings'
+    | '/partners'
     | '/runs'
     | '/schedules'
+    | '/teams'
+    | '/tenants'
     | '/users'
   id:
     | '__root__'
@@ -423,34 +710,60 @@ export interface FileRouteTypes {
     | '/set-password'
     | '/sign-in'
     | '/_app/$'
+    | '/_app/assignments'
     | '/_app/audit'
     | '/_app/conflicts'
+    | '/_app/personal-data'
+    | '/_app/retention'
     | '/_app/roles'
     | '/_app/security'
     | '/_app/security-rules'
+    | '/_app/subject-exports'
+    | '/_app/usage'
     | '/_app/'
     | '/_app/accounts/$id'
+    | '/_app/brands/$id'
+    | '/_app/brands/new'
     | '/_app/connections/$id'
     | '/_app/connections/new'
     | '/_app/contacts/$id'
+    | '/_app/domains/$id'
+    | '/_app/domains/new'
+    | '/_app/erasures/$id'
+    | '/_app/erasures/new'
     | '/_app/groups/$id'
     | '/_app/groups/new'
+    | '/_app/identity-providers/$id'
+    | '/_app/identity-providers/new'
     | '/_app/keys/$id'
     | '/_app/keys/new'
     | '/_app/mappings/$id'
+    | '/_app/partners/$id'
+    | '/_app/partners/new'
     | '/_app/runs/$id'
     | '/_app/schedules/$id'
     | '/_app/schedules/new'
+    | '/_app/teams/$id'
+    | '/_app/teams/new'
+    | '/_app/tenants/$id'
+    | '/_app/tenants/new'
     | '/_app/users/$id'
     | '/_app/users/new'
     | '/_app/accounts/'
+    | '/_app/brands/'
     | '/_app/connections/'
     | '/_app/contacts/'
+    | '/_app/domains/'
+    | '/_app/erasures/'
     | '/_app/groups/'
+    | '/_app/identity-providers/'
     | '/_app/keys/'
     | '/_app/mappings/'
+    | '/_app/partners/'
     | '/_app/runs/'
     | '/_app/schedules/'
+    | '/_app/teams/'
+    | '/_app/tenants/'
     | '/_app/users/'
   fileRoutesById: FileRoutesById
 }
@@ -521,6 +834,13 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppSplatRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/assignments': {
+      id: '/_app/assignments'
+      path: '/assignments'
+      fullPath: '/assignments'
+      preLoaderRoute: typeof AppAssignmentsRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/audit': {
       id: '/_app/audit'
       path: '/audit'
@@ -533,6 +853,20 @@ declare module '@tanstack/react-router' {
       path: '/conflicts'
       fullPath: '/conflicts'
       preLoaderRoute: typeof AppConflictsRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/personal-data': {
+      id: '/_app/personal-data'
+      path: '/personal-data'
+      fullPath: '/personal-data'
+      preLoaderRoute: typeof AppPersonalDataRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/retention': {
+      id: '/_app/retention'
+      path: '/retention'
+      fullPath: '/retention'
+      preLoaderRoute: typeof AppRetentionRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/roles': {
@@ -556,6 +890,20 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppSecurityRulesRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/subject-exports': {
+      id: '/_app/subject-exports'
+      path: '/subject-exports'
+      fullPath: '/subject-exports'
+      preLoaderRoute: typeof AppSubjectExportsRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/usage': {
+      id: '/_app/usage'
+      path: '/usage'
+      fullPath: '/usage'
+      preLoaderRoute: typeof AppUsageRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/accounts/': {
       id: '/_app/accounts/'
       path: '/accounts'
@@ -568,6 +916,27 @@ declare module '@tanstack/react-router' {
       path: '/accounts/$id'
       fullPath: '/accounts/$id'
       preLoaderRoute: typeof AppAccountsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/brands/': {
+      id: '/_app/brands/'
+      path: '/brands'
+      fullPath: '/brands/'
+      preLoaderRoute: typeof AppBrandsIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/brands/$id': {
+      id: '/_app/brands/$id'
+      path: '/brands/$id'
+      fullPath: '/brands/$id'
+      preLoaderRoute: typeof AppBrandsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/brands/new': {
+      id: '/_app/brands/new'
+      path: '/brands/new'
+      fullPath: '/brands/new'
+      preLoaderRoute: typeof AppBrandsNewRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/connections/': {
@@ -605,6 +974,48 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppContactsIdRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/domains/': {
+      id: '/_app/domains/'
+      path: '/domains'
+      fullPath: '/domains/'
+      preLoaderRoute: typeof AppDomainsIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/domains/$id': {
+      id: '/_app/domains/$id'
+      path: '/domains/$id'
+      fullPath: '/domains/$id'
+      preLoaderRoute: typeof AppDomainsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/domains/new': {
+      id: '/_app/domains/new'
+      path: '/domains/new'
+      fullPath: '/domains/new'
+      preLoaderRoute: typeof AppDomainsNewRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/erasures/': {
+      id: '/_app/erasures/'
+      path: '/erasures'
+      fullPath: '/erasures/'
+      preLoaderRoute: typeof AppErasuresIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/erasures/$id': {
+      id: '/_app/erasures/$id'
+      path: '/erasures/$id'
+      fullPath: '/erasures/$id'
+      preLoaderRoute: typeof AppErasuresIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/erasures/new': {
+      id: '/_app/erasures/new'
+      path: '/erasures/new'
+      fullPath: '/erasures/new'
+      preLoaderRoute: typeof AppErasuresNewRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/groups/': {
       id: '/_app/groups/'
       path: '/groups'
@@ -624,6 +1035,27 @@ declare module '@tanstack/react-router' {
       path: '/groups/new'
       fullPath: '/groups/new'
       preLoaderRoute: typeof AppGroupsNewRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/identity-providers/': {
+      id: '/_app/identity-providers/'
+      path: '/identity-providers'
+      fullPath: '/identity-providers/'
+      preLoaderRoute: typeof AppIdentityProvidersIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/identity-providers/$id': {
+      id: '/_app/identity-providers/$id'
+      path: '/identity-providers/$id'
+      fullPath: '/identity-providers/$id'
+      preLoaderRoute: typeof AppIdentityProvidersIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/identity-providers/new': {
+      id: '/_app/identity-providers/new'
+      path: '/identity-providers/new'
+      fullPath: '/identity-providers/new'
+      preLoaderRoute: typeof AppIdentityProvidersNewRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/keys/': {
@@ -661,6 +1093,27 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppMappingsIdRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/partners/': {
+      id: '/_app/partners/'
+      path: '/partners'
+      fullPath: '/partners/'
+      preLoaderRoute: typeof AppPartnersIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/partners/$id': {
+      id: '/_app/partners/$id'
+      path: '/partners/$id'
+      fullPath: '/partners/$id'
+      preLoaderRoute: typeof AppPartnersIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/partners/new': {
+      id: '/_app/partners/new'
+      path: '/partners/new'
+      fullPath: '/partners/new'
+      preLoaderRoute: typeof AppPartnersNewRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/runs/': {
       id: '/_app/runs/'
       path: '/runs'
@@ -696,6 +1149,48 @@ declare module '@tanstack/react-router' {
       preLoaderRoute: typeof AppSchedulesNewRouteImport
       parentRoute: typeof AppRoute
     }
+    '/_app/teams/': {
+      id: '/_app/teams/'
+      path: '/teams'
+      fullPath: '/teams/'
+      preLoaderRoute: typeof AppTeamsIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/teams/$id': {
+      id: '/_app/teams/$id'
+      path: '/teams/$id'
+      fullPath: '/teams/$id'
+      preLoaderRoute: typeof AppTeamsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/teams/new': {
+      id: '/_app/teams/new'
+      path: '/teams/new'
+      fullPath: '/teams/new'
+      preLoaderRoute: typeof AppTeamsNewRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/tenants/': {
+      id: '/_app/tenants/'
+      path: '/tenants'
+      fullPath: '/tenants/'
+      preLoaderRoute: typeof AppTenantsIndexRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/tenants/$id': {
+      id: '/_app/tenants/$id'
+      path: '/tenants/$id'
+      fullPath: '/tenants/$id'
+      preLoaderRoute: typeof AppTenantsIdRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/tenants/new': {
+      id: '/_app/tenants/new'
+      path: '/tenants/new'
+      fullPath: '/tenants/new'
+      preLoaderRoute: typeof AppTenantsNewRouteImport
+      parentRoute: typeof AppRoute
+    }
     '/_app/users/': {
       id: '/_app/users/'
       path: '/users'
@@ -722,67 +1217,119 @@ declare module '@tanstack/react-router' {
 
 interface AppRouteChildren {
   AppSplatRoute: typeof AppSplatRoute
+  AppAssignmentsRoute: typeof AppAssignmentsRoute
   AppAuditRoute: typeof AppAuditRoute
   AppConflictsRoute: typeof AppConflictsRoute
+  AppPersonalDataRoute: typeof AppPersonalDataRoute
+  AppRetentionRoute: typeof AppRetentionRoute
   AppRolesRoute: typeof AppRolesRoute
   AppSecurityRoute: typeof AppSecurityRoute
   AppSecurityRulesRoute: typeof AppSecurityRulesRoute
+  AppSubjectExportsRoute: typeof AppSubjectExportsRoute
+  AppUsageRoute: typeof AppUsageRoute
   AppIndexRoute: typeof AppIndexRoute
   AppAccountsIdRoute: typeof AppAccountsIdRoute
+  AppBrandsIdRoute: typeof AppBrandsIdRoute
+  AppBrandsNewRoute: typeof AppBrandsNewRoute
   AppConnectionsIdRoute: typeof AppConnectionsIdRoute
   AppConnectionsNewRoute: typeof AppConnectionsNewRoute
   AppContactsIdRoute: typeof AppContactsIdRoute
+  AppDomainsIdRoute: typeof AppDomainsIdRoute
+  AppDomainsNewRoute: typeof AppDomainsNewRoute
+  AppErasuresIdRoute: typeof AppErasuresIdRoute
+  AppErasuresNewRoute: typeof AppErasuresNewRoute
   AppGroupsIdRoute: typeof AppGroupsIdRoute
   AppGroupsNewRoute: typeof AppGroupsNewRoute
+  AppIdentityProvidersIdRoute: typeof AppIdentityProvidersIdRoute
+  AppIdentityProvidersNewRoute: typeof AppIdentityProvidersNewRoute
   AppKeysIdRoute: typeof AppKeysIdRoute
   AppKeysNewRoute: typeof AppKeysNewRoute
   AppMappingsIdRoute: typeof AppMappingsIdRoute
+  AppPartnersIdRoute: typeof AppPartnersIdRoute
+  AppPartnersNewRoute: typeof AppPartnersNewRoute
   AppRunsIdRoute: typeof AppRunsIdRoute
   AppSchedulesIdRoute: typeof AppSchedulesIdRoute
   AppSchedulesNewRoute: typeof AppSchedulesNewRoute
+  AppTeamsIdRoute: typeof AppTeamsIdRoute
+  AppTeamsNewRoute: typeof AppTeamsNewRoute
+  AppTenantsIdRoute: typeof AppTenantsIdRoute
+  AppTenantsNewRoute: typeof AppTenantsNewRoute
   AppUsersIdRoute: typeof AppUsersIdRoute
   AppUsersNewRoute: typeof AppUsersNewRoute
   AppAccountsIndexRoute: typeof AppAccountsIndexRoute
+  AppBrandsIndexRoute: typeof AppBrandsIndexRoute
   AppConnectionsIndexRoute: typeof AppConnectionsIndexRoute
   AppContactsIndexRoute: typeof AppContactsIndexRoute
+  AppDomainsIndexRoute: typeof AppDomainsIndexRoute
+  AppErasuresIndexRoute: typeof AppErasuresIndexRoute
   AppGroupsIndexRoute: typeof AppGroupsIndexRoute
+  AppIdentityProvidersIndexRoute: typeof AppIdentityProvidersIndexRoute
   AppKeysIndexRoute: typeof AppKeysIndexRoute
   AppMappingsIndexRoute: typeof AppMappingsIndexRoute
+  AppPartnersIndexRoute: typeof AppPartnersIndexRoute
   AppRunsIndexRoute: typeof AppRunsIndexRoute
   AppSchedulesIndexRoute: typeof AppSchedulesIndexRoute
+  AppTeamsIndexRoute: typeof AppTeamsIndexRoute
+  AppTenantsIndexRoute: typeof AppTenantsIndexRoute
   AppUsersIndexRoute: typeof AppUsersIndexRoute
 }
 
 const AppRouteChildren: AppRouteChildren = {
   AppSplatRoute: AppSplatRoute,
+  AppAssignmentsRoute: AppAssignmentsRoute,
   AppAuditRoute: AppAuditRoute,
   AppConflictsRoute: AppConflictsRoute,
+  AppPersonalDataRoute: AppPersonalDataRoute,
+  AppRetentionRoute: AppRetentionRoute,
   AppRolesRoute: AppRolesRoute,
   AppSecurityRoute: AppSecurityRoute,
   AppSecurityRulesRoute: AppSecurityRulesRoute,
+  AppSubjectExportsRoute: AppSubjectExportsRoute,
+  AppUsageRoute: AppUsageRoute,
   AppIndexRoute: AppIndexRoute,
   AppAccountsIdRoute: AppAccountsIdRoute,
+  AppBrandsIdRoute: AppBrandsIdRoute,
+  AppBrandsNewRoute: AppBrandsNewRoute,
   AppConnectionsIdRoute: AppConnectionsIdRoute,
   AppConnectionsNewRoute: AppConnectionsNewRoute,
   AppContactsIdRoute: AppContactsIdRoute,
+  AppDomainsIdRoute: AppDomainsIdRoute,
+  AppDomainsNewRoute: AppDomainsNewRoute,
+  AppErasuresIdRoute: AppErasuresIdRoute,
+  AppErasuresNewRoute: AppErasuresNewRoute,
   AppGroupsIdRoute: AppGroupsIdRoute,
   AppGroupsNewRoute: AppGroupsNewRoute,
+  AppIdentityProvidersIdRoute: AppIdentityProvidersIdRoute,
+  AppIdentityProvidersNewRoute: AppIdentityProvidersNewRoute,
   AppKeysIdRoute: AppKeysIdRoute,
   AppKeysNewRoute: AppKeysNewRoute,
   AppMappingsIdRoute: AppMappingsIdRoute,
+  AppPartnersIdRoute: AppPartnersIdRoute,
+  AppPartnersNewRoute: AppPartnersNewRoute,
   AppRunsIdRoute: AppRunsIdRoute,
   AppSchedulesIdRoute: AppSchedulesIdRoute,
   AppSchedulesNewRoute: AppSchedulesNewRoute,
+  AppTeamsIdRoute: AppTeamsIdRoute,
+  AppTeamsNewRoute: AppTeamsNewRoute,
+  AppTenantsIdRoute: AppTenantsIdRoute,
+  AppTenantsNewRoute: AppTenantsNewRoute,
   AppUsersIdRoute: AppUsersIdRoute,
   AppUsersNewRoute: AppUsersNewRoute,
   AppAccountsIndexRoute: AppAccountsIndexRoute,
+  AppBrandsIndexRoute: AppBrandsIndexRoute,
   AppConnectionsIndexRoute: AppConnectionsIndexRoute,
   AppContactsIndexRoute: AppContactsIndexRoute,
+  AppDomainsIndexRoute: AppDomainsIndexRoute,
+  AppErasuresIndexRoute: AppErasuresIndexRoute,
   AppGroupsIndexRoute: AppGroupsIndexRoute,
+  AppIdentityProvidersIndexRoute: AppIdentityProvidersIndexRoute,
   AppKeysIndexRoute: AppKeysIndexRoute,
   AppMappingsIndexRoute: AppMappingsIndexRoute,
+  AppPartnersIndexRoute: AppPartnersIndexRoute,
   AppRunsIndexRoute: AppRunsIndexRoute,
   AppSchedulesIndexRoute: AppSchedulesIndexRoute,
+  AppTeamsIndexRoute: AppTeamsIndexRoute,
+  AppTenantsIndexRoute: AppTenantsIndexRoute,
   AppUsersIndexRoute: AppUsersIndexRoute,
 }
 

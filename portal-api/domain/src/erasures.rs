@@ -313,6 +313,31 @@ pub async fn begin(tx: &mut Tx, tables: &CoreTables, erasure: &Erasure) -> Resul
     Ok(())
 }
 
+/// How many rows of what would be destroyed now. It is done as [`destroy`] does it and taken back: the
+/// number comes from the statements that will run.
+///
+/// # Errors
+/// [`StoreError::NotFound`] for a contact that is not there, removed ones count as there.
+pub async fn plan(
+    mut tx: Tx,
+    tables: &CoreTables,
+    contact: ContactId,
+    fresh_salt: &[u8; 32],
+) -> Result<BTreeMap<String, u64>, StoreError> {
+    let id = EntityId(contact.0);
+    let kind = tables.kind("contact")?;
+    let catalogue = plans::catalogue(&mut tx, &kind).await?;
+    suppressions::salt_to_forget(&mut tx, fresh_salt).await?;
+    let found = kind.load(&mut tx, &[id]).await?.pop();
+    let found = found.ok_or_else(|| StoreError::NotFound(format!("contact {contact}")))?;
+    let of = (ErasureId::fresh(), fresh_salt);
+    let mut counts = forget::forget(&mut tx, &catalogue, id, Some(&found), of).await?;
+    counts.insert("contacts".to_owned(), 1);
+    // Not committed: nothing of it stays.
+    drop(tx);
+    Ok(counts)
+}
+
 /// Destroys what is known of the person, and notes how much it was. Nothing brings it back.
 ///
 /// # Errors

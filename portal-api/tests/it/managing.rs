@@ -175,3 +175,32 @@ async fn roles_are_listed_with_what_they_allow() {
         .await;
     viewer.get("/roles").await.problem(403, "forbidden");
 }
+
+#[tokio::test]
+async fn users_are_found_by_team_and_by_partner() {
+    let world = World::new().await;
+    let lou = world.user(world.tenant, "lou@one.example", Role::Csm).await;
+    let team = json!({"name": "North", "members": [{"user_id": id_of(&lou).await}]});
+    let team = world.admin.post("/teams", &team).await.expect(201)["id"].clone();
+    let partner = json!({"name": "Partner"});
+    let partner = world.admin.post("/partners", &partner).await.expect(201)["id"].clone();
+    let user = json!({
+        "email": "pat@one.example", "name": "Pat", "role": "partner", "partner_id": partner,
+    });
+    world.admin.post("/users", &user).await.expect(201);
+    let found = async |name: &str, id: &Json, more: &str| {
+        let query = format!("/users?{name}={}{more}", id.as_str().unwrap());
+        let page = world.admin.get(&query).await.expect(200);
+        let emails = page["items"].as_array().unwrap().iter();
+        let emails = emails.map(|user| user["email"].as_str().unwrap().to_owned());
+        emails.collect::<Vec<_>>()
+    };
+    assert_eq!(found("team", &team, "").await, ["lou@one.example"]);
+    assert_eq!(found("partner", &partner, "").await, ["pat@one.example"]);
+    assert!(found("team", &team, "&role=admin").await.is_empty());
+    for bad in ["team=x", "partner=x", "team=ptn_1"] {
+        let (name, _) = bad.split_once('=').unwrap();
+        let refused = world.admin.get(&format!("/users?{bad}")).await;
+        refused.invalid(&format!("/{name}"));
+    }
+}

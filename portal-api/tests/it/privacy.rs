@@ -165,10 +165,20 @@ async fn who_is_forgotten_is_in_no_table_and_no_later_sync_brings_them_back() {
     }
 
     let second = second_admin(&world).await;
+    // What it would destroy is told, and asking does nothing.
+    let plan = world.admin.get(&format!("{path}/erasure")).await;
+    let plan = plan.expect(200)["destroyed"].clone();
+    assert_eq!(places_of(&world, &CANARIES).await, before);
     let erasure = forget(&world, &second, &contact, "erase", 0, "asked by letter").await;
     world.work_until_idle().await;
     let done = world.admin.get(&erasure).await.expect(200);
     assert_eq!(done["state"], "done", "{done}");
+    for kind in ["contacts", "records", "fixtures", "exports", "suppressions"] {
+        assert_eq!(plan[kind], done["destroyed"][kind], "{kind}: {plan}");
+        assert_ne!(plan[kind], json!(0), "{kind}");
+    }
+    let gone = world.admin.get(&format!("{path}/erasure")).await;
+    gone.problem(404, "not-found");
     assert_eq!(
         (
             &done["destroyed"]["contacts"],

@@ -377,3 +377,37 @@ async fn a_provider_that_does_not_do_as_it_should_is_named_to_nobody_but_the_log
     }
     world.admin.post(&path, &json!({})).await.expect(200);
 }
+
+#[tokio::test]
+async fn a_person_comes_back_from_a_test_to_the_providers_page_whatever_came_of_it() {
+    let world = World::new().await;
+    let provider = Provider::start().await;
+    let made = world
+        .admin
+        .post("/identity-providers", &provider.body())
+        .await
+        .expect(201);
+    let path = format!("/identity-providers/{}", made["id"].as_str().unwrap());
+    for (claims, accepted, reason) in [
+        (json!({}), true, None),
+        (json!({"email_verified": false}), false, Some("verified")),
+        (json!({"nonce": "another"}), false, Some("nonce")),
+    ] {
+        let answer = world.admin.post(&format!("{path}/test"), &json!({})).await;
+        let begun = Begun::of(&world.admin, &provider, &answer);
+        begun.admits(claims);
+        let html = [("accept", "text/html,application/xhtml+xml")];
+        let page = ask(&begun.client, Method::GET, &begun.path(), &html, None).await;
+        assert_eq!(page.status, 303, "{}", page.body);
+        let location = page.headers["location"].to_str().unwrap();
+        assert_eq!(location, format!("http://hub.example{path}"));
+        let shown = world.admin.get(&path).await.expect(200);
+        let outcome = &shown["last_test"]["outcome"];
+        assert_eq!(outcome["accepted"], accepted, "{outcome}");
+        let why = outcome["reason"].as_str();
+        assert!(
+            reason.is_none_or(|part| why.unwrap().contains(part)),
+            "{outcome}"
+        );
+    }
+}

@@ -195,6 +195,43 @@ async fn many_accounts_are_transferred_as_planned_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn accounts_of_an_order_are_named_one_by_one_too() {
+    let world = World::new().await;
+    let ada = user(&world, "ada@one.example").await;
+    let ids = accounts(&world, &["A", "B", "C"]).await;
+    let plan = async |ids: Json| {
+        let order = json!({"accounts": {"ids": ids}, "to": ada});
+        world.admin.post("/assignments/plan", &order).await
+    };
+    let planned = plan(json!(ids[..2])).await.expect(200);
+    assert_eq!(planned["accounts"], 2);
+    let order = json!({"accounts": {"ids": ids[..2]}, "to": ada, "digest": planned["digest"]});
+    world.admin.post("/assignments", &order).await.expect(200);
+    let list = world
+        .admin
+        .get(&format!("/accounts?assigned_to={ada}"))
+        .await;
+    let list = list.expect(200);
+    let names: Vec<_> = list["items"].as_array().unwrap().iter().collect();
+    assert_eq!(
+        (&names[0]["name"], &names[1]["name"], &list["total"]),
+        (&json!("A"), &json!("B"), &json!(2))
+    );
+    // Another tenant's is none of these.
+    let other = world.other_tenant().await;
+    let body = json!({"fields": {"name": "Theirs"}});
+    let foreign = other.post("/accounts", &body).await.expect(201)["id"].clone();
+    let planned = plan(json!([foreign])).await.expect(200);
+    assert_eq!(planned["accounts"], 0);
+    plan(json!([])).await.invalid("/accounts/ids");
+    plan(json!(vec![&ids[0]; 1_001]))
+        .await
+        .invalid("/accounts/ids");
+    plan(json!(["acc_1"])).await.invalid("/accounts/ids/0");
+    plan(json!("acc_1")).await.invalid("/accounts/ids");
+}
+
+#[tokio::test]
 async fn an_assignment_names_people_and_accounts_of_this_tenant() {
     let world = World::new().await;
     let account = &accounts(&world, &["A"]).await[0];

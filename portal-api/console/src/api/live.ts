@@ -18,7 +18,7 @@ const STALE: Record<string, readonly string[]> = {
   mapping: ['mappings'],
   schedule: ['schedules'],
   overview: ['overview'],
-  user: ['users', 'groups'],
+  user: ['users', 'groups', 'teams', 'partners'],
 };
 
 type Line = { lost: boolean; since: number };

@@ -982,6 +982,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/contacts/{id}/erasure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Says what forgetting somebody would destroy now
+         * @description It is done and taken back, so that the numbers are those of what would run.
+         */
+        get: operations["plan_erasure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/contacts/{id}/provenance": {
         parameters: {
             query?: never;
@@ -3914,6 +3934,11 @@ export interface components {
             connection_id: string | null;
             /** @default null */
             country: string | null;
+            /**
+             * @description Of these only, 1 to 1000.
+             * @default null
+             */
+            ids: string[] | null;
             /** @default null */
             industry: string | null;
             /**
@@ -4798,6 +4823,13 @@ export interface components {
          * @enum {string}
          */
         ErasureKind: "erase" | "anonymise";
+        /** @description What forgetting somebody would destroy. */
+        ErasurePlan: {
+            /** @description How many rows of what, as of now. */
+            destroyed: {
+                [key: string]: number;
+            };
+        };
         FactorRule: {
             /**
              * Format: int32
@@ -8593,7 +8625,7 @@ export interface components {
         };
         /** @description A tenant with what it uses. */
         Tenant: components["schemas"]["TenantRow"] & {
-            usage: components["schemas"]["Usage"];
+            usage: components["schemas"]["TenantUsage"];
         };
         TenantChange: {
             environment?: string | null;
@@ -8642,9 +8674,26 @@ export interface components {
             /** @description As `Europe/Berlin`. */
             time_zone: string;
         };
+        /** @description What a tenant uses, and how much it may. */
+        TenantUsage: {
+            /** @description Calls of the interface since midnight UTC. */
+            calls_today: components["schemas"]["UsageOf"];
+            connections: components["schemas"]["UsageOf"];
+            /**
+             * Format: date-time
+             * @description When records were last counted one by one; null while they were not.
+             */
+            counted_at: string | null;
+            records: components["schemas"]["UsageOf"];
+            /** @description Bytes of files. */
+            storage: components["schemas"]["UsageOf"];
+        };
         /** @description Where to try it. */
         TestSignIn: {
-            /** @description Open it in this browser; what came of it is answered there, and noted with the provider. */
+            /**
+             * @description Open it in this browser; what came of it is noted with the provider, whose page comes next. Programs are
+             *     answered it.
+             */
             url: string;
         };
         TimelineChange: {
@@ -11291,6 +11340,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RecordDiff"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_erasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasurePlan"];
                 };
             };
             /** @description A problem */
@@ -16951,7 +17031,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Usage"];
+                    "application/json": components["schemas"]["TenantUsage"];
                 };
             };
             /** @description A problem */
@@ -17228,7 +17308,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Usage"];
+                    "application/json": components["schemas"]["TenantUsage"];
                 };
             };
             /** @description A problem */
@@ -17252,6 +17332,10 @@ export interface operations {
                 state?: string;
                 /** @description Id of a group: its members. */
                 group?: string;
+                /** @description Id of a team: its members. */
+                team?: string;
+                /** @description Id of a partner organisation: who signs in for it. */
+                partner?: string;
                 /** @description Those with a second factor, or those without. */
                 has_factor?: boolean;
                 limit?: number;

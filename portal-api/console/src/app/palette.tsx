@@ -4,6 +4,8 @@ import { useDeferredValue, useState } from 'react';
 import { accountNamesQuery, contactNamesQuery } from '#/features/records/queries';
 import { useMay } from '#/features/session/queries';
 import { setTheme } from '#/lib/theme';
+import '#/features/teams/words';
+import '#/features/privacy/words';
 import { useWords } from '#/lib/words';
 import { type Command, CommandPalette } from '#/ui/command-palette';
 import { usePlaces } from './places';
@@ -30,30 +32,22 @@ export function Palette({ isOpen, onClose, onKeys }: PaletteProps) {
       keys: `G ${place.key.toUpperCase()}`,
       run: () => void navigate({ to: place.to }),
     })),
-    {
-      id: 'new-connection',
-      label: t('connections.add'),
-      hint: t('palette.action'),
-      run: () => void navigate({ to: '/connections/new' }),
-    },
-    {
-      id: 'new-schedule',
-      label: t('schedules.add'),
-      hint: t('palette.action'),
-      run: () => void navigate({ to: '/schedules/new' }),
-    },
-    ...PEOPLE.filter((one) => may(one.needs)).map(({ to, word, hint }) => ({
+    ...UNDER.filter((one) => may(one.needs)).map(({ to, word, hint }) => ({
       id: to,
       label: t(word),
       hint: t(hint),
       run: () => void navigate({ to }),
     })),
-    {
-      id: 'failed-runs',
-      label: t('palette.failed_runs'),
-      hint: t('palette.page'),
-      run: () => void navigate({ to: '/runs', search: { state: 'failed' } }),
-    },
+    ...(may('runs.read')
+      ? [
+          {
+            id: 'failed-runs',
+            label: t('palette.failed_runs'),
+            hint: t('palette.page'),
+            run: () => void navigate({ to: '/runs', search: { state: 'failed' } }),
+          },
+        ]
+      : []),
     { id: 'theme-light', label: t('palette.light'), hint: t('palette.action'), run: () => setTheme('light') },
     { id: 'theme-dark', label: t('palette.dark'), hint: t('palette.action'), run: () => setTheme('dark') },
     { id: 'keys', label: t('keys.title'), hint: t('palette.action'), keys: '?', run: onKeys },
@@ -94,13 +88,26 @@ export function Palette({ isOpen, onClose, onKeys }: PaletteProps) {
   );
 }
 
-/** Pages of people and access that have no place of their own in the side bar, and what one does there. */
-const PEOPLE = [
+/** Pages that have no place of their own in the side bar, and what one does there. */
+const UNDER = [
+  { to: '/connections/new', needs: 'connections.manage', word: 'connections.add', hint: 'palette.action' },
+  { to: '/schedules/new', needs: 'schedules.manage', word: 'schedules.add', hint: 'palette.action' },
   { to: '/users/new', needs: 'users.manage', word: 'users.invite', hint: 'palette.action' },
   { to: '/groups', needs: 'users.read', word: 'groups.title', hint: 'palette.page' },
   { to: '/groups/new', needs: 'users.manage', word: 'groups.add', hint: 'palette.action' },
   { to: '/roles', needs: 'users.read', word: 'roles.title', hint: 'palette.page' },
+  { to: '/teams', needs: 'teams.read', word: 'teams.title', hint: 'palette.page' },
+  { to: '/teams/new', needs: 'teams.manage', word: 'teams.add', hint: 'palette.action' },
+  { to: '/partners', needs: 'teams.read', word: 'partners.title', hint: 'palette.page' },
+  { to: '/assignments', needs: 'teams.manage', word: 'transfer.title', hint: 'palette.action' },
+  { to: '/erasures/new', needs: 'privacy.manage', word: 'erasures.add', hint: 'palette.action' },
+  { to: '/subject-exports', needs: 'privacy.manage', word: 'exports.title', hint: 'palette.page' },
+  { to: '/retention', needs: 'hub.configure', word: 'retention.title', hint: 'palette.page' },
   { to: '/keys/new', needs: 'keys.manage', word: 'keys_page.add', hint: 'palette.action' },
+  { to: '/identity-providers', needs: 'hub.configure', word: 'providers.title', hint: 'palette.page' },
+  { to: '/identity-providers/new', needs: 'hub.configure', word: 'providers.add', hint: 'palette.action' },
+  { to: '/domains', needs: 'hub.configure', word: 'domains.title', hint: 'palette.page' },
+  { to: '/brands', needs: 'hub.read', word: 'brands.title', hint: 'palette.page' },
 ] as const;
 
 const PAGES: Record<string, string> = {
@@ -113,11 +120,18 @@ const PAGES: Record<string, string> = {
   usr: '/users',
   grp: '/groups',
   key: '/keys',
+  idp: '/identity-providers',
+  dom: '/domains',
+  brd: '/brands',
+  tnt: '/tenants',
+  tea: '/teams',
+  ptn: '/partners',
+  ers: '/erasures',
 };
 
 /** An id names its own page. */
 function byId(typed: string, command: (to: string, label: string) => Command): Command[] {
-  const match = /^(run|acc|ctc|con|map|sch|usr|grp|key)_[0-9a-f]{32}$/.exec(typed);
+  const match = /^([a-z]{3})_[0-9a-f]{32}$/.exec(typed);
   const page = match?.[1] && PAGES[match[1]];
   return page ? [command(`${page}/${typed}`, typed)] : [];
 }

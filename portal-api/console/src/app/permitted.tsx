@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Lock } from 'lucide-react';
-import { sessionQuery, useMay } from '#/features/session/queries';
+import { PLATFORM, sessionQuery, useMay } from '#/features/session/queries';
 import { addWords, useWords, wordFor } from '#/lib/words';
 import { Page } from '#/ui/page';
 import people from '#/words/people.json';
@@ -21,11 +21,17 @@ export function Permitted({ needs, title, children }: Props) {
         <Lock aria-hidden size={18} className="mt-0.5 shrink-0 text-hold" />
         <div className="flex min-w-0 max-w-prose flex-col gap-1">
           <p className="text-base font-medium text-ink">{t('forbidden.title')}</p>
-          <p className="text-sm text-ink-2">
-            {t('forbidden.text', { role: wordFor(t, `role.${role}`, role) })}{' '}
-            <code className="font-mono text-xs text-ink">{needs}</code>
-          </p>
-          <p className="text-sm text-ink-2">{t('forbidden.who')}</p>
+          {needs === PLATFORM ? (
+            <p className="text-sm text-ink-2">{t('forbidden.platform')}</p>
+          ) : (
+            <>
+              <p className="text-sm text-ink-2">
+                {t('forbidden.text', { role: wordFor(t, `role.${role}`, role) })}{' '}
+                <code className="font-mono text-xs text-ink">{needs}</code>
+              </p>
+              <p className="text-sm text-ink-2">{t('forbidden.who')}</p>
+            </>
+          )}
         </div>
       </div>
     </Page>

@@ -2,8 +2,12 @@ import {
   Building2,
   Cable,
   CalendarClock,
+  Fingerprint,
   GitCompareArrows,
+  House,
   KeyRound,
+  Landmark,
+  Layers,
   LayoutDashboard,
   type LucideIcon,
   Route,
@@ -13,7 +17,7 @@ import {
   Users,
   Waypoints,
 } from 'lucide-react';
-import { useMay } from '#/features/session/queries';
+import { PLATFORM, useMay } from '#/features/session/queries';
 import type { WordKey } from '#/lib/words';
 
 export type Place = {
@@ -29,7 +33,10 @@ export type Place = {
     | '/users'
     | '/keys'
     | '/audit'
-    | '/security-rules';
+    | '/security-rules'
+    | '/usage'
+    | '/tenants'
+    | '/erasures';
   /** Other pages that stand under this one. */
   also?: readonly string[];
   /** Shown to those with this permission only. */
@@ -57,11 +64,19 @@ const PLACES: readonly (readonly Place[])[] = [
   [
     {
       to: '/users',
-      also: ['/groups', '/roles'],
+      also: ['/groups', '/roles', '/teams', '/partners', '/assignments'],
       needs: 'users.read',
       word: 'place.users',
       icon: UserCog,
       key: 'u',
+    },
+    {
+      to: '/erasures',
+      also: ['/subject-exports', '/personal-data', '/retention'],
+      needs: 'privacy.manage',
+      word: 'place.privacy',
+      icon: Fingerprint,
+      key: 'e',
     },
     { to: '/keys', needs: 'keys.manage', word: 'place.keys', icon: KeyRound, key: 'k' },
     { to: '/audit', needs: 'audit.read', word: 'place.audit', icon: ScrollText, key: 't' },
@@ -72,13 +87,26 @@ const PLACES: readonly (readonly Place[])[] = [
       icon: ShieldCheck,
       key: 'p',
     },
+    {
+      to: '/usage',
+      also: ['/identity-providers', '/domains', '/brands'],
+      needs: 'hub.read',
+      word: 'place.organisation',
+      icon: Landmark,
+      key: 'i',
+    },
+    { to: '/tenants', needs: PLATFORM, word: 'place.tenants', icon: Layers, key: 'h' },
   ],
 ];
+
+/** The first page of those who do not see the hub as a whole. */
+const HOME: Place = { to: '/', needs: 'records.read', word: 'place.home', icon: House, key: 'o' };
 
 /** What whoever is signed in may go to, in the groups of the side bar. */
 export function usePlaces(): readonly (readonly Place[])[] {
   const may = useMay();
-  const groups = PLACES.map((group) => group.filter((place) => may(place.needs)));
+  const first = may('hub.read') ? [] : [[HOME]];
+  const groups = [...first, ...PLACES].map((group) => group.filter((place) => may(place.needs)));
   return groups.filter((group) => group.length > 0);
 }
 

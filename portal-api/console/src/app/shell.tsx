@@ -26,7 +26,9 @@ export function Shell({ session }: { session: Session }) {
   const client = useQueryClient();
   const [palette, setPalette] = useState(false);
   const [keys, setKeys] = useState(false);
-  useEffect(() => listen(client), [client]);
+  // Live changes are of the whole hub: who sees a part of it asks anew when they come back to the page.
+  const hears = session.permissions.includes('hub.read');
+  useEffect(() => (hears ? listen(client) : undefined), [client, hears]);
   useKeys({
     ...Object.fromEntries(places.map((place) => [`g ${place.key}`, () => void navigate({ to: place.to })])),
     '?': () => setKeys(true),

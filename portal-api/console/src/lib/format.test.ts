@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatAge, formatDecimal, formatDuration, formatUtc } from './format';
+import { formatAge, formatBytes, formatDecimal, formatDuration, formatUtc } from './format';
 
 it.each([
   ['1000000.50', '1 000 000.50'],
@@ -27,4 +27,15 @@ it('counts ages in the largest unit that fits', () => {
 
 it('shows UTC to the second', () => {
   expect(formatUtc('2026-05-01T22:51:36.789Z')).toBe('2026-05-01 22:51:36 UTC');
+});
+
+it.each([
+  [0, '0 B'],
+  [999, '999 B'],
+  [1_000, '1 kB'],
+  [12_345, '12.3 kB'],
+  [999_999, '1 MB'],
+  [4_200_000_000, '4.2 GB'],
+])('says %d bytes as %s', (bytes, text) => {
+  expect(formatBytes(bytes)).toBe(text);
 });

@@ -30,6 +30,21 @@ export function formatDecimal(value: string): string {
   return `${sign}${whole.replace(/\B(?=(\d{3})+$)/g, ' ')}${rest}`;
 }
 
+const BYTE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
+
+/** 0 B, 12.3 kB, 4 MB: steps of a thousand, one digit after the point at most. */
+export function formatBytes(bytes: number): string {
+  // By the digits that will be shown: 999 999 is 1 MB, not 1 000 kB.
+  let at = 0;
+  let size = bytes;
+  while (Math.round(size * 10) / 10 >= 1_000 && at < BYTE_UNITS.length - 1) {
+    size /= 1_000;
+    at += 1;
+  }
+  const digits = at === 0 ? 0 : 1;
+  return `${new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(size)} ${BYTE_UNITS[at]}`;
+}
+
 export function formatInstant(at: string): string {
   return dateTime.format(new Date(at));
 }

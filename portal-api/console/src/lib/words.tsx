@@ -1,8 +1,25 @@
 import { createIntl, type IntlShape, type PrimitiveType, RawIntlProvider, useIntl } from 'react-intl';
+import type conflicts from '#/words/conflicts.json';
 import en from '#/words/en.json';
+import type home from '#/words/home.json';
+import type mappings from '#/words/mappings.json';
+import type organisation from '#/words/organisation.json';
 import type people from '#/words/people.json';
+import type privacy from '#/words/privacy.json';
+import type schedules from '#/words/schedules.json';
+import type security from '#/words/security.json';
+import type teams from '#/words/teams.json';
 
-export type WordKey = keyof typeof en | keyof typeof people;
+type More = typeof conflicts &
+  typeof home &
+  typeof mappings &
+  typeof organisation &
+  typeof people &
+  typeof privacy &
+  typeof schedules &
+  typeof security &
+  typeof teams;
+export type WordKey = keyof typeof en | keyof More;
 export type Words = (key: WordKey, values?: Record<string, PrimitiveType>) => string;
 
 const messages: Record<string, string> = { ...en };

@@ -80,3 +80,22 @@ it('shows an address it does not know as not found, inside the frame', async () 
   expect(await screen.findByRole('heading', { level: 1, name: 'Not found' })).toBeTruthy();
   expect(screen.getByRole('navigation', { name: 'Pages' })).toBeTruthy();
 });
+
+it('begins with their own accounts for a success manager, and shows all on request', async () => {
+  const csm = { ...SESSION, user: { ...SESSION.user, role: 'csm' }, permissions: ['records.read'] };
+  const asked = serve({
+    'GET /api/v1/session': csm,
+    'GET /api/v1/accounts': page([]),
+    'GET /api/v1/fields/account': [],
+  });
+  const { user } = await open('/accounts');
+  const holders = () =>
+    asked
+      .filter(({ call }) => call === 'GET /api/v1/accounts')
+      .map(({ request }) => new URL(request.url).searchParams.get('assigned_to'));
+  expect(await screen.findByText('Nothing matches')).toBeTruthy();
+  expect(holders()).toEqual(['me']);
+  await user.click(screen.getByRole('button', { name: /^Me Looked after by/ }));
+  await user.click(await screen.findByRole('option', { name: 'Everybody' }));
+  await waitFor(() => expect(holders()).toEqual(['me', null]));
+});

@@ -196,3 +196,26 @@ it('unlocks, ends a session and resets the second factor', async () => {
     ]),
   );
 });
+
+it('gives somebody another organisation, and takes it away with a role that has none', async () => {
+  const [fjord, delta] = [`ptn_${'1'.repeat(32)}`, `ptn_${'2'.repeat(32)}`];
+  const partner = (id: string, name: string) => ({ id, name, users: 0, accounts: 0, version: 1 });
+  const pia = { ...user, role: 'partner', scope: 'assigned', scope_is_set: false, partner_id: fjord };
+  const asked = serve({
+    ...base,
+    [`GET /api/v1/users/${ID}`]: pia,
+    'GET /api/v1/partners': page([partner(fjord, 'Fjord'), partner(delta, 'Delta')]),
+    [`PATCH /api/v1/users/${ID}`]: (request: Request) => ({ ...pia, url: request.url }),
+  });
+  const { user: person } = await open(`/users/${ID}`);
+  await person.click(await screen.findByRole('button', { name: /^Fjord/ }));
+  await person.click(await screen.findByRole('option', { name: 'Delta' }));
+  await person.click(screen.getByRole('button', { name: 'Save' }));
+  const sent = () => asked.filter(({ call }) => call.startsWith('PATCH')).map(({ body }) => body);
+  await waitFor(() => expect(sent()).toEqual([{ partner_id: delta }]));
+  await person.click(await screen.findByRole('button', { name: /^Partner Role/ }));
+  await person.click(await screen.findByRole('option', { name: 'Manager' }));
+  expect(screen.queryByRole('button', { name: /^Fjord/ })).toBeNull();
+  await person.click(screen.getByRole('button', { name: 'Save' }));
+  await waitFor(() => expect(sent()[1]).toEqual({ role: 'manager', partner_id: null }));
+});

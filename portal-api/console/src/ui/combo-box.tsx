@@ -90,7 +90,7 @@ export function ComboBox(props: ComboProps) {
           <ChevronDown aria-hidden size={14} />
         </Button>
       </div>
-      <Popover className="w-64 rounded-menu border border-line bg-raised shadow-float">
+      <Popover className="w-(--trigger-width) min-w-64 rounded-menu border border-line bg-raised shadow-float">
         <ListBox<Choice>
           className="max-h-80 overflow-auto p-1 outline-none"
           renderEmptyState={() => <p className="px-2 py-1 text-sm text-ink-2">{t('filter.nothing')}</p>}

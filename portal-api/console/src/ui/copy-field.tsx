@@ -17,7 +17,7 @@ export function CopyField({ label, value }: { label: string; value: string }) {
         <Button
           size="small"
           icon={copied ? Check : Copy}
-          aria-label={t('ui.copy', { value: label })}
+          aria-label={t(copied ? 'ui.copied_named' : 'ui.copy', { value: label })}
           onPress={() => void navigator.clipboard.writeText(value).then(() => setCopied(true))}
         >
           {t(copied ? 'ui.copied' : 'ui.copy_short')}

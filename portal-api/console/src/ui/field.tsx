@@ -20,7 +20,7 @@ type FieldProps = Omit<TextFieldProps, 'className' | 'children'> & {
 export function Field({ label, help, placeholder, lines, mono = false, ...rest }: FieldProps) {
   const font = mono ? 'font-mono' : '';
   return (
-    <TextField {...rest} className="flex min-w-0 flex-col gap-1">
+    <TextField {...rest} className="group/field flex min-w-0 flex-col gap-1">
       <Label className="text-xs font-medium text-ink-2">
         {label}
         {rest.isRequired && (
@@ -35,8 +35,9 @@ export function Field({ label, help, placeholder, lines, mono = false, ...rest }
       ) : (
         <Input placeholder={placeholder} className={`${INPUT} h-8 ${font}`} />
       )}
+      {/* A fault stands in its place: when it goes as the field is left, what is below stays under the pointer. */}
       {help && (
-        <Text slot="description" className="text-xs text-ink-3">
+        <Text slot="description" className="text-xs text-ink-3 group-invalid/field:hidden">
           {help}
         </Text>
       )}

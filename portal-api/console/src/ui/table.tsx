@@ -17,8 +17,8 @@ export type Column<T> = {
   align?: 'right';
   /** The name the server sorts by. */
   sort?: string;
-  /** Goes first when the room is short: 1 under 1320 px, 2 under 1100 px, 3 under 820 px. */
-  hides?: 1 | 2 | 3;
+  /** Goes first when the room is short: 0 under 1520 px, 1 under 1320 px, 2 under 1100 px, 3 under 820 px. */
+  hides?: 0 | 1 | 2 | 3;
   /** Where the value stands in a phone's two-line row; columns without a place are left out there. */
   phone?: 'name' | 'status' | 'fact';
 };
@@ -272,8 +272,9 @@ function PhoneRow<T>({ row, index, top, total, columns }: PhoneRowProps<T>) {
 }
 
 /** Which columns have no room in this window. */
-function useHidden(): (column: { hides?: 1 | 2 | 3 }) => boolean {
+function useHidden(): (column: { hides?: 0 | 1 | 2 | 3 }) => boolean {
   const narrow = {
+    0: useMedia('(max-width: 1519.98px)'),
     1: useMedia('(max-width: 1319.98px)'),
     2: useMedia('(max-width: 1099.98px)'),
     3: useMedia('(max-width: 819.98px)'),

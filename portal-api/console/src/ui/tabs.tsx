@@ -16,7 +16,7 @@ export function Tabs({ label, parts, selected, onSelect }: TabsProps) {
           <Tab
             key={part.id}
             id={part.id}
-            className="-mb-px flex h-9 items-center gap-1.5 border-b-2 border-transparent text-sm font-medium whitespace-nowrap text-ink-2 outline-none hover:text-ink focus-visible:rounded-tag focus-visible:outline-2 focus-visible:-outline-offset-2 focus-visible:outline-focus selected:border-accent selected:text-ink touch"
+            className="-mb-px flex h-9 shrink-0 items-center gap-1.5 border-b-2 border-transparent text-sm font-medium whitespace-nowrap text-ink-2 outline-none hover:text-ink focus-visible:rounded-tag focus-visible:outline-2 focus-visible:-outline-offset-2 focus-visible:outline-focus selected:border-accent selected:text-ink touch"
           >
             {part.label}
             {part.count !== undefined && part.count > 0 && (

@@ -8,6 +8,7 @@ use engine::store::keyset::{After, Slice, contains_pattern, instant, instant_tex
 use engine::store::links::{self, Marks};
 use engine::{StoreError, Tx};
 use rust_decimal::Decimal;
+use sqlx::types::Uuid;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 
 use crate::assignments::{self, Assignee, Holder};
@@ -26,6 +27,8 @@ pub struct AccountQuery {
     pub updated_since: Option<DateTime<Utc>>,
     /// Who looks after it.
     pub assigned: Option<Assigned>,
+    /// Of these only.
+    pub ids: Option<Vec<AccountId>>,
 }
 
 /// Who looks after an account.
@@ -208,6 +211,10 @@ pub(crate) fn filter(sql: &mut QueryBuilder<Postgres>, query: &AccountQuery) {
         )
         .push_bind(connection.0)
         .push(")");
+    }
+    if let Some(ids) = &query.ids {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        sql.push(" and id = any(").push_bind(ids).push(")");
     }
     let held = "select from account_assignments a where a.account_id = accounts.id \
                 and a.ended_at is null";

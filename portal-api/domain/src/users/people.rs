@@ -1,7 +1,7 @@
 //! Users as those who manage them see them.
 
 use chrono::{DateTime, Utc};
-use engine::ids::{AccountId, GroupId, PartnerId, UserId};
+use engine::ids::{AccountId, GroupId, PartnerId, TeamId, UserId};
 use engine::store::audit::Entry;
 use engine::store::keyset::{After, Slice, contains_pattern};
 use engine::{StoreError, Tx};
@@ -133,6 +133,10 @@ pub struct PersonQuery {
     pub state: Option<UserState>,
     /// Its members.
     pub group: Option<GroupId>,
+    /// Its members.
+    pub team: Option<TeamId>,
+    /// Who signs in for it.
+    pub partner: Option<PartnerId>,
     /// Those with a second factor, or those without.
     pub has_factor: Option<bool>,
 }
@@ -248,6 +252,14 @@ pub async fn list(
         )
         .push_bind(group.0)
         .push(")");
+    }
+    if let Some(team) = query.team {
+        sql.push(" and exists (select from team_members t where t.user_id = u.id and t.team_id = ")
+            .push_bind(team.0)
+            .push(")");
+    }
+    if let Some(partner) = query.partner {
+        sql.push(" and partner_id = ").push_bind(partner.0);
     }
     if let Some(has_factor) = query.has_factor {
         sql.push(" and has_factor = ").push_bind(has_factor);

@@ -126,6 +126,7 @@ pub(super) async fn list(
         connection_id: params.connection_id,
         updated_since: params.updated_since,
         assigned: read_assigned("/assigned_to", params.assigned_to.as_deref(), &caller)?,
+        ids: None,
     };
     let mut tx = caller.begin().await?;
     let slice = accounts::list(&mut tx, &query, sort, limit, after.as_ref()).await?;

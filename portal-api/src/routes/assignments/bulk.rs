@@ -3,7 +3,7 @@ use domain::accounts::list::AccountQuery;
 use domain::assignments::{self, Order};
 use domain::permissions::needs::TeamsManage;
 use engine::StoreError;
-use engine::ids::ConnectionId;
+use engine::ids::{AccountId, ConnectionId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -27,7 +27,13 @@ pub(crate) struct AccountFilter {
     connection_id: Option<ConnectionId>,
     /// `me`, `nobody`, or the id of a user, a team or a partner.
     assigned_to: Option<String>,
+    /// Of these only, 1 to 1000.
+    #[schema(value_type = Option<Vec<String>>)]
+    ids: Option<Vec<AccountId>>,
 }
+
+/// Most accounts that an order names one by one.
+const MOST_NAMED: usize = 1_000;
 
 /// What shall happen to many accounts: with `to` they are assigned, with `from` and `to` transferred,
 /// with `from` alone let go.
@@ -78,6 +84,11 @@ impl AssignmentOrder {
         if from.is_none() && to.is_none() {
             return Err(ApiError::invalid("/to", "say to whom, from whom, or both"));
         }
+        let named = filter.ids.as_ref().map(Vec::len);
+        if named.is_some_and(|count| count == 0 || count > MOST_NAMED) {
+            let why = format!("name 1 to {MOST_NAMED} accounts, or leave ids out");
+            return Err(ApiError::invalid("/accounts/ids", why));
+        }
         let assigned = filter.assigned_to.as_deref();
         Ok(Order {
             accounts: AccountQuery {
@@ -89,6 +100,7 @@ impl AssignmentOrder {
                 country: filter.country,
                 connection_id: filter.connection_id,
                 updated_since: None,
+                ids: filter.ids,
             },
             from,
             to,

@@ -15,7 +15,8 @@ use crate::routes::sso::{Beginning, begin};
 /// Where to try it.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TestSignIn {
-    /// Open it in this browser; what came of it is answered there, and noted with the provider.
+    /// Open it in this browser; what came of it is noted with the provider, whose page comes next. Programs are
+    /// answered it.
     url: String,
 }
 
@@ -42,7 +43,7 @@ pub(super) async fn test(
         purpose: Purpose::Test,
         user: Some(user.id),
         origin: caller.origin().to_owned(),
-        next: "/".to_owned(),
+        next: format!("/identity-providers/{id}"),
     };
     let (headers, url) = begin(caller.portal(), &provider, beginning, &headers).await?;
     Ok((headers, Json(TestSignIn { url })))

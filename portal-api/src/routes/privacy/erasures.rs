@@ -6,7 +6,7 @@ use engine::ids::{ContactId, ErasureId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Erasure, read_text};
+use super::{Erasure, ErasurePlan, read_text};
 use crate::caller::{Fresh, May};
 use crate::error::ApiError;
 use crate::extract::{self, Path};
@@ -72,6 +72,26 @@ pub(super) async fn get(
 ) -> Result<Json<Erasure>, ApiError> {
     let mut tx = caller.begin().await?;
     Ok(Json(erasures::get(&mut tx, id).await?.into()))
+}
+
+/// Says what forgetting somebody would destroy now
+///
+/// It is done and taken back, so that the numbers are those of what would run.
+#[utoipa::path(
+    get, path = "/contacts/{id}/erasure", operation_id = "plan_erasure", tag = "privacy",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "As of now", body = ErasurePlan)),
+)]
+pub(super) async fn plan(
+    caller: May<PrivacyManage>,
+    Path(id): Path<ContactId>,
+) -> Result<Json<ErasurePlan>, ApiError> {
+    let salt = erasures::fresh_salt()
+        .map_err(|error| ApiError::internal("the plan of an erasure cannot be made", error))?;
+    let tx = caller.begin().await?;
+    let tables = &caller.portal().tables;
+    let destroyed = erasures::plan(tx, tables, id, &salt).await?;
+    Ok(Json(ErasurePlan { destroyed }))
 }
 
 /// Asks for somebody to be forgotten

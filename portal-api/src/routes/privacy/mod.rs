@@ -21,6 +21,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
     OpenApiRouter::new()
         .routes(routes!(erasures::list, erasures::ask))
         .routes(routes!(erasures::get))
+        .routes(routes!(erasures::plan))
         .routes(routes!(erasures::approve))
         .routes(routes!(erasures::stop))
         .routes(routes!(exports::list, exports::ask))
@@ -79,6 +80,13 @@ impl From<requests::Erasure> for Erasure {
             destroyed: erasure.counts,
         }
     }
+}
+
+/// What forgetting somebody would destroy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ErasurePlan {
+    /// How many rows of what, as of now.
+    destroyed: BTreeMap<String, u64>,
 }
 
 /// What is known of somebody, being gathered or to be fetched.

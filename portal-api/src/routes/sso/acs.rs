@@ -48,13 +48,14 @@ pub(super) async fn acs(
     headers: HeaderMap,
     Form(answer): Form<SamlAnswer>,
 ) -> Response {
-    let result = come(&portal, &anyone, id, answer).await;
+    let result = come(&portal, &anyone, &headers, id, answer).await;
     land::answer(&portal, &anyone, &headers, result)
 }
 
 async fn come(
     portal: &Portal,
     anyone: &Anyone,
+    headers: &HeaderMap,
     id: ProviderId,
     answer: SamlAnswer,
 ) -> Result<Response, ApiError> {
@@ -63,10 +64,23 @@ async fn come(
     if attempt.provider != id || anyone.place.origin != attempt.origin {
         return Err(refuse(portal, anyone, &attempt, "it was begun at another address").await);
     }
-    let provider = land::provider_of(portal, anyone, &attempt).await?;
-    let arrival = match read(portal, &attempt, &provider, answer.response).await? {
+    match accept(portal, anyone, &attempt, answer.response).await {
+        Ok(onward) => Ok(onward),
+        refused => land::end_test(headers, &attempt, refused),
+    }
+}
+
+/// Sends the browser on, to where the sign-in ends.
+async fn accept(
+    portal: &Portal,
+    anyone: &Anyone,
+    attempt: &Attempt,
+    response: String,
+) -> Result<Response, ApiError> {
+    let provider = land::provider_of(portal, anyone, attempt).await?;
+    let arrival = match read(portal, attempt, &provider, response).await? {
         Ok(arrival) => arrival,
-        Err(error) => return Err(refuse(portal, anyone, &attempt, &error.to_string()).await),
+        Err(error) => return Err(refuse(portal, anyone, attempt, &error.to_string()).await),
     };
     let of = |name: &str| arrival.attributes.get(name).map(Vec::as_slice);
     let admission = &provider.config.admission;
@@ -79,7 +93,7 @@ async fn come(
     let mut end = Attempt {
         id: AttemptId::fresh(),
         request_id: None,
-        ..attempt
+        ..attempt.clone()
     };
     end.outcome = Some(seal(
         &portal.factors.vault,

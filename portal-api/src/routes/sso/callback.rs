@@ -57,12 +57,23 @@ async fn come(
 ) -> Result<Response, ApiError> {
     refuse_flood(portal, anyone)?;
     let attempt = take(portal, anyone, answer.state.as_deref()).await?;
-    land::check_browser(portal, anyone, headers, &attempt).await?;
-    let provider = land::provider_of(portal, anyone, &attempt).await?;
-    match ask(portal, &attempt, &provider, &answer).await {
-        Ok(landing) => land(portal, anyone, headers, &attempt, &provider, landing).await,
+    let result = finish(portal, anyone, headers, &attempt, &answer).await;
+    land::end_test(headers, &attempt, result)
+}
+
+async fn finish(
+    portal: &Portal,
+    anyone: &Anyone,
+    headers: &HeaderMap,
+    attempt: &Attempt,
+    answer: &ProviderAnswer,
+) -> Result<Response, ApiError> {
+    land::check_browser(portal, anyone, headers, attempt).await?;
+    let provider = land::provider_of(portal, anyone, attempt).await?;
+    match ask(portal, attempt, &provider, answer).await {
+        Ok(landing) => land(portal, anyone, headers, attempt, &provider, landing).await,
         Err(Failed::Ours(error)) => Err(error),
-        Err(Failed::Theirs(why)) => Err(refuse(portal, anyone, &attempt, &why).await),
+        Err(Failed::Theirs(why)) => Err(refuse(portal, anyone, attempt, &why).await),
     }
 }
 

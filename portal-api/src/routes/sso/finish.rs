@@ -1,6 +1,7 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use domain::providers::attempts::Attempt;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
@@ -47,8 +48,18 @@ async fn come(
 ) -> Result<Response, ApiError> {
     refuse_flood(portal, anyone)?;
     let attempt = take(portal, anyone, Some(ticket)).await?;
-    land::check_browser(portal, anyone, headers, &attempt).await?;
-    let provider = land::provider_of(portal, anyone, &attempt).await?;
+    let result = let_in(portal, anyone, headers, &attempt).await;
+    land::end_test(headers, &attempt, result)
+}
+
+async fn let_in(
+    portal: &Portal,
+    anyone: &Anyone,
+    headers: &HeaderMap,
+    attempt: &Attempt,
+) -> Result<Response, ApiError> {
+    land::check_browser(portal, anyone, headers, attempt).await?;
+    let provider = land::provider_of(portal, anyone, attempt).await?;
     // A state that went to a provider ends there, not here.
     let sealed = attempt.outcome.as_deref().ok_or_else(unknown)?;
     let parts = unseal(&portal.factors.vault, &attempt.owner(), sealed)?;
@@ -58,5 +69,5 @@ async fn come(
         id_token: None,
         refresh_token: None,
     };
-    land(portal, anyone, headers, &attempt, &provider, landing).await
+    land(portal, anyone, headers, attempt, &provider, landing).await
 }

@@ -299,6 +299,32 @@ pub(super) fn see(address: &str) -> Response {
     }
 }
 
+/// Where a test ends: programs get what came of it, people go back to the provider's page, which shows it, also
+/// where nobody would be let in.
+pub(super) fn end_test(
+    headers: &HeaderMap,
+    attempt: &Attempt,
+    result: Result<Response, ApiError>,
+) -> Result<Response, ApiError> {
+    // Other errors were not noted with the provider: its page could not tell them.
+    let is_noted = match &result {
+        Ok(_outcome) => true,
+        Err(error) => error.slug() == refused().slug(),
+    };
+    if attempt.purpose == Purpose::Test && is_noted && is_page(headers) {
+        return Ok(see(&format!("{}{}", attempt.origin, attempt.next)));
+    }
+    result
+}
+
+/// Whether a person waits for the answer.
+fn is_page(headers: &HeaderMap) -> bool {
+    let accepts = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
+    accepts.is_some_and(|accepts| accepts.contains("text/html"))
+}
+
 /// A page for people, a problem for programs.
 pub(super) fn answer(
     portal: &Portal,
@@ -310,11 +336,7 @@ pub(super) fn answer(
         Ok(response) => return response,
         Err(error) => error,
     };
-    let accepts = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
-    let is_page = accepts.is_some_and(|accepts| accepts.contains("text/html"));
-    if !is_page {
+    if !is_page(headers) {
         return error.into_response();
     }
     let origin = match anyone.place.origin.as_str() {

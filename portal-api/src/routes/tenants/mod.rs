@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::usage::Usage;
+use super::usage::TenantUsage;
 use crate::caller::Platform;
 use crate::error::ApiError;
 use crate::permit::routes;
@@ -65,7 +65,7 @@ impl From<tenants::Tenant> for TenantRow {
 pub(crate) struct Tenant {
     #[serde(flatten)]
     tenant: TenantRow,
-    usage: Usage,
+    usage: TenantUsage,
 }
 
 /// What a tenant may use at most; null is no limit.

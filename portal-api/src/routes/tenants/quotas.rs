@@ -12,7 +12,7 @@ use crate::caller::{FreshPlatform, Platform};
 use crate::error::ApiError;
 use crate::etag::{self, IfMatch, Tagged};
 use crate::extract::{self, Path};
-use crate::routes::usage::{self, Usage};
+use crate::routes::usage::{self, TenantUsage};
 
 /// What a tenant may use
 #[utoipa::path(
@@ -37,12 +37,12 @@ pub(super) async fn get(
 #[utoipa::path(
     post, path = "/tenants/{id}/recount", operation_id = "recount_tenant", tag = "platform",
     params(("id" = String, Path)),
-    responses((status = 200, description = "As counted", body = Usage)),
+    responses((status = 200, description = "As counted", body = TenantUsage)),
 )]
 pub(super) async fn recount(
     caller: Platform,
     Path(id): Path<TenantId>,
-) -> Result<Json<Usage>, ApiError> {
+) -> Result<Json<TenantUsage>, ApiError> {
     let (_version, before) = shown(&caller, id).await?;
     let mut tx = caller.begin_in(id).await?;
     let records = retention::recount(&mut tx).await?;

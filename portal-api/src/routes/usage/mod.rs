@@ -22,7 +22,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
 
 /// What a tenant uses, and how much it may.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Usage {
+pub(crate) struct TenantUsage {
     records: UsageOf,
     connections: UsageOf,
     /// Bytes of files.
@@ -41,21 +41,21 @@ pub(crate) struct UsageOf {
     limit: Option<i64>,
 }
 
-impl Usage {
+impl TenantUsage {
     /// Accounts and contacts.
     pub(super) fn records(&self) -> i64 {
         self.records.used
     }
 }
 
-pub(super) async fn read(store: &Store, tx: &mut Tx) -> Result<(Usage, Quotas), StoreError> {
+pub(super) async fn read(store: &Store, tx: &mut Tx) -> Result<(TenantUsage, Quotas), StoreError> {
     let tenant: TenantId = tx.tenant();
     let most = quotas::get(tx).await?;
     let used = quotas::usage(tx).await?;
     let mut system = store.begin_system().await?;
     let calls = rates::today(&mut system, tenant).await?;
     let of = |used: i64, limit: Option<i64>| UsageOf { used, limit };
-    let usage = Usage {
+    let usage = TenantUsage {
         records: of(used.records, most.records),
         connections: of(used.connections, most.connections),
         storage: of(used.storage, most.storage),
@@ -68,9 +68,9 @@ pub(super) async fn read(store: &Store, tx: &mut Tx) -> Result<(Usage, Quotas), 
 /// What the tenant uses, and how much it may
 #[utoipa::path(
     get, path = "/usage", operation_id = "get_usage", tag = "tenant",
-    responses((status = 200, description = "As of now", body = Usage)),
+    responses((status = 200, description = "As of now", body = TenantUsage)),
 )]
-pub(super) async fn get(caller: May<HubRead>) -> Result<Json<Usage>, ApiError> {
+pub(super) async fn get(caller: May<HubRead>) -> Result<Json<TenantUsage>, ApiError> {
     let mut tx = caller.begin().await?;
     Ok(Json(read(&caller.portal().store, &mut tx).await?.0))
 }

@@ -2,7 +2,7 @@ use axum::Json;
 use domain::permissions::needs::UsersRead;
 use domain::users::UserState;
 use domain::users::people::{self, PersonQuery};
-use engine::ids::GroupId;
+use engine::ids::{GroupId, PartnerId, TeamId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -26,6 +26,12 @@ pub(crate) struct Params {
     /// Id of a group: its members.
     #[param(value_type = Option<String>)]
     group: Option<GroupId>,
+    /// Id of a team: its members.
+    #[param(value_type = Option<String>)]
+    team: Option<TeamId>,
+    /// Id of a partner organisation: who signs in for it.
+    #[param(value_type = Option<String>)]
+    partner: Option<PartnerId>,
     /// Those with a second factor, or those without.
     has_factor: Option<bool>,
     limit: Option<u32>,
@@ -54,6 +60,8 @@ pub(super) async fn list(
         role: params.role.as_deref().map(read_role).transpose()?,
         state,
         group: params.group,
+        team: params.team,
+        partner: params.partner,
         has_factor: params.has_factor,
     };
     let mut tx = caller.begin().await?;

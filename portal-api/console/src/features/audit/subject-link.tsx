@@ -12,6 +12,12 @@ const PAGES = {
   map: '/mappings/$id',
   sch: '/schedules/$id',
   run: '/runs/$id',
+  idp: '/identity-providers/$id',
+  dom: '/domains/$id',
+  brd: '/brands/$id',
+  tea: '/teams/$id',
+  ptn: '/partners/$id',
+  ers: '/erasures/$id',
 } as const;
 
 /** An id that leads to its page, where it has one. */

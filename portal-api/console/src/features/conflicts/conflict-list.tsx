@@ -2,6 +2,7 @@ import { Link } from '@tanstack/react-router';
 import type { Conflict } from '#/api/types';
 import { useWords, wordFor } from '#/lib/words';
 import { Time } from '#/ui/time';
+import './words';
 
 /** What the list is narrowed to, kept in the links to its rows. */
 type LinkFilters = { state?: 'resolved'; entity?: 'account' | 'contact'; connection_id?: string };

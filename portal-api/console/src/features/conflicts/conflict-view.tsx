@@ -4,6 +4,7 @@ import { useRef, useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import type { Conflict } from '#/api/types';
+import { useMay } from '#/features/session/queries';
 import { useKeys } from '#/lib/keys';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
@@ -15,6 +16,7 @@ import { toast } from '#/ui/toast';
 import { writable } from './own-values';
 import { type Answer, type Choice, conflictQuery, resolve } from './queries';
 import { Sides } from './sides';
+import './words';
 
 type ConflictViewProps = { conflict: Conflict; onNext: () => void };
 
@@ -29,6 +31,7 @@ export function ConflictView({ conflict, onNext }: ConflictViewProps) {
   );
   const [note, setNote] = useState('');
   const open = conflict.state === 'open';
+  const mayAnswer = useMay()('conflicts.resolve') && open;
   const answer = useMutation({
     mutationFn: (body: Answer) => resolve(conflict, body),
     onSuccess: async (resolved) => {
@@ -46,7 +49,7 @@ export function ConflictView({ conflict, onNext }: ConflictViewProps) {
   });
   const canBase = conflict.kind === 'edit';
   function choose(next: Choice) {
-    if (!open || (next === 'base' && !canBase)) return;
+    if (!mayAnswer || (next === 'base' && !canBase)) return;
     setChoice(next);
     if (next === 'value')
       requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[data-own] input')?.focus());
@@ -108,10 +111,11 @@ export function ConflictView({ conflict, onNext }: ConflictViewProps) {
         conflict={conflict}
         choice={choice}
         onChoose={choose}
+        isLocked={!mayAnswer}
         own={own}
         onOwn={(name, text) => setOwn((old) => ({ ...old, [name]: text }))}
       />
-      {open ? (
+      {mayAnswer ? (
         <>
           <Field
             label={t('conflicts.note')}

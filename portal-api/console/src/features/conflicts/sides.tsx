@@ -9,17 +9,20 @@ import { INPUT } from '#/ui/field';
 import { Keys } from '#/ui/keys';
 import { Value } from '#/ui/value';
 import { CHOICES, type Choice } from './queries';
+import './words';
 
 type SidesProps = {
   conflict: Conflict;
   choice: Choice | null;
   onChoose: (choice: Choice) => void;
+  /** It is decided, or others decide. */
+  isLocked: boolean;
   own: Record<string, string>;
   onOwn: (name: string, text: string) => void;
 };
 
 /** Each side as a column that can be chosen, field under field. */
-export function Sides({ conflict, choice, onChoose, own, onOwn }: SidesProps) {
+export function Sides({ conflict, choice, onChoose, isLocked, own, onOwn }: SidesProps) {
   const t = useWords();
   const open = conflict.state === 'open';
   const chosen = open ? choice : (CHOICES.find((one) => one === conflict.resolution?.choice) ?? null);
@@ -47,7 +50,7 @@ export function Sides({ conflict, choice, onChoose, own, onOwn }: SidesProps) {
       aria-label={t('conflicts.which')}
       value={chosen}
       onChange={(value) => onChoose(CHOICES.find((one) => one === value) ?? 'core')}
-      isReadOnly={!open}
+      isReadOnly={isLocked}
       className="flex flex-col gap-3"
     >
       <div className={`grid gap-3 max-md:grid-cols-1 ${sides.length === 3 ? 'grid-cols-3' : 'grid-cols-2'}`}>
@@ -60,7 +63,7 @@ export function Sides({ conflict, choice, onChoose, own, onOwn }: SidesProps) {
             <span className="flex items-center gap-2 text-sm font-medium text-ink">
               <Dot />
               <span className="min-w-0 flex-1 truncate">{side.label}</span>
-              {open && <Keys value={side.keys} />}
+              {!isLocked && <Keys value={side.keys} />}
             </span>
             {conflict.fields.map((field, at) => (
               <span key={field.name} className="flex flex-col">
@@ -73,7 +76,7 @@ export function Sides({ conflict, choice, onChoose, own, onOwn }: SidesProps) {
           </Radio>
         ))}
       </div>
-      {open && conflict.kind === 'edit' && (
+      {!isLocked && conflict.kind === 'edit' && (
         <div className="flex flex-col gap-2">
           <Radio
             value="value"

@@ -3,6 +3,8 @@ import { Link, useNavigate } from '@tanstack/react-router';
 import { Download, Radar } from 'lucide-react';
 import { useState } from 'react';
 import type { ConnectionStream, Stream } from '#/api/types';
+import { May } from '#/features/session/may';
+import { useMay } from '#/features/session/queries';
 import { formatNumber } from '#/lib/format';
 import { useWords, wordFor } from '#/lib/words';
 import { Button } from '#/ui/button';
@@ -22,10 +24,12 @@ const ENTITIES = ['account', 'contact'] as const;
 /** What this connection reads and writes: discover, choose, pull. */
 export function Streams({ id }: { id: string }) {
   const t = useWords();
+  const may = useMay();
   const [choosing, setChoosing] = useState(false);
   const query = useQuery(streamsQuery(id));
   const found = useMutation({ mutationFn: () => discover(id), onSuccess: () => setChoosing(true) });
-  const look = (
+  // What is found is there to be chosen from, which takes more than asking.
+  const look = may('connections.operate') && may('connections.manage') && (
     <Button icon={Radar} size="small" onPress={() => found.mutate()} isPending={found.isPending}>
       {found.isPending ? t('streams.discovering') : t('streams.discover')}
     </Button>
@@ -69,6 +73,7 @@ export function Streams({ id }: { id: string }) {
 
 function StreamRow({ id, stream }: { id: string; stream: ConnectionStream }) {
   const t = useWords();
+  const may = useMay();
   const change = useStreamChange(id);
   const navigate = useNavigate();
   const start = useMutation({
@@ -82,7 +87,7 @@ function StreamRow({ id, stream }: { id: string; stream: ConnectionStream }) {
         <CheckBox
           label={stream.stream}
           value={stream.enabled}
-          isDisabled={change.isPending}
+          isDisabled={change.isPending || !may('connections.manage')}
           onChange={(enabled) =>
             change.mutate({
               id,
@@ -121,26 +126,31 @@ function StreamRow({ id, stream }: { id: string; stream: ConnectionStream }) {
           )}
         </p>
       </div>
-      <div className="flex gap-2">
-        <Button
-          size="small"
-          icon={Download}
-          isDisabled={!stream.enabled || start.isPending}
-          onPress={() => start.mutate(false)}
-          aria-label={t('streams.pull_named', { stream: stream.stream })}
-        >
-          {t('streams.pull')}
-        </Button>
-        <Button
-          size="small"
-          look="quiet"
-          isDisabled={!stream.enabled || start.isPending}
-          onPress={() => start.mutate(true)}
-          aria-label={t('streams.full_named', { stream: stream.stream, count: formatNumber(stream.records) })}
-        >
-          {t('streams.full')}
-        </Button>
-      </div>
+      <May needs="connections.operate">
+        <div className="flex gap-2">
+          <Button
+            size="small"
+            icon={Download}
+            isDisabled={!stream.enabled || start.isPending}
+            onPress={() => start.mutate(false)}
+            aria-label={t('streams.pull_named', { stream: stream.stream })}
+          >
+            {t('streams.pull')}
+          </Button>
+          <Button
+            size="small"
+            look="quiet"
+            isDisabled={!stream.enabled || start.isPending}
+            onPress={() => start.mutate(true)}
+            aria-label={t('streams.full_named', {
+              stream: stream.stream,
+              count: formatNumber(stream.records),
+            })}
+          >
+            {t('streams.full')}
+          </Button>
+        </div>
+      </May>
     </li>
   );
 }

@@ -1,5 +1,6 @@
 import { formatNumber } from '#/lib/format';
 import { useWords } from '#/lib/words';
+import { ShareBar } from '#/ui/share-bar';
 import { StatusMark } from '#/ui/status-pill';
 
 /** How much of the system's own limit is used; it turns to a warning before it is all gone. */
@@ -10,16 +11,11 @@ export function Usage({ used, limit }: { used: number; limit: number }) {
   return (
     <span className="flex items-center gap-2">
       {tight && <StatusMark status="partial" />}
-      <span
-        role="img"
-        aria-label={t('connections.usage_share', { share })}
-        className="block h-1.5 w-20 overflow-hidden rounded-full bg-hover"
-      >
-        <span
-          className={`block h-full ${tight ? 'bg-warn' : 'bg-run'}`}
-          style={{ width: `${Math.min(100, share * 100)}%` }}
-        />
-      </span>
+      <ShareBar
+        label={t('connections.usage_share', { share })}
+        share={share}
+        level={tight ? 'tight' : 'fine'}
+      />
       {t('connections.usage_of', { used: formatNumber(used), limit: formatNumber(limit) })}
     </span>
   );

@@ -16,6 +16,7 @@ import { Time } from '#/ui/time';
 import { toast } from '#/ui/toast';
 import { type PanelProps, useRefresh } from './panel';
 import { confirmTotp, removeTotp, startTotp } from './queries';
+import './words';
 
 /** Codes of an authenticator app. */
 export function AppPanel({ owned, guard, onCodes }: PanelProps) {

@@ -9,6 +9,7 @@ import { ErrorState } from '#/ui/states';
 import { toast } from '#/ui/toast';
 import { type PanelProps, useRefresh } from './panel';
 import { renewBackupCodes } from './queries';
+import './words';
 
 /** Codes for the day everything else is lost. */
 export function BackupCodesPanel({ owned, guard, onCodes }: PanelProps) {

@@ -7,6 +7,7 @@ import { ErrorState } from '#/ui/states';
 import { Time } from '#/ui/time';
 import { toast } from '#/ui/toast';
 import { devicesQuery, endSession, forgetDevice, sessionsQuery } from './queries';
+import './words';
 
 /** Browsers that are not asked for a second factor. */
 export function Devices() {

@@ -16,6 +16,7 @@ import { Time } from '#/ui/time';
 import { toast } from '#/ui/toast';
 import { type PanelProps, useRefresh } from './panel';
 import { addPasskey, passkeysQuery, removePasskey, renamePasskey } from './queries';
+import './words';
 
 /** One's own passkeys. */
 export function Passkeys({ owned, guard, onCodes }: PanelProps) {

@@ -14,6 +14,7 @@ import { ErrorState } from '#/ui/states';
 import { toast } from '#/ui/toast';
 import { type PanelProps, useRefresh } from './panel';
 import { confirmSms, removeSms, startSms } from './queries';
+import './words';
 
 /** Codes that are sent to a phone. */
 export function PhonePanel({ owned, guard, onCodes }: PanelProps) {

@@ -1,14 +1,13 @@
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { X } from 'lucide-react';
-import { useDeferredValue, useState } from 'react';
 import type { Group, User } from '#/api/types';
 import { useAccessWords } from '#/features/access/permissions';
 import { useStepUp } from '#/features/factors/step-up';
-import { editUser, userNamesQuery, usersQuery } from '#/features/users/queries';
+import { editUser, usersQuery } from '#/features/users/queries';
+import { UserFinder } from '#/features/users/user-finder';
 import { useWords } from '#/lib/words';
 import { Button, IconButton } from '#/ui/button';
-import { ComboBox } from '#/ui/combo-box';
 import { NAME_LINK } from '#/ui/link';
 import { Panel } from '#/ui/panel';
 import { QueryView } from '#/ui/query-view';
@@ -38,8 +37,10 @@ export function Members({ group, mayEdit }: { group: Group; mayEdit: boolean }) 
     <Panel title={t('groups.members')}>
       <div className="flex flex-col gap-3">
         {mayEdit && (
-          <AddMember
-            members={members}
+          <UserFinder
+            label={t('groups.member_add')}
+            placeholder={t('groups.member_find')}
+            without={members.map((member) => member.id)}
             onAdd={(user) => change.mutate({ user, groups: [...user.groups, group.id] })}
           />
         )}
@@ -83,32 +84,5 @@ export function Members({ group, mayEdit }: { group: Group; mayEdit: boolean }) 
       </div>
       {dialog}
     </Panel>
-  );
-}
-
-function AddMember({ members, onAdd }: { members: readonly User[]; onAdd: (user: User) => void }) {
-  const t = useWords();
-  const [typed, setTyped] = useState('');
-  const [round, setRound] = useState(0);
-  const asked = useDeferredValue(typed.trim());
-  const found = useQuery(userNamesQuery(asked)).data ?? [];
-  const others = found.filter((user) => !members.some((member) => member.id === user.id));
-  return (
-    <ComboBox
-      key={round}
-      label={t('groups.member_add')}
-      placeholder={t('groups.member_find')}
-      value=""
-      onType={setTyped}
-      onChange={(id) => {
-        const user = others.find((one) => one.id === id);
-        if (!user) return;
-        // An empty field for the next one.
-        setTyped('');
-        setRound(round + 1);
-        onAdd(user);
-      }}
-      choices={others.map((user) => ({ value: user.id, label: `${user.name} · ${user.email}` }))}
-    />
   );
 }

@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
 import { type Problem, toProblem } from '#/api/problem';
 import type { MappingLine, MappingProblem } from '#/api/types';
+import { useMay } from '#/features/session/queries';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { ErrorState } from '#/ui/states';
@@ -47,6 +48,7 @@ export type Draft = ReturnType<typeof useDraft>;
 
 export function MappingEditor({ mapping, draft }: { mapping: TaggedMapping; draft: Draft }) {
   const t = useWords();
+  const mayEdit = useMay()('mappings.manage');
   const client = useQueryClient();
   const save = useMutation({
     mutationFn: (publish: boolean) =>
@@ -77,10 +79,14 @@ export function MappingEditor({ mapping, draft }: { mapping: TaggedMapping; draf
       <TextEditor
         label={t('mapping.text')}
         text={draft.text}
-        onChange={(text) => {
-          draft.setText(text);
-          if (save.error) save.reset();
-        }}
+        onChange={
+          mayEdit
+            ? (text) => {
+                draft.setText(text);
+                if (save.error) save.reset();
+              }
+            : undefined
+        }
         problems={problems}
         isChecking={draft.isChecking}
       />
@@ -112,20 +118,26 @@ export function MappingEditor({ mapping, draft }: { mapping: TaggedMapping; draf
         </div>
       )}
       <div className="flex flex-wrap items-center gap-2 border-t border-line px-4 py-3">
-        <Button
-          look="primary"
-          onPress={() => save.mutate(true)}
-          isDisabled={blocked || draft.isChecking || save.isPending || (!draft.isChanged && !mapping.draft)}
-        >
-          {t('mapping.publish')}
-        </Button>
-        <Button onPress={() => save.mutate(false)} isDisabled={!draft.isChanged || save.isPending}>
-          {t('mapping.save_draft')}
-        </Button>
-        {draft.isChanged && (
-          <Button look="quiet" onPress={() => draft.setText(mapping.text)}>
-            {t('mapping.discard')}
-          </Button>
+        {mayEdit && (
+          <>
+            <Button
+              look="primary"
+              onPress={() => save.mutate(true)}
+              isDisabled={
+                blocked || draft.isChecking || save.isPending || (!draft.isChanged && !mapping.draft)
+              }
+            >
+              {t('mapping.publish')}
+            </Button>
+            <Button onPress={() => save.mutate(false)} isDisabled={!draft.isChanged || save.isPending}>
+              {t('mapping.save_draft')}
+            </Button>
+            {draft.isChanged && (
+              <Button look="quiet" onPress={() => draft.setText(mapping.text)}>
+                {t('mapping.discard')}
+              </Button>
+            )}
+          </>
         )}
         <p className="ml-auto text-sm text-ink-2">
           {t(

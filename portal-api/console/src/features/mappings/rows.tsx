@@ -1,3 +1,4 @@
+import './words';
 import { ArrowLeft, ArrowLeftRight, ArrowRight } from 'lucide-react';
 import { useMemo } from 'react';
 import type { MappingLine } from '#/api/types';

@@ -17,8 +17,14 @@ const STATUS: Record<string, Status> = {
   rolled_back: 'off',
 };
 
+type VersionsProps = {
+  id: string;
+  /** Given to those who may write the draft. */
+  onTake?: (text: string) => void;
+};
+
 /** Every version with who made it; its text can be read, and taken back into the draft. */
-export function Versions({ id, onTake }: { id: string; onTake: (text: string) => void }) {
+export function Versions({ id, onTake }: VersionsProps) {
   const t = useWords();
   const query = useQuery(versionsQuery(id));
   const [open, setOpen] = useState<number | null>(null);
@@ -72,10 +78,13 @@ export function Versions({ id, onTake }: { id: string; onTake: (text: string) =>
                 <VersionText
                   id={id}
                   version={open}
-                  onTake={(text) => {
-                    setOpen(null);
-                    onTake(text);
-                  }}
+                  onTake={
+                    onTake &&
+                    ((text) => {
+                      setOpen(null);
+                      onTake(text);
+                    })
+                  }
                 />
               )}
             </Dialog>
@@ -93,7 +102,7 @@ function VersionText({
 }: {
   id: string;
   version: number;
-  onTake: (text: string) => void;
+  onTake?: (text: string) => void;
 }) {
   const t = useWords();
   const query = useQuery(versionQuery(id, version));
@@ -109,9 +118,11 @@ function VersionText({
               isChecking={false}
             />
           </div>
-          <div className="flex justify-end">
-            <Button onPress={() => onTake(found.text)}>{t('mapping.take_version')}</Button>
-          </div>
+          {onTake && (
+            <div className="flex justify-end">
+              <Button onPress={() => onTake(found.text)}>{t('mapping.take_version')}</Button>
+            </div>
+          )}
         </div>
       )}
     </QueryView>

@@ -16,6 +16,8 @@ export type AccountFilters = {
   type?: string;
   country?: string;
   connection_id?: string;
+  /** `me`, `nobody`, or the id of a user, a team or a partner. */
+  assigned_to?: string;
   sort?: string;
 };
 

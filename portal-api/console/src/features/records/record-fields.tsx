@@ -4,6 +4,7 @@ import { ToggleButton } from 'react-aria-components/ToggleButton';
 import { ToggleButtonGroup } from 'react-aria-components/ToggleButtonGroup';
 import { type Problem, toProblem } from '#/api/problem';
 import type { Entity, Field, FieldProvenance, Provenance } from '#/api/types';
+import { useMay } from '#/features/session/queries';
 import { useWords } from '#/lib/words';
 import { Search } from '#/ui/search';
 import { EmptyState } from '#/ui/states';
@@ -29,6 +30,7 @@ export function RecordFields({ noun, record, provenance, show, onShow }: RecordF
   const t = useWords();
   const client = useQueryClient();
   const catalogue = useQuery(catalogueQuery(noun)).data;
+  const mayWrite = useMay()('records.write');
   const [wanted, setWanted] = useState('');
   const [draft, setDraft] = useState<Draft | null>(null);
   const edit = useMutation({
@@ -49,6 +51,7 @@ export function RecordFields({ noun, record, provenance, show, onShow }: RecordF
   const entryOf = (field: FieldProvenance): Field | undefined =>
     catalogue?.find((one) => one.name === field.name);
   const canEdit = (field: FieldProvenance) => {
+    if (!mayWrite) return false;
     const type = entryOf(field)?.type;
     return type !== undefined && type !== 'reference' && type !== 'user';
   };

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import type { Entity } from '#/api/types';
 import { useMedia } from '#/lib/media';
+import { oneOf } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Facts } from '#/ui/facts';
 import { Id } from '#/ui/id';
@@ -16,7 +17,9 @@ import { RowMarks } from './row-marks';
 import type { Show } from './sides';
 import { Timeline } from './timeline';
 
-export type RecordSearch = { show?: Show; tab?: 'fields' | 'timeline' };
+const TABS = ['holders', 'timeline'] as const;
+
+export type RecordSearch = { show?: Show; tab?: 'fields' | 'holders' | 'timeline' };
 
 type RecordPageProps = {
   noun: Noun;
@@ -28,9 +31,12 @@ type RecordPageProps = {
   up: React.ReactNode;
   /** What only this kind of record has at the top. */
   facts?: (record: Entity) => { label: string; value: React.ReactNode }[];
+  /** A part that only this kind of record has. */
+  more?: { id: 'holders'; title: string; content: React.ReactNode };
 };
 
-export function RecordPage({ noun, id, search, onSearch, nameOf, fallback, up, facts }: RecordPageProps) {
+export function RecordPage(props: RecordPageProps) {
+  const { noun, id, search, onSearch, nameOf, fallback, up, facts, more } = props;
   const t = useWords();
   const wide = useMedia('(min-width: 1320px)');
   const record = useQuery(recordQuery(noun, id));
@@ -80,15 +86,21 @@ export function RecordPage({ noun, id, search, onSearch, nameOf, fallback, up, f
             {wide ? (
               <div className="grid grid-cols-[minmax(0,1fr)_380px] items-start gap-4">
                 {fields(found)}
-                {timeline}
+                <div className="flex min-w-0 flex-col gap-4">
+                  {more && <Panel title={more.title}>{more.content}</Panel>}
+                  {timeline}
+                </div>
               </div>
             ) : (
               <Tabs
                 label={t('record.parts')}
                 selected={search.tab ?? 'fields'}
-                onSelect={(tab) => onSearch({ tab: tab === 'timeline' ? 'timeline' : undefined })}
+                onSelect={(tab) => onSearch({ tab: oneOf(tab, TABS) })}
                 parts={[
                   { id: 'fields', label: t('grid.title'), content: fields(found) },
+                  ...(more
+                    ? [{ id: more.id, label: more.title, content: <Panel>{more.content}</Panel> }]
+                    : []),
                   { id: 'timeline', label: t('timeline.title'), content: timeline },
                 ]}
               />

@@ -1,6 +1,7 @@
 import { formatIn, formatUtc } from '#/lib/format';
 import { useWords } from '#/lib/words';
 import { Time } from '#/ui/time';
+import './words';
 
 /** The next five times, in the schedule's zone and the viewer's: what a change of clocks does is seen here. */
 export function NextTimes({

@@ -9,6 +9,7 @@ import { CheckBox } from '#/ui/check-box';
 import { Field } from '#/ui/field';
 import { Select } from '#/ui/select';
 import { ErrorState } from '#/ui/states';
+import './words';
 
 /** What a person says about a schedule. */
 export type ScheduleInput = Pick<
@@ -40,6 +41,8 @@ type ScheduleFormProps = {
   };
   save: (input: ScheduleInput) => Promise<Schedule>;
   submit: string;
+  /** Without, it shows how things are. */
+  mayEdit: boolean;
 };
 
 const PRESETS = [
@@ -55,7 +58,7 @@ const CATCH_UPS = ['none', 'one', 'all'] as const;
 const GAPS = ['run_after', 'skip'] as const;
 const REPEATS = ['once', 'twice'] as const;
 
-export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormProps) {
+export function ScheduleForm({ schedule, target, save, submit, mayEdit }: ScheduleFormProps) {
   const t = useWords();
   const [input, setInput] = useState(schedule);
   const set = (change: Partial<ScheduleInput>) => setInput((old) => ({ ...old, ...change }));
@@ -78,6 +81,7 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
         value={input.name}
         onChange={(name) => set({ name })}
         isRequired
+        isDisabled={!mayEdit}
       />
       <div className="grid grid-cols-2 gap-4 max-sm:grid-cols-1">
         {target && (
@@ -92,6 +96,7 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
               }}
               choices={target.connections.map((one) => ({ value: one.id, label: one.name }))}
               isRequired
+              isDisabled={!mayEdit}
             />
             <Select
               label={t('schedules.stream')}
@@ -99,7 +104,7 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
               value={input.stream ?? null}
               onChange={(stream) => set({ stream })}
               choices={target.streams.map((stream) => ({ value: stream, label: stream }))}
-              isDisabled={target.streams.length === 0}
+              isDisabled={!mayEdit || target.streams.length === 0}
               isRequired
             />
           </>
@@ -112,6 +117,7 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
             ...PRESETS.map(({ word, cron }) => ({ value: cron, label: t(word) })),
             { value: CUSTOM, label: t('cron.custom') },
           ]}
+          isDisabled={!mayEdit}
         />
         <Field
           label={t('schedules.cron')}
@@ -121,6 +127,7 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
           value={input.cron}
           onChange={(cron) => set({ cron })}
           isRequired
+          isDisabled={!mayEdit}
         />
         <Select
           label={t('schedules.zone')}
@@ -129,6 +136,7 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
           onChange={(time_zone) => set({ time_zone })}
           choices={zones.map((zone) => ({ value: zone, label: zone }))}
           isRequired
+          isDisabled={!mayEdit}
         />
       </div>
       <div className="grid grid-cols-2 gap-4 max-sm:grid-cols-1">
@@ -139,6 +147,7 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
           value={input.overlap}
           onChange={(value) => set({ overlap: oneOf(OVERLAPS, value) })}
           choices={OVERLAPS.map((value) => ({ value, label: t(`overlap.${value}`) }))}
+          isDisabled={!mayEdit}
         />
         <Select
           label={t('schedules.catch_up')}
@@ -147,6 +156,7 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
           value={input.catch_up}
           onChange={(value) => set({ catch_up: oneOf(CATCH_UPS, value) })}
           choices={CATCH_UPS.map((value) => ({ value, label: t(`catch_up.${value}`) }))}
+          isDisabled={!mayEdit}
         />
         <Field
           label={t('schedules.jitter')}
@@ -155,6 +165,7 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
           inputMode="numeric"
           value={String(input.jitter_seconds)}
           onChange={(text) => set({ jitter_seconds: wholeNumber(text) })}
+          isDisabled={!mayEdit}
         />
         {input.catch_up === 'all' && (
           <Field
@@ -163,6 +174,7 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
             inputMode="numeric"
             value={String(input.catch_up_limit)}
             onChange={(text) => set({ catch_up_limit: wholeNumber(text) })}
+            isDisabled={!mayEdit}
           />
         )}
       </div>
@@ -172,18 +184,21 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
           value={input.gap}
           onChange={(value) => set({ gap: oneOf(GAPS, value) })}
           choices={GAPS.map((value) => ({ value, label: t(`gap.${value}`) }))}
+          isDisabled={!mayEdit}
         />
         <Select
           label={t('schedules.repeat')}
           value={input.repeat}
           onChange={(value) => set({ repeat: oneOf(REPEATS, value) })}
           choices={REPEATS.map((value) => ({ value, label: t(`repeat.${value}`) }))}
+          isDisabled={!mayEdit}
         />
       </div>
       <CheckBox
         label={t('schedules.pause')}
         value={input.paused}
         onChange={(paused) => set({ paused, paused_reason: null })}
+        isDisabled={!mayEdit}
       />
       {input.paused && (
         <Field
@@ -192,14 +207,17 @@ export function ScheduleForm({ schedule, target, save, submit }: ScheduleFormPro
           name="paused_reason"
           value={input.paused_reason ?? ''}
           onChange={(reason) => set({ paused_reason: reason === '' ? null : reason })}
+          isDisabled={!mayEdit}
         />
       )}
       {problem && <ErrorState compact error={problem} />}
-      <div>
-        <Button type="submit" look="primary" isPending={entry.isPending}>
-          {submit}
-        </Button>
-      </div>
+      {mayEdit && (
+        <div>
+          <Button type="submit" look="primary" isPending={entry.isPending}>
+            {submit}
+          </Button>
+        </div>
+      )}
     </Form>
   );
 }

@@ -1,6 +1,7 @@
 import type { Schedule } from '#/api/types';
 import { useWords } from '#/lib/words';
 import { StatusPill } from '#/ui/status-pill';
+import './words';
 
 /** Whether a schedule starts anything. */
 export function SchedulePill({ schedule }: { schedule: Schedule }) {

@@ -18,10 +18,14 @@ export const sessionQuery = queryOptions({
   staleTime: 60_000,
 });
 
+/** What no role gives: looking after all tenants. `permissions.md` calls it so too. */
+export const PLATFORM = 'platform';
+
 /** Whether whoever is signed in has a permission. The server decides; this keeps dead ends off the page. */
 export function useMay(): (permission: string) => boolean {
-  const permissions = useQuery(sessionQuery).data?.permissions;
-  return (permission) => permissions?.includes(permission) ?? false;
+  const session = useQuery(sessionQuery).data;
+  return (permission) =>
+    (permission === PLATFORM ? session?.is_operator : session?.permissions.includes(permission)) ?? false;
 }
 
 /** A session, or what the second stage takes. */

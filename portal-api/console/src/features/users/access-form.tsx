@@ -12,6 +12,8 @@ import { Button } from '#/ui/button';
 import { Field } from '#/ui/field';
 import { ErrorState } from '#/ui/states';
 import { toast } from '#/ui/toast';
+import { type Belonging, fitting } from './belonging';
+import { BelongingFields } from './belonging-fields';
 import { editUser, type UserChange, userQuery } from './queries';
 import { RoleSelect } from './role-select';
 
@@ -26,6 +28,13 @@ export function AccessForm({ user, isSelf, mayEdit }: Props) {
   // Only what is edited: a change by somebody else shows through everywhere else, and nothing typed is lost by it.
   const [change, setChange] = useState<UserChange>({});
   const { name, role, groups, grants } = { ...user, ...change };
+  const set = user.scope_is_set ? user.scope : null;
+  const stored = { scope: set, partner_id: user.partner_id ?? null, account_id: user.account_id ?? null };
+  const belonging: Belonging = {
+    scope: change.scope === undefined ? stored.scope : change.scope,
+    partner_id: change.partner_id === undefined ? stored.partner_id : change.partner_id,
+    account_id: change.account_id === undefined ? stored.account_id : change.account_id,
+  };
   const edit = (more: UserChange) => setChange((old) => ({ ...old, ...more }));
   const [picking, setPicking] = useState(false);
   const save = useMutation({
@@ -61,8 +70,13 @@ export function AccessForm({ user, isSelf, mayEdit }: Props) {
             isDisabled={!mayEdit}
             isRequired
           />
-          <RoleSelect value={role} onChange={(role) => edit({ role })} isDisabled={locked} />
+          <RoleSelect
+            value={role}
+            onChange={(role) => edit({ role, ...changed(stored, fitting(role, belonging)) })}
+            isDisabled={locked}
+          />
         </div>
+        <BelongingFields role={role} value={belonging} onChange={edit} isDisabled={locked} />
         {isSelf && mayEdit && <p className="text-sm text-ink-2">{t('users.not_own')}</p>}
         <GroupChecks chosen={groups} onChange={(groups) => edit({ groups })} isDisabled={locked} />
         <div className="flex flex-col gap-1">
@@ -108,5 +122,15 @@ export function AccessForm({ user, isSelf, mayEdit }: Props) {
       </Form>
       {dialog}
     </>
+  );
+}
+
+/** What differs from what is stored: what does not is not sent. */
+function changed(stored: Belonging, now: Belonging): Partial<Belonging> {
+  return Object.fromEntries(
+    Object.entries(now).map(([name, value]) => [
+      name,
+      value === stored[name as keyof Belonging] ? undefined : value,
+    ]),
   );
 }

@@ -3,6 +3,7 @@ import { api, ifMatch, unwrap } from '#/api/client';
 import { pollEvery } from '#/api/live';
 import type { Invited, PasswordLink, RoleName, User } from '#/api/types';
 import { LIMIT, listQuery } from '#/lib/pages';
+import type { Belonging } from './belonging';
 
 export const USER_STATES = ['active', 'invited', 'deactivated'] as const;
 
@@ -13,6 +14,8 @@ export type UserFilters = {
   /** A second factor is set up. */
   factor?: 'yes' | 'no';
   group?: string;
+  team?: string;
+  partner?: string;
 };
 
 export function usersQuery({ factor, ...filters }: UserFilters) {
@@ -50,13 +53,23 @@ export function userSessionsQuery(id: string) {
   });
 }
 
-export type NewUser = { email: string; name: string; role: string; groups: string[] };
+export type NewUser = {
+  email: string;
+  name: string;
+  role: RoleName;
+  groups: string[];
+} & Partial<Belonging>;
 
 export function inviteUser(body: NewUser): Promise<Invited> {
   return unwrap(api.POST('/api/v1/users', { body }));
 }
 
-export type UserChange = { name?: string; role?: RoleName; groups?: string[]; grants?: string[] };
+export type UserChange = {
+  name?: string;
+  role?: RoleName;
+  groups?: string[];
+  grants?: string[];
+} & Partial<Belonging>;
 
 export function editUser(user: User, body: UserChange): Promise<User> {
   const params = { path: { id: user.id }, header: { 'If-Match': ifMatch(user.version) } };

@@ -1,4 +1,5 @@
 import { createFileRoute, Link } from '@tanstack/react-router';
+import { AccountHolders } from '#/features/assignments/account-holders';
 import { provenanceQuery, recordQuery } from '#/features/records/queries';
 import { RecordPage, type RecordSearch } from '#/features/records/record-page';
 import { SHOWS } from '#/features/records/sides';
@@ -10,7 +11,7 @@ import { textOf } from '#/ui/value';
 export const Route = createFileRoute('/_app/accounts/$id')({
   validateSearch: (search): RecordSearch => ({
     show: oneOf(search.show, SHOWS),
-    tab: oneOf(search.tab, ['fields', 'timeline'] as const),
+    tab: oneOf(search.tab, ['fields', 'holders', 'timeline'] as const),
   }),
   loader: ({ context, params }) => {
     void context.queryClient.prefetchQuery(recordQuery('accounts', params.id));
@@ -39,6 +40,7 @@ function AccountPage() {
           {t('accounts.title')}
         </Link>
       }
+      more={{ id: 'holders', title: t('assign.title'), content: <AccountHolders account={id} /> }}
       facts={() => [
         {
           label: t('contacts.title'),

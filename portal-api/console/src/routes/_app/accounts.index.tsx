@@ -2,9 +2,13 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
 import { useCallback, useMemo } from 'react';
 import type { AccountRow } from '#/api/types';
+import { defaultHolder, EVERYBODY, holderOf } from '#/features/assignments/default-holder';
+import { HolderFilter } from '#/features/assignments/holder-filter';
+import { HolderNames } from '#/features/assignments/holders';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { type AccountFilters, accountsQuery, catalogueQuery } from '#/features/records/queries';
 import { RowMarks } from '#/features/records/row-marks';
+import { sessionQuery, useMay } from '#/features/session/queries';
 import { compact, isAnySet, textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button, buttonLook } from '#/ui/button';
@@ -27,6 +31,7 @@ export const Route = createFileRoute('/_app/accounts/')({
     type: textParam(search.type),
     country: textParam(search.country),
     connection_id: textParam(search.connection_id),
+    assigned_to: textParam(search.assigned_to),
     sort: textParam(search.sort),
   }),
   component: AccountsPage,
@@ -37,8 +42,12 @@ function AccountsPage() {
   const search = Route.useSearch();
   const navigate = Route.useNavigate();
   const sort = search.sort ?? 'name';
-  const query = useInfiniteQuery(accountsQuery({ ...search, sort }));
-  const connections = useQuery(connectionNamesQuery).data ?? [];
+  const begins = defaultHolder(useQuery(sessionQuery).data);
+  const assigned_to = holderOf(search.assigned_to, begins);
+  const query = useInfiniteQuery(accountsQuery({ ...search, assigned_to, sort }));
+  const may = useMay();
+  const seesConnections = may('connections.read');
+  const connections = useQuery({ ...connectionNamesQuery, enabled: seesConnections }).data ?? [];
   const fields = useQuery(catalogueQuery('accounts')).data;
   const columns = useAccountColumns();
   const set = useCallback(
@@ -47,8 +56,13 @@ function AccountsPage() {
     [navigate],
   );
   const find = useCallback((q: string) => set({ q }), [set]);
-  const clear = () => void navigate({ search: compact({ sort: search.sort }), replace: true });
-  const filtered = isAnySet(search, 'sort');
+  const clear = () =>
+    void navigate({
+      search: compact({ sort: search.sort, assigned_to: begins && EVERYBODY }),
+      replace: true,
+    });
+  const said = search.assigned_to === EVERYBODY ? undefined : search.assigned_to;
+  const filtered = isAnySet({ ...search, assigned_to: said }, 'sort');
   const any = { value: '', label: t('filter.any') };
   const choices = (name: string, chosen: string | undefined) => {
     const known = fields?.find((field) => field.name === name)?.choices ?? [];
@@ -79,12 +93,19 @@ function AccountsPage() {
             )
           );
         })}
-        <Select
-          inline
-          label={t('accounts.linked_to')}
-          value={search.connection_id ?? ''}
-          onChange={(value) => set({ connection_id: value })}
-          choices={[any, ...connections.map((one) => ({ value: one.id, label: one.name }))]}
+        {seesConnections && (
+          <Select
+            inline
+            label={t('accounts.linked_to')}
+            value={search.connection_id ?? ''}
+            onChange={(value) => set({ connection_id: value })}
+            choices={[any, ...connections.map((one) => ({ value: one.id, label: one.name }))]}
+          />
+        )}
+        <HolderFilter
+          begins={begins}
+          said={search.assigned_to}
+          onChange={(assigned_to) => set({ assigned_to })}
         />
       </FilterBar>
       <ListView
@@ -96,7 +117,7 @@ function AccountsPage() {
         sort={sort}
         onSort={(next) => set({ sort: next })}
         empty={
-          filtered ? (
+          filtered || assigned_to !== undefined ? (
             <EmptyState
               title={t('filter.nothing')}
               action={<Button onPress={clear}>{t('filter.clear')}</Button>}
@@ -137,7 +158,7 @@ function useAccountColumns(): Column<AccountRow>[] {
       {
         id: 'state',
         header: t('record.state'),
-        width: '148px',
+        width: '132px',
         phone: 'status',
         cell: (one) => <RowMarks conflicts={one.conflicts} writes={one.pending_writes} />,
       },
@@ -149,37 +170,44 @@ function useAccountColumns(): Column<AccountRow>[] {
         cell: (one) => <Value value={one.industry} />,
       },
       {
+        id: 'holders',
+        header: t('assign.title'),
+        width: 'minmax(120px, 1.2fr)',
+        hides: 2,
+        cell: (one) => <HolderNames holders={one.assignees} />,
+      },
+      {
         id: 'tier',
         header: t('accounts.tier'),
-        width: '96px',
+        width: '88px',
         hides: 2,
         cell: (one) => <Value value={one.tier} />,
       },
       {
         id: 'type',
         header: t('accounts.type'),
-        width: '112px',
+        width: '104px',
         hides: 1,
         cell: (one) => <Value value={one.type} />,
       },
       {
         id: 'city',
         header: t('accounts.city'),
-        width: 'minmax(110px, 1fr)',
+        width: 'minmax(92px, 1fr)',
         hides: 2,
         cell: (one) => <Value value={one.billing_city} />,
       },
       {
         id: 'country',
         header: t('accounts.country'),
-        width: '120px',
-        hides: 1,
+        width: '108px',
+        hides: 0,
         cell: (one) => <Value value={one.billing_country} />,
       },
       {
         id: 'revenue',
         header: t('accounts.revenue'),
-        width: '136px',
+        width: '124px',
         align: 'right',
         hides: 3,
         cell: (one) => <Value value={one.annual_revenue} type="currency" />,

@@ -8,6 +8,7 @@ import { type AuditFilters, exportTrail, verifyTrail } from '#/features/audit/qu
 import { SubjectLink } from '#/features/audit/subject-link';
 import { Verification } from '#/features/audit/verification';
 import { useStepUp } from '#/features/factors/step-up';
+import { save } from '#/lib/save';
 import { compact, isAnySet, textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
@@ -94,13 +95,4 @@ function Trail() {
       {dialog}
     </Page>
   );
-}
-
-/** Hands a file to the browser. */
-function save(blob: Blob, name: string) {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

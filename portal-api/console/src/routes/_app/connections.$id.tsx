@@ -11,6 +11,7 @@ import { Streams } from '#/features/connections/streams';
 import { Usage } from '#/features/connections/usage';
 import { runsQuery } from '#/features/runs/queries';
 import { useRunColumns } from '#/features/runs/run-table';
+import { May } from '#/features/session/may';
 import { useWords, wordFor } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { Dialog } from '#/ui/dialog';
@@ -44,7 +45,13 @@ function ConnectionPage() {
         </Link>
       }
       aside={connection && <ConnectionPill state={connection.state} />}
-      actions={connection && <Actions connection={connection} />}
+      actions={
+        connection && (
+          <May needs="connections.manage">
+            <Actions connection={connection} />
+          </May>
+        )
+      }
     >
       <QueryView query={query} loading={t('connections.loading')}>
         {(found) => <ConnectionView connection={found} />}
@@ -74,7 +81,9 @@ function ConnectionView({ connection }: { connection: Connection }) {
               </p>
             </div>
           )}
-          <CheckPanel id={connection.id} />
+          <May needs="connections.operate">
+            <CheckPanel id={connection.id} />
+          </May>
           <Facts
             facts={[
               {

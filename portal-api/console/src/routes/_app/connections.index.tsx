@@ -6,6 +6,7 @@ import type { Connection } from '#/api/types';
 import { connectionsQuery, systemsQuery } from '#/features/connections/queries';
 import { ConnectionPill } from '#/features/connections/state';
 import { Usage } from '#/features/connections/usage';
+import { May } from '#/features/session/may';
 import { formatNumber } from '#/lib/format';
 import { useWords } from '#/lib/words';
 import { buttonLook } from '#/ui/button';
@@ -83,9 +84,11 @@ function ConnectionsPage() {
     [t, systems],
   );
   const add = (
-    <Link to="/connections/new" className={buttonLook('primary')}>
-      <Plus aria-hidden size={16} /> {t('connections.add')}
-    </Link>
+    <May needs="connections.manage">
+      <Link to="/connections/new" className={buttonLook('primary')}>
+        <Plus aria-hidden size={16} /> {t('connections.add')}
+      </Link>
+    </May>
   );
   const count = countOf(query);
   return (

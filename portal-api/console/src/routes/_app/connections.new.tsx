@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import type { System } from '#/api/types';
+import { Permitted } from '#/app/permitted';
 import { type Config, initialOf, toSend } from '#/features/connections/config';
 import { ConfigForm } from '#/features/connections/config-form';
 import { createConnection, systemsQuery } from '#/features/connections/queries';
@@ -26,6 +27,15 @@ export const Route = createFileRoute('/_app/connections/new')({
 });
 
 function NewConnectionPage() {
+  const t = useWords();
+  return (
+    <Permitted needs="connections.manage" title={t('connections.add')}>
+      <NewConnection />
+    </Permitted>
+  );
+}
+
+function NewConnection() {
   const t = useWords();
   const query = useQuery(systemsQuery);
   const { system } = Route.useSearch();

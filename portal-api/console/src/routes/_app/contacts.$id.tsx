@@ -1,8 +1,10 @@
 import { createFileRoute, Link } from '@tanstack/react-router';
 import type { Entity } from '#/api/types';
+import { PrivacyLinks } from '#/features/privacy/links';
 import { personName, provenanceQuery, recordQuery } from '#/features/records/queries';
 import { RecordPage, type RecordSearch } from '#/features/records/record-page';
 import { SHOWS } from '#/features/records/sides';
+import { useMay } from '#/features/session/queries';
 import { compact, oneOf } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { LINK } from '#/ui/link';
@@ -24,6 +26,7 @@ function ContactPage() {
   const t = useWords();
   const { id } = Route.useParams();
   const navigate = Route.useNavigate();
+  const may = useMay();
   return (
     <RecordPage
       key={id}
@@ -42,6 +45,9 @@ function ContactPage() {
       }
       facts={(record) => {
         const account = accountOf(record);
+        const asks = may('privacy.manage')
+          ? [{ label: t('place.privacy'), value: <PrivacyLinks contact={id} /> }]
+          : [];
         return account
           ? [
               {
@@ -52,8 +58,9 @@ function ContactPage() {
                   </Link>
                 ),
               },
+              ...asks,
             ]
-          : [];
+          : asks;
       }}
     />
   );

@@ -5,6 +5,7 @@ import type { ContactRow } from '#/api/types';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { type ContactFilters, contactsQuery, personName, recordQuery } from '#/features/records/queries';
 import { RowMarks } from '#/features/records/row-marks';
+import { useMay } from '#/features/session/queries';
 import { compact, isAnySet, textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button, buttonLook } from '#/ui/button';
@@ -35,7 +36,8 @@ function ContactsPage() {
   const navigate = Route.useNavigate();
   const sort = search.sort ?? 'last_name';
   const query = useInfiniteQuery(contactsQuery({ ...search, sort }));
-  const connections = useQuery(connectionNamesQuery).data ?? [];
+  const seesConnections = useMay()('connections.read');
+  const connections = useQuery({ ...connectionNamesQuery, enabled: seesConnections }).data ?? [];
   const account = useQuery({
     ...recordQuery('accounts', search.account_id ?? ''),
     enabled: search.account_id !== undefined,
@@ -61,16 +63,18 @@ function ContactsPage() {
           value={search.q ?? ''}
           onChange={find}
         />
-        <Select
-          inline
-          label={t('accounts.linked_to')}
-          value={search.connection_id ?? ''}
-          onChange={(value) => set({ connection_id: value })}
-          choices={[
-            { value: '', label: t('filter.any') },
-            ...connections.map((one) => ({ value: one.id, label: one.name })),
-          ]}
-        />
+        {seesConnections && (
+          <Select
+            inline
+            label={t('accounts.linked_to')}
+            value={search.connection_id ?? ''}
+            onChange={(value) => set({ connection_id: value })}
+            choices={[
+              { value: '', label: t('filter.any') },
+              ...connections.map((one) => ({ value: one.id, label: one.name })),
+            ]}
+          />
+        )}
       </FilterBar>
       <ListView
         query={query}

@@ -1,9 +1,11 @@
 import { useQuery } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
+import { Home } from '#/features/home/home';
 import { Figures } from '#/features/overview/figures';
 import { FlowTable } from '#/features/overview/flow-table';
 import { overviewQuery } from '#/features/overview/queries';
 import { useRunColumns } from '#/features/runs/run-table';
+import { useMay } from '#/features/session/queries';
 import { useWords } from '#/lib/words';
 import { buttonLook } from '#/ui/button';
 import { LINK } from '#/ui/link';
@@ -14,9 +16,18 @@ import { EmptyState } from '#/ui/states';
 import { Table } from '#/ui/table';
 
 export const Route = createFileRoute('/_app/')({
-  loader: ({ context }) => void context.queryClient.prefetchQuery(overviewQuery),
-  component: OverviewPage,
+  loader: ({ context }) => {
+    if (context.session.permissions.includes('hub.read'))
+      void context.queryClient.prefetchQuery(overviewQuery);
+  },
+  component: FirstPage,
 });
+
+/** Who may not see the hub as a whole begins with what is theirs. */
+function FirstPage() {
+  const may = useMay();
+  return may('hub.read') ? <OverviewPage /> : <Home />;
+}
 
 function OverviewPage() {
   const t = useWords();

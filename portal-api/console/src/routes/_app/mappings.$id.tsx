@@ -2,9 +2,11 @@ import { useQuery } from '@tanstack/react-query';
 import { createFileRoute, Link, useBlocker } from '@tanstack/react-router';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { MappingEditor, useDraft } from '#/features/mappings/editor';
+import { MappingPill } from '#/features/mappings/mapping-pill';
 import { mappingQuery, type TaggedMapping } from '#/features/mappings/queries';
 import { MappingRows } from '#/features/mappings/rows';
 import { Versions } from '#/features/mappings/versions';
+import { useMay } from '#/features/session/queries';
 import { compact, oneOf } from '#/lib/search';
 import { useWords, wordFor } from '#/lib/words';
 import { Button } from '#/ui/button';
@@ -15,7 +17,6 @@ import { LINK } from '#/ui/link';
 import { Page } from '#/ui/page';
 import { Panel } from '#/ui/panel';
 import { QueryView } from '#/ui/query-view';
-import { StatusPill } from '#/ui/status-pill';
 import { Tabs } from '#/ui/tabs';
 import { Time } from '#/ui/time';
 
@@ -42,13 +43,7 @@ function MappingPage() {
           {t('mapping.title')}
         </Link>
       }
-      aside={
-        mapping && (
-          <StatusPill status={mapping.draft ? 'partial' : 'succeeded'}>
-            {t(mapping.draft ? 'mapping.draft' : 'mapping.live')}
-          </StatusPill>
-        )
-      }
+      aside={mapping && <MappingPill draft={mapping.draft} />}
     >
       <QueryView query={query} loading={t('mapping.loading')}>
         {(found) => <MappingView mapping={found} connectionName={connection?.name} />}
@@ -67,6 +62,7 @@ function MappingView({
   const t = useWords();
   const { tab } = Route.useSearch();
   const navigate = Route.useNavigate();
+  const may = useMay();
   const draft = useDraft(mapping);
   const select = (next: string) =>
     void navigate({ search: compact({ tab: oneOf(next, TABS) }), replace: true, resetScroll: false });
@@ -124,10 +120,14 @@ function MappingView({
               <Panel flush>
                 <Versions
                   id={mapping.id}
-                  onTake={(text) => {
-                    draft.setText(text);
-                    select('text');
-                  }}
+                  onTake={
+                    may('mappings.manage')
+                      ? (text) => {
+                          draft.setText(text);
+                          select('text');
+                        }
+                      : undefined
+                  }
                 />
               </Panel>
             ),

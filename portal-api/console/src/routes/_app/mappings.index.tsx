@@ -3,6 +3,7 @@ import { createFileRoute, Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import type { MappingSummary } from '#/api/types';
 import { connectionNamesQuery } from '#/features/connections/queries';
+import { MappingPill } from '#/features/mappings/mapping-pill';
 import { mappingsQuery } from '#/features/mappings/queries';
 import { formatNumber } from '#/lib/format';
 import { compact, textParam } from '#/lib/search';
@@ -14,7 +15,6 @@ import { countOf, ListView } from '#/ui/list-view';
 import { Page } from '#/ui/page';
 import { Select } from '#/ui/select';
 import { EmptyState } from '#/ui/states';
-import { StatusPill } from '#/ui/status-pill';
 import type { Column } from '#/ui/table';
 import { Time } from '#/ui/time';
 
@@ -49,11 +49,7 @@ function MappingsPage() {
         header: t('mapping.state'),
         width: '144px',
         phone: 'status',
-        cell: (one) => (
-          <StatusPill status={one.draft ? 'partial' : 'succeeded'}>
-            {t(one.draft ? 'mapping.draft' : 'mapping.live')}
-          </StatusPill>
-        ),
+        cell: (one) => <MappingPill draft={one.draft} />,
       },
       {
         id: 'entity',

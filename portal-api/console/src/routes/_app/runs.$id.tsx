@@ -10,6 +10,7 @@ import { useRunColumns } from '#/features/runs/run-table';
 import { canCancel, canRetry, isOver, RUN_STATUS } from '#/features/runs/state';
 import { StepDetail } from '#/features/runs/step-detail';
 import { Waterfall } from '#/features/runs/waterfall';
+import { useMay } from '#/features/session/queries';
 import { formatDuration } from '#/lib/format';
 import { useKeys } from '#/lib/keys';
 import { useNow } from '#/lib/now';
@@ -88,19 +89,20 @@ function Actions({ run }: { run: Run }) {
     onSuccess: done(t('run.cancelling')),
     onError: failed,
   });
-  const mayRetry = canRetry(run.state) && !retry.isPending;
+  const may = useMay()('runs.operate');
+  const mayRetry = may && canRetry(run.state) && !retry.isPending;
   useKeys({
     r: () => mayRetry && retry.mutate(),
     y: () => void navigator.clipboard.writeText(run.id).then(() => toast({ text: t('ui.copied') })),
   });
   return (
     <>
-      {canRetry(run.state) && (
+      {may && canRetry(run.state) && (
         <Button look="primary" icon={RotateCcw} onPress={() => retry.mutate()} isDisabled={retry.isPending}>
           {t('run.retry')}
         </Button>
       )}
-      {canCancel(run.state) && (
+      {may && canCancel(run.state) && (
         <Button look="danger" icon={Square} onPress={() => cancel.mutate()} isDisabled={cancel.isPending}>
           {t('run.cancel')}
         </Button>

@@ -8,6 +8,8 @@ import { NextTimes } from '#/features/schedules/next-times';
 import { deleteSchedule, editSchedule, runNow, scheduleQuery, skipNext } from '#/features/schedules/queries';
 import { ScheduleForm, type ScheduleInput } from '#/features/schedules/schedule-form';
 import { SchedulePill } from '#/features/schedules/schedule-pill';
+import { May } from '#/features/session/may';
+import { useMay } from '#/features/session/queries';
 import { useWords, wordFor } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { Dialog } from '#/ui/dialog';
@@ -51,6 +53,7 @@ function SchedulePage() {
 
 function ScheduleView({ schedule }: { schedule: Schedule }) {
   const t = useWords();
+  const may = useMay();
   const client = useQueryClient();
   const connection = useQuery(connectionNamesQuery).data?.find((one) => one.id === schedule.connection_id);
   const { last_at, last_run_id } = schedule;
@@ -64,9 +67,21 @@ function ScheduleView({ schedule }: { schedule: Schedule }) {
   return (
     <div className="grid grid-cols-[minmax(0,2fr)_minmax(300px,1fr)] items-start gap-4 max-lg:grid-cols-1">
       <Panel title={t('schedules.settings')}>
-        <ScheduleForm schedule={inputOf(schedule)} submit={t('ui.save')} save={save} />
+        <ScheduleForm
+          schedule={inputOf(schedule)}
+          mayEdit={may('schedules.manage')}
+          submit={t('ui.save')}
+          save={save}
+        />
       </Panel>
-      <Panel title={t('schedules.next_five')} actions={<SkipNext schedule={schedule} />}>
+      <Panel
+        title={t('schedules.next_five')}
+        actions={
+          <May needs="schedules.operate">
+            <SkipNext schedule={schedule} />
+          </May>
+        }
+      >
         <div className="flex flex-col gap-4">
           <NextTimes next={schedule.next} zone={schedule.time_zone} paused={schedule.paused} />
           <Facts
@@ -188,12 +203,16 @@ function Actions({ schedule }: { schedule: Schedule }) {
   });
   return (
     <>
-      <Button icon={Play} onPress={() => start.mutate()} isDisabled={start.isPending}>
-        {t('schedules.run_now')}
-      </Button>
-      <Button look="danger" icon={Trash2} onPress={() => setDeleting(true)}>
-        {t('schedules.delete')}
-      </Button>
+      <May needs="schedules.operate">
+        <Button icon={Play} onPress={() => start.mutate()} isDisabled={start.isPending}>
+          {t('schedules.run_now')}
+        </Button>
+      </May>
+      <May needs="schedules.manage">
+        <Button look="danger" icon={Trash2} onPress={() => setDeleting(true)}>
+          {t('schedules.delete')}
+        </Button>
+      </May>
       <Dialog
         title={t('schedules.delete_named', { name: schedule.name })}
         isOpen={deleting}

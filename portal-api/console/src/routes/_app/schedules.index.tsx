@@ -6,6 +6,7 @@ import type { Schedule } from '#/api/types';
 import { connectionNamesQuery } from '#/features/connections/queries';
 import { schedulesQuery } from '#/features/schedules/queries';
 import { SchedulePill } from '#/features/schedules/schedule-pill';
+import { May } from '#/features/session/may';
 import { useWords, wordFor } from '#/lib/words';
 import { buttonLook } from '#/ui/button';
 import { LINK, NAME_LINK } from '#/ui/link';
@@ -85,9 +86,11 @@ function SchedulesPage() {
     [t, connections],
   );
   const add = (
-    <Link to="/schedules/new" className={buttonLook('primary')}>
-      <Plus aria-hidden size={16} /> {t('schedules.add')}
-    </Link>
+    <May needs="schedules.manage">
+      <Link to="/schedules/new" className={buttonLook('primary')}>
+        <Plus aria-hidden size={16} /> {t('schedules.add')}
+      </Link>
+    </May>
   );
   const count = countOf(query);
   return (

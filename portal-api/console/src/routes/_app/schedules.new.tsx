@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
 import { useState } from 'react';
+import { Permitted } from '#/app/permitted';
 import { connectionNamesQuery, streamsQuery } from '#/features/connections/queries';
 import { createSchedule } from '#/features/schedules/queries';
 import { ScheduleForm, type ScheduleInput } from '#/features/schedules/schedule-form';
@@ -31,6 +32,15 @@ const BLANK: ScheduleInput = {
 
 function NewSchedulePage() {
   const t = useWords();
+  return (
+    <Permitted needs="schedules.manage" title={t('schedules.add')}>
+      <NewSchedule />
+    </Permitted>
+  );
+}
+
+function NewSchedule() {
+  const t = useWords();
   const client = useQueryClient();
   const navigate = Route.useNavigate();
   const connections = useQuery(connectionNamesQuery);
@@ -49,6 +59,7 @@ function NewSchedulePage() {
         <QueryView query={connections} loading={t('connections.loading')}>
           {(names) => (
             <ScheduleForm
+              mayEdit
               schedule={BLANK}
               target={{
                 connections: names,

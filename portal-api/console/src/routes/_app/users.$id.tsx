@@ -1,10 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
+import { lazy, Suspense } from 'react';
 import type { User } from '#/api/types';
 import { Permitted } from '#/app/permitted';
 import { EffectiveList } from '#/features/access/effective-list';
 import { useAccessWords } from '#/features/access/permissions';
-import { UserTrail } from '#/features/audit/user-trail';
+import { HolderName } from '#/features/assignments/holders';
+import { AccountName } from '#/features/records/account-name';
 import { sessionQuery, useMay } from '#/features/session/queries';
 import { AccessForm } from '#/features/users/access-form';
 import { userQuery } from '#/features/users/queries';
@@ -12,17 +14,24 @@ import { SessionsPanel, SignInPanel } from '#/features/users/sign-in-panels';
 import { UserPill } from '#/features/users/state';
 import { StateActions } from '#/features/users/state-actions';
 import { oneOf } from '#/lib/search';
-import { useWords } from '#/lib/words';
+import { useWords, wordFor } from '#/lib/words';
 import { Facts } from '#/ui/facts';
 import { Id } from '#/ui/id';
 import { LINK } from '#/ui/link';
 import { Page } from '#/ui/page';
 import { Panel } from '#/ui/panel';
 import { QueryView } from '#/ui/query-view';
+import { Skeleton } from '#/ui/skeleton';
 import { Tabs } from '#/ui/tabs';
 import { Time } from '#/ui/time';
 
-const TABS = ['access', 'sign-in', 'trail'] as const;
+// Tables, which the first tab does without.
+const UserAccounts = lazy(async () => ({
+  default: (await import('#/features/users/user-accounts')).UserAccounts,
+}));
+const UserTrail = lazy(async () => ({ default: (await import('#/features/audit/user-trail')).UserTrail }));
+
+const TABS = ['access', 'accounts', 'sign-in', 'trail'] as const;
 type Tab = (typeof TABS)[number];
 
 export const Route = createFileRoute('/_app/users/$id')({
@@ -72,6 +81,9 @@ function UserView({ user, isSelf }: { user: User; isSelf: boolean }) {
   const { tab = 'access' } = Route.useSearch();
   const navigate = Route.useNavigate();
   const manages = may('users.manage');
+  const later = (part: React.ReactNode) => (
+    <Suspense fallback={<Skeleton label={t('users.one_loading')} />}>{part}</Suspense>
+  );
   const access = (
     <div className="grid grid-cols-2 items-start gap-4 max-lg:grid-cols-1">
       <Panel title={t('access.settings')}>
@@ -88,9 +100,12 @@ function UserView({ user, isSelf }: { user: User; isSelf: boolean }) {
   );
   const parts = [
     { id: 'access', label: t('access.title'), content: access },
+    ...(may('teams.read')
+      ? [{ id: 'accounts', label: t('teams.user_tab'), content: later(<UserAccounts user={user} />) }]
+      : []),
     ...(manages ? [{ id: 'sign-in', label: t('users.sign_in_tab'), content: signIn }] : []),
     ...(may('audit.read')
-      ? [{ id: 'trail', label: t('users.trail'), content: <UserTrail user={user} /> }]
+      ? [{ id: 'trail', label: t('users.trail'), content: later(<UserTrail user={user} />) }]
       : []),
   ];
   return (
@@ -99,6 +114,15 @@ function UserView({ user, isSelf }: { user: User; isSelf: boolean }) {
         facts={[
           { label: t('users.email'), value: user.email },
           { label: t('users.role'), value: words.role(user.role) },
+          { label: t('scope.title'), value: wordFor(t, `scope.${user.scope}`, user.scope) },
+          user.partner_id != null && {
+            label: t('partners.one'),
+            value: <HolderName id={user.partner_id} />,
+          },
+          user.account_id != null && {
+            label: t('users.account'),
+            value: <AccountName id={user.account_id} />,
+          },
           {
             label: t('users.factor'),
             value: t(user.has_factor ? 'users.factor_yes' : 'users.factor_none'),

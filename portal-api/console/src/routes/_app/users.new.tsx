@@ -5,11 +5,15 @@ import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import type { Invited, RoleName } from '#/api/types';
 import { Permitted } from '#/app/permitted';
+import { ROLES } from '#/features/access/permissions';
 import { useStepUp } from '#/features/factors/step-up';
 import { GroupChecks } from '#/features/groups/group-checks';
+import { type Belonging, chosen, fitting } from '#/features/users/belonging';
+import { BelongingFields } from '#/features/users/belonging-fields';
 import { LinkDialog } from '#/features/users/link-dialog';
 import { inviteUser, type NewUser } from '#/features/users/queries';
 import { RoleSelect } from '#/features/users/role-select';
+import { oneOf, textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button, buttonLook } from '#/ui/button';
 import { Field } from '#/ui/field';
@@ -18,7 +22,16 @@ import { Page } from '#/ui/page';
 import { Panel } from '#/ui/panel';
 import { ErrorState } from '#/ui/states';
 
-export const Route = createFileRoute('/_app/users/new')({ component: InvitePage });
+/** A page of an organisation begins an invitation with its role and its id. */
+type InviteSearch = { role?: RoleName; partner?: string };
+
+export const Route = createFileRoute('/_app/users/new')({
+  validateSearch: (search): InviteSearch => ({
+    role: oneOf(search.role, ROLES),
+    partner: textParam(search.partner),
+  }),
+  component: InvitePage,
+});
 
 function InvitePage() {
   const t = useWords();
@@ -47,8 +60,12 @@ function InviteForm() {
   const { guard, dialog } = useStepUp();
   const [email, setEmail] = useState('');
   const [name, setName] = useState('');
-  const [role, setRole] = useState<RoleName>('viewer');
+  const begin = Route.useSearch();
+  const [role, setRole] = useState<RoleName>(begin.role ?? 'viewer');
   const [groups, setGroups] = useState<string[]>([]);
+  const [belonging, setBelonging] = useState<Belonging>(() =>
+    fitting(role, { scope: null, partner_id: begin.partner ?? null, account_id: null }),
+  );
   const [invited, setInvited] = useState<Invited | null>(null);
   const invite = useMutation({
     mutationFn: guard<NewUser, Invited>(inviteUser),
@@ -65,7 +82,7 @@ function InviteForm() {
         validationErrors={problem?.byField()}
         onSubmit={(event) => {
           event.preventDefault();
-          invite.mutate({ email, name, role, groups });
+          invite.mutate({ email, name, role, groups, ...chosen(belonging) });
         }}
       >
         <p className="text-sm text-ink-2">{t('users.invite_text')}</p>
@@ -91,7 +108,18 @@ function InviteForm() {
             isRequired
           />
         </div>
-        <RoleSelect value={role} onChange={setRole} />
+        <RoleSelect
+          value={role}
+          onChange={(next) => {
+            setRole(next);
+            setBelonging((old) => fitting(next, old));
+          }}
+        />
+        <BelongingFields
+          role={role}
+          value={belonging}
+          onChange={(change) => setBelonging((old) => ({ ...old, ...change }))}
+        />
         <GroupChecks chosen={groups} onChange={setGroups} />
         {problem && <ErrorState compact error={problem} />}
         <div className="flex gap-2">

@@ -1,0 +1,4 @@
+import { addWords } from '#/lib/words';
+import security from '#/words/security.json';
+
+addWords(security);

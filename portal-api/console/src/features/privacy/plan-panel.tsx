@@ -1,0 +1,25 @@
+import { useQuery } from '@tanstack/react-query';
+import { useWords } from '#/lib/words';
+import { Panel } from '#/ui/panel';
+import { QueryView } from '#/ui/query-view';
+import { erasurePlanQuery } from './queries';
+import './words';
+import { TraceList } from './trace-list';
+
+/** What forgetting somebody would destroy, by the statements that would do it. */
+export function PlanPanel({ contact }: { contact: string }) {
+  const t = useWords();
+  const query = useQuery(erasurePlanQuery(contact));
+  return (
+    <Panel title={t('erasures.plan')}>
+      <QueryView query={query} loading={t('erasures.plan_loading')} skeletonRows={5}>
+        {({ destroyed }) => (
+          <div className="flex flex-col gap-3">
+            <p className="text-sm text-ink-2">{t('erasures.plan_text')}</p>
+            <TraceList destroyed={destroyed} />
+          </div>
+        )}
+      </QueryView>
+    </Panel>
+  );
+}

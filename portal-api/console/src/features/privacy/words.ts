@@ -1,0 +1,4 @@
+import { addWords } from '#/lib/words';
+import privacy from '#/words/privacy.json';
+
+addWords(privacy);

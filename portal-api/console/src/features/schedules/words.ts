@@ -1,0 +1,4 @@
+import { addWords } from '#/lib/words';
+import schedules from '#/words/schedules.json';
+
+addWords(schedules);
