@@ -8,6 +8,7 @@ mod claim;
 mod misses;
 mod overtaken;
 mod overwritten;
+mod retry;
 mod settle;
 mod sides;
 mod start;

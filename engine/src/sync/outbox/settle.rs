@@ -1,14 +1,14 @@
 //! Settling: what became of the writes, row by row.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use connector_sdk::{ErrorKind, MOVED, Receipt, Value, WriteOp};
+use chrono::TimeDelta;
+use connector_sdk::{Receipt, Value, WriteOp};
 use serde::{Deserialize, Serialize};
 
 use super::misses::Misses;
 use super::overwritten::{self, Between};
+use super::retry::{is_moved, retry_at, wait};
 use super::{Outcome, Outgoing, Refusal};
 use crate::catalogue::{is_form_of, same};
 use crate::entity::{CoreTables, Entity, Stored};
@@ -24,13 +24,6 @@ use crate::store::records::{self, Place, Row};
 use crate::store::writes::{self, Again};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::{Effects, changed};
-
-/// Attempts after which a write that never gets through is left to a person.
-const MOST_ATTEMPTS: i32 = 12;
-/// Attempts in which a record that moved meanwhile is looked at again without waiting.
-const QUICK_LOOKS: i32 = 3;
-/// The longest a write waits for its next attempt.
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// What settling a batch did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,40 +171,6 @@ fn shown(refusal: &Refusal) -> serde_json::Value {
         "message": refusal.message,
         "fields": refusal.fields,
     })
-}
-
-/// When a refused write is tried again; never where only a person can help.
-fn retry_at(now: DateTime<Utc>, outgoing: &Outgoing, refusal: &Refusal) -> Option<DateTime<Utc>> {
-    let can_help = match refusal.kind {
-        ErrorKind::Transient | ErrorKind::RateLimited | ErrorKind::Conflict => true,
-        ErrorKind::Auth
-        | ErrorKind::Config
-        | ErrorKind::Rejected
-        | ErrorKind::Gone
-        | ErrorKind::Unsupported => false,
-    };
-    if !can_help || outgoing.attempt >= MOST_ATTEMPTS {
-        return None;
-    }
-    Some(now + wait(outgoing.attempt, refusal))
-}
-
-/// Whether the record had changed since it was looked at, so that nothing was written.
-fn is_moved(refusal: &Refusal) -> bool {
-    refusal.kind == ErrorKind::Conflict && refusal.code.as_deref() == Some(MOVED)
-}
-
-/// How long a write waits for its next attempt: as the system asks, else doubling from 5 s. One whose
-/// record moved looks again at once, a few times.
-fn wait(attempt: i32, refusal: &Refusal) -> TimeDelta {
-    if is_moved(refusal) && refusal.retry_after_ms.is_none() && attempt <= QUICK_LOOKS {
-        return TimeDelta::zero();
-    }
-    let doubled = Duration::from_secs(5).saturating_mul(1 << (attempt - 1).clamp(0, 10));
-    let asked = refusal
-        .retry_after_ms
-        .map_or(doubled, Duration::from_millis);
-    TimeDelta::from_std(asked.min(LONGEST_WAIT)).unwrap_or(TimeDelta::minutes(15))
 }
 
 /// Takes receipts over: the link, the snapshot, the base, and the system's own form of a value.
