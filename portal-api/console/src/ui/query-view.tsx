@@ -5,7 +5,7 @@ import { ThinBar } from './panel';
 import { Skeleton } from './skeleton';
 import { ErrorState, StaleBanner } from './states';
 
-type View<T> = Pick<UseQueryResult<T>, 'data' | 'error' | 'isFetching' | 'dataUpdatedAt' | 'refetch'>;
+export type View<T> = Pick<UseQueryResult<T>, 'data' | 'error' | 'isFetching' | 'dataUpdatedAt' | 'refetch'>;
 
 type QueryViewProps<T> = {
   query: View<T>;

@@ -183,6 +183,13 @@ function WhoFields({ draft, edit }: PartProps) {
   );
 }
 
+/** What a provider says of a person, and where the draft names the attribute that says it. */
+const ATTRIBUTES = [
+  ['email', 'email'],
+  ['name', 'display_name'],
+  ['groups', 'groups'],
+] as const;
+
 function MappingFields({ kind, draft, edit }: PartProps & { kind: Kind }) {
   const t = useWords();
   return (
@@ -191,36 +198,19 @@ function MappingFields({ kind, draft, edit }: PartProps & { kind: Kind }) {
         {t(kind === 'saml' ? 'providers.mapping_saml' : 'providers.mapping_oidc')}
       </p>
       <div className="grid grid-cols-3 gap-4 max-sm:grid-cols-1">
-        <Field
-          label={t('provider_test.email')}
-          name="attributes.email"
-          mono
-          spellCheck="false"
-          maxLength={200}
-          value={draft.email}
-          onChange={(email) => edit({ email })}
-          isRequired
-        />
-        <Field
-          label={t('provider_test.name')}
-          name="attributes.name"
-          mono
-          spellCheck="false"
-          maxLength={200}
-          value={draft.display_name}
-          onChange={(display_name) => edit({ display_name })}
-          isRequired
-        />
-        <Field
-          label={t('provider_test.groups')}
-          name="attributes.groups"
-          mono
-          spellCheck="false"
-          maxLength={200}
-          value={draft.groups}
-          onChange={(groups) => edit({ groups })}
-          isRequired
-        />
+        {ATTRIBUTES.map(([name, key]) => (
+          <Field
+            key={name}
+            label={t(`provider_test.${name}`)}
+            name={`attributes.${name}`}
+            mono
+            spellCheck="false"
+            maxLength={200}
+            value={draft[key]}
+            onChange={(value) => edit({ [key]: value })}
+            isRequired
+          />
+        ))}
       </div>
       <RoleRules
         rules={draft.role_rules}

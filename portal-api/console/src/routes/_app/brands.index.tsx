@@ -10,11 +10,9 @@ import { May } from '#/features/session/may';
 import { useWords } from '#/lib/words';
 import { buttonLook } from '#/ui/button';
 import { NAME_LINK } from '#/ui/link';
-import { Page } from '#/ui/page';
-import { QueryView } from '#/ui/query-view';
-import { EmptyState } from '#/ui/states';
+import { ListPage } from '#/ui/list-page';
 import { StatusPill } from '#/ui/status-pill';
-import { type Column, Table } from '#/ui/table';
+import type { Column } from '#/ui/table';
 import { Time } from '#/ui/time';
 
 export const Route = createFileRoute('/_app/brands/')({ component: BrandsPage });
@@ -88,36 +86,15 @@ function BrandsList() {
     },
   ];
   return (
-    <Page
-      fill
+    <ListPage
       title={t('brands.title')}
-      aside={
-        query.data && (
-          <span className="numeric text-sm text-ink-2">
-            {t('brands.count', { count: query.data.items.length })}
-          </span>
-        )
-      }
-      actions={add}
-    >
-      <OrganisationNav />
-      <div className="relative flex min-h-0 flex-1 flex-col overflow-hidden rounded-panel border border-line bg-surface">
-        <QueryView query={query} loading={t('brands.loading')} skeletonRows={4}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <EmptyState title={t('brands.empty')} text={t('brands.empty_text')} action={add} />
-            ) : (
-              <Table
-                label={t('brands.title')}
-                columns={columns}
-                rows={items}
-                idOf={(brand) => brand.id}
-                total={items.length}
-              />
-            )
-          }
-        </QueryView>
-      </div>
-    </Page>
+      counted={(count) => t('brands.count', { count })}
+      nav={<OrganisationNav />}
+      query={query}
+      loading={t('brands.loading')}
+      empty={{ title: t('brands.empty'), text: t('brands.empty_text') }}
+      add={add}
+      columns={columns}
+    />
   );
 }

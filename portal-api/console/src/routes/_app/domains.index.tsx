@@ -9,10 +9,8 @@ import { Permitted } from '#/features/organisation/permitted';
 import { useWords } from '#/lib/words';
 import { buttonLook } from '#/ui/button';
 import { NAME_LINK } from '#/ui/link';
-import { Page } from '#/ui/page';
-import { QueryView } from '#/ui/query-view';
-import { EmptyState } from '#/ui/states';
-import { type Column, Table } from '#/ui/table';
+import { ListPage } from '#/ui/list-page';
+import type { Column } from '#/ui/table';
 import { Time } from '#/ui/time';
 
 export const Route = createFileRoute('/_app/domains/')({ component: DomainsPage });
@@ -81,36 +79,15 @@ function DomainsList() {
     },
   ];
   return (
-    <Page
-      fill
+    <ListPage
       title={t('domains.title')}
-      aside={
-        query.data && (
-          <span className="numeric text-sm text-ink-2">
-            {t('domains.count', { count: query.data.items.length })}
-          </span>
-        )
-      }
-      actions={add}
-    >
-      <OrganisationNav />
-      <div className="relative flex min-h-0 flex-1 flex-col overflow-hidden rounded-panel border border-line bg-surface">
-        <QueryView query={query} loading={t('domains.loading')} skeletonRows={4}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <EmptyState title={t('domains.empty')} text={t('domains.empty_text')} action={add} />
-            ) : (
-              <Table
-                label={t('domains.title')}
-                columns={columns}
-                rows={items}
-                idOf={(domain) => domain.id}
-                total={items.length}
-              />
-            )
-          }
-        </QueryView>
-      </div>
-    </Page>
+      counted={(count) => t('domains.count', { count })}
+      nav={<OrganisationNav />}
+      query={query}
+      loading={t('domains.loading')}
+      empty={{ title: t('domains.empty'), text: t('domains.empty_text') }}
+      add={add}
+      columns={columns}
+    />
   );
 }

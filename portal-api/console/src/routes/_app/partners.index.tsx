@@ -10,10 +10,8 @@ import { useWords } from '#/lib/words';
 import { buttonLook } from '#/ui/button';
 import { Counted } from '#/ui/counted';
 import { NAME_LINK } from '#/ui/link';
-import { Page } from '#/ui/page';
-import { QueryView } from '#/ui/query-view';
-import { EmptyState } from '#/ui/states';
-import { type Column, Table } from '#/ui/table';
+import { ListPage } from '#/ui/list-page';
+import type { Column } from '#/ui/table';
 import { Time } from '#/ui/time';
 
 export const Route = createFileRoute('/_app/partners/')({ component: PartnersPage });
@@ -73,36 +71,15 @@ function PartnersList() {
     },
   ];
   return (
-    <Page
-      fill
+    <ListPage
       title={t('partners.title')}
-      aside={
-        query.data && (
-          <span className="numeric text-sm text-ink-2">
-            {t('partners.count', { count: query.data.items.length })}
-          </span>
-        )
-      }
-      actions={add}
-    >
-      <PeopleNav />
-      <div className="relative flex min-h-0 flex-1 flex-col overflow-hidden rounded-panel border border-line bg-surface">
-        <QueryView query={query} loading={t('partners.loading')} skeletonRows={6}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <EmptyState title={t('partners.empty')} text={t('partners.empty_text')} action={add} />
-            ) : (
-              <Table
-                label={t('partners.title')}
-                columns={columns}
-                rows={items}
-                idOf={(one) => one.id}
-                total={items.length}
-              />
-            )
-          }
-        </QueryView>
-      </div>
-    </Page>
+      counted={(count) => t('partners.count', { count })}
+      nav={<PeopleNav />}
+      query={query}
+      loading={t('partners.loading')}
+      empty={{ title: t('partners.empty'), text: t('partners.empty_text') }}
+      add={add}
+      columns={columns}
+    />
   );
 }

@@ -10,10 +10,8 @@ import { useWords } from '#/lib/words';
 import { buttonLook } from '#/ui/button';
 import { Counted } from '#/ui/counted';
 import { NAME_LINK } from '#/ui/link';
-import { Page } from '#/ui/page';
-import { QueryView } from '#/ui/query-view';
-import { EmptyState } from '#/ui/states';
-import { type Column, Table } from '#/ui/table';
+import { ListPage } from '#/ui/list-page';
+import type { Column } from '#/ui/table';
 import { Time } from '#/ui/time';
 
 export const Route = createFileRoute('/_app/teams/')({ component: TeamsPage });
@@ -75,36 +73,15 @@ function TeamsList() {
     },
   ];
   return (
-    <Page
-      fill
+    <ListPage
       title={t('teams.title')}
-      aside={
-        query.data && (
-          <span className="numeric text-sm text-ink-2">
-            {t('teams.count', { count: query.data.items.length })}
-          </span>
-        )
-      }
-      actions={add}
-    >
-      <PeopleNav />
-      <div className="relative flex min-h-0 flex-1 flex-col overflow-hidden rounded-panel border border-line bg-surface">
-        <QueryView query={query} loading={t('teams.loading')} skeletonRows={6}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <EmptyState title={t('teams.empty')} text={t('teams.empty_text')} action={add} />
-            ) : (
-              <Table
-                label={t('teams.title')}
-                columns={columns}
-                rows={items}
-                idOf={(one) => one.id}
-                total={items.length}
-              />
-            )
-          }
-        </QueryView>
-      </div>
-    </Page>
+      counted={(count) => t('teams.count', { count })}
+      nav={<PeopleNav />}
+      query={query}
+      loading={t('teams.loading')}
+      empty={{ title: t('teams.empty'), text: t('teams.empty_text') }}
+      add={add}
+      columns={columns}
+    />
   );
 }
