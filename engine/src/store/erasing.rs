@@ -251,8 +251,11 @@ pub async fn destroy(
     Ok(counts)
 }
 
-/// Runs that had to do with an entity.
+/// Runs that had to do with an entity: that the rows of the entity name, or whose journals name the
+/// entity. A write that was put back names the last run that tried it only, and may be kept for a
+/// shorter time than the journals; so all journals of the tenant are looked through.
 async fn runs(tx: &mut Tx, id: EntityId) -> Result<Vec<Uuid>, StoreError> {
+    let name = id.to_string();
     Ok(sqlx::query_scalar!(
         r#"
         select run_id as "run!" from writes where entity_id = $1 and run_id is not null
@@ -262,8 +265,10 @@ async fn runs(tx: &mut Tx, id: EntityId) -> Result<Vec<Uuid>, StoreError> {
         union select run_id from conflicts where entity_id = $1 and run_id is not null
         union select run_id from rewrites where entity_id = $1 and run_id is not null
         union select run_id from withheld where entity_id = $1
+        union select run_id from steps where position($2::bytea in output) > 0
         "#,
-        id.0
+        id.0,
+        name.as_bytes(),
     )
     .fetch_all(tx.conn())
     .await?)

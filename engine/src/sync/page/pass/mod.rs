@@ -218,6 +218,7 @@ impl Pass {
                 continue;
             };
             if let Some(known) = known
+                && known.content_hash != mapped.snapshot.content_hash
                 && self.is_in_doubt(known, mapped.patch.changed_at)
             {
                 self.in_doubt.push(Gap {
@@ -252,9 +253,9 @@ impl Pass {
         Ok(incoming)
     }
 
-    /// Whether a record may be older than what is known of it although its stamp is the same, which may
-    /// tell no more than the second: a list may not show a write of ours yet, and what was seen may have
-    /// been read after this was asked for. Asking for the record itself tells.
+    /// Whether a record that differs from what is known of it may be older although its stamp is the
+    /// same, which may tell no more than the second: a list may not show a write of ours yet, and what
+    /// was seen may have been read after this was asked for. Asking for the record itself tells.
     fn is_in_doubt(&self, known: &Linked, changed_at: Option<DateTime<Utc>>) -> bool {
         let is_written = |since| known.written_at.is_some_and(|written| written > since);
         let is_tied = changed_at.is_some() && changed_at == known.remote_changed_at;
