@@ -6,6 +6,7 @@
 mod assets;
 mod caller;
 mod cors;
+mod counters;
 mod error;
 mod etag;
 mod extract;
@@ -34,6 +35,7 @@ pub const MAX_BODY: usize = 1 << 20;
 
 /// Everything that is served on one address.
 pub fn router(portal: Portal) -> axum::Router {
+    counters::begin();
     let (operations, _document) = routes::all().split_for_parts();
     let nothing_here = || any(routes::nothing_here);
     operations

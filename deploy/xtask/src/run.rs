@@ -111,6 +111,7 @@ fn missing(command: &Command, error: std::io::Error) -> anyhow::Error {
         "npm" | "node" | "npx" => "install Node 20.19 or newer, which brings npm",
         "cargo" => "install Rust 1.95 with rustup",
         "python3" => "install Python 3 (Debian: apt-get install python3-venv)",
+        "promtool" => "install Prometheus's tools (Debian: apt-get install prometheus)",
         _ => "install it, or see CONTRIBUTING.md",
     };
     anyhow::anyhow!("{program} is not installed: {advice}")

@@ -50,6 +50,15 @@ async fn figures_count_requests_by_route_and_name_no_ids() {
 }
 
 #[tokio::test]
+async fn refusals_are_counted_from_nought() {
+    let world = World::new().await;
+    let figures = String::from_utf8(get(&world, "/metrics").await.bytes.to_vec()).unwrap();
+    let line = "syncline_refresh_tokens_reused_total 0";
+    assert!(figures.lines().any(|it| it == line), "{figures}");
+    assert!(figures.contains("# HELP syncline_refresh_tokens_reused_total"));
+}
+
+#[tokio::test]
 async fn the_document_is_served_and_every_answer_carries_the_security_headers() {
     let world = World::new().await;
     let answer = get(&world, "/api/v1/openapi.json").await;

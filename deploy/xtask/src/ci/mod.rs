@@ -21,10 +21,11 @@ struct Part {
 
 /// Those that measure time (Rust tests, crash tests) run beside compilers, which give way, but not
 /// beside each other.
-const PARTS: [Part; 17] = [
+const PARTS: [Part; 18] = [
     part("format", &[], format),
     part("house", &[], house),
     part("dependencies", &[], dependencies),
+    part("alerts", &[], alerts),
     part("console", &[], || must(console::build()?)),
     part("build", &["house", "console"], test::build).in_background(),
     part("clippy and queries", &["build"], clippy_and_queries).in_background(),
@@ -158,6 +159,13 @@ fn house() -> Result<()> {
         "house rules",
         run::cargo().args(["test", "--quiet", "--package", "house"]),
     )
+}
+
+/// Which figures ring, as Prometheus itself judges them.
+fn alerts() -> Result<()> {
+    let mut rules = run::command("promtool");
+    rules.args(["test", "rules", "deploy/alerts/test.yaml"]);
+    run::step("alerts", &mut rules)
 }
 
 /// The other Postgres that newcomers get: the tests that run servers, and every migration.

@@ -206,6 +206,7 @@ pub(super) fn code_kind(method: &str) -> Result<Factor, ApiError> {
 
 /// What a wrong code or passkey is told, no sooner than a wrong password.
 async fn refuse(portal: &Portal, anyone: &Anyone, user: &User, started: Instant) -> ApiError {
+    tracing::info!(tenant.id = %user.tenant, user.id = %user.id, "a second factor was wrong");
     metrics::counter!("syncline_second_factor_failures_total").increment(1);
     let why = "this is not right, was used before, or the account is locked for a while";
     refuse_slowly(portal, anyone.address, &counted(user), started, why).await

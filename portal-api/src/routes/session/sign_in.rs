@@ -77,8 +77,12 @@ async fn authenticate(portal: &Portal, anyone: &Anyone, body: SignIn) -> Result<
             Ok(found.user)
         }
         found => {
-            if let Some(found) = found.filter(|_| !right) {
-                note(portal, anyone, &found.user).await?;
+            if let Some(found) = found {
+                let user = &found.user;
+                tracing::info!(tenant.id = %user.tenant, user.id = %user.id, "a sign-in failed");
+                if !right {
+                    note(portal, anyone, user).await?;
+                }
             }
             metrics::counter!("syncline_sign_in_failures_total").increment(1);
             let why = "address or password is wrong, or the account is locked for a while";

@@ -5,6 +5,7 @@
     reason = "a rule that cannot be checked has failed"
 )]
 
+mod alerts;
 mod connectors;
 mod examples;
 mod homes;
