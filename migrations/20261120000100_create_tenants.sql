@@ -46,8 +46,10 @@ create table tenants (
     tenant_id   uuid primary key,
     name        text not null,
     environment text not null default 'production',
-    -- Suspended: nobody signs in, keys do not work, no run begins.
-    state       text not null default 'active' check (state in ('active', 'suspended')),
+    -- Suspended: nobody signs in, keys do not work, no run begins. Deleting: nor is it known by its
+    -- names, and what is left of it goes when its deletion is due.
+    state       text not null default 'active'
+        check (state in ('active', 'suspended', 'deleting')),
     -- Whether suspending paused the tenant's lane, so that resuming opens it and no other pause.
     lane_paused boolean not null default false,
     version     bigint not null default 1,
@@ -89,6 +91,7 @@ create table users (
 );
 -- One address signs in to one tenant: sign-in knows the address only.
 create unique index users_email on users (lower(email));
+create index users_account on users (tenant_id, account_id) where account_id is not null;
 call protect_tenant_table('users');
 
 create table sessions (

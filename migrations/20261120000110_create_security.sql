@@ -27,13 +27,16 @@ call protect_tenant_table('security_policies');
 create table user_groups (
     tenant_id   uuid not null default current_tenant() references tenants,
     id          uuid not null,
+    -- Of a customer's organisation, whose administrators made it; null: of the tenant's own people.
+    account_id  uuid,
     name        text not null,
     permissions text[] not null,
     version     bigint not null default 1,
     created_at  timestamptz not null,
     primary key (tenant_id, id)
 );
-create unique index user_groups_name on user_groups (tenant_id, lower(name));
+create unique index user_groups_name on user_groups (tenant_id, account_id, lower(name))
+    nulls not distinct;
 call protect_tenant_table('user_groups');
 
 create table group_members (

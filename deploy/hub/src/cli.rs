@@ -353,6 +353,27 @@ pub enum TenantCommand {
         #[arg(long, value_name = "ID")]
         tenant: engine::ids::TenantId,
     },
+    /// Close a tenant and have everything of it destroyed when the hold is over. Where the tenant's
+    /// settings ask for a second person, somebody who looks after all tenants agrees by the API first.
+    Delete {
+        #[arg(long, value_name = "ID")]
+        tenant: engine::ids::TenantId,
+        /// The tenant's name, typed.
+        #[arg(long, value_name = "NAME")]
+        confirm: String,
+        #[arg(long)]
+        reason: String,
+        /// For how many days it can be withdrawn.
+        #[arg(long, value_name = "N", default_value_t = domain::tenants::deletion::HOLD_DAYS)]
+        hold_days: i32,
+    },
+    /// Withdraw the deletion of a tenant, which is again as it was before.
+    Keep {
+        #[arg(long, value_name = "ID")]
+        tenant: engine::ids::TenantId,
+    },
+    /// Print the deletions of tenants there were, with what was destroyed.
+    Deletions,
     /// Count anew what a tenant uses.
     Recount {
         #[arg(long, value_name = "ID")]

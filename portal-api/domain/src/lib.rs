@@ -22,6 +22,7 @@ pub mod groups;
 pub mod keys;
 pub mod mails;
 pub mod mappings;
+pub mod organisations;
 pub mod overview;
 pub mod past;
 pub mod permissions;

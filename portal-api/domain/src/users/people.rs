@@ -137,6 +137,8 @@ pub struct PersonQuery {
     pub team: Option<TeamId>,
     /// Who signs in for it.
     pub partner: Option<PartnerId>,
+    /// A customer's people.
+    pub account: Option<AccountId>,
     /// Those with a second factor, or those without.
     pub has_factor: Option<bool>,
 }
@@ -261,6 +263,9 @@ pub async fn list(
     if let Some(partner) = query.partner {
         sql.push(" and partner_id = ").push_bind(partner.0);
     }
+    if let Some(account) = query.account {
+        sql.push(" and account_id = ").push_bind(account.0);
+    }
     if let Some(has_factor) = query.has_factor {
         sql.push(" and has_factor = ").push_bind(has_factor);
     }
@@ -286,14 +291,19 @@ pub async fn list(
     })
 }
 
-/// What the groups of these ids give together.
+/// What the groups of these ids give together to somebody of this account.
 ///
 /// # Errors
-/// [`StoreError::NotFound`] where there is no such group.
-pub async fn permissions_of(tx: &mut Tx, ids: &[GroupId]) -> Result<Permissions, StoreError> {
+/// [`StoreError::NotFound`] where there is no such group, or it is that of another organisation.
+pub async fn permissions_of(
+    tx: &mut Tx,
+    ids: &[GroupId],
+    account: Option<AccountId>,
+) -> Result<Permissions, StoreError> {
     let groups = groups::list(tx).await?;
     ids.iter().try_fold(Permissions::NONE, |sum, id| {
         let group = groups.iter().find(|group| group.id == *id);
+        let group = group.filter(|group| group.account.is_none() || group.account == account);
         let group = group.ok_or_else(|| StoreError::NotFound(format!("group {id}")))?;
         Ok(sum.and(group.permissions))
     })
