@@ -85,6 +85,8 @@ create table users (
     partner_id           uuid,
     -- Looks after all tenants. Given from the command line only; no role has it.
     is_operator          boolean not null default false,
+    -- When all that says who it was was destroyed: what they did is then done by nobody known.
+    erased_at            timestamptz,
     version              bigint not null default 1,
     created_at           timestamptz not null,
     primary key (tenant_id, id)

@@ -187,6 +187,29 @@ $$;
 revoke execute on function prune_audit(uuid, timestamptz) from public;
 grant execute on function prune_audit(uuid, timestamptz) to syncline_system;
 
+-- Takes what names an erased person out of entries of a tenant: all that may become otherwise is who it
+-- was by name, from which address, and values. The hashes stay, so that the chain does; an entry of the
+-- same transaction says which they are and what they hold now.
+create function redact_audit(of_tenant uuid, seqs bigint[], names text[], addresses text[],
+                             befores text[], afters text[]) returns void
+    language plpgsql security definer set search_path = public, pg_temp as
+$$
+declare
+    was text := current_setting('hub.tenant', true);
+begin
+    perform set_config('hub.tenant', of_tenant::text, true);
+    update audit_entries e
+    set actor_name = r.actor_name, address = r.address, before = r.before, after = r.after
+    from unnest(seqs, names, addresses, befores, afters)
+         as r (seq, actor_name, address, before, after)
+    where e.tenant_id = of_tenant and e.seq = r.seq;
+    perform set_config('hub.tenant', coalesce(was, ''), true);
+end
+$$;
+revoke execute on function redact_audit(uuid, bigint[], text[], text[], text[], text[]) from public;
+grant execute on function redact_audit(uuid, bigint[], text[], text[], text[], text[])
+    to syncline_system;
+
 -- Keys of programs. A key acts for the user who made it, within the permissions it was given.
 create table api_keys (
     tenant_id        uuid not null default current_tenant() references tenants,

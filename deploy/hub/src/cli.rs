@@ -303,7 +303,17 @@ pub enum AdminCommand {
         #[command(subcommand)]
         command: AuditCommand,
     },
-    /// Make, list, suspend and limit tenants.
+    /// Print what was done about people's data in a month, as CSV: erasures, exports, approvals,
+    /// refusals and failures.
+    PrivacyReport {
+        /// Id of the tenant; needed where there are several.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<engine::ids::TenantId>,
+        /// By UTC, as 2026-11.
+        #[arg(long, value_name = "MONTH")]
+        month: domain::privacy_log::Month,
+    },
+    /// Make, list, suspend, limit and delete tenants.
     Tenant {
         #[command(subcommand)]
         command: TenantCommand,

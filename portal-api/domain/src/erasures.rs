@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::entity::CoreTables;
+use engine::entity::{CoreTables, Entity};
 use engine::ids::{ContactId, EntityId, ErasureId, RunId, UserId};
+use engine::sdk::Value;
 use engine::store::audit::Entry;
 use engine::store::runs::{self, NewRun, StartOptions};
 use engine::store::{erasing, plans, quotas, suppressions};
@@ -16,7 +17,10 @@ use engine::sync::remove::{self, Removing};
 use engine::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::types::Json;
+use sqlx::types::{Json, Uuid};
+
+use crate::privacy_log::{self, Event};
+use crate::users::{self, people};
 
 /// The workflow that forgets a person.
 pub const ERASE_WORKFLOW: &str = "erase_person";
@@ -54,14 +58,64 @@ impl Forgetting {
     }
 }
 
+/// Who is to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A contact, and who signs in with its address.
+    Contact(ContactId),
+    /// Somebody who signs in and is no contact.
+    User(UserId),
+}
+
+impl Subject {
+    fn parts(self) -> (&'static str, Uuid) {
+        match self {
+            Self::Contact(id) => ("contact", id.0),
+            Self::User(id) => ("user", id.0),
+        }
+    }
+
+    fn of(entity: &str, id: Uuid) -> Result<Self, StoreError> {
+        match entity {
+            "contact" => Ok(Self::Contact(ContactId(id))),
+            "user" => Ok(Self::User(UserId(id))),
+            other => Err(StoreError::corrupt(
+                "entity of an erasure",
+                other.to_owned(),
+            )),
+        }
+    }
+
+    pub fn contact(self) -> Option<ContactId> {
+        match self {
+            Self::Contact(id) => Some(id),
+            Self::User(_) => None,
+        }
+    }
+
+    pub fn user(self) -> Option<UserId> {
+        match self {
+            Self::Contact(_) => None,
+            Self::User(id) => Some(id),
+        }
+    }
+
+    fn noted(self) -> serde_json::Value {
+        match self {
+            Self::Contact(id) => json!({"contact": id}),
+            Self::User(id) => json!({"user": id}),
+        }
+    }
+}
+
 /// A request.
 #[derive(Clone, Debug)]
 pub struct Erasure {
     pub id: ErasureId,
     pub kind: Forgetting,
-    pub contact: ContactId,
+    pub subject: Subject,
     pub reason: String,
-    /// asked, approved, refused, withdrawn or done
+    /// asked, approved, refused, withdrawn, failed or done
     pub state: String,
     pub hold_hours: i32,
     pub asked_by: UserId,
@@ -81,7 +135,7 @@ pub struct Erasure {
 #[derive(Clone, Debug)]
 pub struct ErasureWish {
     pub kind: Forgetting,
-    pub contact: ContactId,
+    pub subject: Subject,
     pub reason: String,
     pub hold_hours: i32,
 }
@@ -93,7 +147,7 @@ pub struct ErasureWish {
 pub async fn list(tx: &mut Tx) -> Result<Vec<Erasure>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select id as "id: ErasureId", kind, entity_id as "contact: ContactId", reason, state,
+        select id as "id: ErasureId", kind, entity, entity_id, reason, state,
                hold_hours, asked_by as "asked_by: UserId", asked_at,
                decided_by as "decided_by: UserId", decided_at, note, hold_until,
                run_id as "run_id: RunId", done_at,
@@ -108,7 +162,7 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<Erasure>, StoreError> {
             Ok(Erasure {
                 id: row.id,
                 kind: Forgetting::of(&row.kind)?,
-                contact: row.contact,
+                subject: Subject::of(&row.entity, row.entity_id)?,
                 reason: row.reason,
                 state: row.state,
                 hold_hours: row.hold_hours,
@@ -147,26 +201,22 @@ pub async fn ask(
     wish: &ErasureWish,
     by: UserId,
 ) -> Result<ErasureId, StoreError> {
-    let contact = EntityId(wish.contact.0);
-    if tables
-        .kind("contact")?
-        .load(tx, &[contact])
-        .await?
-        .is_empty()
-    {
-        return Err(StoreError::NotFound(format!("contact {}", wish.contact)));
+    for user in users_of(tx, tables, wish.subject).await? {
+        users::erase::permit(tx, user).await?;
     }
     let (id, now) = (ErasureId::fresh(), tx.now());
+    let (entity, subject) = wish.subject.parts();
     sqlx::query!(
-        "insert into erasures (id, kind, entity_id, reason, hold_hours, asked_by, asked_at)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into erasures (id, kind, entity, entity_id, reason, hold_hours, asked_by, asked_at)
+         values ($1, $2, $8, $3, $4, $5, $6, $7)",
         id.0,
         wish.kind.as_str(),
-        wish.contact.0,
+        subject,
         wish.reason,
         wish.hold_hours,
         by.0,
         now,
+        entity,
     )
     .execute(tx.conn())
     .await
@@ -178,12 +228,46 @@ pub async fn ask(
     })?;
     // Reason and notes may name the person: they stay in the request, where they are masked once it is
     // carried out, and out of the trail, which is not rewritten.
-    tx.audit(Entry::new("ask_erasure", "erasure", id).after(json!({
-        "kind": wish.kind,
-        "contact": wish.contact,
-        "hold_hours": wish.hold_hours,
-    })));
+    let mut after = wish.subject.noted();
+    after["kind"] = json!(wish.kind);
+    after["hold_hours"] = json!(wish.hold_hours);
+    tx.audit(Entry::new("ask_erasure", "erasure", id).after(after));
+    let event = event("ask", Some(by), id, wish.kind, wish.subject, "asked");
+    privacy_log::note(tx, &event).await?;
     Ok(id)
+}
+
+/// Who signs in and is forgotten with this: the user, or those with the address of the contact.
+///
+/// # Errors
+/// [`StoreError::NotFound`] for somebody who is not there, removed contacts count as there.
+pub async fn users_of(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    subject: Subject,
+) -> Result<Vec<UserId>, StoreError> {
+    match subject {
+        Subject::User(id) => {
+            people::get(tx, id).await?;
+            Ok(vec![id])
+        }
+        Subject::Contact(id) => {
+            let found = tables
+                .kind("contact")?
+                .load(tx, &[EntityId(id.0)])
+                .await?
+                .pop();
+            let found = found.ok_or_else(|| StoreError::NotFound(format!("contact {id}")))?;
+            of_contact(tx, &found).await
+        }
+    }
+}
+
+async fn of_contact(tx: &mut Tx, contact: &Entity) -> Result<Vec<UserId>, StoreError> {
+    match contact.values.get("email") {
+        Some(Value::Text(email)) => users::erase::with_addresses(tx, &[email.clone()]).await,
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// Approves a request, which starts the run that carries it out when the hold is over. Nobody approves
@@ -234,6 +318,15 @@ pub async fn approve(
             .before(json!({"state": "asked"}))
             .after(json!({"state": "approved", "hold_until": until})),
     );
+    let done = event(
+        "approve",
+        Some(by),
+        id,
+        erasure.kind,
+        erasure.subject,
+        "approved",
+    );
+    privacy_log::note(tx, &done).await?;
     Ok(())
 }
 
@@ -247,7 +340,7 @@ pub async fn stop(
     note: Option<&str>,
     by: UserId,
 ) -> Result<(), StoreError> {
-    let erasure = open(tx, id, &["asked", "approved"]).await?;
+    let erasure = open(tx, id, &["asked", "approved", "failed"]).await?;
     let is_own = erasure.asked_by == by;
     let state = if erasure.state == "asked" && !is_own {
         "refused"
@@ -272,6 +365,13 @@ pub async fn stop(
             .before(json!({"state": erasure.state}))
             .after(json!({"state": state})),
     );
+    let action = if state == "refused" {
+        "refuse"
+    } else {
+        "withdraw"
+    };
+    let done = event(action, Some(by), id, erasure.kind, erasure.subject, state);
+    privacy_log::note(tx, &done).await?;
     Ok(())
 }
 
@@ -294,7 +394,10 @@ async fn open(tx: &mut Tx, id: ErasureId, states: &[&str]) -> Result<Erasure, St
 /// # Errors
 /// [`SyncError`].
 pub async fn begin(tx: &mut Tx, tables: &CoreTables, erasure: &Erasure) -> Result<(), SyncError> {
-    let id = EntityId(erasure.contact.0);
+    let Subject::Contact(contact) = erasure.subject else {
+        return Ok(());
+    };
+    let id = EntityId(contact.0);
     let found = tables.kind("contact")?.load(tx, &[id]).await?.pop();
     let Some(contact) = found.filter(|contact| contact.removed_at.is_none()) else {
         return Ok(());
@@ -321,18 +424,29 @@ pub async fn begin(tx: &mut Tx, tables: &CoreTables, erasure: &Erasure) -> Resul
 pub async fn plan(
     mut tx: Tx,
     tables: &CoreTables,
-    contact: ContactId,
+    subject: Subject,
     fresh_salt: &[u8; 32],
 ) -> Result<BTreeMap<String, u64>, StoreError> {
-    let id = EntityId(contact.0);
-    let kind = tables.kind("contact")?;
-    let catalogue = plans::catalogue(&mut tx, &kind).await?;
-    suppressions::salt_to_forget(&mut tx, fresh_salt).await?;
-    let found = kind.load(&mut tx, &[id]).await?.pop();
-    let found = found.ok_or_else(|| StoreError::NotFound(format!("contact {contact}")))?;
-    let of = (ErasureId::fresh(), fresh_salt);
-    let mut counts = forget::forget(&mut tx, &catalogue, id, Some(&found), of).await?;
-    counts.insert("contacts".to_owned(), 1);
+    // Nobody to forget is no empty plan.
+    users_of(&mut tx, tables, subject).await?;
+    let as_if = Erasure {
+        id: ErasureId::fresh(),
+        kind: Forgetting::Erase,
+        subject,
+        reason: String::new(),
+        state: "approved".to_owned(),
+        hold_hours: 0,
+        asked_by: UserId(Uuid::nil()),
+        asked_at: tx.now(),
+        decided_by: None,
+        decided_at: None,
+        note: None,
+        hold_until: None,
+        run_id: None,
+        done_at: None,
+        counts: None,
+    };
+    let counts = forget_all(&mut tx, tables, &as_if, fresh_salt).await?;
     // Not committed: nothing of it stays.
     drop(tx);
     Ok(counts)
@@ -348,12 +462,129 @@ pub async fn destroy(
     erasure: &Erasure,
     fresh_salt: &[u8; 32],
 ) -> Result<BTreeMap<String, u64>, StoreError> {
-    let id = EntityId(erasure.contact.0);
+    let counts = forget_all(tx, tables, erasure, fresh_salt).await?;
+    let now = tx.now();
+    sqlx::query!(
+        "update erasures set state = 'done', done_at = $2, counts = $3 where id = $1",
+        erasure.id.0,
+        now,
+        Json(&counts) as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.audit(
+        Entry::new("carry_out_erasure", "erasure", erasure.id)
+            .after(json!({"kind": erasure.kind, "destroyed": counts})),
+    );
+    let rows: u64 = counts.values().sum();
+    let done = Event {
+        destroyed: i64::try_from(rows).ok(),
+        ..event(
+            "carry_out",
+            None,
+            erasure.id,
+            erasure.kind,
+            erasure.subject,
+            "done",
+        )
+    };
+    privacy_log::note(tx, &done).await?;
+    if let Subject::Contact(contact) = erasure.subject {
+        tx.changed("contact", contact);
+    }
+    Ok(counts)
+}
+
+/// Notes that a request could not be carried out. Its run can be tried again, and the request withdrawn.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn failed(tx: &mut Tx, erasure: &Erasure, class: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update erasures set state = 'failed' where id = $1 and state = 'approved'",
+        erasure.id.0
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.audit(
+        Entry::new("fail_erasure", "erasure", erasure.id)
+            .before(json!({"state": erasure.state}))
+            .after(json!({"state": "failed", "class": class})),
+    );
+    let failed = Event {
+        failure: Some(class),
+        ..event(
+            "fail",
+            None,
+            erasure.id,
+            erasure.kind,
+            erasure.subject,
+            "failed",
+        )
+    };
+    privacy_log::note(tx, &failed).await
+}
+
+fn event(
+    action: &'static str,
+    actor: Option<UserId>,
+    id: ErasureId,
+    kind: Forgetting,
+    subject: Subject,
+    state: &'static str,
+) -> Event<'static> {
+    Event {
+        action,
+        actor,
+        request: id.to_string(),
+        kind: kind.as_str(),
+        scope: subject.parts().0,
+        state,
+        destroyed: None,
+        failure: None,
+    }
+}
+
+/// Forgets the contact and who signs in with its address, or the user.
+async fn forget_all(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    erasure: &Erasure,
+    fresh_salt: &[u8; 32],
+) -> Result<BTreeMap<String, u64>, StoreError> {
+    // The lock on who is forgotten comes before that of any row.
+    let salt = suppressions::salt_to_forget(tx, fresh_salt).await?;
+    let (mut counts, users) = match erasure.subject {
+        Subject::User(id) => (BTreeMap::new(), vec![id]),
+        Subject::Contact(contact) => {
+            let id = EntityId(contact.0);
+            let found = tables.kind("contact")?.load(tx, &[id]).await?.pop();
+            let users = match &found {
+                Some(found) => of_contact(tx, found).await?,
+                None => Vec::new(),
+            };
+            let counts = forget_contact(tx, tables, erasure, id, found, fresh_salt).await?;
+            (counts, users)
+        }
+    };
+    for user in users {
+        for (place, gone) in users::erase::forget(tx, user, erasure.id, &salt).await? {
+            *counts.entry(place).or_default() += gone;
+        }
+    }
+    Ok(counts)
+}
+
+async fn forget_contact(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    erasure: &Erasure,
+    id: EntityId,
+    found: Option<Entity>,
+    fresh_salt: &[u8; 32],
+) -> Result<BTreeMap<String, u64>, StoreError> {
     let kind = tables.kind("contact")?;
     let catalogue = plans::catalogue(tx, &kind).await?;
-    // The lock on who is forgotten comes before that of any row.
-    suppressions::salt_to_forget(tx, fresh_salt).await?;
-    let found = kind.load(tx, &[id]).await?.pop();
     let of = (erasure.id, fresh_salt);
     let mut counts = forget::forget(tx, &catalogue, id, found.as_ref(), of).await?;
     let rows = match erasure.kind {
@@ -385,20 +616,6 @@ pub async fn destroy(
     if erasure.kind == Forgetting::Erase && rows.rows_affected() > 0 {
         quotas::take_records(tx, -1).await?;
     }
-    let now = tx.now();
-    sqlx::query!(
-        "update erasures set state = 'done', done_at = $2, counts = $3 where id = $1",
-        erasure.id.0,
-        now,
-        Json(&counts) as _,
-    )
-    .execute(tx.conn())
-    .await?;
-    tx.audit(
-        Entry::new("carry_out_erasure", "erasure", erasure.id)
-            .after(json!({"kind": erasure.kind, "destroyed": counts})),
-    );
-    tx.changed("contact", erasure.contact);
     Ok(counts)
 }
 
@@ -407,7 +624,10 @@ pub async fn destroy(
 /// # Errors
 /// [`StoreError`].
 pub async fn under_way(tx: &mut Tx, erasure: &Erasure) -> Result<i64, StoreError> {
-    erasing::writes_under_way(tx, EntityId(erasure.contact.0)).await
+    match erasure.subject {
+        Subject::Contact(contact) => erasing::writes_under_way(tx, EntityId(contact.0)).await,
+        Subject::User(_) => Ok(0),
+    }
 }
 
 /// The system gives no random numbers.

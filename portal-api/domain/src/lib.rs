@@ -27,6 +27,7 @@ pub mod overview;
 pub mod past;
 pub mod permissions;
 pub mod previews;
+pub mod privacy_log;
 pub mod provenance;
 pub mod providers;
 pub mod pulls;

@@ -108,7 +108,8 @@ pub async fn all(tx: &mut SystemTx) -> Result<Vec<Tenant>, StoreError> {
         r#"
         select t.tenant_id as "id: TenantId", t.name, t.environment,
                t.state <> 'active' as "is_suspended!", t.version, t.created_at,
-               (select count(*) from users u where u.tenant_id = t.tenant_id) as "users!"
+               (select count(*) from users u
+                where u.tenant_id = t.tenant_id and u.erased_at is null) as "users!"
         from tenants t order by t.created_at, t.tenant_id
         "#
     )

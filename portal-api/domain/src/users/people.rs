@@ -10,7 +10,7 @@ use sqlx::types::Uuid;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::access::keep_an_admin;
-use super::{Role, Scope, Side, User};
+use super::{Role, Scope, Side, User, erase};
 use crate::groups;
 use crate::permissions::Permissions;
 use crate::providers::policy;
@@ -174,7 +174,7 @@ const COLUMNS: &str = "select id, email, name, role, state, must_change_password
      array(select g.permission from user_grants g where g.user_id = u.id order by 1) as grants, \
      array(select unnest(ug.permissions) from group_members m \
            join user_groups ug on ug.id = m.group_id where m.user_id = u.id) as by_groups \
-     from users u where true";
+     from users u where erased_at is null";
 
 impl Row {
     fn person(self, tx: &Tx) -> Result<Person, StoreError> {
@@ -291,6 +291,20 @@ pub async fn list(
     })
 }
 
+/// The active admins of the tenant with their addresses: who is told when something is wrong.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn admins(tx: &mut Tx) -> Result<Vec<(UserId, String)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select id as "id: UserId", email from users
+           where role = 'admin' and state = 'active' order by id"#
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.email)).collect())
+}
+
 /// What the groups of these ids give together to somebody of this account.
 ///
 /// # Errors
@@ -312,8 +326,12 @@ pub async fn permissions_of(
 /// Makes a user who has no password yet.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when the address is taken.
+/// [`StoreError::Conflict`] when the address is taken, or somebody who had it was forgotten.
 pub async fn invite(tx: &mut Tx, email: &str, wish: &PersonWish) -> Result<UserId, StoreError> {
+    if erase::is_forgotten(tx, email).await? {
+        let why = "somebody with this address was forgotten at their request";
+        return Err(StoreError::Conflict(why.to_owned()));
+    }
     let (id, now) = (UserId::fresh(), tx.now());
     sqlx::query!(
         "insert into users (id, email, name, role, state, created_at, scope, account_id, partner_id)
