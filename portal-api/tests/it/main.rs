@@ -20,6 +20,7 @@ mod contacts;
 mod coverage;
 mod domains;
 mod drift;
+mod erased_users;
 mod factors;
 mod failure_classes;
 mod fields;

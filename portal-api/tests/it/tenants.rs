@@ -199,6 +199,7 @@ pub(crate) fn body(operation: &str) -> Option<Json> {
         }
         "rotate_key" => json!({"overlap_minutes": 0}),
         "update_user" => json!({"name": "Mine"}),
+        "classify_field" => json!({"personal": "no"}),
         "update_brand" => json!({
             "name": "Mine", "domain": null, "accent": "#000000", "on_accent": "#ffffff",
             "background": "#ffffff", "foreground": "#000000",

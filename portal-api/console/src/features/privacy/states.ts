@@ -1,2 +1,2 @@
 /** How a request to forget somebody can stand. */
-export const ERASURE_STATES = ['asked', 'approved', 'done', 'refused', 'withdrawn'] as const;
+export const ERASURE_STATES = ['asked', 'approved', 'failed', 'done', 'refused', 'withdrawn'] as const;
