@@ -1,12 +1,15 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
 import { api, unwrap } from '#/api/client';
-import { toProblem } from '#/api/problem';
 import type { Field } from '#/api/types';
 import { useStepUp } from '#/features/factors/step-up';
 import { catalogueQuery } from '#/features/records/queries';
 import { oneOf } from '#/lib/search';
 import { useWords } from '#/lib/words';
+import { Button } from '#/ui/button';
+import { Dialog } from '#/ui/dialog';
 import { Select } from '#/ui/select';
+import { ErrorState } from '#/ui/states';
 import { toast } from '#/ui/toast';
 import './words';
 
@@ -14,40 +17,59 @@ export const CLASSES = ['sensitive', 'identifying', 'no'] as const;
 
 type Personal = Field['personal'];
 
+type Props = { field: Field; noun: 'contacts' | 'accounts'; children: React.ReactNode };
+
 /** How close a field of one's own is to a person, to be said anew. */
-export function ClassSelect({ field, noun }: { field: Field; noun: 'contacts' | 'accounts' }) {
+export function ClassSelect({ field, noun, children }: Props) {
   const t = useWords();
   const client = useQueryClient();
   const { guard, dialog } = useStepUp();
-  const entity = noun === 'contacts' ? 'contact' : 'account';
+  const [wished, setWished] = useState<Personal | null>(null);
+  const close = () => setWished(null);
+  const title = t('personal.change', { field: field.label });
   const classify = useMutation({
     mutationFn: guard<Personal, Field>((personal) =>
       unwrap(
         api.PATCH('/api/v1/fields/{entity}/{name}', {
-          params: { path: { entity, name: field.name } },
+          params: { path: { entity: noun === 'contacts' ? 'contact' : 'account', name: field.name } },
           body: { personal },
         }),
       ),
     ),
     onSuccess: async () => {
+      close();
       toast({ text: t('personal.changed', { field: field.label }) });
       await client.invalidateQueries({ queryKey: catalogueQuery(noun).queryKey });
     },
-    onError: (error) => toast({ text: toProblem(error).message }),
   });
   return (
     <>
-      <Select
-        inline
-        label={t('personal.change', { field: field.label })}
-        hideLabel
-        value={classify.isPending ? classify.variables : field.personal}
-        onChange={(value) => {
-          const wished = oneOf(value, CLASSES);
-          if (wished && wished !== field.personal) classify.mutate(wished);
-        }}
-        choices={CLASSES.map((one) => ({ value: one, label: t(`personal_class.${one}`) }))}
-      />
+      <Button size="small" look="quiet" aria-label={title} onPress={() => setWished(field.personal)}>
+        {children}
+      </Button>
+      <Dialog title={title} isOpen={wished !== null} onClose={close}>
+        <div className="flex flex-col gap-4">
+          <p className="text-sm text-ink-2">{t('personal.change_text')}</p>
+          <Select
+            label={t('personal.class')}
+            value={wished ?? field.personal}
+            onChange={(value) => setWished(oneOf(value, CLASSES) ?? wished)}
+            choices={CLASSES.map((one) => ({ value: one, label: t(`personal_class.${one}`) }))}
+          />
+          {classify.error && <ErrorState compact error={classify.error} />}
+          <div className="flex flex-wrap justify-end gap-2">
+            <Button onPress={close}>{t('ui.cancel')}</Button>
+            <Button
+              look="primary"
+              onPress={() => wished && classify.mutate(wished)}
+              isPending={classify.isPending}
+              isDisabled={wished === field.personal}
+            >
+              {t('ui.save')}
+            </Button>
+          </div>
+        </div>
+      </Dialog>
       {dialog}
     </>
   );

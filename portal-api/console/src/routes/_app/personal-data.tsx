@@ -64,7 +64,9 @@ function Fields() {
       phone: 'status',
       cell: (one) =>
         one.custom && may('fields.manage') ? (
-          <ClassSelect field={one} noun={noun} />
+          <ClassSelect field={one} noun={noun}>
+            <Personal value={one.personal} />
+          </ClassSelect>
         ) : (
           <Personal value={one.personal} />
         ),
