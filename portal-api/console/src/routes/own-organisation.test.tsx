@@ -60,10 +60,11 @@ const base = {
 it('shows a customer’s administrator their people, and leads there from the side bar', async () => {
   serve(base);
   await open('/organisation');
-  expect(await screen.findByRole('heading', { name: 'Ours' })).toBeVisible();
-  expect(await screen.findByRole('link', { name: 'Bea' })).toBeVisible();
-  expect(screen.getAllByRole('link', { name: 'Organization' })[0]).toHaveAttribute('href', '/organisation');
-  expect(screen.getByText('0 members')).toBeVisible();
+  expect(await screen.findByRole('heading', { name: 'Ours' })).toBeTruthy();
+  expect(await screen.findByRole('link', { name: 'Bea' })).toBeTruthy();
+  const [place] = screen.getAllByRole('link', { name: 'Organization' });
+  expect(place?.getAttribute('href')).toBe('/organisation');
+  expect(screen.getByText('0 members')).toBeTruthy();
 });
 
 it('gives a group and a permission, with the version that was read', async () => {
@@ -91,7 +92,7 @@ it('says why the last administrator cannot be deactivated', async () => {
   });
   const { user } = await open(`/organisation?person=${BEA}`);
   await user.click(await screen.findByRole('button', { name: 'Deactivate' }));
-  expect(await screen.findByText(/last active administrator/)).toBeVisible();
+  expect(await screen.findByText(/last active administrator/)).toBeTruthy();
 });
 
 it('invites somebody and hands the link over', async () => {
@@ -111,7 +112,7 @@ it('invites somebody and hands the link over', async () => {
   await user.type(within(dialog).getByRole('textbox', { name: /E-mail/ }), 'new@ours.example');
   await user.type(within(dialog).getByRole('textbox', { name: /Name/ }), 'New');
   await user.click(within(dialog).getByRole('button', { name: 'Invite' }));
-  expect(await screen.findByDisplayValue('http://hub/set-password#abc')).toBeVisible();
+  expect(await screen.findByText('http://hub/set-password#abc')).toBeTruthy();
   expect(asked.find(({ call }) => call.startsWith('POST'))?.body).toEqual({
     email: 'new@ours.example',
     name: 'New',
@@ -122,7 +123,7 @@ it('invites somebody and hands the link over', async () => {
 it('tells who does not look after an organisation what is missing', async () => {
   serve({ ...base, 'GET /api/v1/session': { ...CUSTOMER, permissions: ['records.read'] } });
   await open('/organisation');
-  expect(await screen.findByText('organisation.manage')).toBeVisible();
+  expect(await screen.findByText('organisation.manage')).toBeTruthy();
 });
 
 it('makes somebody a customer administrator on their page', async () => {
@@ -182,7 +183,7 @@ it('asks for a tenant to be deleted only with its name typed', async () => {
   await user.click(await screen.findByRole('button', { name: 'Delete tenant' }));
   const dialog = await screen.findByRole('dialog');
   const submit = within(dialog).getByRole('button', { name: 'Delete tenant' });
-  expect(submit).toBeDisabled();
+  expect(submit.hasAttribute('disabled')).toBe(true);
   await user.type(within(dialog).getByRole('textbox', { name: /Name of the tenant/ }), 'Northwind');
   await user.type(within(dialog).getByRole('textbox', { name: /Reason/ }), 'The contract ended.');
   await user.click(submit);

@@ -11,9 +11,8 @@ import { Dialog } from '#/ui/dialog';
 import { Select } from '#/ui/select';
 import { ErrorState } from '#/ui/states';
 import { toast } from '#/ui/toast';
+import { CLASSES } from './states';
 import './words';
-
-export const CLASSES = ['sensitive', 'identifying', 'no'] as const;
 
 type Personal = Field['personal'];
 

@@ -9,7 +9,6 @@ import { GroupDialog } from '#/features/own-organisation/group-dialog';
 import { InviteDialog } from '#/features/own-organisation/invite-dialog';
 import { PersonDialog } from '#/features/own-organisation/person-dialog';
 import { organisationQuery, ownGroupsQuery, peopleQuery } from '#/features/own-organisation/queries';
-import '#/features/own-organisation/words';
 import { UserPill } from '#/features/users/state';
 import { textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
@@ -59,11 +58,7 @@ function OwnOrganisation() {
               <People organisation={organisation} />
               <Groups permissions={organisation.permissions} />
             </div>
-            <InviteDialog
-              roles={organisation.roles}
-              isOpen={inviting}
-              onClose={() => setInviting(false)}
-            />
+            <InviteDialog roles={organisation.roles} isOpen={inviting} onClose={() => setInviting(false)} />
           </div>
         )}
       </QueryView>
