@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::http::Method;
 use domain::tenants::deletion::{Step, carry_out};
 use domain::users::Role;
 use engine::Clock;
 use serde_json::{Value as Json, json};
 
 use crate::tenancy::operator;
-use crate::world::{Answer, Client, PASSWORD, World};
+use crate::world::{Answer, Client, World};
 
 /// Rows of each tenant in each table that has any, as the catalogue of the database knows them.
 async fn rows(world: &World) -> BTreeMap<(String, String), String> {

@@ -264,7 +264,9 @@ pub async fn users_of(
 
 async fn of_contact(tx: &mut Tx, contact: &Entity) -> Result<Vec<UserId>, StoreError> {
     match contact.values.get("email") {
-        Some(Value::Text(email)) => users::erase::with_addresses(tx, &[email.clone()]).await,
+        Some(Value::Text(email)) => {
+            users::erase::with_addresses(tx, std::slice::from_ref(email)).await
+        }
         _ => Ok(Vec::new()),
     }
 }
