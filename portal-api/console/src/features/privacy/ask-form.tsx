@@ -61,14 +61,16 @@ export function AskForm({ contact = '', user, onAsked, children }: Props) {
         }}
       >
         <div className="grid grid-cols-2 gap-4 max-sm:grid-cols-1">
-          <Select
-            label={t('erasures.kind')}
-            name="kind"
-            help={t(`erasure_kind_help.${kind}`)}
-            value={kind}
-            onChange={(value) => setKind(oneOf(value, KINDS) ?? kind)}
-            choices={KINDS.map((one) => ({ value: one, label: t(`erasure_kind.${one}`) }))}
-          />
+          {!user && (
+            <Select
+              label={t('erasures.kind')}
+              name="kind"
+              help={t(`erasure_kind_help.${kind}`)}
+              value={kind}
+              onChange={(value) => setKind(oneOf(value, KINDS) ?? kind)}
+              choices={KINDS.map((one) => ({ value: one, label: t(`erasure_kind.${one}`) }))}
+            />
+          )}
           <Field
             label={t('erasures.hold')}
             help={t('erasures.hold_help')}

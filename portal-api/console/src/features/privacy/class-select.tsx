@@ -1,4 +1,5 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { Pencil } from 'lucide-react';
 import { useState } from 'react';
 import { api, unwrap } from '#/api/client';
 import type { Field } from '#/api/types';
@@ -43,7 +44,14 @@ export function ClassSelect({ field, noun, children }: Props) {
   });
   return (
     <>
-      <Button size="small" look="quiet" aria-label={title} onPress={() => setWished(field.personal)}>
+      <Button
+        size="small"
+        look="quiet"
+        icon={Pencil}
+        className="-ml-2"
+        aria-label={title}
+        onPress={() => setWished(field.personal)}
+      >
         {children}
       </Button>
       <Dialog title={title} isOpen={wished !== null} onClose={close}>

@@ -133,7 +133,7 @@ function usePeopleColumns(): Column<User>[] {
       {
         id: 'role',
         header: t('own.role'),
-        width: 'minmax(124px, 0.8fr)',
+        width: 'minmax(150px, 0.9fr)',
         phone: 'fact',
         cell: (one) => words.role(one.role),
       },
@@ -177,12 +177,12 @@ function Groups({ permissions }: { permissions: readonly string[] }) {
               {groups.map((group) => (
                 <li key={group.id} className="flex flex-col gap-1 py-2 first:pt-0 last:pb-0">
                   <div className="flex flex-wrap items-center justify-between gap-2">
-                    <Button size="small" look="quiet" onPress={() => setOpen(group)}>
+                    <Button size="small" look="quiet" className="-ml-2" onPress={() => setOpen(group)}>
                       {group.name}
                     </Button>
                     <span className="text-xs text-ink-2">{t('own.members', { count: group.members })}</span>
                   </div>
-                  <p className="px-2 text-xs text-ink-2">
+                  <p className="text-xs text-ink-2">
                     {group.permissions.map(words.permission).join(' · ') || '—'}
                   </p>
                 </li>
