@@ -188,3 +188,40 @@ async fn a_deletion_is_asked_for_with_the_name_typed_and_agreed_to_by_somebody_e
     assert_eq!(asked["state"], "approved");
     assert_ne!(asked["hold_until"], Json::Null);
 }
+
+#[tokio::test]
+async fn no_schedule_of_a_closed_tenant_fires_while_those_of_others_do() {
+    let clock = Clock::manual("2026-11-20T08:00:00Z".parse().unwrap());
+    let doomed = Doomed::with_clock(clock.clone()).await;
+    let world = &doomed.world;
+    let other = other_tenant_id(world).await;
+    for client in [&world.admin, &doomed.other] {
+        let tag = client.get("/retention").await.etag();
+        let days = json!({"days": {"history": 365}});
+        client
+            .send(Method::PUT, "/retention", Some(&tag), Some(&days))
+            .await
+            .expect(200);
+    }
+    doomed.ask(wish(30)).await.expect(201);
+    // Both are due a moment later, and one look finds both.
+    clock.advance(Duration::from_secs(19 * 3600 + 17 * 60 + 10));
+    let pool = world.db.pool().await.unwrap();
+    let fired = async |tenant: engine::ids::TenantId| {
+        let sql = "select count(*) from all_runs where tenant_id = $1 and workflow = $2";
+        sqlx::query_scalar::<_, i64>(sql)
+            .bind(tenant.0)
+            .bind(domain::retention::RETENTION_WORKFLOW)
+            .fetch_one(&pool)
+            .await
+            .unwrap()
+    };
+    let engine = world.worker().await;
+    testkit::until("the other's turn", Duration::from_secs(30), || async {
+        Ok((fired(other).await > 0).then_some(()))
+    })
+    .await
+    .unwrap();
+    engine.shutdown().await;
+    assert_eq!(fired(world.tenant).await, 0);
+}

@@ -51,7 +51,7 @@ fn of(rows: &BTreeMap<(String, String), String>, tenant: &str) -> BTreeMap<Strin
 /// A tenant full of everything, whoever looks after all tenants in another one, and a second of them.
 pub(crate) struct Doomed {
     pub(crate) world: World,
-    other: Client,
+    pub(crate) other: Client,
     pub(crate) operator: Client,
     pub(crate) second: Client,
     pub(crate) path: String,
