@@ -46,8 +46,10 @@ create table tenants (
     tenant_id   uuid primary key,
     name        text not null,
     environment text not null default 'production',
-    -- Suspended: nobody signs in, keys do not work, no run begins.
-    state       text not null default 'active' check (state in ('active', 'suspended')),
+    -- Suspended: nobody signs in, keys do not work, no run begins. Deleting: nor is it known by its
+    -- names, and what is left of it goes when its deletion is due.
+    state       text not null default 'active'
+        check (state in ('active', 'suspended', 'deleting')),
     -- Whether suspending paused the tenant's lane, so that resuming opens it and no other pause.
     lane_paused boolean not null default false,
     version     bigint not null default 1,
@@ -83,12 +85,15 @@ create table users (
     partner_id           uuid,
     -- Looks after all tenants. Given from the command line only; no role has it.
     is_operator          boolean not null default false,
+    -- When all that says who it was was destroyed: what they did is then done by nobody known.
+    erased_at            timestamptz,
     version              bigint not null default 1,
     created_at           timestamptz not null,
     primary key (tenant_id, id)
 );
 -- One address signs in to one tenant: sign-in knows the address only.
 create unique index users_email on users (lower(email));
+create index users_account on users (tenant_id, account_id) where account_id is not null;
 call protect_tenant_table('users');
 
 create table sessions (

@@ -27,13 +27,16 @@ call protect_tenant_table('security_policies');
 create table user_groups (
     tenant_id   uuid not null default current_tenant() references tenants,
     id          uuid not null,
+    -- Of a customer's organisation, whose administrators made it; null: of the tenant's own people.
+    account_id  uuid,
     name        text not null,
     permissions text[] not null,
     version     bigint not null default 1,
     created_at  timestamptz not null,
     primary key (tenant_id, id)
 );
-create unique index user_groups_name on user_groups (tenant_id, lower(name));
+create unique index user_groups_name on user_groups (tenant_id, account_id, lower(name))
+    nulls not distinct;
 call protect_tenant_table('user_groups');
 
 create table group_members (
@@ -183,6 +186,29 @@ end
 $$;
 revoke execute on function prune_audit(uuid, timestamptz) from public;
 grant execute on function prune_audit(uuid, timestamptz) to syncline_system;
+
+-- Takes what names an erased person out of entries of a tenant: all that may become otherwise is who it
+-- was by name, from which address, and values. The hashes stay, so that the chain does; an entry of the
+-- same transaction says which they are and what they hold now.
+create function redact_audit(of_tenant uuid, seqs bigint[], names text[], addresses text[],
+                             befores text[], afters text[]) returns void
+    language plpgsql security definer set search_path = public, pg_temp as
+$$
+declare
+    was text := current_setting('hub.tenant', true);
+begin
+    perform set_config('hub.tenant', of_tenant::text, true);
+    update audit_entries e
+    set actor_name = r.actor_name, address = r.address, before = r.before, after = r.after
+    from unnest(seqs, names, addresses, befores, afters)
+         as r (seq, actor_name, address, before, after)
+    where e.tenant_id = of_tenant and e.seq = r.seq;
+    perform set_config('hub.tenant', coalesce(was, ''), true);
+end
+$$;
+revoke execute on function redact_audit(uuid, bigint[], text[], text[], text[], text[]) from public;
+grant execute on function redact_audit(uuid, bigint[], text[], text[], text[], text[])
+    to syncline_system;
 
 -- Keys of programs. A key acts for the user who made it, within the permissions it was given.
 create table api_keys (

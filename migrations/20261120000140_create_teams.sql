@@ -163,9 +163,47 @@ create policy scope_update on account_assignments as restrictive for update to s
 create policy scope_delete on account_assignments as restrictive for delete to syncline_scoped
     using (false);
 
--- Of what people have of their own each sees theirs; names of others may be read.
-call scope_table('sessions', 'user_id = (select scope_user())');
-call scope_table('user_links', 'user_id = (select scope_user())');
+-- The account whose people whoever works in this transaction looks after; null for everybody else.
+create function scope_organisation() returns uuid
+    language sql stable security definer set search_path = public, pg_temp as
+$$
+    select u.account_id from users u
+    where u.tenant_id = current_tenant() and u.id = scope_user() and u.state = 'active'
+      and current_setting('hub.scope', true) = 'own'
+      and (u.role = 'customer_admin'
+           or 'organisation.manage' = any (permissions_beyond_role(u.tenant_id, u.id)))
+$$;
+revoke execute on function scope_organisation() from public;
+grant execute on function scope_organisation() to syncline_scoped;
+
+-- Whoever works in this transaction, and the people they look after.
+create function scope_people() returns uuid[]
+    language sql stable security definer set search_path = public, pg_temp as
+$$
+    select coalesce(array_agg(u.id), '{}') from users u
+    where u.tenant_id = current_tenant()
+      and (u.id = scope_user()
+           or u.account_id = scope_organisation()
+              and u.role in ('customer_admin', 'customer_manager', 'customer_user'))
+$$;
+revoke execute on function scope_people() from public;
+grant execute on function scope_people() to syncline_scoped;
+
+-- The groups of the organisation they look after. A function, for the policies of groups and of their
+-- members would else ask each other.
+create function scope_groups() returns uuid[]
+    language sql stable security definer set search_path = public, pg_temp as
+$$
+    select coalesce(array_agg(g.id), '{}') from user_groups g
+    where g.tenant_id = current_tenant() and g.account_id = scope_organisation()
+$$;
+revoke execute on function scope_groups() from public;
+grant execute on function scope_groups() to syncline_scoped;
+
+-- Of what people have of their own each sees theirs, and who looks after them sees those that end with
+-- their access; names of others may be read.
+call scope_table('sessions', 'user_id = any ((select scope_people())::uuid[])');
+call scope_table('user_links', 'user_id = any ((select scope_people())::uuid[])');
 call scope_table('old_passwords', 'user_id = (select scope_user())');
 call scope_table('api_keys', 'user_id = (select scope_user())');
 call scope_table('totp_factors', 'user_id = (select scope_user())');
@@ -181,6 +219,44 @@ call scope_table('provider_sessions', 'user_id = (select scope_user())');
 call scope_table('token_keys', 'false');
 call scope_table('refresh_tokens', 'false');
 create policy scope_update on users as restrictive for update to syncline_scoped
-    using (id = (select scope_user()));
-create policy scope_insert on users as restrictive for insert to syncline_scoped with check (false);
+    using (id = (select scope_user())
+           or account_id = (select scope_organisation())
+              and role in ('customer_admin', 'customer_manager', 'customer_user'));
+create policy scope_insert on users as restrictive for insert to syncline_scoped
+    with check (account_id = (select scope_organisation())
+                and role in ('customer_admin', 'customer_manager', 'customer_user'));
 create policy scope_delete on users as restrictive for delete to syncline_scoped using (false);
+
+-- Who looks after a customer's people reads all that these have by groups and grants, and changes the
+-- groups of the organisation and what a customer may have. Their own they do not change.
+create policy scope_read on group_members as restrictive for select to syncline_scoped
+    using (user_id = any ((select scope_people())::uuid[]));
+create policy scope_insert on group_members as restrictive for insert to syncline_scoped
+    with check (user_id = any ((select scope_people())::uuid[]) and user_id <> (select scope_user())
+                and group_id = any ((select scope_groups())::uuid[]));
+create policy scope_update on group_members as restrictive for update to syncline_scoped
+    using (false);
+create policy scope_delete on group_members as restrictive for delete to syncline_scoped
+    using (user_id <> (select scope_user()) and group_id = any ((select scope_groups())::uuid[]));
+create policy scope_read on user_groups as restrictive for select to syncline_scoped
+    using (account_id = (select scope_organisation())
+           or exists (select from group_members m
+                      where m.tenant_id = user_groups.tenant_id and m.group_id = user_groups.id));
+create policy scope_insert on user_groups as restrictive for insert to syncline_scoped
+    with check (account_id = (select scope_organisation()) and permissions <@ array[
+        'records.read', 'records.write', 'conflicts.read', 'conflicts.resolve']);
+create policy scope_update on user_groups as restrictive for update to syncline_scoped
+    using (account_id = (select scope_organisation()))
+    with check (account_id = (select scope_organisation()) and permissions <@ array[
+        'records.read', 'records.write', 'conflicts.read', 'conflicts.resolve']);
+create policy scope_delete on user_groups as restrictive for delete to syncline_scoped
+    using (account_id = (select scope_organisation()));
+create policy scope_read on user_grants as restrictive for select to syncline_scoped
+    using (user_id = any ((select scope_people())::uuid[]));
+create policy scope_insert on user_grants as restrictive for insert to syncline_scoped
+    with check (user_id = any ((select scope_people())::uuid[]) and user_id <> (select scope_user())
+                and permission in (
+        'records.read', 'records.write', 'conflicts.read', 'conflicts.resolve'));
+create policy scope_update on user_grants as restrictive for update to syncline_scoped using (false);
+create policy scope_delete on user_grants as restrictive for delete to syncline_scoped
+    using (user_id = any ((select scope_people())::uuid[]) and user_id <> (select scope_user()));

@@ -32,6 +32,8 @@ create table tenant_settings (
     contact_email text,
     -- Pages of other sites that may call the interface with a key, as https://shop.example.
     origins       text[] not null default '{}',
+    -- Whether a second person has to agree before the tenant is deleted.
+    deletion_needs_approval boolean not null default true,
     version       bigint not null default 1,
     primary key (tenant_id)
 );

@@ -5,11 +5,12 @@ create table erasures (
     id         uuid not null,
     -- erase: nothing is left · anonymise: a pseudonym stays where the contact was
     kind       text not null check (kind in ('erase', 'anonymise')),
-    entity     text not null default 'contact',
+    -- user: somebody who signs in and is no contact
+    entity     text not null default 'contact' check (entity in ('contact', 'user')),
     entity_id  uuid not null,
     reason     text not null,
     state      text not null default 'asked'
-        check (state in ('asked', 'approved', 'refused', 'withdrawn', 'done')),
+        check (state in ('asked', 'approved', 'refused', 'withdrawn', 'failed', 'done')),
     -- After the approval it can be withdrawn for so long.
     hold_hours integer not null check (hold_hours between 0 and 720),
     asked_by   uuid not null,
@@ -26,7 +27,7 @@ create table erasures (
     check (decided_by is distinct from asked_by or state in ('asked', 'withdrawn'))
 );
 create unique index erasures_open on erasures (tenant_id, entity_id)
-    where state in ('asked', 'approved');
+    where state in ('asked', 'approved', 'failed');
 call protect_tenant_table('erasures');
 call scope_table('erasures', 'false');
 
@@ -47,6 +48,29 @@ create table suppressions (
 call protect_tenant_table('suppressions');
 -- Nobody lets a forgotten person in again.
 revoke update, delete on suppressions, suppression_salts from syncline_app;
+
+-- Destroys what hangs on a user: every table whose rows go with their user, whichever a later migration
+-- adds, and how many rows of each.
+create function forget_user_rows(person uuid) returns table (place text, gone bigint)
+    language plpgsql set search_path = public, pg_temp as
+$$
+declare
+    one record;
+begin
+    for one in
+        select f.conrelid::regclass as name, a.attname as column_name
+        from pg_constraint f
+        join pg_attribute a on a.attrelid = f.conrelid and a.attnum = f.conkey[array_upper(f.conkey, 1)]
+        where f.contype = 'f' and f.confrelid = 'users'::regclass and f.confdeltype = 'c'
+        order by 1
+    loop
+        place := one.name::text;
+        execute format('delete from %s where %I = $1', one.name, one.column_name) using person;
+        get diagnostics gone = row_count;
+        return next;
+    end loop;
+end
+$$;
 
 -- A text without these parts.
 create function mask_text(body text, parts text[]) returns text

@@ -90,6 +90,7 @@ ids! {
     TenantId = "tnt";
     UserId = "usr";
     ConnectionId = "con";
+    TenantDeletionId = "tdl";
     MappingId = "map";
     PreviewId = "prv";
     PublicationId = "pub";

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::erasures::{self, ERASE_WORKFLOW, EraseInput, Erasure};
+use domain::mails::{Letter, MailKind};
+use domain::users::people;
 use engine::Tx;
 use engine::ids::ErasureId;
 use engine::runtime::{Class, Run, RunError, StepCx, StepError, TxStep, Workflow};
 
 use crate::hub::{Hub, sync_error};
+use crate::send_mail::outbox_error;
 
 /// How often it is looked whether the last write has settled, half a minute apart.
 const LOOKS: u32 = 240;
@@ -31,21 +34,33 @@ impl Workflow for ErasePerson {
             return Ok(BTreeMap::new());
         };
         cx.sleep_until("hold", until).await?;
-        cx.tx(Begin { erasure }).await?;
-        for number in 0..LOOKS {
-            if cx.tx(UnderWay { erasure, number }).await? == 0 {
-                break;
+        match carry_out(cx, erasure).await {
+            Ok(destroyed) => Ok(destroyed),
+            Err(error) => {
+                let class = error.class().as_str().to_owned();
+                cx.tx(Fail { erasure, class }).await?;
+                Err(error)
             }
-            cx.sleep("writes", BETWEEN).await?;
         }
-        cx.tx(Destroy { erasure }).await
     }
+}
+
+async fn carry_out(cx: &mut Run, erasure: ErasureId) -> Result<BTreeMap<String, u64>, RunError> {
+    cx.tx(Begin { erasure }).await?;
+    for number in 0..LOOKS {
+        if cx.tx(UnderWay { erasure, number }).await? == 0 {
+            break;
+        }
+        cx.sleep("writes", BETWEEN).await?;
+    }
+    cx.tx(Destroy { erasure }).await
 }
 
 /// The request, while it is to be carried out.
 async fn approved(tx: &mut Tx, id: ErasureId) -> Result<Option<Erasure>, StepError> {
     let erasure = erasures::get(tx, id).await?;
-    Ok((erasure.state == "approved").then_some(erasure))
+    // One that failed is tried again by its run.
+    Ok(matches!(erasure.state.as_str(), "approved" | "failed").then_some(erasure))
 }
 
 struct Look {
@@ -123,5 +138,43 @@ impl TxStep for Destroy {
         let salt = domain::erasures::fresh_salt()
             .map_err(|error| StepError::permanent(Class::Config, error.to_string()))?;
         Ok(erasures::destroy(tx, &hub.tables, &erasure, &salt).await?)
+    }
+}
+
+/// Says that it could not be carried out: to whoever watches the hub, in the log of what is done about
+/// people's data, and to the admins.
+struct Fail {
+    erasure: ErasureId,
+    class: String,
+}
+
+impl TxStep for Fail {
+    const NAME: &'static str = "fail";
+    type Output = ();
+
+    async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<(), StepError> {
+        let erasure = erasures::get(tx, self.erasure).await?;
+        erasures::failed(tx, &erasure, &self.class).await?;
+        metrics::counter!("syncline_erasures_failed_total", "class" => self.class.clone())
+            .increment(1);
+        tracing::error!(
+            tenant.id = %tx.tenant(),
+            erasure.id = %self.erasure,
+            class = self.class,
+            "an erasure could not be carried out"
+        );
+        let hub = Hub::of(cx)?;
+        let Some(mailer) = &hub.mailer else {
+            return Ok(());
+        };
+        for (user, email) in people::admins(tx).await? {
+            let letter = Letter::erasure_failed(&email, &self.erasure.to_string(), &self.class);
+            mailer
+                .outbox()
+                .post(tx, MailKind::ErasureFailed, user, &letter)
+                .await
+                .map_err(outbox_error)?;
+        }
+        Ok(())
     }
 }

@@ -59,7 +59,7 @@ impl TxStep for Note {
     }
 }
 
-fn outbox_error(error: OutboxError) -> StepError {
+pub(crate) fn outbox_error(error: OutboxError) -> StepError {
     match error {
         OutboxError::Store(error) => error.into(),
         OutboxError::Vault(_) => StepError::permanent(Class::Config, error.to_string()),

@@ -303,7 +303,17 @@ pub enum AdminCommand {
         #[command(subcommand)]
         command: AuditCommand,
     },
-    /// Make, list, suspend and limit tenants.
+    /// Print what was done about people's data in a month, as CSV: erasures, exports, approvals,
+    /// refusals and failures.
+    PrivacyReport {
+        /// Id of the tenant; needed where there are several.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<engine::ids::TenantId>,
+        /// By UTC, as 2026-11.
+        #[arg(long, value_name = "MONTH")]
+        month: domain::privacy_log::Month,
+    },
+    /// Make, list, suspend, limit and delete tenants.
     Tenant {
         #[command(subcommand)]
         command: TenantCommand,
@@ -353,6 +363,27 @@ pub enum TenantCommand {
         #[arg(long, value_name = "ID")]
         tenant: engine::ids::TenantId,
     },
+    /// Close a tenant and have everything of it destroyed when the hold is over. Where the tenant's
+    /// settings ask for a second person, somebody who looks after all tenants agrees by the API first.
+    Delete {
+        #[arg(long, value_name = "ID")]
+        tenant: engine::ids::TenantId,
+        /// The tenant's name, typed.
+        #[arg(long, value_name = "NAME")]
+        confirm: String,
+        #[arg(long)]
+        reason: String,
+        /// For how many days it can be withdrawn.
+        #[arg(long, value_name = "N", default_value_t = domain::tenants::deletion::HOLD_DAYS)]
+        hold_days: i32,
+    },
+    /// Withdraw the deletion of a tenant, which is again as it was before.
+    Keep {
+        #[arg(long, value_name = "ID")]
+        tenant: engine::ids::TenantId,
+    },
+    /// Print the deletions of tenants there were, with what was destroyed.
+    Deletions,
     /// Count anew what a tenant uses.
     Recount {
         #[arg(long, value_name = "ID")]

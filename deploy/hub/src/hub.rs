@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use workflows::{Mailer, MailerOptions, Messenger, MessengerOptions};
 
-use crate::{database, shipped};
+use crate::{database, deletions, shipped};
 
 /// Requests under way get this long at shutdown; streams of news would never end.
 const GRACE: Duration = Duration::from_secs(3);
@@ -82,6 +82,7 @@ pub struct Hub {
     pub first_admin: Option<FirstAdmin>,
     stop: CancellationToken,
     serving: Option<JoinHandle<std::io::Result<()>>>,
+    deleting: Option<JoinHandle<()>>,
 }
 
 impl Hub {
@@ -124,6 +125,8 @@ impl Hub {
             (options.workers > 0).then(|| work(&store, &peers, &tables, mailer, options.workers));
         let stop = CancellationToken::new();
         store.feed().listen(stop.clone());
+        let deleting = (options.workers > 0)
+            .then(|| tokio::spawn(deletions::keep(store.clone(), stop.clone())));
         let (addr, serving) = match listener {
             None => (None, None),
             Some(listener) => {
@@ -166,6 +169,7 @@ impl Hub {
             first_admin,
             stop,
             serving,
+            deleting,
         })
     }
 
@@ -186,6 +190,9 @@ impl Hub {
         }
         if let Some(engine) = self.engine {
             engine.shutdown().await;
+        }
+        if let Some(deleting) = self.deleting {
+            deleting.await.context("deleting tenants was cut short")?;
         }
         self.store.close().await;
         Ok(())

@@ -6,6 +6,7 @@
 mod admin;
 mod cli;
 mod database;
+mod deletions;
 mod demo;
 mod files;
 mod hub;

@@ -77,3 +77,28 @@ pub async fn insert(tx: &mut Tx, entity: &str, field: &CustomField) -> Result<()
     }
     Ok(())
 }
+
+/// Says how close a field is to a person: no, identifying or sensitive. What it was before.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn set_personal(
+    tx: &mut Tx,
+    entity: &str,
+    key: &str,
+    personal: &str,
+) -> Result<String, StoreError> {
+    let before = sqlx::query_scalar!(
+        "update custom_fields f set personal = $3
+         from (select tenant_id, entity, key, personal from custom_fields
+               where entity = $1 and key = $2 for update) as before
+         where f.tenant_id = before.tenant_id and f.entity = before.entity and f.key = before.key
+         returning before.personal",
+        entity,
+        key,
+        personal,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    before.ok_or_else(|| StoreError::NotFound(format!("field {key:?} of your own")))
+}

@@ -50,6 +50,11 @@ pub async fn said(tx: &mut Tx, id: EntityId) -> Result<Vec<Json>, StoreError> {
                jsonb_array_elements(c.fields) as field where c.entity_id = $1
         group by c.id having count(*) > 0
         union all
+        select jsonb_object_agg(field ->> 'field', field -> 'lost') from changes c,
+               jsonb_array_elements(c.fields) as field
+        where c.entity_id = $1 and field ? 'lost'
+        group by c.id
+        union all
         select sent from writes where entity_id = $1 and sent is not null
         union all
         select before from writes where entity_id = $1 and before is not null

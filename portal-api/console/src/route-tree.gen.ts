@@ -20,6 +20,7 @@ import { Route as AppSplatRouteImport } from './routes/_app/$'
 import { Route as AppAssignmentsRouteImport } from './routes/_app/assignments'
 import { Route as AppAuditRouteImport } from './routes/_app/audit'
 import { Route as AppConflictsRouteImport } from './routes/_app/conflicts'
+import { Route as AppOrganisationRouteImport } from './routes/_app/organisation'
 import { Route as AppPersonalDataRouteImport } from './routes/_app/personal-data'
 import { Route as AppRetentionRouteImport } from './routes/_app/retention'
 import { Route as AppRolesRouteImport } from './routes/_app/roles'
@@ -124,6 +125,11 @@ const AppAuditRoute = AppAuditRouteImport.update({
 const AppConflictsRoute = AppConflictsRouteImport.update({
   id: '/conflicts',
   path: '/conflicts',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppOrganisationRoute = AppOrganisationRouteImport.update({
+  id: '/organisation',
+  path: '/organisation',
   getParentRoute: () => AppRoute,
 } as any)
 const AppPersonalDataRoute = AppPersonalDataRouteImport.update({
@@ -394,6 +400,7 @@ export interface FileRoutesByFullPath {
   '/assignments': typeof AppAssignmentsRoute
   '/audit': typeof AppAuditRoute
   '/conflicts': typeof AppConflictsRoute
+  '/organisation': typeof AppOrganisationRoute
   '/personal-data': typeof AppPersonalDataRoute
   '/retention': typeof AppRetentionRoute
   '/roles': typeof AppRolesRoute
@@ -456,6 +463,7 @@ export interface FileRoutesByTo {
   '/assignments': typeof AppAssignmentsRoute
   '/audit': typeof AppAuditRoute
   '/conflicts': typeof AppConflictsRoute
+  '/organisation': typeof AppOrganisationRoute
   '/personal-data': typeof AppPersonalDataRoute
   '/retention': typeof AppRetentionRoute
   '/roles': typeof AppRolesRoute
@@ -521,6 +529,7 @@ export interface FileRoutesById {
   '/_app/assignments': typeof AppAssignmentsRoute
   '/_app/audit': typeof AppAuditRoute
   '/_app/conflicts': typeof AppConflictsRoute
+  '/_app/organisation': typeof AppOrganisationRoute
   '/_app/personal-data': typeof AppPersonalDataRoute
   '/_app/retention': typeof AppRetentionRoute
   '/_app/roles': typeof AppRolesRoute
@@ -587,6 +596,7 @@ export interface FileRouteTypes {
     | '/assignments'
     | '/audit'
     | '/conflicts'
+    | '/organisation'
     | '/personal-data'
     | '/retention'
     | '/roles'
@@ -649,6 +659,7 @@ export interface FileRouteTypes {
     | '/assignments'
     | '/audit'
     | '/conflicts'
+    | '/organisation'
     | '/personal-data'
     | '/retention'
     | '/roles'
@@ -713,6 +724,7 @@ export interface FileRouteTypes {
     | '/_app/assignments'
     | '/_app/audit'
     | '/_app/conflicts'
+    | '/_app/organisation'
     | '/_app/personal-data'
     | '/_app/retention'
     | '/_app/roles'
@@ -853,6 +865,13 @@ declare module '@tanstack/react-router' {
       path: '/conflicts'
       fullPath: '/conflicts'
       preLoaderRoute: typeof AppConflictsRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/organisation': {
+      id: '/_app/organisation'
+      path: '/organisation'
+      fullPath: '/organisation'
+      preLoaderRoute: typeof AppOrganisationRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/personal-data': {
@@ -1220,6 +1239,7 @@ interface AppRouteChildren {
   AppAssignmentsRoute: typeof AppAssignmentsRoute
   AppAuditRoute: typeof AppAuditRoute
   AppConflictsRoute: typeof AppConflictsRoute
+  AppOrganisationRoute: typeof AppOrganisationRoute
   AppPersonalDataRoute: typeof AppPersonalDataRoute
   AppRetentionRoute: typeof AppRetentionRoute
   AppRolesRoute: typeof AppRolesRoute
@@ -1279,6 +1299,7 @@ const AppRouteChildren: AppRouteChildren = {
   AppAssignmentsRoute: AppAssignmentsRoute,
   AppAuditRoute: AppAuditRoute,
   AppConflictsRoute: AppConflictsRoute,
+  AppOrganisationRoute: AppOrganisationRoute,
   AppPersonalDataRoute: AppPersonalDataRoute,
   AppRetentionRoute: AppRetentionRoute,
   AppRolesRoute: AppRolesRoute,

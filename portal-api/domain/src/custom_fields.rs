@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use engine::catalogue::{CUSTOM_PREFIX, Field, FieldKind, Personal};
 use engine::entity::Kind;
+use engine::store::audit::{self, Entry};
 use engine::store::custom_fields::{self, CustomField};
 use engine::store::plans;
 use engine::{StoreError, Tx};
+use serde_json::json;
 
 const LONGEST_KEY: usize = 60;
 const LONGEST_LABEL: usize = 120;
@@ -66,18 +68,56 @@ pub async fn create(tx: &mut Tx, kind: &Kind, wish: Wish) -> Result<Field, Refus
         kind: kind_name(wish.kind)?,
         scale: wish.scale.and_then(|scale| i32::try_from(scale).ok()),
         choices: wish.choices,
-        personal: match wish.personal {
-            Personal::No => "no",
-            Personal::Identifying => "identifying",
-            Personal::Sensitive => "sensitive",
-        }
-        .to_owned(),
+        personal: class(wish.personal).to_owned(),
     };
     custom_fields::insert(tx, kind.name, &field).await?;
     let name = format!("{CUSTOM_PREFIX}{}", field.key);
     let catalogue = plans::catalogue(tx, kind).await?;
     let added = catalogue.field(&name).cloned();
     added.ok_or_else(|| StoreError::NotFound(format!("field {name}")).into())
+}
+
+fn class(personal: Personal) -> &'static str {
+    match personal {
+        Personal::No => "no",
+        Personal::Identifying => "identifying",
+        Personal::Sensitive => "sensitive",
+    }
+}
+
+/// Says anew how close a field of the tenant's own is to a person. From then on it is masked where
+/// personal fields are and destroyed with the person; where it was not before, what the audit trail holds
+/// of it is masked too.
+///
+/// # Errors
+/// [`StoreError::NotFound`] for a field that is not there; [`StoreError::Conflict`] for one that is part
+/// of the hub.
+pub async fn classify(
+    tx: &mut Tx,
+    kind: &Kind,
+    name: &str,
+    personal: Personal,
+) -> Result<Field, StoreError> {
+    let known = plans::catalogue(tx, kind).await?;
+    if known.field(name).is_none() {
+        return Err(StoreError::NotFound(format!("field {name:?}")));
+    }
+    let Some(key) = name.strip_prefix(CUSTOM_PREFIX) else {
+        let why = "this field is part of the hub, and so is how close it is to a person";
+        return Err(StoreError::Conflict(why.to_owned()));
+    };
+    let before = custom_fields::set_personal(tx, kind.name, key, class(personal)).await?;
+    if before == "no" && personal != Personal::No {
+        audit::redact_field(tx, kind.name, name).await?;
+    }
+    tx.audit(
+        Entry::new("classify_field", "field", format!("{}/{name}", kind.name))
+            .before(json!({"personal": before}))
+            .after(json!({"personal": class(personal)})),
+    );
+    let catalogue = plans::catalogue(tx, kind).await?;
+    let field = catalogue.field(name).cloned();
+    field.ok_or_else(|| StoreError::NotFound(format!("field {name:?}")))
 }
 
 fn kind_name(kind: FieldKind) -> Result<String, StoreError> {

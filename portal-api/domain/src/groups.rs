@@ -1,7 +1,7 @@
 //! Groups: named sets of permissions that their members have beyond their roles.
 
 use chrono::{DateTime, Utc};
-use engine::ids::GroupId;
+use engine::ids::{AccountId, GroupId};
 use engine::store::audit::Entry;
 use engine::{StoreError, Tx};
 use serde_json::json;
@@ -15,6 +15,8 @@ const LONGEST: usize = 80;
 #[derive(Clone, Debug)]
 pub struct Group {
     pub id: GroupId,
+    /// The customer's organisation whose group it is; `None` for those of the tenant's own people.
+    pub account: Option<AccountId>,
     pub name: String,
     pub permissions: Permissions,
     pub members: i64,
@@ -49,7 +51,7 @@ pub fn name(text: &str) -> Result<String, String> {
 pub async fn list(tx: &mut Tx) -> Result<Vec<Group>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select id as "id: GroupId", name, permissions, version, created_at,
+        select id as "id: GroupId", account_id as "account: AccountId", name, permissions, version, created_at,
                (select count(*) from group_members m where m.group_id = g.id) as "members!"
         from user_groups g order by lower(name)
         "#
@@ -58,6 +60,7 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<Group>, StoreError> {
     .await?;
     let groups = rows.into_iter().map(|row| Group {
         id: row.id,
+        account: row.account,
         name: row.name,
         permissions: Permissions::of_names(&row.permissions),
         members: row.members,
@@ -77,18 +80,24 @@ pub async fn get(tx: &mut Tx, id: GroupId) -> Result<Group, StoreError> {
     found.ok_or_else(|| StoreError::NotFound(format!("group {id}")))
 }
 
-/// Makes a group.
+/// Makes a group, of a customer's organisation or of the tenant's own people.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when the name is taken.
-pub async fn create(tx: &mut Tx, wish: &GroupWish) -> Result<GroupId, StoreError> {
+pub async fn create(
+    tx: &mut Tx,
+    account: Option<AccountId>,
+    wish: &GroupWish,
+) -> Result<GroupId, StoreError> {
     let (id, now) = (GroupId::fresh(), tx.now());
     sqlx::query!(
-        "insert into user_groups (id, name, permissions, created_at) values ($1, $2, $3, $4)",
+        "insert into user_groups (id, name, permissions, created_at, account_id)
+         values ($1, $2, $3, $4, $5)",
         id.0,
         wish.name,
         &wish.permissions.names(),
         now,
+        account.map(|account| account.0),
     )
     .execute(tx.conn())
     .await

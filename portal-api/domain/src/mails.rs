@@ -26,6 +26,8 @@ pub enum MailKind {
     Locked,
     /// How the user signs in has changed.
     SignIn,
+    /// An erasure could not be carried out.
+    ErasureFailed,
 }
 
 impl MailKind {
@@ -35,6 +37,7 @@ impl MailKind {
             Self::Reset => "reset",
             Self::Locked => "locked",
             Self::SignIn => "sign_in",
+            Self::ErasureFailed => "erasure_failed",
         }
     }
 }
@@ -66,6 +69,19 @@ impl Letter {
             text: format!(
                 "Set a new password with this link; it works once, for an hour:\n\n{link}\n\n\
                  If you did not ask for it, there is nothing to do: your password stays.\n"
+            ),
+        }
+    }
+
+    /// Says which request it is, and nothing of whom it is about.
+    pub fn erasure_failed(recipient: &str, request: &str, class: &str) -> Self {
+        Self {
+            recipient: recipient.to_owned(),
+            subject: "An erasure could not be carried out".to_owned(),
+            text: format!(
+                "The request {request} to forget somebody was approved and could not be carried \
+                 out ({class}). Nothing of it was done.\n\nLook at the request and its run in the \
+                 console: the run can be tried again, the request withdrawn.\n"
             ),
         }
     }

@@ -86,6 +86,8 @@ permissions! {
     PrivacyManage = "privacy.manage";
     /// Let an erasure that somebody else asked for happen.
     PrivacyApprove = "privacy.approve";
+    /// Look after the people and groups of the customer's organisation one belongs to.
+    OrganisationManage = "organisation.manage";
 }
 
 impl fmt::Display for Permission {

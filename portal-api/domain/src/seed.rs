@@ -226,6 +226,7 @@ async fn faces(tx: &mut Tx, plan: &Plan) -> Result<(), SeedError> {
         time_zone: plan.time_zone.to_owned(),
         contact_email: Some(format!("help@{}", plan.domain)),
         origins: vec![format!("https://www.{}", plan.domain)],
+        deletion_needs_approval: true,
     };
     settings::change(tx, 0, &wish).await?;
     Ok(())

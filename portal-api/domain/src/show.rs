@@ -7,6 +7,17 @@ use engine::sdk::Value;
 use serde_json::Value as Json;
 use sqlx::types::Uuid;
 
+/// A text as a cell of a table of commas. One that a spreadsheet would take for a formula is made one
+/// that it does not.
+pub(crate) fn cell(text: &str) -> String {
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        "'"
+    } else {
+        ""
+    };
+    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+}
+
 /// An entity's id with its kind's prefix.
 pub(crate) fn id(kind: &str, id: EntityId) -> String {
     match kind {

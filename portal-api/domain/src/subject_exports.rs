@@ -10,6 +10,9 @@ use engine::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use crate::privacy_log::{self, Event};
+use crate::show::cell;
+
 /// The workflow that gathers.
 pub const EXPORT_WORKFLOW: &str = "export_person";
 /// How long what was gathered stays.
@@ -114,6 +117,7 @@ pub async fn ask(
     // The reason may name the person; the trail is not rewritten.
     let after = json!({"contact": contact});
     tx.audit(Entry::new("ask_subject_export", "subject_export", id).after(after));
+    privacy_log::note(tx, &event("ask", id, by, "asked")).await?;
     Ok(id)
 }
 
@@ -167,13 +171,33 @@ pub async fn gather(tx: &mut Tx, id: SubjectExportId) -> Result<(), StoreError> 
 ///
 /// # Errors
 /// [`StoreError::NotFound`]; [`StoreError::Conflict`] while it is being gathered.
-pub async fn body(tx: &mut Tx, id: SubjectExportId) -> Result<Json, StoreError> {
+pub async fn body(tx: &mut Tx, id: SubjectExportId, by: UserId) -> Result<Json, StoreError> {
     get(tx, id).await?;
     let body = sqlx::query_scalar!("select body from subject_exports where id = $1", id.0)
         .fetch_one(tx.conn())
         .await?;
+    let body = body.ok_or_else(|| StoreError::Conflict("it is still being gathered".to_owned()))?;
     tx.audit(Entry::new("hand_out_subject_export", "subject_export", id));
-    body.ok_or_else(|| StoreError::Conflict("it is still being gathered".to_owned()))
+    privacy_log::note(tx, &event("hand_out", id, by, "done")).await?;
+    Ok(body)
+}
+
+fn event(
+    action: &'static str,
+    id: SubjectExportId,
+    by: UserId,
+    state: &'static str,
+) -> Event<'static> {
+    Event {
+        action,
+        actor: Some(by),
+        request: id.to_string(),
+        kind: "export",
+        scope: "contact",
+        state,
+        destroyed: None,
+        failure: None,
+    }
 }
 
 /// What was gathered as rows of place and value. A text that a spreadsheet would take for a formula is
@@ -208,12 +232,8 @@ fn walk(value: &Json, place: &str, rows: &mut String) {
 
 fn row(place: &str, value: &str, rows: &mut String) {
     for (text, end) in [(place, ","), (value, "\r\n")] {
-        let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-            "'"
-        } else {
-            ""
-        };
-        rows.push_str(&format!("\"{guard}{}\"{end}", text.replace('"', "\"\"")));
+        rows.push_str(&cell(text));
+        rows.push_str(end);
     }
 }
 

@@ -135,8 +135,9 @@ pub async fn remove(tx: &mut Tx, id: DomainId) -> Result<(), StoreError> {
 /// [`StoreError`].
 pub async fn tenant_of(tx: &mut SystemTx, host: &str) -> Result<Option<TenantId>, StoreError> {
     Ok(sqlx::query_scalar!(
-        r#"select tenant_id as "id: TenantId" from tenant_domains
-           where host = $1 and verified_at is not null"#,
+        r#"select d.tenant_id as "id: TenantId" from tenant_domains d
+           join tenants t on t.tenant_id = d.tenant_id and t.state <> 'deleting'
+           where d.host = $1 and d.verified_at is not null"#,
         host
     )
     .fetch_optional(tx.conn())
@@ -186,7 +187,8 @@ pub async fn only_tenant(tx: &mut SystemTx) -> Result<Option<TenantId>, StoreErr
 /// [`StoreError`].
 pub async fn exists(tx: &mut SystemTx, id: TenantId) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar!(
-        r#"select exists (select from tenants where tenant_id = $1) as "there!""#,
+        r#"select exists (select from tenants where tenant_id = $1 and state <> 'deleting')
+           as "there!""#,
         id.0
     )
     .fetch_one(tx.conn())

@@ -129,6 +129,14 @@ impl SignedIn {
 
     /// Notes an attempt to get more than one has, and says no.
     pub(crate) async fn refuse(&self, entry: Entry, why: &str) -> ApiError {
+        match self.note_attempt(entry).await {
+            Ok(()) => ApiError::forbidden(why),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Notes an attempt to get more than one has.
+    pub(crate) async fn note_attempt(&self, entry: Entry) -> Result<(), StoreError> {
         let user = &self.session.user;
         tracing::warn!(
             tenant.id = %user.tenant,
@@ -137,15 +145,9 @@ impl SignedIn {
             "an attempt to get more permissions was refused"
         );
         metrics::counter!("syncline_elevations_refused_total").increment(1);
-        let noted = async {
-            let mut tx = self.begin().await?;
-            tx.audit(entry);
-            tx.commit().await
-        };
-        match noted.await {
-            Ok(()) => ApiError::forbidden(why),
-            Err(error) => error.into(),
-        }
+        let mut tx = self.begin().await?;
+        tx.audit(entry);
+        tx.commit().await
     }
 }
 

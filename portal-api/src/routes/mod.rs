@@ -21,6 +21,7 @@ mod lanes;
 mod live;
 mod machine;
 mod mappings;
+mod organisation;
 mod overview;
 mod partners;
 mod privacy;
@@ -73,6 +74,7 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(assignments::router())
         .merge(privacy::router())
         .merge(groups::router())
+        .merge(organisation::router())
         .merge(roles::router())
         .merge(keys::router())
         .merge(brands::router())

@@ -155,7 +155,9 @@ async fn no_operation_that_reads_shows_anything_of_other_accounts() {
             let asked = format!("{asked}{}", crate::tenants::query(name));
             let answer = client.get(&asked).await;
             let needs = operation["x-permission"].as_str().unwrap();
-            let within = ["records.read", "conflicts.read", "own", "open"].contains(&needs);
+            // Who looks after the people of a customer does so within the customer's own account.
+            let within = ["records.read", "conflicts.read", "own", "open"].contains(&needs)
+                || (needs == "organisation.manage" && who == "customer admin");
             if within {
                 called += 1;
             } else {

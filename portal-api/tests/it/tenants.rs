@@ -80,6 +80,12 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
         ("passkeys", passkey),
         ("devices", device),
         ("groups", group.as_str().unwrap().to_owned()),
+        // Whoever belongs to no organisation finds nothing there; `organisation.rs` asks as its others.
+        (
+            "organisation/people",
+            one(world.admin.get("/users").await.expect(200)),
+        ),
+        ("organisation/groups", group.as_str().unwrap().to_owned()),
         ("teams", team.as_str().unwrap().to_owned()),
         ("partners", partner.as_str().unwrap().to_owned()),
         ("brands", brand.as_str().unwrap().to_owned()),
@@ -193,6 +199,7 @@ pub(crate) fn body(operation: &str) -> Option<Json> {
         }
         "rotate_key" => json!({"overlap_minutes": 0}),
         "update_user" => json!({"name": "Mine"}),
+        "classify_field" => json!({"personal": "no"}),
         "update_brand" => json!({
             "name": "Mine", "domain": null, "accent": "#000000", "on_accent": "#ffffff",
             "background": "#ffffff", "foreground": "#000000",
@@ -201,10 +208,17 @@ pub(crate) fn body(operation: &str) -> Option<Json> {
         "update_team" => json!({"name": "Mine", "members": []}),
         "update_partner" => json!({"name": "Mine"}),
         "assign_account" => json!({"to": format!("usr_{}", "0".repeat(32))}),
-        "update_group" => json!({"name": "Mine", "permissions": []}),
+        "update_organisation_person" => json!({"name": "Mine"}),
+        "update_group" | "update_organisation_group" => json!({"name": "Mine", "permissions": []}),
         "rename_passkey" => json!({"name": "Mine"}),
-        "reset_factors" | "deactivate_user" | "reactivate_user" | "unlock_user"
-        | "create_user_link" => json!({}),
+        "reset_factors"
+        | "deactivate_user"
+        | "reactivate_user"
+        | "unlock_user"
+        | "create_user_link"
+        | "deactivate_organisation_person"
+        | "reactivate_organisation_person"
+        | "create_organisation_link" => json!({}),
         "restart_run" | "fork_run" => json!({"from": "start"}),
         "undo_run" => json!({"restored": 1, "fields": 1, "removed": 0, "revived": 0}),
         "signal_run" => json!({"name": "go", "body": null}),

@@ -7,6 +7,7 @@ mod tenants;
 pub use rotate_keys::{Phase, rotate};
 
 use anyhow::{Context, Result, bail};
+use domain::privacy_log::{self, Month};
 use domain::tenants as all_tenants;
 use domain::users::{self, NewUser, Passwords, Role, fresh_password};
 use engine::ids::TenantId;
@@ -58,9 +59,25 @@ async fn manage(store: &Store, command: AdminCommand) -> Result<()> {
         AdminCommand::Audit { command } => audit::run(store, command).await,
         AdminCommand::Tenant { command } => tenants::run(store, command).await,
         AdminCommand::Operator { email, remove } => tenants::operator(store, &email, !remove).await,
+        AdminCommand::PrivacyReport { tenant, month } => privacy_report(store, tenant, month).await,
         AdminCommand::Seed => tenants::seed(store).await,
         AdminCommand::Openapi | AdminCommand::Permissions | AdminCommand::RotateKeys => Ok(()),
     }
+}
+
+async fn privacy_report(store: &Store, tenant: Option<TenantId>, month: Month) -> Result<()> {
+    let mut tx = store.begin_system().await?;
+    let tenant = one_tenant(&mut tx, tenant).await?;
+    drop(tx);
+    let mut tx = begin(store, tenant).await?;
+    let text = privacy_log::report(&mut tx, month).await?;
+    tx.audit(Entry::new(
+        "hand_out_privacy_report",
+        "privacy_report",
+        month,
+    ));
+    tx.commit().await?;
+    say(text.trim_end())
 }
 
 async fn create_user(

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use domain::retention;
-use domain::tenants::{self, NewTenant};
+use domain::tenants::{self, NewTenant, deletion};
 use domain::users::{self, NewUser, Passwords, Role, fresh_password};
 use engine::Store;
 use engine::ids::TenantId;
@@ -29,9 +29,33 @@ pub(super) async fn run(store: &Store, command: TenantCommand) -> Result<()> {
             tx.commit().await?;
             say(&format!("{tenant} is suspended"))
         }
+        TenantCommand::Delete {
+            tenant,
+            confirm,
+            reason,
+            hold_days,
+        } => {
+            let wish = deletion::Wish {
+                confirm,
+                reason,
+                hold_days,
+            };
+            delete(store, tenant, &wish).await
+        }
+        TenantCommand::Keep { tenant } => {
+            present(store, tenant).await?;
+            let mut tx = begin(store, tenant).await?;
+            deletion::withdraw(&mut tx, &by()).await?;
+            tx.commit().await?;
+            say(&format!("{tenant} lives on"))
+        }
+        TenantCommand::Deletions => deletions(store).await,
         TenantCommand::Resume { tenant } => {
             present(store, tenant).await?;
             let mut tx = begin(store, tenant).await?;
+            if tenants::is_being_deleted(&mut tx).await? {
+                bail!("{tenant} is to be deleted: withdraw that with `tenant keep`");
+            }
             tenants::resume(&mut tx).await?;
             tx.commit().await?;
             say(&format!("{tenant} goes on"))
@@ -69,6 +93,49 @@ pub(super) async fn run(store: &Store, command: TenantCommand) -> Result<()> {
             set_quotas(store, tenant, wish).await
         }
     }
+}
+
+/// Whoever runs the hub.
+fn by() -> deletion::By {
+    deletion::By {
+        name: "syncline admin".to_owned(),
+        id: None,
+    }
+}
+
+async fn delete(store: &Store, tenant: TenantId, wish: &deletion::Wish) -> Result<()> {
+    present(store, tenant).await?;
+    let mut tx = begin(store, tenant).await?;
+    deletion::ask(&mut tx, wish, &by()).await?;
+    tx.commit().await?;
+    let mut system = store.begin_system().await?;
+    let asked = deletion::newest(&mut system, tenant).await?;
+    say(&match asked.hold_until {
+        Some(until) => format!("{tenant} is closed, and destroyed from {until} on"),
+        None => format!(
+            "{tenant} is closed; when a second person has agreed by the API it is held for {} days \
+             and then destroyed",
+            asked.hold_days
+        ),
+    })
+}
+
+/// One line each: what outlives the tenants.
+async fn deletions(store: &Store) -> Result<()> {
+    let mut tx = store.begin_system().await?;
+    for deletion in deletion::list(&mut tx).await? {
+        let rows: u64 = deletion.counts.values().sum();
+        let last = deletion.last_audit.map_or_else(String::new, |(seq, hash)| {
+            let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("  last audit entry {seq}:{hash}")
+        });
+        let moment = deletion.done_at.unwrap_or(deletion.asked_at);
+        say(&format!(
+            "{}  {:10}  {moment}  asked by {}  {rows} rows destroyed{last}  {}",
+            deletion.tenant, deletion.state, deletion.asked_by, deletion.name
+        ))?;
+    }
+    Ok(())
 }
 
 async fn create(store: &Store, name: &str, environment: &str, email: &str) -> Result<()> {

@@ -9,6 +9,7 @@
 //! entries in order is held for one statement and the flush only.
 
 mod read;
+mod redact;
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -19,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 pub use read::{AuditQuery, AuditRow, Broken, Head, Verified, list, prune, verify};
+pub use redact::{Redaction, redact, redact_field};
 
 use super::{StoreError, Tx};
 

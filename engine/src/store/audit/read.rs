@@ -1,10 +1,12 @@
 //! Reading the trail: lists, the check of the chain, and retention.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Entry, Stored};
+use super::{Entry, Stored, redact};
 use crate::ids::TenantId;
 use crate::store::{StoreError, SystemTx, Tx};
 
@@ -93,6 +95,8 @@ pub struct Verified {
     pub entries: i64,
     /// The number before the first entry; over 0 where retention took away what was before.
     pub from: i64,
+    /// Entries that an erased person was taken out of; what they hold now is as it was noted then.
+    pub redacted: i64,
     /// `None` where nothing was ever noted.
     pub head: Option<Head>,
 }
@@ -128,12 +132,15 @@ pub async fn verify(
     let (from, mut previous) = anchor.map_or_else(|| (0, Vec::new()), |row| (row.seq, row.hash));
     let tenant = tx.tenant().0;
     let mut seq = from;
+    let noted = redact::noted(tx).await?;
+    let mut redacted = 0;
     loop {
         let rows = after(tx, seq).await?;
         for row in &rows {
             seq += 1;
-            if let Some(broken) = check(row, seq, tenant, &previous, kept) {
-                return Ok(Err(broken));
+            match check(row, seq, tenant, &previous, kept, &noted) {
+                Ok(is_redacted) => redacted += i64::from(is_redacted),
+                Err(broken) => return Ok(Err(broken)),
             }
             previous.clone_from(&row.hash);
         }
@@ -149,6 +156,7 @@ pub async fn verify(
     Ok(Ok(Verified {
         entries: seq - from,
         from,
+        redacted,
         head: (seq > 0).then_some(Head {
             seq,
             hash: previous,
@@ -175,35 +183,43 @@ fn check(
     tenant: Uuid,
     previous: &[u8],
     kept: Option<&Head>,
-) -> Option<Broken> {
+    noted: &HashMap<i64, String>,
+) -> Result<bool, Broken> {
     if row.seq != expected {
-        return Some(Broken::Missing(expected));
+        return Err(Broken::Missing(expected));
     }
     if row.previous_hash != previous {
-        return Some(Broken::Unlinked(row.seq));
+        return Err(Broken::Unlinked(row.seq));
     }
-    let stored = Stored {
-        seq: row.seq,
-        at: row.at,
-        actor_kind: &row.actor_kind,
-        actor_id: row.actor_id,
-        actor_name: &row.actor_name,
-        address: row.address.as_deref(),
-        request: row.request.as_deref(),
-        action: &row.action,
-        subject_kind: &row.subject_kind,
-        subject_id: &row.subject_id,
-        before: row.before.as_deref(),
-        after: row.after.as_deref(),
-    };
-    if stored.hash(tenant, previous) != row.hash {
-        return Some(Broken::Changed(row.seq));
+    let hash = row.stored().hash(tenant, previous);
+    let is_redacted = hash != row.hash;
+    if is_redacted && noted.get(&row.seq) != Some(&redact::hex(&hash)) {
+        return Err(Broken::Changed(row.seq));
     }
     match kept {
         Some(kept) if kept.seq == row.seq && kept.hash != row.hash => {
-            Some(Broken::Rewritten(row.seq))
+            Err(Broken::Rewritten(row.seq))
         }
-        _ => None,
+        _ => Ok(is_redacted),
+    }
+}
+
+impl AuditRow {
+    pub(super) fn stored(&self) -> Stored<'_> {
+        Stored {
+            seq: self.seq,
+            at: self.at,
+            actor_kind: &self.actor_kind,
+            actor_id: self.actor_id,
+            actor_name: &self.actor_name,
+            address: self.address.as_deref(),
+            request: self.request.as_deref(),
+            action: &self.action,
+            subject_kind: &self.subject_kind,
+            subject_id: &self.subject_id,
+            before: self.before.as_deref(),
+            after: self.after.as_deref(),
+        }
     }
 }
 

@@ -73,8 +73,11 @@ pub(crate) async fn due(tx: &mut SystemTx, workflows: &[String]) -> Result<Vec<D
     let rows = sqlx::query!(
         r#"
         select tenant_id, id, workflow
-        from schedules
+        from schedules s
         where not paused and next_at <= $1 and workflow = any($2)
+          -- Its turns wait, or are left out, as if nothing had run meanwhile.
+          and not exists (select from tenants t
+                          where t.tenant_id = s.tenant_id and t.state <> 'active')
         order by next_at
         limit 200
         "#,

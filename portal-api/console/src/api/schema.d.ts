@@ -1483,6 +1483,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/fields/{entity}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Says anew how close a field is to a person
+         * @description Of the tenant's own fields. The masks follow: what becomes personal is masked from then on, in what
+         *     the audit trail holds already too, and destroyed when the person is forgotten.
+         */
+        patch: operations["classify_field"];
+        trace?: never;
+    };
     "/api/v1/groups": {
         parameters: {
             query?: never;
@@ -2233,6 +2254,171 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/organisation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The organisation one looks after */
+        get: operations["get_organisation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organisation/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the groups of one's organisation */
+        get: operations["list_organisation_groups"];
+        put?: never;
+        /** Makes a group in one's organisation */
+        post: operations["create_organisation_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organisation/groups/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A group of one's organisation */
+        get: operations["get_organisation_group"];
+        /**
+         * Changes a group of one's organisation
+         * @description What its members may do changes with their next request.
+         */
+        put: operations["update_organisation_group"];
+        post?: never;
+        /**
+         * Removes a group of one's organisation
+         * @description Its members keep what they have by role and grant.
+         */
+        delete: operations["delete_organisation_group"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organisation/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the people of one's organisation */
+        get: operations["list_organisation_people"];
+        put?: never;
+        /**
+         * Invites somebody into one's organisation
+         * @description They belong to it and see its account alone. As with every invitation the link is sent by e-mail
+         *     where the hub can send, and else answered.
+         */
+        post: operations["invite_organisation_person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organisation/people/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Somebody of one's organisation */
+        get: operations["get_organisation_person"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes somebody of one's organisation
+         * @description It counts from their next request on. Nobody gives more than they have or than a customer may have,
+         *     changes what they themselves may do, or takes the last administrator away; attempts are noted.
+         */
+        patch: operations["update_organisation_person"];
+        trace?: never;
+    };
+    "/api/v1/organisation/people/{id}/deactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deactivates somebody of one's organisation
+         * @description Sessions, keys and links stop working at once; what they did stays theirs.
+         */
+        post: operations["deactivate_organisation_person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organisation/people/{id}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a link to set a first password
+         * @description For somebody of one's organisation who lost the invitation. Who has a password asks for a link
+         *     themselves.
+         */
+        post: operations["create_organisation_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organisation/people/{id}/reactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets somebody of one's organisation in again
+         * @description With the password and the permissions they had.
+         */
+        post: operations["reactivate_organisation_person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -2337,6 +2523,27 @@ export interface paths {
         head?: never;
         /** Gives one of one's own passkeys another name */
         patch: operations["rename_passkey"];
+        trace?: never;
+    };
+    "/api/v1/privacy-report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was done about people's data in a month, as CSV
+         * @description Erasures, exports, approvals, refusals and failures with who did it, when, about what and how it
+         *     stood then. It names nobody it is about. That it was handed out is noted in the audit trail.
+         */
+        get: operations["get_privacy_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/retention": {
@@ -3444,6 +3651,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tenant-deletions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the deletions of tenants there were */
+        get: operations["list_tenant_deletions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenants": {
         parameters: {
             query?: never;
@@ -3478,6 +3702,68 @@ export interface paths {
         head?: never;
         /** Changes a tenant's name or environment */
         patch: operations["update_tenant"];
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/deletion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest deletion of a tenant */
+        get: operations["get_tenant_deletion"];
+        put?: never;
+        /**
+         * Asks for a tenant to be deleted
+         * @description It is closed at once. When a second person has agreed, where the tenant's settings ask for one, and
+         *     the hold is over, everything of it is destroyed; until then it can be withdrawn.
+         */
+        post: operations["ask_tenant_deletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/deletion/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Agrees to the deletion of a tenant
+         * @description Nobody agrees to their own. With it the hold begins.
+         */
+        post: operations["approve_tenant_deletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/deletion/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraws the deletion of a tenant
+         * @description It is again as it was before. Possible until it is being destroyed.
+         */
+        post: operations["withdraw_tenant_deletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/tenants/{id}/quotas": {
@@ -3715,6 +4001,26 @@ export interface paths {
          * @description Sessions, keys and links of the user stop working at once; what they did stays theirs.
          */
         post: operations["deactivate_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/erasure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Says what forgetting somebody who signs in would destroy now
+         * @description It is done and taken back, so that the numbers are those of what would run.
+         */
+        get: operations["plan_user_erasure"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -4179,6 +4485,11 @@ export interface components {
              * @description Entries up to this number were taken away by retention; 0: none.
              */
             pruned_until: number | null;
+            /**
+             * Format: int64
+             * @description Entries that somebody who was erased was taken out of.
+             */
+            redacted: number | null;
             /** @description Every entry follows the one before it, with its hash. */
             whole: boolean;
         };
@@ -4789,7 +5100,8 @@ export interface components {
             /** Format: date-time */
             asked_at: string;
             asked_by: string;
-            contact_id: string;
+            /** @description Who signs in with its address is forgotten with it. */
+            contact_id: string | null;
             /** Format: date-time */
             decided_at: string | null;
             decided_by: string | null;
@@ -4812,8 +5124,10 @@ export interface components {
             note: string | null;
             reason: string;
             run_id: string | null;
-            /** @description asked, approved, refused, withdrawn or done */
+            /** @description asked, approved, refused, withdrawn, failed or done */
             state: string;
+            /** @description Of somebody who signs in and is no contact. */
+            user_id: string | null;
         };
         ErasureDecision: {
             note?: string | null;
@@ -4930,6 +5244,10 @@ export interface components {
             scale: number | null;
             type: components["schemas"]["FieldType"];
         };
+        FieldClass: {
+            /** @description How close it is to a person: no, identifying or sensitive. */
+            personal: components["schemas"]["FieldPersonal"];
+        };
         /** @enum {string} */
         FieldPersonal: "no" | "identifying" | "sensitive";
         /** @description One value that is not valid. */
@@ -5030,6 +5348,8 @@ export interface components {
         };
         /** @description A named set of permissions that its members have beyond their roles. */
         Group: {
+            /** @description The account of the customer's organisation whose group it is; null for the tenant's own. */
+            account_id: string | null;
             /** Format: date-time */
             created_at: string;
             id: string;
@@ -5484,7 +5804,8 @@ export interface components {
             system: string;
         };
         NewErasure: {
-            contact_id: string;
+            /** @description A contact; who signs in with its address is forgotten with it. */
+            contact_id?: string | null;
             /**
              * Format: int32
              * @description For how long it can be withdrawn once it is approved; 24 if it is left out, at most 720.
@@ -5493,6 +5814,8 @@ export interface components {
             kind: components["schemas"]["ErasureKind"];
             /** @description Not who it is: it stays when they are forgotten. */
             reason: string;
+            /** @description Somebody who signs in and is no contact: what they did stays, by nobody known. */
+            user_id?: string | null;
         };
         NewField: {
             choices?: string[];
@@ -5550,6 +5873,16 @@ export interface components {
             /** @description A stream that is set up on the connection and has no mapping. */
             stream: string;
             text: string;
+        };
+        NewOrganisationPerson: {
+            email: string;
+            /** @description Permissions beyond role and groups. */
+            grants?: string[];
+            /** @description Groups of the organisation. */
+            groups?: string[];
+            name: string;
+            /** @description customer_admin, customer_manager or customer_user */
+            role: string;
         };
         NewPasskey: {
             /** @description The credential, with binary values in base64url. */
@@ -5611,6 +5944,16 @@ export interface components {
             /** @description Named on every page of the console: `production`, `demo`. */
             environment: string;
             name: string;
+        };
+        NewTenantDeletion: {
+            /** @description The tenant's name, typed. */
+            confirm: string;
+            /**
+             * Format: int32
+             * @description For how many days it can be withdrawn, from 0 to 365; 30 unless said.
+             */
+            hold_days?: number | null;
+            reason: string;
         };
         /** @description A secret for an authenticator app, shown this once. It counts after its first right code. */
         NewTotp: {
@@ -5682,6 +6025,24 @@ export interface components {
             id: string;
             /** Format: date-time */
             last_seen_at: string;
+        };
+        /** @description The organisation that the caller looks after. */
+        Organisation: {
+            account_id: string;
+            name: string;
+            /** @description Permissions the caller can give in it, by group or to one person. */
+            permissions: string[];
+            /** @description Roles the caller can give in it. */
+            roles: string[];
+        };
+        OrganisationPersonChange: {
+            /** @description All permissions beyond role and groups. */
+            grants?: string[] | null;
+            /** @description All groups of the organisation they shall be in; others they are in stay. */
+            groups?: string[] | null;
+            name?: string | null;
+            /** @description customer_admin, customer_manager or customer_user */
+            role?: string | null;
         };
         /** @description Who set a value, when, and by which rule. */
         Origin: {
@@ -6221,7 +6582,8 @@ export interface components {
                 /** Format: date-time */
                 asked_at: string;
                 asked_by: string;
-                contact_id: string;
+                /** @description Who signs in with its address is forgotten with it. */
+                contact_id: string | null;
                 /** Format: date-time */
                 decided_at: string | null;
                 decided_by: string | null;
@@ -6244,8 +6606,10 @@ export interface components {
                 note: string | null;
                 reason: string;
                 run_id: string | null;
-                /** @description asked, approved, refused, withdrawn or done */
+                /** @description asked, approved, refused, withdrawn, failed or done */
                 state: string;
+                /** @description Of somebody who signs in and is no contact. */
+                user_id: string | null;
             }[];
             /** @description Give it as `cursor` to read on; null at the end. */
             next: string | null;
@@ -6377,6 +6741,8 @@ export interface components {
         /** @description One page of a list. */
         Page_Group: {
             items: {
+                /** @description The account of the customer's organisation whose group it is; null for the tenant's own. */
+                account_id: string | null;
                 /** Format: date-time */
                 created_at: string;
                 id: string;
@@ -7155,6 +7521,58 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_TenantDeletion: {
+            items: {
+                /** Format: date-time */
+                approved_at: string | null;
+                approved_by: string | null;
+                /** Format: date-time */
+                asked_at: string;
+                asked_by: string;
+                /** @description Null where it was asked for on the command line. */
+                asked_by_id: string | null;
+                /** Format: date-time */
+                begun_at: string | null;
+                /** @description How many rows of what were destroyed. */
+                destroyed: {
+                    [key: string]: number;
+                };
+                /** Format: date-time */
+                done_at: string | null;
+                /** Format: int32 */
+                hold_days: number;
+                /**
+                 * Format: date-time
+                 * @description Until then it can be withdrawn.
+                 */
+                hold_until: string | null;
+                id: string;
+                /** @description Its hash, in hexadecimal digits. */
+                last_audit_hash: string | null;
+                /**
+                 * Format: int64
+                 * @description Number of the last entry of the tenant's audit trail.
+                 */
+                last_audit_seq: number | null;
+                /** @description The tenant's, as it was then. */
+                name: string;
+                reason: string;
+                /** @description asked, approved, withdrawn, destroying or done */
+                state: string;
+                tenant_id: string;
+                /** Format: date-time */
+                withdrawn_at: string | null;
+                withdrawn_by: string | null;
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_TenantRow: {
             items: {
                 /** Format: date-time */
@@ -7162,7 +7580,7 @@ export interface components {
                 /** @description Named on every page of the console: `production`, `demo`. */
                 environment: string;
                 id: string;
-                /** @description Nobody signs in, keys do not work, no run begins. */
+                /** @description Nobody signs in, keys do not work, no run begins; also while it is being deleted. */
                 is_suspended: boolean;
                 name: string;
                 /** Format: int64 */
@@ -8631,6 +9049,49 @@ export interface components {
             environment?: string | null;
             name?: string | null;
         };
+        /** @description The deletion of a tenant. It stays when the tenant is gone. */
+        TenantDeletion: {
+            /** Format: date-time */
+            approved_at: string | null;
+            approved_by: string | null;
+            /** Format: date-time */
+            asked_at: string;
+            asked_by: string;
+            /** @description Null where it was asked for on the command line. */
+            asked_by_id: string | null;
+            /** Format: date-time */
+            begun_at: string | null;
+            /** @description How many rows of what were destroyed. */
+            destroyed: {
+                [key: string]: number;
+            };
+            /** Format: date-time */
+            done_at: string | null;
+            /** Format: int32 */
+            hold_days: number;
+            /**
+             * Format: date-time
+             * @description Until then it can be withdrawn.
+             */
+            hold_until: string | null;
+            id: string;
+            /** @description Its hash, in hexadecimal digits. */
+            last_audit_hash: string | null;
+            /**
+             * Format: int64
+             * @description Number of the last entry of the tenant's audit trail.
+             */
+            last_audit_seq: number | null;
+            /** @description The tenant's, as it was then. */
+            name: string;
+            reason: string;
+            /** @description asked, approved, withdrawn, destroying or done */
+            state: string;
+            tenant_id: string;
+            /** Format: date-time */
+            withdrawn_at: string | null;
+            withdrawn_by: string | null;
+        };
         /** @description What a tenant may use at most; null is no limit. */
         TenantQuotas: {
             /**
@@ -8655,7 +9116,7 @@ export interface components {
             /** @description Named on every page of the console: `production`, `demo`. */
             environment: string;
             id: string;
-            /** @description Nobody signs in, keys do not work, no run begins. */
+            /** @description Nobody signs in, keys do not work, no run begins; also while it is being deleted. */
             is_suspended: boolean;
             name: string;
             /** Format: int64 */
@@ -8667,6 +9128,8 @@ export interface components {
         TenantSettings: {
             /** @description Where people of the tenant's customers write to. */
             contact_email?: string | null;
+            /** @description Whether a second person has to agree before the tenant is deleted; yes unless said otherwise. */
+            deletion_needs_approval?: boolean;
             /** @description As `en` or `de-CH`. */
             locale: string;
             /** @description Sites whose pages may call the interface with a key, as `https://shop.example`. */
@@ -12398,6 +12861,44 @@ export interface operations {
             };
         };
     };
+    classify_field: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `account` or `contact` */
+                entity: string;
+                /** @description `custom.region`, for example */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FieldClass"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Field"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_groups: {
         parameters: {
             query?: never;
@@ -14180,6 +14681,426 @@ export interface operations {
             };
         };
     };
+    get_organisation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description With what can be given in it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Organisation"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_organisation_groups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Group"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_organisation_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupBody"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_organisation_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_organisation_group: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupBody"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_organisation_group: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_organisation_people: {
+        parameters: {
+            query?: {
+                /** @description Part of the name or the address. */
+                q?: string;
+                /** @description invited, active or deactivated */
+                state?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, by address */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    invite_organisation_person: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewOrganisationPerson"];
+            };
+        };
+        responses: {
+            /** @description Invited */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invited"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_organisation_person: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As they are */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_organisation_person: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrganisationPersonChange"];
+            };
+        };
+        responses: {
+            /** @description As they are now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deactivate_organisation_person: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As they are now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_organisation_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sent, or to be handed over */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasswordLink"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reactivate_organisation_person: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As they are now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_overview: {
         parameters: {
             query?: never;
@@ -14480,6 +15401,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_privacy_report: {
+        parameters: {
+            query: {
+                /** @description By UTC, as `2026-11`. */
+                month: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
             };
             /** @description A problem */
             default: {
@@ -16816,6 +17769,35 @@ export interface operations {
             };
         };
     };
+    list_tenant_deletions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TenantDeletion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_tenants: {
         parameters: {
             query?: never;
@@ -16933,6 +17915,134 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_tenant_deletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantDeletion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask_tenant_deletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTenantDeletion"];
+            };
+        };
+        responses: {
+            /** @description Asked */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantDeletion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_tenant_deletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantDeletion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdraw_tenant_deletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it stands */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantDeletion"];
                 };
             };
             /** @description A problem */
@@ -17336,6 +18446,8 @@ export interface operations {
                 team?: string;
                 /** @description Id of a partner organisation: who signs in for it. */
                 partner?: string;
+                /** @description Id of an account: a customer's people. */
+                account?: string;
                 /** @description Those with a second factor, or those without. */
                 has_factor?: boolean;
                 limit?: number;
@@ -17486,6 +18598,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_user_erasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As of now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasurePlan"];
                 };
             };
             /** @description A problem */

@@ -36,7 +36,8 @@ export type Place = {
     | '/security-rules'
     | '/usage'
     | '/tenants'
-    | '/erasures';
+    | '/erasures'
+    | '/organisation';
   /** Other pages that stand under this one. */
   also?: readonly string[];
   /** Shown to those with this permission only. */
@@ -102,10 +103,19 @@ const PLACES: readonly (readonly Place[])[] = [
 /** The first page of those who do not see the hub as a whole. */
 const HOME: Place = { to: '/', needs: 'records.read', word: 'place.home', icon: House, key: 'o' };
 
+/** A customer's own people and groups. The tenant's people have a page of another kind for theirs. */
+const ORGANISATION: Place = {
+  to: '/organisation',
+  needs: 'organisation.manage',
+  word: 'place.organisation',
+  icon: Landmark,
+  key: 'i',
+};
+
 /** What whoever is signed in may go to, in the groups of the side bar. */
 export function usePlaces(): readonly (readonly Place[])[] {
   const may = useMay();
-  const first = may('hub.read') ? [] : [[HOME]];
+  const first = may('hub.read') ? [] : [[HOME, ORGANISATION]];
   const groups = [...first, ...PLACES].map((group) => group.filter((place) => may(place.needs)));
   return groups.filter((group) => group.length > 0);
 }

@@ -4,16 +4,20 @@ import en from '#/words/en.json';
 import type home from '#/words/home.json';
 import type mappings from '#/words/mappings.json';
 import type organisation from '#/words/organisation.json';
+import type own from '#/words/own-organisation.json';
 import type people from '#/words/people.json';
 import type privacy from '#/words/privacy.json';
 import type schedules from '#/words/schedules.json';
 import type security from '#/words/security.json';
 import type teams from '#/words/teams.json';
+import type deletion from '#/words/tenant-deletion.json';
 
 type More = typeof conflicts &
+  typeof deletion &
   typeof home &
   typeof mappings &
   typeof organisation &
+  typeof own &
   typeof people &
   typeof privacy &
   typeof schedules &

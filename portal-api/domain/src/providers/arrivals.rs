@@ -199,7 +199,9 @@ async fn standing(
     provider: &Provider,
     arrival: &Arrival,
 ) -> Result<Result<Standing, Refusal>, StoreError> {
-    let groups = groups::list(tx).await?;
+    // Those of customers' organisations are given by their administrators alone.
+    let mut groups = groups::list(tx).await?;
+    groups.retain(|group| group.account.is_none());
     Ok(provider.config.admission.standing(arrival, |id| {
         let group = groups.iter().find(|group| group.id == id);
         group.map(|group| group.permissions)

@@ -78,7 +78,9 @@ pub async fn get(tx: &mut Tx, id: ProviderId) -> Result<Provider, StoreError> {
 /// [`StoreError`].
 pub async fn tenant_of(tx: &mut SystemTx, id: ProviderId) -> Result<Option<TenantId>, StoreError> {
     Ok(sqlx::query_scalar!(
-        r#"select tenant_id as "id: TenantId" from identity_providers where id = $1"#,
+        r#"select p.tenant_id as "id: TenantId" from identity_providers p
+           join tenants t on t.tenant_id = p.tenant_id and t.state <> 'deleting'
+           where p.id = $1"#,
         id.0
     )
     .fetch_optional(tx.conn())

@@ -2,6 +2,7 @@
 
 pub mod brands;
 mod colour;
+pub mod deletion;
 pub mod settings;
 
 use chrono::{DateTime, Utc};
@@ -106,8 +107,9 @@ pub async fn all(tx: &mut SystemTx) -> Result<Vec<Tenant>, StoreError> {
         Tenant,
         r#"
         select t.tenant_id as "id: TenantId", t.name, t.environment,
-               t.state = 'suspended' as "is_suspended!", t.version, t.created_at,
-               (select count(*) from users u where u.tenant_id = t.tenant_id) as "users!"
+               t.state <> 'active' as "is_suspended!", t.version, t.created_at,
+               (select count(*) from users u
+                where u.tenant_id = t.tenant_id and u.erased_at is null) as "users!"
         from tenants t order by t.created_at, t.tenant_id
         "#
     )
@@ -131,7 +133,19 @@ pub async fn get(tx: &mut SystemTx, id: TenantId) -> Result<Tenant, StoreError> 
 /// [`StoreError`].
 pub async fn is_suspended(tx: &mut Tx) -> Result<bool, StoreError> {
     Ok(
-        sqlx::query_scalar!(r#"select state = 'suspended' as "is!" from tenants"#)
+        sqlx::query_scalar!(r#"select state <> 'active' as "is!" from tenants"#)
+            .fetch_one(tx.conn())
+            .await?,
+    )
+}
+
+/// Whether the transaction's tenant is to be deleted.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn is_being_deleted(tx: &mut Tx) -> Result<bool, StoreError> {
+    Ok(
+        sqlx::query_scalar!(r#"select state = 'deleting' as "is!" from tenants"#)
             .fetch_one(tx.conn())
             .await?,
     )
@@ -181,6 +195,18 @@ pub async fn suspend(tx: &mut Tx, reason: &str) -> Result<(), StoreError> {
     if found.is_none() {
         return Ok(());
     }
+    pause(tx, &format!("suspended: {reason}")).await?;
+    tx.audit(
+        Entry::new("suspend_tenant", "tenant", tx.tenant())
+            .before(json!({"state": "active"}))
+            .after(json!({"state": "suspended", "reason": reason})),
+    );
+    tx.changed("tenant", tx.tenant());
+    Ok(())
+}
+
+/// Lets no run of the transaction's tenant begin, and remembers whether it was this that paused it.
+async fn pause(tx: &mut Tx, reason: &str) -> Result<(), StoreError> {
     let paused = sqlx::query_scalar!(
         r#"select exists (select from lanes where kind = 'tenant' and paused_at is not null)
            as "is!""#
@@ -190,19 +216,13 @@ pub async fn suspend(tx: &mut Tx, reason: &str) -> Result<(), StoreError> {
     if !paused {
         let pause = Action::Pause {
             by: "whoever runs the hub".to_owned(),
-            reason: format!("suspended: {reason}"),
+            reason: reason.to_owned(),
         };
         lanes::act(tx, &Lane::Tenant, &pause).await?;
         sqlx::query!("update tenants set lane_paused = true")
             .execute(tx.conn())
             .await?;
     }
-    tx.audit(
-        Entry::new("suspend_tenant", "tenant", tx.tenant())
-            .before(json!({"state": "active"}))
-            .after(json!({"state": "suspended", "reason": reason})),
-    );
-    tx.changed("tenant", tx.tenant());
     Ok(())
 }
 
@@ -220,18 +240,24 @@ pub async fn resume(tx: &mut Tx) -> Result<(), StoreError> {
     .fetch_optional(tx.conn())
     .await?;
     let Some(found) = found else { return Ok(()) };
-    if found.lane_paused {
-        lanes::act(tx, &Lane::Tenant, &Action::Resume).await?;
-        sqlx::query!("update tenants set lane_paused = false")
-            .execute(tx.conn())
-            .await?;
-    }
+    unpause(tx, found.lane_paused).await?;
     tx.audit(
         Entry::new("resume_tenant", "tenant", tx.tenant())
             .before(json!({"state": "suspended"}))
             .after(json!({"state": "active"})),
     );
     tx.changed("tenant", tx.tenant());
+    Ok(())
+}
+
+/// Takes back what [`pause`] did.
+async fn unpause(tx: &mut Tx, was_ours: bool) -> Result<(), StoreError> {
+    if was_ours {
+        lanes::act(tx, &Lane::Tenant, &Action::Resume).await?;
+        sqlx::query!("update tenants set lane_paused = false")
+            .execute(tx.conn())
+            .await?;
+    }
     Ok(())
 }
 

@@ -18,6 +18,8 @@ pub struct Settings {
     pub contact_email: Option<String>,
     /// Sites whose pages may call the interface with a key.
     pub origins: Vec<String>,
+    /// Whether a second person has to agree before the tenant is deleted.
+    pub deletion_needs_approval: bool,
 }
 
 impl Default for Settings {
@@ -27,6 +29,7 @@ impl Default for Settings {
             time_zone: "UTC".to_owned(),
             contact_email: None,
             origins: Vec::new(),
+            deletion_needs_approval: true,
         }
     }
 }
@@ -118,7 +121,8 @@ pub struct Current {
 /// [`StoreError`].
 pub async fn current(tx: &mut Tx) -> Result<Current, StoreError> {
     let row = sqlx::query!(
-        "select locale, time_zone, contact_email, origins, version from tenant_settings"
+        "select locale, time_zone, contact_email, origins, deletion_needs_approval, version
+         from tenant_settings"
     )
     .fetch_optional(tx.conn())
     .await?;
@@ -133,6 +137,7 @@ pub async fn current(tx: &mut Tx) -> Result<Current, StoreError> {
                 time_zone: row.time_zone,
                 contact_email: row.contact_email,
                 origins: row.origins,
+                deletion_needs_approval: row.deletion_needs_approval,
             },
             version: row.version,
         },
@@ -162,12 +167,14 @@ pub async fn change(tx: &mut Tx, version: i64, settings: &Settings) -> Result<()
     }
     let before = current(tx).await?;
     let changed = sqlx::query!(
-        "insert into tenant_settings (locale, time_zone, contact_email, origins)
-         select $2, $3, $4, $5
+        "insert into tenant_settings
+             (locale, time_zone, contact_email, origins, deletion_needs_approval)
+         select $2, $3, $4, $5, $6
          where $1::bigint = 0 or exists (select from tenant_settings where version = $1)
          on conflict (tenant_id) do update
          set locale = excluded.locale, time_zone = excluded.time_zone,
              contact_email = excluded.contact_email, origins = excluded.origins,
+             deletion_needs_approval = excluded.deletion_needs_approval,
              version = tenant_settings.version + 1
          where tenant_settings.version = $1",
         version,
@@ -175,6 +182,7 @@ pub async fn change(tx: &mut Tx, version: i64, settings: &Settings) -> Result<()
         settings.time_zone,
         settings.contact_email,
         &settings.origins,
+        settings.deletion_needs_approval,
     )
     .execute(tx.conn())
     .await?;
@@ -202,6 +210,7 @@ mod tests {
             time_zone: "Mars/Base".to_owned(),
             contact_email: Some("nobody".to_owned()),
             origins: vec!["https://ok.example".to_owned(), "https://*".to_owned()],
+            deletion_needs_approval: false,
         };
         let places: Vec<_> = settings
             .problems()

@@ -21,6 +21,8 @@ pub enum Elevation {
     Above(Vec<String>),
     #[error("you cannot give what you do not have: {}", .0.join(", "))]
     Beyond(Vec<String>),
+    #[error("somebody of a customer's organisation cannot have: {}", .0.join(", "))]
+    NotACustomers(Vec<String>),
     #[error("this user looks after all tenants: only the command line changes them")]
     Operator,
 }

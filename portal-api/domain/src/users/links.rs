@@ -83,6 +83,7 @@ pub async fn find(store: &Store, token: &Token) -> Result<Option<Link>, StoreErr
         select l.tenant_id as "tenant: TenantId", l.user_id as "user: UserId", u.name, u.email
         from user_links l
         join users u on u.tenant_id = l.tenant_id and u.id = l.user_id
+        join tenants t on t.tenant_id = l.tenant_id and t.state <> 'deleting'
         where l.token_hash = $1 and l.expires_at > $2 and u.state <> 'deactivated'
         "#,
         token.hash(),

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod elevation;
+pub mod erase;
 mod first_admin;
 pub mod links;
 mod lockout;

@@ -10,7 +10,7 @@ use sqlx::types::Uuid;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::access::keep_an_admin;
-use super::{Role, Scope, Side, User};
+use super::{Role, Scope, Side, User, erase};
 use crate::groups;
 use crate::permissions::Permissions;
 use crate::providers::policy;
@@ -137,6 +137,8 @@ pub struct PersonQuery {
     pub team: Option<TeamId>,
     /// Who signs in for it.
     pub partner: Option<PartnerId>,
+    /// A customer's people.
+    pub account: Option<AccountId>,
     /// Those with a second factor, or those without.
     pub has_factor: Option<bool>,
 }
@@ -172,7 +174,7 @@ const COLUMNS: &str = "select id, email, name, role, state, must_change_password
      array(select g.permission from user_grants g where g.user_id = u.id order by 1) as grants, \
      array(select unnest(ug.permissions) from group_members m \
            join user_groups ug on ug.id = m.group_id where m.user_id = u.id) as by_groups \
-     from users u where true";
+     from users u where erased_at is null";
 
 impl Row {
     fn person(self, tx: &Tx) -> Result<Person, StoreError> {
@@ -261,6 +263,9 @@ pub async fn list(
     if let Some(partner) = query.partner {
         sql.push(" and partner_id = ").push_bind(partner.0);
     }
+    if let Some(account) = query.account {
+        sql.push(" and account_id = ").push_bind(account.0);
+    }
     if let Some(has_factor) = query.has_factor {
         sql.push(" and has_factor = ").push_bind(has_factor);
     }
@@ -286,14 +291,33 @@ pub async fn list(
     })
 }
 
-/// What the groups of these ids give together.
+/// The active admins of the tenant with their addresses: who is told when something is wrong.
 ///
 /// # Errors
-/// [`StoreError::NotFound`] where there is no such group.
-pub async fn permissions_of(tx: &mut Tx, ids: &[GroupId]) -> Result<Permissions, StoreError> {
+/// [`StoreError`].
+pub async fn admins(tx: &mut Tx) -> Result<Vec<(UserId, String)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select id as "id: UserId", email from users
+           where role = 'admin' and state = 'active' order by id"#
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.email)).collect())
+}
+
+/// What the groups of these ids give together to somebody of this account.
+///
+/// # Errors
+/// [`StoreError::NotFound`] where there is no such group, or it is that of another organisation.
+pub async fn permissions_of(
+    tx: &mut Tx,
+    ids: &[GroupId],
+    account: Option<AccountId>,
+) -> Result<Permissions, StoreError> {
     let groups = groups::list(tx).await?;
     ids.iter().try_fold(Permissions::NONE, |sum, id| {
         let group = groups.iter().find(|group| group.id == *id);
+        let group = group.filter(|group| group.account.is_none() || group.account == account);
         let group = group.ok_or_else(|| StoreError::NotFound(format!("group {id}")))?;
         Ok(sum.and(group.permissions))
     })
@@ -302,8 +326,12 @@ pub async fn permissions_of(tx: &mut Tx, ids: &[GroupId]) -> Result<Permissions,
 /// Makes a user who has no password yet.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when the address is taken.
+/// [`StoreError::Conflict`] when the address is taken, or somebody who had it was forgotten.
 pub async fn invite(tx: &mut Tx, email: &str, wish: &PersonWish) -> Result<UserId, StoreError> {
+    if erase::is_forgotten(tx, email).await? {
+        let why = "somebody with this address was forgotten at their request";
+        return Err(StoreError::Conflict(why.to_owned()));
+    }
     let (id, now) = (UserId::fresh(), tx.now());
     sqlx::query!(
         "insert into users (id, email, name, role, state, created_at, scope, account_id, partner_id)

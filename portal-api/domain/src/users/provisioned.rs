@@ -17,12 +17,16 @@ pub(crate) async fn find_by_email(tx: &mut Tx, email: &str) -> Result<Option<Use
     .await?)
 }
 
-/// Makes a user; `None` where the address signs in to another tenant.
+/// Makes a user; `None` where the address signs in to another tenant, or somebody who had it was
+/// forgotten.
 pub(crate) async fn make(
     tx: &mut Tx,
     email: &str,
     wish: &PersonWish,
 ) -> Result<Option<UserId>, StoreError> {
+    if super::erase::is_forgotten(tx, email).await? {
+        return Ok(None);
+    }
     let (id, now) = (UserId::fresh(), tx.now());
     let made = sqlx::query!(
         "insert into users (id, email, name, role, state, created_at)

@@ -123,7 +123,10 @@ impl Role {
                 return Permissions::from_iter([HubRead, RecordsRead, RecordsWrite]);
             }
             // Their scope says which: those assigned to them, their own account.
-            Self::Partner | Self::CustomerAdmin | Self::CustomerManager | Self::CustomerUser => {
+            Self::CustomerAdmin => {
+                return Permissions::from_iter([RecordsRead, OrganisationManage]);
+            }
+            Self::Partner | Self::CustomerManager | Self::CustomerUser => {
                 return Permissions::from_iter([RecordsRead]);
             }
         };
@@ -189,7 +192,10 @@ mod tests {
                 "{role}"
             );
             if role.side() != Side::Staff {
-                assert_eq!(may.names(), ["records.read"], "{role}");
+                let more = Permissions::from_iter([Permission::OrganisationManage]);
+                assert_eq!(may.beyond(more).names(), ["records.read"], "{role}");
+                let is_admin = role == Role::CustomerAdmin;
+                assert_eq!(may.has(Permission::OrganisationManage), is_admin, "{role}");
                 assert_ne!(role.scope(), Scope::All, "{role}");
             }
         }

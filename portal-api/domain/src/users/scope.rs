@@ -34,6 +34,12 @@ const WITHIN: [Permission; 4] = [
     Permission::ConflictsResolve,
 ];
 
+/// What the administrators of a customer's organisation may give to its people; policies of the
+/// database hold the same list.
+pub fn of_customers() -> Permissions {
+    WITHIN.into_iter().collect()
+}
+
 impl Scope {
     pub const ALL: [Self; 4] = [Self::All, Self::Team, Self::Assigned, Self::Own];
 
@@ -49,10 +55,16 @@ impl Scope {
     /// What is left of permissions within this scope.
     #[must_use]
     pub fn narrow(self, permissions: Permissions) -> Permissions {
-        if self == Self::All {
-            return permissions;
+        let within = Permissions::from_iter(WITHIN);
+        match self {
+            Self::All => permissions,
+            Self::Team | Self::Assigned => permissions.within(within),
+            // Only there is an organisation of their own.
+            Self::Own => {
+                let own = Permissions::from_iter([Permission::OrganisationManage]);
+                permissions.within(within.and(own))
+            }
         }
-        permissions.within(WITHIN.into_iter().collect())
     }
 
     /// The scope of a stored user: what was set, or what the role says.
@@ -140,6 +152,8 @@ mod tests {
         for scope in [Scope::Team, Scope::Assigned, Scope::Own] {
             let left = scope.narrow(all);
             assert!(left.has(Permission::RecordsRead));
+            let own = left.has(Permission::OrganisationManage);
+            assert_eq!(own, scope == Scope::Own, "{scope}");
             for whole in [
                 Permission::HubRead,
                 Permission::RunsRead,

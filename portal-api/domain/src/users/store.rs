@@ -115,7 +115,7 @@ pub async fn find_by_email(
         select tenant_id as "tenant: TenantId", id as "id: UserId", email, name, role,
                password_hash, must_change_password, state, locked_until,
                exists (select from tenants t
-                       where t.tenant_id = users.tenant_id and t.state = 'suspended')
+                       where t.tenant_id = users.tenant_id and t.state <> 'active')
                    as "is_suspended!"
         from users
         where lower(email) = lower($1)

@@ -17,6 +17,8 @@ pub(crate) struct AuditVerification {
     entries: Option<i64>,
     /// Entries up to this number were taken away by retention; 0: none.
     pruned_until: Option<i64>,
+    /// Entries that somebody who was erased was taken out of.
+    redacted: Option<i64>,
     /// The last entry with its hash. Kept elsewhere, it shows later whether the end was cut off or
     /// all was rewritten.
     head: Option<AuditHead>,
@@ -52,6 +54,7 @@ pub(super) async fn verify(caller: May<AuditRead>) -> Result<Json<AuditVerificat
             whole: true,
             entries: Some(verified.entries),
             pruned_until: Some(verified.from),
+            redacted: Some(verified.redacted),
             head: verified.head.map(|head| AuditHead {
                 seq: head.seq,
                 hash: hex(&head.hash),
@@ -64,6 +67,7 @@ pub(super) async fn verify(caller: May<AuditRead>) -> Result<Json<AuditVerificat
                 whole: false,
                 entries: None,
                 pruned_until: None,
+                redacted: None,
                 head: None,
                 broken: Some(shown(&broken)),
             }

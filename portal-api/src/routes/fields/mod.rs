@@ -1,5 +1,6 @@
 //! The fields of entities, built-in and the tenant's own.
 
+mod classify;
 mod create;
 mod list;
 
@@ -12,7 +13,9 @@ use crate::permit::routes;
 use crate::portal::Portal;
 
 pub(super) fn router() -> OpenApiRouter<Portal> {
-    OpenApiRouter::new().routes(routes!(list::list, create::create))
+    OpenApiRouter::new()
+        .routes(routes!(list::list, create::create))
+        .routes(routes!(classify::classify))
 }
 
 /// A field of an entity.

@@ -28,7 +28,7 @@ pub(super) async fn create(
             .await);
     }
     let mut tx = caller.begin().await?;
-    let id = groups::create(&mut tx, &wish).await?;
+    let id = groups::create(&mut tx, None, &wish).await?;
     let group = groups::get(&mut tx, id).await?;
     tx.commit().await?;
     Ok(Created(group.version, Group::from(group)))

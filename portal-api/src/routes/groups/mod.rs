@@ -9,7 +9,7 @@ mod update;
 use chrono::{DateTime, Utc};
 use domain::groups::{self, GroupWish};
 use domain::permissions::{Permission, Permissions};
-use engine::ids::GroupId;
+use engine::ids::{AccountId, GroupId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -29,6 +29,9 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
 pub(crate) struct Group {
     #[schema(value_type = String)]
     id: GroupId,
+    /// The account of the customer's organisation whose group it is; null for the tenant's own.
+    #[schema(value_type = Option<String>)]
+    account_id: Option<AccountId>,
     name: String,
     permissions: Vec<String>,
     /// How many users are in it.
@@ -41,6 +44,7 @@ impl From<groups::Group> for Group {
     fn from(group: groups::Group) -> Self {
         Self {
             id: group.id,
+            account_id: group.account,
             name: group.name,
             permissions: group.permissions.names(),
             members: group.members,
@@ -60,7 +64,7 @@ pub(crate) struct GroupBody {
 }
 
 impl GroupBody {
-    fn read(self) -> Result<GroupWish, ApiError> {
+    pub(in crate::routes) fn read(self) -> Result<GroupWish, ApiError> {
         Ok(GroupWish {
             name: groups::name(&self.name).map_err(|why| ApiError::invalid("/name", why))?,
             permissions: read_permissions("/permissions", &self.permissions)?,

@@ -340,7 +340,9 @@ async fn permit(
     let all = groups::list(&mut tx).await?;
     for (at, rule) in admission.group_rules.iter().enumerate() {
         let pointer = format!("/group_rules/{at}/group");
-        let group = all.iter().find(|group| group.id == rule.group);
+        let group = all
+            .iter()
+            .find(|group| group.id == rule.group && group.account.is_none());
         let group = group.ok_or_else(|| ApiError::invalid(&pointer, "there is no such group"))?;
         if !group.permissions.beyond(ceiling).is_empty() {
             let message = "this group has more permissions than the ceiling";

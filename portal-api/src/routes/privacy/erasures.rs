@@ -1,13 +1,16 @@
 use axum::Json;
 use axum::http::StatusCode;
-use domain::erasures::{self, ErasureWish, Forgetting};
+use domain::erasures::{self, ErasureWish, Forgetting, Subject};
 use domain::permissions::needs::{PrivacyApprove, PrivacyManage};
-use engine::ids::{ContactId, ErasureId};
+use domain::users::people;
+use engine::Tx;
+use engine::ids::{ContactId, ErasureId, UserId};
+use engine::store::audit::Entry;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Erasure, ErasurePlan, read_text};
-use crate::caller::{Fresh, May};
+use crate::caller::{Fresh, May, SignedIn};
 use crate::error::ApiError;
 use crate::extract::{self, Path};
 use crate::page::Page;
@@ -26,8 +29,12 @@ pub(crate) enum ErasureKind {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewErasure {
     kind: ErasureKind,
-    #[schema(value_type = String)]
-    contact_id: ContactId,
+    /// A contact; who signs in with its address is forgotten with it.
+    #[schema(value_type = Option<String>)]
+    contact_id: Option<ContactId>,
+    /// Somebody who signs in and is no contact: what they did stays, by nobody known.
+    #[schema(value_type = Option<String>)]
+    user_id: Option<UserId>,
     /// Not who it is: it stays when they are forgotten.
     reason: String,
     /// For how long it can be withdrawn once it is approved; 24 if it is left out, at most 720.
@@ -86,12 +93,43 @@ pub(super) async fn plan(
     caller: May<PrivacyManage>,
     Path(id): Path<ContactId>,
 ) -> Result<Json<ErasurePlan>, ApiError> {
+    planned(&caller, Subject::Contact(id)).await
+}
+
+/// Says what forgetting somebody who signs in would destroy now
+///
+/// It is done and taken back, so that the numbers are those of what would run.
+#[utoipa::path(
+    get, path = "/users/{id}/erasure", operation_id = "plan_user_erasure", tag = "privacy",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "As of now", body = ErasurePlan)),
+)]
+pub(super) async fn plan_user(
+    caller: May<PrivacyManage>,
+    Path(id): Path<UserId>,
+) -> Result<Json<ErasurePlan>, ApiError> {
+    planned(&caller, Subject::User(id)).await
+}
+
+async fn planned(caller: &SignedIn, subject: Subject) -> Result<Json<ErasurePlan>, ApiError> {
     let salt = erasures::fresh_salt()
         .map_err(|error| ApiError::internal("the plan of an erasure cannot be made", error))?;
     let tx = caller.begin().await?;
     let tables = &caller.portal().tables;
-    let destroyed = erasures::plan(tx, tables, id, &salt).await?;
+    let destroyed = erasures::plan(tx, tables, subject, &salt).await?;
     Ok(Json(ErasurePlan { destroyed }))
+}
+
+/// Refuses to forget somebody who may do more than the caller, and notes the attempt.
+async fn permit(caller: &SignedIn, tx: &mut Tx, subject: Subject) -> Result<(), ApiError> {
+    for user in erasures::users_of(tx, &caller.portal().tables, subject).await? {
+        let person = people::get(tx, user).await?;
+        if let Err(elevation) = caller.editor().may_change(&person) {
+            let entry = Entry::refused("ask_erasure", "user", user);
+            return Err(caller.refuse(entry, &elevation.to_string()).await);
+        }
+    }
+    Ok(())
 }
 
 /// Asks for somebody to be forgotten
@@ -112,16 +150,25 @@ pub(super) async fn ask(
         let why = "hold_hours must be between 0 and 720";
         return Err(ApiError::invalid("/hold_hours", why));
     }
+    let subject = match (body.contact_id, body.user_id) {
+        (Some(contact), None) => Subject::Contact(contact),
+        (None, Some(user)) => Subject::User(user),
+        _ => {
+            let why = "name one of contact_id and user_id";
+            return Err(ApiError::invalid("/contact_id", why));
+        }
+    };
     let wish = ErasureWish {
         kind: match body.kind {
             ErasureKind::Erase => Forgetting::Erase,
             ErasureKind::Anonymise => Forgetting::Anonymise,
         },
-        contact: body.contact_id,
+        subject,
         reason: read_text("/reason", &body.reason)?,
         hold_hours,
     };
     let mut tx = caller.begin().await?;
+    permit(&caller, &mut tx, subject).await?;
     let tables = &caller.portal().tables;
     let id = erasures::ask(&mut tx, tables, &wish, caller.session.user.id).await?;
     let erasure = erasures::get(&mut tx, id).await?;

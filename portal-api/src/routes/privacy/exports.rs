@@ -81,7 +81,7 @@ pub(super) async fn json(
     Path(id): Path<SubjectExportId>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
     let mut tx = caller.begin().await?;
-    let body = subject_exports::body(&mut tx, id).await?;
+    let body = subject_exports::body(&mut tx, id, caller.session.user.id).await?;
     tx.commit().await?;
     Ok(Json(body))
 }
@@ -99,7 +99,7 @@ pub(super) async fn csv(
     Path(id): Path<SubjectExportId>,
 ) -> Result<impl IntoResponse, ApiError> {
     let mut tx = caller.begin().await?;
-    let body = subject_exports::body(&mut tx, id).await?;
+    let body = subject_exports::body(&mut tx, id, caller.session.user.id).await?;
     tx.commit().await?;
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),

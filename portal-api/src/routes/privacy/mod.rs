@@ -2,6 +2,7 @@
 
 mod erasures;
 mod exports;
+mod report;
 mod retention;
 
 use chrono::{DateTime, Utc};
@@ -22,8 +23,10 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(erasures::list, erasures::ask))
         .routes(routes!(erasures::get))
         .routes(routes!(erasures::plan))
+        .routes(routes!(erasures::plan_user))
         .routes(routes!(erasures::approve))
         .routes(routes!(erasures::stop))
+        .routes(routes!(report::report))
         .routes(routes!(exports::list, exports::ask))
         .routes(routes!(exports::get))
         .routes(routes!(exports::json))
@@ -38,10 +41,14 @@ pub(crate) struct Erasure {
     id: ErasureId,
     /// erase: nothing is left; anonymise: a contact without a name stays
     kind: &'static str,
-    #[schema(value_type = String)]
-    contact_id: ContactId,
+    /// Who signs in with its address is forgotten with it.
+    #[schema(value_type = Option<String>)]
+    contact_id: Option<ContactId>,
+    /// Of somebody who signs in and is no contact.
+    #[schema(value_type = Option<String>)]
+    user_id: Option<UserId>,
     reason: String,
-    /// asked, approved, refused, withdrawn or done
+    /// asked, approved, refused, withdrawn, failed or done
     state: String,
     hold_hours: i32,
     #[schema(value_type = String)]
@@ -65,7 +72,8 @@ impl From<requests::Erasure> for Erasure {
         Self {
             id: erasure.id,
             kind: erasure.kind.as_str(),
-            contact_id: erasure.contact,
+            contact_id: erasure.subject.contact(),
+            user_id: erasure.subject.user(),
             reason: erasure.reason,
             state: erasure.state,
             hold_hours: erasure.hold_hours,

@@ -28,6 +28,13 @@ pub(crate) struct TenantSettings {
     contact_email: Option<String>,
     /// Sites whose pages may call the interface with a key, as `https://shop.example`.
     origins: Vec<String>,
+    /// Whether a second person has to agree before the tenant is deleted; yes unless said otherwise.
+    #[serde(default = "yes")]
+    deletion_needs_approval: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl From<Settings> for TenantSettings {
@@ -37,6 +44,7 @@ impl From<Settings> for TenantSettings {
             time_zone: settings.time_zone,
             contact_email: settings.contact_email,
             origins: settings.origins,
+            deletion_needs_approval: settings.deletion_needs_approval,
         }
     }
 }
@@ -48,6 +56,7 @@ impl TenantSettings {
             time_zone: self.time_zone,
             contact_email: self.contact_email,
             origins: self.origins,
+            deletion_needs_approval: self.deletion_needs_approval,
         };
         let problems: Vec<_> = settings
             .problems()

@@ -1,6 +1,7 @@
 //! Tenants, for whoever runs the hub: no role of a tenant opens any of this.
 
 mod create;
+mod deletion;
 mod get;
 mod list;
 mod quotas;
@@ -27,6 +28,10 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(get::get, update::update))
         .routes(routes!(state::suspend))
         .routes(routes!(state::resume))
+        .routes(routes!(deletion::list))
+        .routes(routes!(deletion::get, deletion::ask))
+        .routes(routes!(deletion::approve))
+        .routes(routes!(deletion::withdraw))
         .routes(routes!(quotas::get, quotas::put))
         .routes(routes!(quotas::recount))
 }
@@ -39,7 +44,7 @@ pub(crate) struct TenantRow {
     name: String,
     /// Named on every page of the console: `production`, `demo`.
     environment: String,
-    /// Nobody signs in, keys do not work, no run begins.
+    /// Nobody signs in, keys do not work, no run begins; also while it is being deleted.
     is_suspended: bool,
     users: i64,
     version: i64,

@@ -12,6 +12,15 @@ use crate::extract::{Json, Path};
 /// Longest reason, in characters.
 const LONGEST_REASON: usize = 500;
 
+pub(super) fn read_reason(text: &str) -> Result<&str, ApiError> {
+    let reason = text.trim();
+    if reason.is_empty() || reason.chars().count() > LONGEST_REASON {
+        let why = format!("a reason has 1 to {LONGEST_REASON} characters");
+        return Err(ApiError::invalid("/reason", why));
+    }
+    Ok(reason)
+}
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Suspension {
@@ -32,11 +41,7 @@ pub(super) async fn suspend(
     Path(id): Path<TenantId>,
     Json(body): Json<Suspension>,
 ) -> Result<Tagged<Tenant>, ApiError> {
-    let reason = body.reason.trim();
-    if reason.is_empty() || reason.chars().count() > LONGEST_REASON {
-        let why = format!("a reason has 1 to {LONGEST_REASON} characters");
-        return Err(ApiError::invalid("/reason", why));
-    }
+    let reason = read_reason(&body.reason)?;
     if id == caller.session.user.tenant {
         let why = "this is your own tenant: you could not let it go on again";
         return Err(ApiError::new(Slug::Conflict, why));
@@ -61,6 +66,10 @@ pub(super) async fn resume(
 ) -> Result<Tagged<Tenant>, ApiError> {
     shown(&caller, id).await?;
     let mut tx = caller.begin_in(id).await?;
+    if tenants::is_being_deleted(&mut tx).await? {
+        let why = "this tenant is to be deleted: withdraw that";
+        return Err(ApiError::new(Slug::Conflict, why));
+    }
     tenants::resume(&mut tx).await?;
     tx.commit().await?;
     let (version, tenant) = shown(&caller, id).await?;

@@ -41,8 +41,8 @@ pub(crate) struct NewUser {
 /// A user who was just invited.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Invited {
-    user: User,
-    invitation: PasswordLink,
+    pub(in crate::routes) user: User,
+    pub(in crate::routes) invitation: PasswordLink,
 }
 
 /// Invites a user
@@ -70,7 +70,7 @@ pub(super) async fn create(
     };
     let mut tx = caller.begin().await?;
     check(&mut tx, &wish).await?;
-    let by_groups = match people::permissions_of(&mut tx, &wish.groups).await {
+    let by_groups = match people::permissions_of(&mut tx, &wish.groups, wish.account).await {
         Err(StoreError::NotFound(what)) => {
             return Err(ApiError::invalid("/groups", format!("{what} not found")));
         }

@@ -41,7 +41,7 @@ pub(super) async fn link(
 }
 
 /// Makes a link and sends it, or shows it where nothing can be sent.
-pub(super) async fn issue(
+pub(in crate::routes) async fn issue(
     caller: &SignedIn,
     tx: &mut Tx,
     person: &Person,

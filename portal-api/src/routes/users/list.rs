@@ -2,7 +2,7 @@ use axum::Json;
 use domain::permissions::needs::UsersRead;
 use domain::users::UserState;
 use domain::users::people::{self, PersonQuery};
-use engine::ids::{GroupId, PartnerId, TeamId};
+use engine::ids::{AccountId, GroupId, PartnerId, TeamId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -32,6 +32,9 @@ pub(crate) struct Params {
     /// Id of a partner organisation: who signs in for it.
     #[param(value_type = Option<String>)]
     partner: Option<PartnerId>,
+    /// Id of an account: a customer's people.
+    #[param(value_type = Option<String>)]
+    account: Option<AccountId>,
     /// Those with a second factor, or those without.
     has_factor: Option<bool>,
     limit: Option<u32>,
@@ -62,6 +65,7 @@ pub(super) async fn list(
         group: params.group,
         team: params.team,
         partner: params.partner,
+        account: params.account,
         has_factor: params.has_factor,
     };
     let mut tx = caller.begin().await?;

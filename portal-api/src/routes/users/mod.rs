@@ -1,7 +1,7 @@
 //! Users, as those who manage them see them.
 
 mod change_state;
-mod create;
+pub(in crate::routes) mod create;
 mod get;
 pub(in crate::routes) mod link;
 mod list;
@@ -51,7 +51,7 @@ pub(crate) struct User {
     /// invited, active or deactivated
     state: &'static str,
     #[schema(value_type = Vec<String>)]
-    groups: Vec<GroupId>,
+    pub(in crate::routes) groups: Vec<GroupId>,
     /// Permissions given to this user alone.
     grants: Vec<String>,
     /// All in all: by role, groups and grants, as far as the scope lets them be.
@@ -135,7 +135,7 @@ pub(in crate::routes) fn read_name(text: &str) -> Result<String, ApiError> {
     }
 }
 
-fn read_role(text: &str) -> Result<Role, ApiError> {
+pub(in crate::routes) fn read_role(text: &str) -> Result<Role, ApiError> {
     text.parse()
         .map_err(|error: domain::users::BadRole| ApiError::invalid("/role", error.to_string()))
 }
@@ -168,7 +168,7 @@ async fn check(tx: &mut engine::Tx, wish: &PersonWish) -> Result<(), ApiError> {
 }
 
 /// Ids in order, each once.
-fn read_groups(mut ids: Vec<GroupId>) -> Vec<GroupId> {
+pub(in crate::routes) fn read_groups(mut ids: Vec<GroupId>) -> Vec<GroupId> {
     ids.sort_unstable();
     ids.dedup();
     ids

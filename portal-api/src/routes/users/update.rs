@@ -1,3 +1,4 @@
+use domain::organisations;
 use domain::permissions::needs::UsersManage;
 use domain::users::{PersonWish, people};
 use engine::StoreError;
@@ -54,7 +55,8 @@ pub(super) async fn update(
     let mut tx = caller.begin().await?;
     let person = people::get(&mut tx, id).await?;
     let grants = body.grants.map(|names| read_permissions("/grants", &names));
-    let wish = PersonWish {
+    let groups_are_given = body.groups.is_some();
+    let mut wish = PersonWish {
         name: match body.name {
             Some(name) => read_name(&name)?,
             None => person.user.name.clone(),
@@ -75,7 +77,10 @@ pub(super) async fn update(
         partner: body.partner_id.unwrap_or(person.partner),
     };
     check(&mut tx, &wish).await?;
-    let by_groups = match people::permissions_of(&mut tx, &wish.groups).await {
+    if wish.account != person.account && !groups_are_given {
+        organisations::leave_groups(&mut tx, &mut wish.groups).await?;
+    }
+    let by_groups = match people::permissions_of(&mut tx, &wish.groups, wish.account).await {
         Err(StoreError::NotFound(what)) => {
             return Err(ApiError::invalid("/groups", format!("{what} not found")));
         }

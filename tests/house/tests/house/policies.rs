@@ -6,10 +6,11 @@ use std::fs;
 use localpg::Cluster;
 
 /// Tables that belong to no tenant, and why.
-const WITHOUT_TENANT: [&str; 4] = [
+const WITHOUT_TENANT: [&str; 5] = [
     "passkey_challenges", // who signs in with a passkey alone is known only by the answer
     "processes",          // the hub's own, which serve all tenants
     "rate_counts",        // calls are counted by address too, which belongs to nobody
+    "tenant_deletions",   // what stays of a tenant when it is gone
     "vault_keys",         // the hub's own: one key seals for all tenants
 ];
 

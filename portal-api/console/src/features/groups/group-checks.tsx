@@ -3,12 +3,19 @@ import { useWords } from '#/lib/words';
 import { CheckBox } from '#/ui/check-box';
 import { groupsQuery } from './queries';
 
-type Props = { chosen: readonly string[]; onChange: (chosen: string[]) => void; isDisabled?: boolean };
+type Props = {
+  chosen: readonly string[];
+  onChange: (chosen: string[]) => void;
+  isDisabled?: boolean;
+  /** Of a customer's user: groups of this organization can be chosen too. */
+  account?: string | null;
+};
 
 /** The groups somebody is in. Nothing where there are no groups. */
-export function GroupChecks({ chosen, onChange, isDisabled }: Props) {
+export function GroupChecks({ chosen, onChange, isDisabled, account }: Props) {
   const t = useWords();
-  const groups = useQuery(groupsQuery).data?.items ?? [];
+  const all = useQuery(groupsQuery).data?.items ?? [];
+  const groups = all.filter((group) => group.account_id == null || group.account_id === account);
   if (groups.length === 0) return null;
   return (
     <div role="group" aria-label={t('groups.title')} className="flex flex-col gap-1">

@@ -18,14 +18,16 @@ const KINDS = ['erase', 'anonymise'] as const;
 const LONGEST = 720;
 
 type Props = {
-  contact: string;
+  contact?: string;
+  /** Somebody who signs in and is no contact. */
+  user?: string;
   onAsked: (erasure: Erasure) => void;
   /** Beside the button. */
   children?: React.ReactNode;
 };
 
 /** Asks for somebody to be forgotten: nothing happens before somebody else approves it. */
-export function AskForm({ contact, onAsked, children }: Props) {
+export function AskForm({ contact = '', user, onAsked, children }: Props) {
   const t = useWords();
   const client = useQueryClient();
   const { guard, dialog } = useStepUp();
@@ -54,18 +56,21 @@ export function AskForm({ contact, onAsked, children }: Props) {
         onSubmit={(event) => {
           event.preventDefault();
           if (fault) return;
-          ask.mutate({ kind, contact_id: contact, reason, hold_hours: Number(hold) });
+          const whom = user ? { user_id: user } : { contact_id: contact };
+          ask.mutate({ kind, ...whom, reason, hold_hours: Number(hold) });
         }}
       >
         <div className="grid grid-cols-2 gap-4 max-sm:grid-cols-1">
-          <Select
-            label={t('erasures.kind')}
-            name="kind"
-            help={t(`erasure_kind_help.${kind}`)}
-            value={kind}
-            onChange={(value) => setKind(oneOf(value, KINDS) ?? kind)}
-            choices={KINDS.map((one) => ({ value: one, label: t(`erasure_kind.${one}`) }))}
-          />
+          {!user && (
+            <Select
+              label={t('erasures.kind')}
+              name="kind"
+              help={t(`erasure_kind_help.${kind}`)}
+              value={kind}
+              onChange={(value) => setKind(oneOf(value, KINDS) ?? kind)}
+              choices={KINDS.map((one) => ({ value: one, label: t(`erasure_kind.${one}`) }))}
+            />
+          )}
           <Field
             label={t('erasures.hold')}
             help={t('erasures.hold_help')}
@@ -92,7 +97,7 @@ export function AskForm({ contact, onAsked, children }: Props) {
         />
         {problem && problem.errors.length === 0 && <ErrorState compact error={problem} />}
         <div className="flex flex-wrap gap-2">
-          <Button type="submit" look="danger" isPending={ask.isPending} isDisabled={contact === ''}>
+          <Button type="submit" look="danger" isPending={ask.isPending} isDisabled={contact === '' && !user}>
             {t('erasures.ask')}
           </Button>
           {children}

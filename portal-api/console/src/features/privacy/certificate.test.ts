@@ -8,6 +8,7 @@ const done: Erasure = {
   id: `ers_${'1'.repeat(32)}`,
   kind: 'erase',
   contact_id: `ctc_${'2'.repeat(32)}`,
+  user_id: null,
   reason: 'asked by letter',
   state: 'done',
   hold_hours: 24,

@@ -22,7 +22,7 @@ export function Decisions({ erasure }: { erasure: Erasure }) {
   const isOwn = useQuery(sessionQuery).data?.user.id === erasure.asked_by;
   const [deciding, setDeciding] = useState<Verb | null>(null);
   const isOpen = erasure.state === 'asked';
-  if (!isOpen && erasure.state !== 'approved') return null;
+  if (!isOpen && erasure.state !== 'approved' && erasure.state !== 'failed') return null;
   const stop = isOpen && !isOwn ? 'refuse' : 'withdraw';
   return (
     <>

@@ -6,6 +6,7 @@ import { type Status, StatusPill } from '#/ui/status-pill';
 const STATUS: Record<string, Status> = {
   asked: 'paused',
   approved: 'waiting',
+  failed: 'failed',
   done: 'succeeded',
   refused: 'off',
   withdrawn: 'off',

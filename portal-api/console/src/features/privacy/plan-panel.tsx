@@ -2,14 +2,14 @@ import { useQuery } from '@tanstack/react-query';
 import { useWords } from '#/lib/words';
 import { Panel } from '#/ui/panel';
 import { QueryView } from '#/ui/query-view';
-import { erasurePlanQuery } from './queries';
+import { erasurePlanQuery, type Whom } from './queries';
 import './words';
 import { TraceList } from './trace-list';
 
 /** What forgetting somebody would destroy, by the statements that would do it. */
-export function PlanPanel({ contact }: { contact: string }) {
+export function PlanPanel(whom: Whom) {
   const t = useWords();
-  const query = useQuery(erasurePlanQuery(contact));
+  const query = useQuery(erasurePlanQuery(whom));
   return (
     <Panel title={t('erasures.plan')}>
       <QueryView query={query} loading={t('erasures.plan_loading')} skeletonRows={5}>

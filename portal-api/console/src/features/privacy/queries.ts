@@ -20,12 +20,17 @@ export function erasureQuery(id: string) {
   });
 }
 
-/** What forgetting a contact would destroy now. It is asked for anew each time, never taken from what was kept. */
-export function erasurePlanQuery(contact: string) {
+/** Of whom: a contact, or somebody who signs in. */
+export type Whom = { contact?: string | null; user?: string | null };
+
+/** What forgetting somebody would destroy now. It is asked for anew each time, never taken from what was kept. */
+export function erasurePlanQuery({ contact, user }: Whom) {
   return queryOptions({
-    queryKey: ['erasures', 'plan', contact],
+    queryKey: ['erasures', 'plan', contact ?? user],
     queryFn: (): Promise<ErasurePlan> =>
-      unwrap(api.GET('/api/v1/contacts/{id}/erasure', { params: { path: { id: contact } } })),
+      user
+        ? unwrap(api.GET('/api/v1/users/{id}/erasure', { params: { path: { id: user } } }))
+        : unwrap(api.GET('/api/v1/contacts/{id}/erasure', { params: { path: { id: contact ?? '' } } })),
     gcTime: 0,
   });
 }

@@ -78,7 +78,12 @@ export function AccessForm({ user, isSelf, mayEdit }: Props) {
         </div>
         <BelongingFields role={role} value={belonging} onChange={edit} isDisabled={locked} />
         {isSelf && mayEdit && <p className="text-sm text-ink-2">{t('users.not_own')}</p>}
-        <GroupChecks chosen={groups} onChange={(groups) => edit({ groups })} isDisabled={locked} />
+        <GroupChecks
+          chosen={groups}
+          onChange={(groups) => edit({ groups })}
+          isDisabled={locked}
+          account={belonging.account_id}
+        />
         <div className="flex flex-col gap-1">
           <div className="flex flex-wrap items-center justify-between gap-2">
             <span className="text-xs font-medium text-ink-2">{t('access.grants')}</span>

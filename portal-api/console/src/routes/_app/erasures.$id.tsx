@@ -5,7 +5,7 @@ import { Permitted } from '#/app/permitted';
 import { CertificatePanel } from '#/features/privacy/certificate-panel';
 import { Decisions } from '#/features/privacy/decisions';
 import { ErasurePill } from '#/features/privacy/erasure-pill';
-import { isErased, PersonName, usePerson } from '#/features/privacy/person-name';
+import { isErased, SubjectName, usePerson } from '#/features/privacy/person-name';
 import { PlanPanel } from '#/features/privacy/plan-panel';
 import { erasureQuery } from '#/features/privacy/queries';
 import { sessionQuery, useMay } from '#/features/session/queries';
@@ -67,7 +67,7 @@ function ErasureView({ erasure }: { erasure: Erasure }) {
         facts={[
           {
             label: t('privacy.person'),
-            value: <PersonName contact={erasure.contact_id} isErased={isErased(erasure)} />,
+            value: <SubjectName erasure={erasure} />,
           },
           { label: t('erasures.kind'), value: wordFor(t, `erasure_kind.${erasure.kind}`, erasure.kind) },
           { label: t('erasures.asked_by'), value: <UserName id={erasure.asked_by} /> },
@@ -112,7 +112,8 @@ function ErasureView({ erasure }: { erasure: Erasure }) {
         {state === 'done' ? (
           <CertificatePanel erasure={erasure} />
         ) : (
-          ['asked', 'approved'].includes(state) && !isGone && <PlanPanel contact={erasure.contact_id} />
+          ['asked', 'approved', 'failed'].includes(state) &&
+          !isGone && <PlanPanel contact={erasure.contact_id} user={erasure.user_id} />
         )}
       </div>
     </div>

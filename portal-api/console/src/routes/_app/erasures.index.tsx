@@ -5,9 +5,10 @@ import { useMemo } from 'react';
 import type { Erasure } from '#/api/types';
 import { Permitted } from '#/app/permitted';
 import { ErasurePill } from '#/features/privacy/erasure-pill';
-import { isErased, PersonName } from '#/features/privacy/person-name';
+import { SubjectName } from '#/features/privacy/person-name';
 import { PrivacyNav } from '#/features/privacy/privacy-nav';
 import { erasuresQuery } from '#/features/privacy/queries';
+import { ReportButton } from '#/features/privacy/report-button';
 import { ERASURE_STATES } from '#/features/privacy/states';
 import { UserName } from '#/features/users/user-name';
 import { oneOf } from '#/lib/search';
@@ -53,7 +54,16 @@ function Erasures() {
     </Link>
   );
   return (
-    <Page fill title={t('erasures.title')} actions={add}>
+    <Page
+      fill
+      title={t('erasures.title')}
+      actions={
+        <>
+          <ReportButton />
+          {add}
+        </>
+      }
+    >
       <PrivacyNav />
       <FilterBar count={shown?.length} word="erasures.count" onClear={state && (() => show(''))}>
         <Select
@@ -106,7 +116,7 @@ function useErasureColumns(): Column<Erasure>[] {
         phone: 'name',
         cell: (one) => (
           <Link to="/erasures/$id" params={{ id: one.id }} className={NAME_LINK}>
-            <PersonName contact={one.contact_id} isErased={isErased(one)} link={false} />
+            <SubjectName erasure={one} link={false} />
           </Link>
         ),
       },

@@ -2,8 +2,11 @@ import { useQuery } from '@tanstack/react-query';
 import { createFileRoute } from '@tanstack/react-router';
 import type { Field } from '#/api/types';
 import { Permitted } from '#/app/permitted';
+import { ClassSelect } from '#/features/privacy/class-select';
 import { PrivacyNav } from '#/features/privacy/privacy-nav';
+import { CLASSES } from '#/features/privacy/states';
 import { catalogueQuery } from '#/features/records/queries';
+import { useMay } from '#/features/session/queries';
 import { compact, oneOf } from '#/lib/search';
 import { useWords, wordFor } from '#/lib/words';
 import { Button } from '#/ui/button';
@@ -15,7 +18,6 @@ import { EmptyState } from '#/ui/states';
 import { type Column, Table } from '#/ui/table';
 
 const NOUNS = ['contacts', 'accounts'] as const;
-const CLASSES = ['sensitive', 'identifying', 'no'] as const;
 
 type FieldSearch = { of?: (typeof NOUNS)[number]; class?: (typeof CLASSES)[number] };
 
@@ -41,6 +43,7 @@ function Fields() {
   const t = useWords();
   const search = Route.useSearch();
   const navigate = Route.useNavigate();
+  const may = useMay();
   const noun = search.of ?? 'contacts';
   const query = useQuery(catalogueQuery(noun));
   const shown = query.data?.filter((one) => search.class === undefined || one.personal === search.class);
@@ -58,9 +61,16 @@ function Fields() {
     {
       id: 'class',
       header: t('personal.class'),
-      width: '148px',
+      width: '168px',
       phone: 'status',
-      cell: (one) => <Personal value={one.personal} />,
+      cell: (one) =>
+        one.custom && may('fields.manage') ? (
+          <ClassSelect field={one} noun={noun}>
+            <Personal value={one.personal} />
+          </ClassSelect>
+        ) : (
+          <Personal value={one.personal} />
+        ),
     },
     {
       id: 'name',

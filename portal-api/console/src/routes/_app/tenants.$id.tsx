@@ -4,6 +4,7 @@ import { Calculator } from 'lucide-react';
 import type { Tenant } from '#/api/types';
 import { Permitted } from '#/features/organisation/permitted';
 import { PLATFORM, sessionQuery } from '#/features/session/queries';
+import { DeletionPanel } from '#/features/tenants/deletion';
 import { recountTenant, tenantQuery } from '#/features/tenants/queries';
 import { Quotas } from '#/features/tenants/quotas-form';
 import { Resume, Suspend } from '#/features/tenants/state-actions';
@@ -83,6 +84,7 @@ function TenantView({ tenant, isOwn }: { tenant: Tenant; isOwn: boolean }) {
         <Panel title={t('tenants.settings')}>
           <TenantForm tenant={tenant} />
         </Panel>
+        {!isOwn && <DeletionPanel tenant={tenant} />}
       </div>
     </div>
   );

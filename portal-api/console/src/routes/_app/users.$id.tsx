@@ -9,6 +9,8 @@ import { HolderName } from '#/features/assignments/holders';
 import { AccountName } from '#/features/records/account-name';
 import { sessionQuery, useMay } from '#/features/session/queries';
 import { AccessForm } from '#/features/users/access-form';
+import { sideOf } from '#/features/users/belonging';
+import { OrganisationSwitch } from '#/features/users/organisation-switch';
 import { userQuery } from '#/features/users/queries';
 import { SessionsPanel, SignInPanel } from '#/features/users/sign-in-panels';
 import { UserPill } from '#/features/users/state';
@@ -89,7 +91,12 @@ function UserView({ user, isSelf }: { user: User; isSelf: boolean }) {
       <Panel title={t('access.settings')}>
         <AccessForm user={user} isSelf={isSelf} mayEdit={manages} />
       </Panel>
-      <EffectiveList user={user} />
+      <div className="flex min-w-0 flex-col gap-4">
+        {sideOf(user.role) === 'customer' && (
+          <OrganisationSwitch user={user} isDisabled={!manages || isSelf} />
+        )}
+        <EffectiveList user={user} />
+      </div>
     </div>
   );
   const signIn = (
@@ -135,6 +142,14 @@ function UserView({ user, isSelf }: { user: User; isSelf: boolean }) {
           user.locked_until !== null && {
             label: t('users.locked_until'),
             value: <Time at={user.locked_until} />,
+          },
+          may('privacy.manage') && {
+            label: t('place.privacy'),
+            value: (
+              <Link to="/erasures/new" search={{ user: user.id }} className={LINK}>
+                {t('users.ask_erasure')}
+              </Link>
+            ),
           },
           { label: t('users.id'), value: <Id value={user.id} /> },
         ]}

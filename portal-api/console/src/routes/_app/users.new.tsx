@@ -120,7 +120,7 @@ function InviteForm() {
           value={belonging}
           onChange={(change) => setBelonging((old) => ({ ...old, ...change }))}
         />
-        <GroupChecks chosen={groups} onChange={setGroups} />
+        <GroupChecks chosen={groups} onChange={setGroups} account={belonging.account_id} />
         {problem && <ErrorState compact error={problem} />}
         <div className="flex gap-2">
           <Button type="submit" look="primary" isPending={invite.isPending}>
