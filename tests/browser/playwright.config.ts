@@ -42,6 +42,14 @@ export default defineConfig({
       use: { viewport: { width: 1440, height: 900 }, storageState },
     },
     {
+      // Between the two the frame changes its shape; colours are the others' matter.
+      name: 'tablet',
+      dependencies: ['sign-in'],
+      testMatch: 'screens.spec.ts',
+      grep: /light theme/,
+      use: { viewport: { width: 820, height: 1180 }, hasTouch: true, storageState },
+    },
+    {
       name: 'phone',
       dependencies: ['sign-in'],
       testMatch: 'screens.spec.ts',
