@@ -107,6 +107,7 @@ impl World {
             passwords: passwords.clone(),
             metrics: metrics(),
             https: false,
+            tls: false,
             public_url: "http://hub.example".to_owned(),
             outbox: mail_server.is_some().then(|| outbox.clone()),
             providers,

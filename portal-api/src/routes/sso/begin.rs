@@ -81,9 +81,8 @@ pub(crate) async fn begin(
     let until = tx.now() + LONGEST;
     attempts::begin(&mut tx, &attempt, &state, until).await?;
     tx.commit().await?;
-    let secure = if portal.https { "; Secure" } else { "" };
     let cookie = format!(
-        "{BROWSER}={}; HttpOnly; SameSite=Lax; Path=/api/v1/; Max-Age={}{secure}",
+        "{BROWSER}={}; HttpOnly; SameSite=Lax; Path=/api/v1/; Max-Age={}",
         browser.expose(),
         LONGEST.num_seconds(),
     );

@@ -178,7 +178,7 @@ async fn sign_in(
         Stage::Second(_) => second_page(&attempt.next),
     };
     let mut response = see(&format!("{}{next}", attempt.origin));
-    let cookie = stage::cookie_for(portal, &stage);
+    let cookie = stage::cookie_for(&stage);
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
 }

@@ -78,7 +78,7 @@ pub(super) async fn sign_out(signed_in: SignedIn) -> Result<impl IntoResponse, A
             Err(error) => tracing::warn!(%error, "the provider cannot be asked to sign out"),
         }
     }
-    let cookie = cookie("", 0, portal.https);
+    let cookie = cookie("", 0);
     Ok((
         StatusCode::OK,
         [(header::SET_COOKIE, cookie)],
