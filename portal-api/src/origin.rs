@@ -23,7 +23,7 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
 fn is_for_providers(path: &str) -> bool {
     path.strip_prefix("/api/v1/sso/")
         .and_then(|rest| rest.split_once('/'))
-        .is_some_and(|(_provider, operation)| operation == "acs")
+        .is_some_and(|(_provider, operation)| ["acs", "slo"].contains(&operation))
 }
 
 fn is_ours(headers: &HeaderMap, authority: Option<&str>) -> bool {
@@ -64,6 +64,7 @@ mod tests {
     #[test]
     fn only_the_answers_of_providers_may_come_from_elsewhere() {
         assert!(is_for_providers("/api/v1/sso/idp_1/acs"));
+        assert!(is_for_providers("/api/v1/sso/idp_1/slo"));
         for other in [
             "/api/v1/sso/idp_1/start",
             "/api/v1/sso/acs",
