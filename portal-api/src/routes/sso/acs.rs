@@ -66,7 +66,7 @@ async fn come(
     }
     match accept(portal, anyone, &attempt, answer.response).await {
         Ok(onward) => Ok(onward),
-        refused => land::end_test(headers, &attempt, refused),
+        refused => land::go_back(headers, &attempt, refused),
     }
 }
 

@@ -60,7 +60,7 @@ async fn come(
     refuse_flood(portal, anyone)?;
     let attempt = take(portal, anyone, answer.state.as_deref()).await?;
     let result = finish(portal, anyone, headers, &attempt, &answer).await;
-    land::end_test(headers, &attempt, result)
+    land::go_back(headers, &attempt, result)
 }
 
 async fn finish(

@@ -49,7 +49,7 @@ async fn come(
     refuse_flood(portal, anyone)?;
     let attempt = take(portal, anyone, Some(ticket)).await?;
     let result = let_in(portal, anyone, headers, &attempt).await;
-    land::end_test(headers, &attempt, result)
+    land::go_back(headers, &attempt, result)
 }
 
 async fn let_in(

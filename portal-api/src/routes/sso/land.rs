@@ -318,8 +318,8 @@ pub(super) fn see(address: &str) -> Response {
 }
 
 /// Where a test ends: programs get what came of it, people go back to the provider's page, which shows it, also
-/// where nobody would be let in.
-pub(super) fn end_test(
+/// where nobody would be let in. So do people who have not shown who they are: they are signed in as before.
+pub(super) fn go_back(
     headers: &HeaderMap,
     attempt: &Attempt,
     result: Result<Response, ApiError>,
@@ -329,7 +329,8 @@ pub(super) fn end_test(
         Ok(_outcome) => true,
         Err(error) => error.slug() == refused().slug(),
     };
-    if attempt.purpose == Purpose::Test && is_noted && is_page(headers) {
+    let goes_back = matches!(attempt.purpose, Purpose::Test | Purpose::StepUp);
+    if goes_back && is_noted && is_page(headers) {
         return Ok(see(&format!("{}{}", attempt.origin, attempt.next)));
     }
     result

@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { KeyRound } from 'lucide-react';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import { canUsePasskeys, isCancelled } from '#/lib/passkeys';
@@ -10,6 +10,8 @@ import { Dialog } from '#/ui/dialog';
 import { Field } from '#/ui/field';
 import { ErrorState } from '#/ui/states';
 import { factorsQuery, type Proof, sendStepUpCode, stepUp, stepUpPasskey } from './queries';
+
+const ByProvider = lazy(async () => ({ default: (await import('./by-provider')).ByProvider }));
 
 /**
  * Does something sensitive; where the server asks who one is, the dialog does, and it is done again.
@@ -63,11 +65,23 @@ type Way = Proof['method'] | 'passkey';
 
 function StepUp({ onDone }: { onDone: () => void }) {
   const t = useWords();
-  const methods = (useQuery(factorsQuery).data?.methods ?? []) as Way[];
+  const factors = useQuery(factorsQuery).data;
+  const methods = (factors?.methods ?? []) as Way[];
+  const provider = factors?.step_up_provider;
   const ways: Way[] = methods.length > 0 ? methods : ['password'];
   const usable = ways.filter((way) => way !== 'passkey' || canUsePasskeys());
   const [chosen, setChosen] = useState<Way | null>(null);
   const way = chosen ?? usable[0] ?? 'password';
+  if (provider && methods.length === 0 && chosen === null) {
+    return (
+      <div className="flex flex-col gap-4">
+        <p className="text-sm text-ink-2">{t('step_up.text')}</p>
+        <Suspense>
+          <ByProvider provider={provider} onPassword={() => setChosen('password')} />
+        </Suspense>
+      </div>
+    );
+  }
   return (
     <div className="flex flex-col gap-4">
       <p className="text-sm text-ink-2">
@@ -83,6 +97,11 @@ function StepUp({ onDone }: { onDone: () => void }) {
             </Button>
           ))}
       </div>
+      {provider && methods.length > 0 && (
+        <Suspense>
+          <ByProvider provider={provider} />
+        </Suspense>
+      )}
     </div>
   );
 }
