@@ -28,7 +28,7 @@ type Props = {
 /** Shows who one is at the identity provider one came from: the browser goes there and comes back. */
 export function ByProvider({ provider, onPassword }: Props) {
   const t = useWords();
-  const start = useMutation({ mutationFn: () => stepUpAtProvider(here()), onSuccess: away.to });
+  const start = useMutation({ mutationFn: () => stepUpAtProvider(here()), onSuccess: (url) => away.to(url) });
   return (
     <div className="flex flex-col items-start gap-4">
       <p className="text-sm text-ink-2">

@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { KeyRound } from 'lucide-react';
-import { lazy, Suspense, useState } from 'react';
+import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import { canUsePasskeys, isCancelled } from '#/lib/passkeys';
@@ -9,9 +9,8 @@ import { Button } from '#/ui/button';
 import { Dialog } from '#/ui/dialog';
 import { Field } from '#/ui/field';
 import { ErrorState } from '#/ui/states';
+import { ByProvider } from './by-provider';
 import { factorsQuery, type Proof, sendStepUpCode, stepUp, stepUpPasskey } from './queries';
-
-const ByProvider = lazy(async () => ({ default: (await import('./by-provider')).ByProvider }));
 
 /**
  * Does something sensitive; where the server asks who one is, the dialog does, and it is done again.
@@ -76,9 +75,7 @@ function StepUp({ onDone }: { onDone: () => void }) {
     return (
       <div className="flex flex-col gap-4">
         <p className="text-sm text-ink-2">{t('step_up.text')}</p>
-        <Suspense>
-          <ByProvider provider={provider} onPassword={() => setChosen('password')} />
-        </Suspense>
+        <ByProvider provider={provider} onPassword={() => setChosen('password')} />
       </div>
     );
   }
@@ -97,11 +94,7 @@ function StepUp({ onDone }: { onDone: () => void }) {
             </Button>
           ))}
       </div>
-      {provider && methods.length > 0 && (
-        <Suspense>
-          <ByProvider provider={provider} />
-        </Suspense>
-      )}
+      {provider && methods.length > 0 && <ByProvider provider={provider} />}
     </div>
   );
 }
