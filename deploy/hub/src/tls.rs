@@ -304,7 +304,7 @@ mod tests {
                 ..good.files.clone()
             },
             TlsFiles {
-                key: nowhere.clone(),
+                key: nowhere,
                 ..good.files.clone()
             },
         ] {

@@ -50,6 +50,7 @@ mod removals;
 mod retention;
 mod runs;
 mod saml;
+mod saml_provider;
 mod schedule_previews;
 mod schedules;
 mod scopes;

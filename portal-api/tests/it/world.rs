@@ -83,7 +83,7 @@ impl World {
 
     /// A hub that speaks SAML, of a plain kind.
     pub(crate) async fn with_saml(clock: Clock) -> Self {
-        let saml = Arc::new(crate::saml::Plain::default());
+        let saml = Arc::new(crate::saml_provider::Plain::default());
         Self::with(clock, None, None, Some(saml)).await
     }
 
