@@ -94,9 +94,10 @@ create table sign_in_attempts (
     state_hash   bytea not null,
     browser_hash bytea not null,
     provider_id  uuid not null,
-    purpose      text not null check (purpose in ('sign_in', 'test', 'link')),
-    -- Who tests or links.
+    purpose      text not null check (purpose in ('sign_in', 'test', 'link', 'step_up', 'sign_out')),
+    -- Who tests, links, or shows who they are again; of a step-up in which session.
     user_id      uuid,
+    session_id   uuid,
     -- Of which configuration.
     config_version bigint not null,
     -- Nonce and code verifier, sealed; of SAML the id of the request.

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,6 @@ use tracing::Instrument;
 
 use crate::caller::{RateCell, RequestId};
 use crate::error::{ApiError, Pending, Slug};
-use crate::portal::Portal;
 
 /// Longest time until an answer begins. Checks of slow systems are the slowest thing we do.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -29,11 +28,7 @@ const CONTENT_POLICY: &str = "default-src 'self'; \
 const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; \
     form-action 'none'";
 
-pub(crate) async fn frame(
-    State(portal): State<Portal>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn frame(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = format!("req_{}", engine::ids::fresh().simple());
     request.extensions_mut().insert(RequestId(id.clone()));
@@ -66,7 +61,7 @@ pub(crate) async fn frame(
     });
     count(&method, &route, response.status(), started.elapsed());
     write_problem(&mut response, &id);
-    write_headers(response.headers_mut(), &id, is_api, portal.https);
+    write_headers(response.headers_mut(), &id, is_api);
     if let Some(rate) = rate.0.get() {
         write_rate(response.headers_mut(), *rate);
     }
@@ -114,7 +109,7 @@ fn write_rate(headers: &mut HeaderMap, rate: Rate) {
     set("ratelimit-reset", rate.reset);
 }
 
-fn write_headers(headers: &mut HeaderMap, id: &str, is_api: bool, https: bool) {
+fn write_headers(headers: &mut HeaderMap, id: &str, is_api: bool) {
     let mut set = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
     };
@@ -135,9 +130,6 @@ fn write_headers(headers: &mut HeaderMap, id: &str, is_api: bool, https: bool) {
         HeaderName::from_static("permissions-policy"),
         "camera=(), geolocation=(), microphone=()",
     );
-    if https {
-        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
-    }
     if is_api {
         set(header::CACHE_CONTROL, "no-store");
     }

@@ -56,9 +56,6 @@ pub fn router(portal: Portal) -> axum::Router {
             portal.clone(),
             place::find,
         ))
-        .layer(axum::middleware::from_fn_with_state(
-            portal.clone(),
-            frame::frame,
-        ))
+        .layer(axum::middleware::from_fn(frame::frame))
         .with_state(portal)
 }

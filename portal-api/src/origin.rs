@@ -10,7 +10,9 @@ use crate::error::ApiError;
 
 pub(crate) async fn guard(request: Request, next: Next) -> Response {
     let is_checked = !request.method().is_safe() && !is_for_providers(request.uri().path());
-    if is_checked && !is_ours(request.headers()) {
+    // HTTP/2 names the host in the first line.
+    let authority = request.uri().authority().map(|host| host.as_str());
+    if is_checked && !is_ours(request.headers(), authority) {
         return ApiError::forbidden("the request does not come from this site").into_response();
     }
     next.run(request).await
@@ -21,10 +23,10 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
 fn is_for_providers(path: &str) -> bool {
     path.strip_prefix("/api/v1/sso/")
         .and_then(|rest| rest.split_once('/'))
-        .is_some_and(|(_provider, operation)| operation == "acs")
+        .is_some_and(|(_provider, operation)| ["acs", "slo"].contains(&operation))
 }
 
-fn is_ours(headers: &HeaderMap) -> bool {
+fn is_ours(headers: &HeaderMap, authority: Option<&str>) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     // No browser adds a key by itself. From which sites it may come is the tenant's to say.
     if headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(header::COOKIE) {
@@ -35,7 +37,7 @@ fn is_ours(headers: &HeaderMap) -> bool {
     }
     match text(header::ORIGIN) {
         Some(origin) => {
-            let host = text(header::HOST).unwrap_or_default();
+            let host = text(header::HOST).or(authority).unwrap_or_default();
             let named = origin.split_once("://").map(|(_scheme, host)| host);
             named.is_some_and(|named| named.eq_ignore_ascii_case(host))
         }
@@ -62,6 +64,7 @@ mod tests {
     #[test]
     fn only_the_answers_of_providers_may_come_from_elsewhere() {
         assert!(is_for_providers("/api/v1/sso/idp_1/acs"));
+        assert!(is_for_providers("/api/v1/sso/idp_1/slo"));
         for other in [
             "/api/v1/sso/idp_1/start",
             "/api/v1/sso/acs",
@@ -107,7 +110,10 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(is_ours(&headers(&given)), expected, "{given:?}");
+            assert_eq!(is_ours(&headers(&given), None), expected, "{given:?}");
         }
+        let over_h2 = headers(&[cookie, ("origin", "https://hub.example:8080")]);
+        assert!(is_ours(&over_h2, Some("hub.example:8080")));
+        assert!(!is_ours(&over_h2, Some("evil.example")));
     }
 }

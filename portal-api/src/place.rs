@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::tenant_domains;
@@ -19,6 +19,7 @@ use crate::portal::Portal;
 const TENANT: HeaderName = HeaderName::from_static("x-syncline-tenant");
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Addresses with the same beginning: `10.0.0.0/8`.
@@ -79,6 +80,8 @@ pub(crate) struct Place {
     pub(crate) address: Option<IpAddr>,
     /// Where this browser reaches the hub: `https://hub.example`.
     pub(crate) origin: String,
+    /// The browser reached us over https, as far as we and our own proxies know.
+    pub(crate) is_https: bool,
     /// By host or header; a credential has its own.
     pub(crate) tenant: Option<TenantId>,
 }
@@ -96,6 +99,7 @@ pub(crate) async fn find(
         .uri()
         .authority()
         .map(|authority| authority.as_str().to_owned());
+    let is_set = portal.https;
     let place = match read(&portal, request.headers(), authority.as_deref(), peer) {
         Ok(said) if is_api => said.resolve(&portal, request.headers()).await,
         Ok(said) => Ok(said.place),
@@ -103,10 +107,32 @@ pub(crate) async fn find(
     };
     match place {
         Ok(place) => {
+            let is_https = place.is_https;
             request.extensions_mut().insert(place);
-            next.run(request).await
+            let mut response = next.run(request).await;
+            // A browser believes it only over https (RFC 6797, 7.2).
+            if is_https {
+                let value = HeaderValue::from_static("max-age=31536000");
+                let headers = response.headers_mut();
+                headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+            }
+            if is_https || is_set {
+                mark_secure(response.headers_mut());
+            }
+            response
         }
         Err(error) => error.into_response(),
+    }
+}
+
+/// Marks all cookies secure: the browser sends them over https only.
+fn mark_secure(headers: &mut HeaderMap) {
+    let cookies = headers
+        .iter_mut()
+        .filter(|(name, _)| *name == header::SET_COOKIE);
+    for (_name, value) in cookies {
+        let marked = [value.as_bytes(), b"; Secure"].concat();
+        *value = HeaderValue::from_bytes(&marked).expect("a header and letters are a header");
     }
 }
 
@@ -153,10 +179,17 @@ fn read(
         Some(peer) if by_proxy => Some(forwarded_for(headers, is_ours).unwrap_or(peer)),
         peer => peer,
     };
+    let is_https = portal.tls
+        || match forwarded_proto(headers) {
+            Some(proto) if by_proxy => proto.eq_ignore_ascii_case("https"),
+            // What was set counts where nobody can know better.
+            _ => portal.https && (by_proxy || proxies.is_empty()),
+        };
     let other_host = host.filter(|host| !portal.is_own_host(host));
     let origin = match (&other_host, full) {
         (Some(_other), Some(full)) => {
-            let scheme = if portal.https { "https" } else { "http" };
+            let is_https = portal.https || is_https;
+            let scheme = if is_https { "https" } else { "http" };
             format!("{scheme}://{}", full.to_ascii_lowercase())
         }
         _ => portal.public_url.clone(),
@@ -164,6 +197,7 @@ fn read(
     let place = Place {
         address: address.map(|address| address.to_canonical()),
         origin,
+        is_https,
         tenant: None,
     };
     Ok(Said { place, other_host })
@@ -188,24 +222,28 @@ fn host_of(headers: &HeaderMap, authority: Option<&str>) -> Result<Option<String
 
 /// The host that the nearest proxy names.
 fn forwarded_host(headers: &HeaderMap) -> Option<String> {
-    let last = |name: &HeaderName| {
-        let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
-        Some(
-            value
-                .rsplit(',')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
-        )
-    };
-    last(&FORWARDED_HOST).or_else(|| {
-        let element = last(&FORWARDED)?;
-        element.split(';').find_map(|pair| {
-            let (name, value) = pair.trim().split_once('=')?;
-            let value = value.trim_matches('"');
-            name.eq_ignore_ascii_case("host").then(|| value.to_owned())
-        })
+    last(headers, &FORWARDED_HOST).or_else(|| forwarded(headers, "host"))
+}
+
+/// How the browser came to the nearest proxy, by its word: `https` or `http`.
+fn forwarded_proto(headers: &HeaderMap) -> Option<String> {
+    last(headers, &FORWARDED_PROTO).or_else(|| forwarded(headers, "proto"))
+}
+
+/// The last part of a header, which the nearest proxy wrote.
+fn last(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+    let part = value.rsplit(',').next().unwrap_or_default();
+    Some(part.trim().to_owned())
+}
+
+/// What the nearest proxy says in `Forwarded` (RFC 7239).
+fn forwarded(headers: &HeaderMap, what: &str) -> Option<String> {
+    let element = last(headers, &FORWARDED)?;
+    element.split(';').find_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        let value = value.trim_matches('"');
+        name.eq_ignore_ascii_case(what).then(|| value.to_owned())
     })
 }
 
@@ -340,6 +378,14 @@ mod tests {
         assert_eq!(of(&two).unwrap(), "b.example");
         let forwarded = [("forwarded", "for=1.1.1.1;Host=\"c.example:80\";proto=https")];
         assert_eq!(of(&forwarded).unwrap(), "c.example:80");
+        let proto = |pairs: &[(&'static str, &'static str)]| forwarded_proto(&headers(pairs));
+        assert_eq!(proto(&forwarded).unwrap(), "https");
+        // The first was written by the caller.
+        assert_eq!(
+            proto(&[("x-forwarded-proto", "https, http")]).unwrap(),
+            "http"
+        );
+        assert_eq!(proto(&[]), None);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct PortalParts {
     pub metrics: PrometheusHandle,
     /// Whether browsers reach us over https: cookies are then marked secure.
     pub https: bool,
+    /// Whether we end TLS ourselves: then every request came by it.
+    pub tls: bool,
     /// Where browsers reach us, without a slash at the end: `https://hub.example.com`.
     pub public_url: String,
     /// Where mails wait to be sent; `None` where nobody sends any.

@@ -217,6 +217,7 @@ def openid(hub):
             hub.enable(one)
         signing_in(hub, company)
         leaving(hub, company, issuer)
+        stepping_up(hub, company)
         owing(hub, company)
         for name, one in [("Google", google), ("Microsoft", microsoft)]:
             there = Browser(hub.base)
@@ -309,6 +310,55 @@ def leaving(hub, provider, issuer):
         f"{hub.base}/api/v1/sso/{provider}/backchannel-logout", data={"logout_token": "a.b.c"}
     )
     check("a forged word ends nothing", forged.status_code == 400 and kept.who() is not None)
+
+
+def stepping_up(hub, provider):
+    """Who came from the provider and has no password shows who they are there."""
+    ada, bob = Browser(hub.base), Browser(hub.base)
+    ada.sign_in(provider, "ada")
+    bob.sign_in(provider, "bob")
+    until_when = lambda browser: browser.ask("GET", "/factors").json()["fresh_until"]
+    offered = ada.ask("GET", "/factors").json()["step_up_provider"]
+    check("the provider can be asked who one is", offered == "Company", offered)
+    had = until_when(ada), until_when(bob)
+
+    def begun(browser):
+        return browser.ask("POST", "/session/step-up/provider", {"next": "/keys"}).json()["url"]
+
+    url = begun(ada)
+    asked = parse_qs(urlsplit(url).query)
+    check("and is told to ask anew", (asked["prompt"], asked["max_age"]) == (["login"], ["0"]), asked)
+    # It remembers Ada, and asks her all the same.
+    pages = []
+    ada.hooks["response"].append(lambda answer, **_: pages.append(answer.text))
+    time.sleep(1)  # the provider tells seconds
+    came = ada.walk(url, "ada")
+    ada.hooks["response"].clear()
+    check("it does", any('name="password"' in page for page in pages))
+    to = came.headers.get("Location", "")
+    check("who signs in there again has shown who they are", to == f"{hub.base}/keys" and until_when(ada) > had[0], (came.status_code, to, hub.refusals()[:1]))
+    check("and nobody else has", until_when(bob) == had[1])
+    noted = hub.must("GET", "/audit?action=step_up").json()["items"]
+    check("it is in the audit trail", noted and noted[0]["after"]["by"] == "provider", noted[:1])
+
+    # Whoever signs in there as somebody else is signed out of who they were, and so here.
+    came = ada.walk(begun(ada), "bob")
+    told = hub.refusals()[:1]
+    refused = any(why in told[0] for why in ["somebody else", "not signed in here"])
+    check("somebody else who signs in there shows nothing", came.status_code == 401 and refused, told)
+    check("and is not let in", ada.who() is None)
+    # What was asked without a wish for a new sign-in is answered by memory.
+    forgetful = Browser(hub.base)
+    forgetful.sign_in(provider, "ada")
+    had = until_when(forgetful)
+    time.sleep(32)  # beyond what clocks may differ
+    remembered = begun(forgetful).replace("&prompt=login", "").replace("max_age=0", "max_age=3600")
+    came = forgetful.walk(remembered, "ada")
+    told = hub.refusals()[:1]
+    check("a sign-in that was remembered shows nothing", came.status_code == 401 and "did not ask" in told[0] and until_when(forgetful) == had, told)
+    url = begun(forgetful)
+    came = Browser(hub.base).walk(url, "ada")
+    check("nor does one in another browser", came.status_code == 401 and until_when(forgetful) == had, came.text)
 
 
 def enrol(browser):

@@ -21,11 +21,13 @@ from saml2.server import Server
 from saml2.sigver import pre_encryption_part
 from saml2.xmldsig import DIGEST_SHA1, DIGEST_SHA256, SIG_RSA_SHA1, SIG_RSA_SHA256
 
+import saml_sign_out
 from main_job import check
 from sign_in import Browser, enrol, owes, rules
 
 ISSUER = "http://idp.example/metadata"
 SIGN_IN = "http://idp.example/sso"
+SIGN_OUT = "http://idp.example/slo"
 TOKEN = "urn:oasis:names:tc:SAML:2.0:ac:classes:TimeSyncToken"
 
 
@@ -58,7 +60,13 @@ def config(key_file, certificate_file, metadata=None):
         "entityid": ISSUER,
         "service": {
             "idp": {
-                "endpoints": {"single_sign_on_service": [(SIGN_IN, BINDING_HTTP_REDIRECT)]},
+                "endpoints": {
+                    "single_sign_on_service": [(SIGN_IN, BINDING_HTTP_REDIRECT)],
+                    "single_logout_service": [
+                        (SIGN_OUT, BINDING_HTTP_REDIRECT),
+                        (f"{SIGN_OUT}/form", BINDING_HTTP_POST),
+                    ],
+                },
                 "policy": {"default": {"lifetime": {"minutes": 5}, "attribute_restrictions": None}},
             }
         },
@@ -164,7 +172,7 @@ def run(hub, folder):
     metadata = str(entity_descriptor(config(*own)))
     body = rules(
         "Saml",
-        saml={"metadata": metadata},
+        saml={"metadata": metadata, "single_logout": True},
         attributes={"email": "mail", "name": "displayName", "groups": "eduPersonAffiliation"},
         trust_email=True,
         email_domains=["one.example"],
@@ -265,6 +273,10 @@ def run(hub, folder):
 
     comes("an answer without its state", idp.answer, state_of=lambda state: None)
     comes("an answer with another state", idp.answer, state_of=lambda state: "x" * 43)
+    # The certificate of the hub, as its metadata say.
+    certificate = re.search(r"X509Certificate>([^<]+)<", ours).group(1)
+    saml_sign_out.run(hub, idp, stranger, re.sub(r"\s", "", certificate))
+
     browser, response, state = comes("an answer once", idp.answer, accepted=True)
     twice = Browser(hub.base)
     check("saml: the same answer and state is refused", idp.send(twice, response, state).status_code == 401)

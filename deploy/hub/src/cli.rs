@@ -99,6 +99,27 @@ pub struct Common {
     #[arg(long, env = "SYNCLINE_HTTPS", hide_env_values = true, global = true)]
     pub https: bool,
 
+    /// File with the certificate to serve https with: PEM, the hub's own first, then those that lead
+    /// to its authority. Replaced files count without a restart. Without, the hub serves http.
+    #[arg(
+        long,
+        env = "SYNCLINE_TLS_CERT",
+        hide_env_values = true,
+        global = true,
+        value_name = "FILE"
+    )]
+    pub tls_cert: Option<PathBuf>,
+
+    /// File with the private key of that certificate: PEM.
+    #[arg(
+        long,
+        env = "SYNCLINE_TLS_KEY",
+        hide_env_values = true,
+        global = true,
+        value_name = "FILE"
+    )]
+    pub tls_key: Option<PathBuf>,
+
     /// Where browsers reach the hub, for links in mails and sign-in through others. Requests to
     /// other hosts than this and the tenants' domains are then refused. Default: the address it
     /// listens on.

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use axum::serve::{Listener, ListenerExt as _, TapIo};
 use connector_sdk::{Http, HttpOptions, Reach};
 use domain::factors::Factors;
 use domain::factors::passkeys::RelyingParty;
@@ -27,6 +28,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use workflows::{Mailer, MailerOptions, Messenger, MessengerOptions};
 
+use crate::tls::{Tls, TlsFiles};
 use crate::{database, deletions, shipped};
 
 /// Requests under way get this long at shutdown; streams of news would never end.
@@ -46,6 +48,8 @@ pub struct HubOptions {
     /// Made when the database is empty.
     pub admin: Option<AdminWish>,
     pub https: bool,
+    /// Serve https with this certificate; `None` serves http.
+    pub tls: Option<TlsFiles>,
     /// Where browsers reach the hub, for links in mails; the address it serves on unless given.
     pub public_url: Option<String>,
     /// How mail is sent; `None` sends none.
@@ -80,6 +84,7 @@ pub struct Hub {
     pub engine: Option<Engine>,
     /// The first admin, if just made.
     pub first_admin: Option<FirstAdmin>,
+    scheme: &'static str,
     stop: CancellationToken,
     serving: Option<JoinHandle<std::io::Result<()>>>,
     deleting: Option<JoinHandle<()>>,
@@ -97,6 +102,8 @@ impl Hub {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
+        let tls = options.tls.map(Tls::new).transpose()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let store = database::connect(&options.database_url).await?;
         prepare(&store, options.migrate).await?;
         let vault = options.vault;
@@ -136,7 +143,7 @@ impl Hub {
                 let only_known_hosts = options.public_url.is_some();
                 let public_url = options
                     .public_url
-                    .unwrap_or_else(|| format!("http://{addr}"));
+                    .unwrap_or_else(|| format!("{scheme}://{addr}"));
                 let factors = Factors {
                     passkeys: passkeys(&public_url, options.passkey_domain.as_deref())?,
                     sms: messenger(&store, options.messages.as_ref())?,
@@ -149,7 +156,8 @@ impl Hub {
                     shipped: shipped::mappings(),
                     passwords,
                     metrics: metrics()?,
-                    https: options.https,
+                    https: options.https || tls.is_some(),
+                    tls: tls.is_some(),
                     public_url,
                     outbox,
                     providers: providers(&store, options.private_providers)?,
@@ -157,11 +165,15 @@ impl Hub {
                     only_known_hosts,
                     factors,
                 });
-                (Some(addr), Some(serve(listener, portal, stop.clone())))
+                (
+                    Some(addr),
+                    Some(serve(listener, tls, portal, stop.clone())?),
+                )
             }
         };
         Ok(Self {
             addr,
+            scheme,
             store,
             peers,
             tables,
@@ -175,7 +187,7 @@ impl Hub {
 
     /// Where people reach it.
     pub fn url(&self) -> Option<String> {
-        self.addr.map(|addr| format!("http://{addr}"))
+        self.addr.map(|addr| format!("{}://{addr}", self.scheme))
     }
 
     /// Ends serving and working; runs under way come to the end of their step.
@@ -382,21 +394,44 @@ fn metrics() -> Result<PrometheusHandle> {
 
 fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     portal: Portal,
     stop: CancellationToken,
-) -> JoinHandle<std::io::Result<()>> {
-    let service = portal_api::router(portal).into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move {
-        let stopped = stop.clone();
-        let server = axum::serve(listener, service)
-            .with_graceful_shutdown(async move { stopped.cancelled().await });
-        let overdue = async {
-            stop.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-        };
-        tokio::select! {
-            served = server => served,
-            () = overdue => Ok(()),
+) -> Result<JoinHandle<std::io::Result<()>>> {
+    let router = portal_api::router(portal);
+    let Some(tls) = tls else {
+        return Ok(tokio::spawn(answer(listener.tap_io(|_| {}), router, stop)));
+    };
+    let listener = tls.listen(listener, stop.clone())?;
+    // Frames are written as they come: none waits for the one before to be acknowledged.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.get_ref().0.set_nodelay(true) {
+            tracing::debug!(%error, "a connection cannot be told to send at once");
         }
-    })
+    });
+    Ok(tokio::spawn(answer(listener, router, stop)))
+}
+
+/// Answers requests until `stop`, and those under way for a moment after it.
+async fn answer<L, F>(
+    listener: TapIo<L, F>,
+    router: axum::Router,
+    stop: CancellationToken,
+) -> std::io::Result<()>
+where
+    L: Listener<Addr = SocketAddr>,
+    F: FnMut(&mut L::Io) + Send + 'static,
+{
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let stopped = stop.clone();
+    let server = axum::serve(listener, service)
+        .with_graceful_shutdown(async move { stopped.cancelled().await });
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = server => served,
+        () = overdue => Ok(()),
+    }
 }

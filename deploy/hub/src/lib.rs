@@ -14,6 +14,7 @@ mod log;
 mod shipped;
 mod simulate;
 mod terminal;
+mod tls;
 mod traces;
 mod up;
 
@@ -22,6 +23,7 @@ pub use cli::{Cli, Command, LogFormat};
 pub use files::{Data, vault};
 pub use hub::{AdminWish, Hub, HubOptions};
 pub use log::start_log;
+pub use tls::TlsFiles;
 pub use traces::Traces;
 
 use anyhow::{Context, Result};

@@ -10,6 +10,7 @@ use crate::database::{self, Database};
 use crate::files::{Data, vault};
 use crate::hub::{AdminWish, Hub, HubOptions};
 use crate::terminal::{say, stop_on_signal};
+use crate::tls::TlsFiles;
 
 /// The options that the settings make, on a database that was found.
 pub(crate) fn options(
@@ -30,6 +31,14 @@ pub(crate) fn options(
             tenant,
         }),
         https: common.https,
+        tls: match (&common.tls_cert, &common.tls_key) {
+            (Some(certificate), Some(key)) => Some(TlsFiles {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            }),
+            (None, None) => None,
+            _ => bail!("--tls-cert and --tls-key go together"),
+        },
         public_url: common
             .public_url
             .as_deref()

@@ -28,6 +28,7 @@ fn options(database_url: String) -> HubOptions {
             },
         }),
         https: false,
+        tls: None,
         public_url: None,
         mail: None,
         trusted_proxies: Vec::new(),

@@ -47,6 +47,8 @@ pub struct Parties {
     pub entity_id: String,
     /// Where it sends its answers.
     pub acs_url: String,
+    /// Where it sends what is about signing out.
+    pub slo_url: String,
     /// What it gave us.
     pub metadata: String,
     /// Ours, PEM.
@@ -61,6 +63,8 @@ pub struct Facts {
     pub entity_id: String,
     /// Where browsers are sent to, by redirect.
     pub sign_in_url: String,
+    /// Where browsers are sent to be signed out, by redirect; `None` where it has no such place.
+    pub sign_out_url: Option<String>,
     /// How many certificates for signing it has.
     pub certificates: usize,
 }
@@ -73,10 +77,17 @@ pub struct Begun {
     pub url: String,
 }
 
+/// What a provider calls somebody. It is given back as it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Name {
+    pub value: String,
+    pub format: Option<String>,
+}
+
 /// Whom an answer speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    pub name_id: String,
+    pub name_id: Name,
     pub issuer: String,
     /// By name and by friendly name.
     pub attributes: BTreeMap<String, Vec<String>>,
@@ -86,6 +97,39 @@ pub struct Arrival {
     pub session_index: Option<String>,
     /// How they signed in there: the class of the context.
     pub context: Option<String>,
+    /// When they did.
+    pub authenticated_at: Option<DateTime<Utc>>,
+}
+
+/// A message about signing out, as a browser brought it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// By redirect: the whole query as it was sent, for its signature is over these very characters.
+    Query(String),
+    /// By a form: the document, signed inside.
+    Document(Vec<u8>),
+}
+
+/// Whom a provider signs out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignOutRequest {
+    pub id: String,
+    pub issuer: String,
+    pub name_id: String,
+    /// The provider's names of the sessions; empty: all of them.
+    pub sessions: Vec<String>,
+    /// Until when it could be shown again.
+    pub valid_until: DateTime<Utc>,
+}
+
+/// What became of signing out at a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedOut {
+    pub id: String,
+    /// All of it was done there.
+    pub is_complete: bool,
+    /// Until when it could be shown again.
+    pub valid_until: DateTime<Utc>,
 }
 
 /// Key and certificate of ours.
@@ -111,9 +155,12 @@ pub trait Saml: Send + Sync {
     /// [`SamlError`].
     fn our_metadata(&self, parties: &Parties) -> Result<String, SamlError>;
 
+    /// Where the browser goes to sign in. `anew` asks the provider to recognise the user again, whatever it
+    /// remembers.
+    ///
     /// # Errors
     /// [`SamlError`].
-    fn begin(&self, parties: &Parties, relay_state: &str) -> Result<Begun, SamlError>;
+    fn begin(&self, parties: &Parties, relay_state: &str, anew: bool) -> Result<Begun, SamlError>;
 
     /// Whom the answer to `request_id` speaks of, once its signatures, times and names are in order.
     /// Whether it came before is for the caller to know, by its id.
@@ -127,6 +174,55 @@ pub trait Saml: Send + Sync {
         request_id: &str,
         now: DateTime<Utc>,
     ) -> Result<Arrival, SamlError>;
+
+    /// Where the browser goes to be signed out there too: a signed request, by redirect.
+    ///
+    /// # Errors
+    /// [`SamlError`]; [`SamlError::Metadata`] where the provider has no place for it.
+    fn sign_out(
+        &self,
+        parties: &Parties,
+        name: &Name,
+        session: Option<&str>,
+        relay_state: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Begun, SamlError>;
+
+    /// What the provider answers to the request `request_id`, once signature, times and names are in order.
+    ///
+    /// # Errors
+    /// [`SamlError`].
+    fn signed_out(
+        &self,
+        parties: &Parties,
+        message: &Message,
+        request_id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<SignedOut, SamlError>;
+
+    /// Whom the provider signs out, once signature, times and names are in order. Whether it came before is
+    /// for the caller to know, by its id.
+    ///
+    /// # Errors
+    /// [`SamlError`].
+    fn sign_out_request(
+        &self,
+        parties: &Parties,
+        message: &Message,
+        now: DateTime<Utc>,
+    ) -> Result<SignOutRequest, SamlError>;
+
+    /// Where the browser goes once the sessions of a request have ended: our signed answer, by redirect.
+    ///
+    /// # Errors
+    /// As [`Saml::sign_out`].
+    fn sign_out_answer(
+        &self,
+        parties: &Parties,
+        request_id: &str,
+        relay_state: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<String, SamlError>;
 }
 
 /// The document of a form's field.
@@ -142,7 +238,16 @@ pub fn decode(field: &str) -> Result<Vec<u8>, SamlError> {
     let document = STANDARD
         .decode(bare)
         .map_err(|_error| SamlError::Encoding)?;
-    check(&document)?;
+    check_message(&document)?;
+    Ok(document)
+}
+
+/// What a message must be beside what [`check`] says of every document: without comments and instructions.
+///
+/// # Errors
+/// [`SamlError::Comments`], and as [`check`].
+pub fn check_message(document: &[u8]) -> Result<(), SamlError> {
+    check(document)?;
     // A signature is over the text without comments: one in the middle of a name would cut it for a
     // reader, and still be signed.
     let has = |markup: &[u8]| document.windows(markup.len()).any(|part| part == markup);
@@ -153,7 +258,7 @@ pub fn decode(field: &str) -> Result<Vec<u8>, SamlError> {
     {
         return Err(SamlError::Comments);
     }
-    Ok(document)
+    Ok(())
 }
 
 /// Refuses what would cost a parser much or make it reach out: sizes, nesting, and all declarations

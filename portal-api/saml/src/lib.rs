@@ -9,13 +9,18 @@
 
 mod encrypted;
 mod keys;
+mod redirect;
 mod rules;
+mod sign_out;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use identity::saml::{Arrival, Begun, Facts, KeyPair, Parties, Saml, SamlError, check};
+use identity::saml::{
+    Arrival, Begun, Facts, KeyPair, Message, Name, Parties, Saml, SamlError, SignOutRequest,
+    SignedOut, check,
+};
 use samael::crypto::{AllowedSignatureAlgorithm, ReduceMode};
 use samael::metadata::{EntityDescriptor, HTTP_REDIRECT_BINDING};
 use samael::schema::Assertion;
@@ -26,6 +31,16 @@ use samael::traits::ToXml as _;
 const SKEW: TimeDelta = TimeDelta::seconds(60);
 /// How old an answer may be.
 const OLDEST: TimeDelta = TimeDelta::minutes(5);
+
+/// What signs documents.
+const ALGORITHMS: [AllowedSignatureAlgorithm; 6] = [
+    AllowedSignatureAlgorithm::RsaSha256,
+    AllowedSignatureAlgorithm::RsaSha384,
+    AllowedSignatureAlgorithm::RsaSha512,
+    AllowedSignatureAlgorithm::EcdsaSha256,
+    AllowedSignatureAlgorithm::EcdsaSha384,
+    AllowedSignatureAlgorithm::EcdsaSha512,
+];
 
 /// SAML with xmlsec.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,12 +69,16 @@ impl Saml for Xmlsec {
             }
             let sign_in_url = party
                 .sso_binding_location(HTTP_REDIRECT_BINDING)
-                .filter(|url| url.starts_with("https://") || url.starts_with("http://"))
+                .filter(|url| is_address(url))
                 .ok_or_else(|| missing("an address for sign-in by redirect"))?;
+            let sign_out_url = party
+                .slo_binding_location(HTTP_REDIRECT_BINDING)
+                .filter(|url| is_address(url));
             let entity_id = party.idp_metadata.entity_id;
             Ok(Facts {
                 entity_id: entity_id.ok_or_else(|| missing("the provider's entity id"))?,
                 sign_in_url,
+                sign_out_url,
                 certificates,
             })
         })
@@ -71,8 +90,7 @@ impl Saml for Xmlsec {
                 .metadata()
                 .map_err(|error| SamlError::Metadata(error.to_string()))?;
             for descriptor in ours.sp_sso_descriptors.iter_mut().flatten() {
-                // No place to sign out by SAML is served.
-                descriptor.single_logout_services = None;
+                descriptor.single_logout_services = Some(sign_out::services(parties));
                 for (at, key) in descriptor.key_descriptors.iter_mut().flatten().enumerate() {
                     if at > 0 {
                         key.key_use = Some("encryption".to_owned());
@@ -85,7 +103,7 @@ impl Saml for Xmlsec {
         })
     }
 
-    fn begin(&self, parties: &Parties, relay_state: &str) -> Result<Begun, SamlError> {
+    fn begin(&self, parties: &Parties, relay_state: &str, anew: bool) -> Result<Begun, SamlError> {
         guarded(|| {
             let facts = self.facts(&parties.metadata)?;
             let failed = |_error| SamlError::Document("the request cannot be written".to_owned());
@@ -93,6 +111,7 @@ impl Saml for Xmlsec {
                 .make_authentication_request(&facts.sign_in_url)
                 .map_err(failed)?;
             request.id = rules::fresh_id()?;
+            request.force_authn = anew.then_some(true);
             let url = request.redirect(relay_state).map_err(failed)?;
             let url =
                 url.ok_or_else(|| SamlError::Document("the request leads nowhere".to_owned()))?;
@@ -127,6 +146,51 @@ impl Saml for Xmlsec {
             arrival(assertion, now)
         })
     }
+
+    fn sign_out(
+        &self,
+        parties: &Parties,
+        name: &Name,
+        session: Option<&str>,
+        relay_state: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Begun, SamlError> {
+        guarded(|| sign_out::ask(parties, name, session, relay_state, now))
+    }
+
+    fn signed_out(
+        &self,
+        parties: &Parties,
+        message: &Message,
+        request_id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<SignedOut, SamlError> {
+        guarded(|| sign_out::answered(parties, message, request_id, now))
+    }
+
+    fn sign_out_request(
+        &self,
+        parties: &Parties,
+        message: &Message,
+        now: DateTime<Utc>,
+    ) -> Result<SignOutRequest, SamlError> {
+        guarded(|| sign_out::asked(parties, message, now))
+    }
+
+    fn sign_out_answer(
+        &self,
+        parties: &Parties,
+        request_id: &str,
+        relay_state: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<String, SamlError> {
+        guarded(|| sign_out::answer(parties, request_id, relay_state, now))
+    }
+}
+
+/// Whether a browser can be sent there.
+fn is_address(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
 }
 
 fn read_metadata(metadata: &str) -> Result<EntityDescriptor, SamlError> {
@@ -137,14 +201,11 @@ fn read_metadata(metadata: &str) -> Result<EntityDescriptor, SamlError> {
 }
 
 fn service_provider(parties: &Parties) -> Result<ServiceProvider, SamlError> {
-    use AllowedSignatureAlgorithm::{
-        EcdsaSha256, EcdsaSha384, EcdsaSha512, RsaSha256, RsaSha384, RsaSha512,
-    };
     ServiceProviderBuilder::default()
         .entity_id(Some(parties.entity_id.clone()))
         .metadata_url(Some(parties.entity_id.clone()))
         .acs_url(Some(parties.acs_url.clone()))
-        .slo_url(Some(parties.acs_url.clone()))
+        .slo_url(Some(parties.slo_url.clone()))
         .idp_metadata(read_metadata(&parties.metadata)?)
         .key(Some(keys::private(&parties.private_key)?))
         .certificate(Some(keys::certificate(&parties.certificate)?))
@@ -152,14 +213,7 @@ fn service_provider(parties: &Parties) -> Result<ServiceProvider, SamlError> {
         .max_clock_skew(SKEW)
         .max_issue_delay(OLDEST)
         .metadata_valid_duration(Some(TimeDelta::days(365)))
-        .allowed_signature_algorithms(Some(vec![
-            RsaSha256,
-            RsaSha384,
-            RsaSha512,
-            EcdsaSha256,
-            EcdsaSha384,
-            EcdsaSha512,
-        ]))
+        .allowed_signature_algorithms(Some(ALGORITHMS.to_vec()))
         .build()
         .map_err(|_error| SamlError::Keys)
 }
@@ -183,8 +237,12 @@ fn arrival(assertion: Assertion, now: DateTime<Utc>) -> Result<Arrival, SamlErro
     let context = statement.authn_context.as_ref();
     let context = context.and_then(|context| context.value.as_ref()?.value.clone());
     let name = assertion.subject.and_then(|subject| subject.name_id);
-    let name_id = name.map(|name| name.value).unwrap_or_default();
-    let is_name = !name_id.trim().is_empty() && name_id.len() <= 255;
+    let name_id = name.map(|name| Name {
+        value: name.value,
+        format: name.format,
+    });
+    let name_id = name_id.unwrap_or_default();
+    let is_name = !name_id.value.trim().is_empty() && name_id.value.len() <= 255;
     if !is_name || assertion.id.is_empty() {
         return Err(lacks("name of the user"));
     }
@@ -214,6 +272,7 @@ fn arrival(assertion: Assertion, now: DateTime<Utc>) -> Result<Arrival, SamlErro
         valid_until: until.max(now + OLDEST) + SKEW,
         session_index: statement.session_index.clone(),
         context: context.map(|class| class.trim().to_owned()),
+        authenticated_at: statement.authn_instant,
     })
 }
 

@@ -289,6 +289,45 @@ async fn only_a_trusted_proxy_says_the_host_and_the_address() {
 }
 
 #[tokio::test]
+async fn only_over_https_by_a_trusted_proxys_word_are_cookies_secure_and_browsers_told_to_stay() {
+    let world = World::new().await;
+    let sign_in = json!({"email": "admin@one.example", "password": PASSWORD});
+    let trusted = [10, 9, 0, 1];
+    for (peer, said, is_https) in [
+        (trusted, Some(("x-forwarded-proto", "https")), true),
+        (trusted, Some(("x-forwarded-proto", "http, HTTPS")), true),
+        (
+            trusted,
+            Some(("forwarded", "for=192.0.2.1;proto=https")),
+            true,
+        ),
+        (trusted, Some(("x-forwarded-proto", "https, http")), false),
+        (trusted, None, false),
+        ([192, 0, 2, 7], Some(("x-forwarded-proto", "https")), false),
+    ] {
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri("/api/v1/session")
+            .header("host", "hub.example")
+            .header("content-type", "application/json")
+            .extension(ConnectInfo(SocketAddr::from((peer, 4000))));
+        if let Some((name, value)) = said {
+            request = request.header(name, value);
+        }
+        let body = Body::from(sign_in.to_string());
+        let answer = world.stranger().raw(request.body(body).unwrap()).await;
+        assert_eq!(answer.status, 200);
+        let told = answer.headers.contains_key("strict-transport-security");
+        let cookie = answer.headers["set-cookie"].to_str().unwrap();
+        assert_eq!(
+            (told, cookie.ends_with("; Secure")),
+            (is_https, is_https),
+            "{peer:?} {said:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_header_names_the_tenant_and_contradicts_nobody() {
     let world = World::new().await;
     let other = world.other_tenant().await;

@@ -14,13 +14,15 @@ use tower::ServiceExt as _;
 use crate::world::{Client, World};
 
 /// Open to everybody. A line here is a decision.
-const OPEN: [&str; 22] = [
+const OPEN: [&str; 24] = [
     "sign_in",
     "get_sign_in_options",
     "start_sso",
     "sso_callback",
     "finish_sso",
     "saml_acs",
+    "saml_sign_out",
+    "saml_sign_out_form",
     "get_saml_metadata",
     "sso_backchannel_logout",
     // The ticket of the first stage says for whom; it is no session.

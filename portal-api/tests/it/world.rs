@@ -19,6 +19,7 @@ use engine::vault::Vault;
 use engine::{Clock, Engine, Store};
 use identity::dns::Resolver;
 use identity::oidc::Oidc;
+use identity::saml::Saml;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use portal_api::{Portal, PortalParts, Providers};
 use serde_json::{Value as Json, json};
@@ -67,23 +68,30 @@ impl World {
     }
 
     pub(crate) async fn with_clock(clock: Clock) -> Self {
-        Self::with(clock, None, None).await
+        Self::with(clock, None, None, None).await
     }
 
     /// A hub that sends mail through this server.
     pub(crate) async fn with_mail(server: String) -> Self {
-        Self::with(Clock::system(), Some(server), None).await
+        Self::with(Clock::system(), Some(server), None, None).await
     }
 
     /// A hub that sends messages.
     pub(crate) async fn with_sms(clock: Clock, sms: Arc<dyn SmsSender>) -> Self {
-        Self::with(clock, None, Some(sms)).await
+        Self::with(clock, None, Some(sms), None).await
+    }
+
+    /// A hub that speaks SAML, of a plain kind.
+    pub(crate) async fn with_saml(clock: Clock) -> Self {
+        let saml = Arc::new(crate::saml_provider::Plain::default());
+        Self::with(clock, None, None, Some(saml)).await
     }
 
     async fn with(
         clock: Clock,
         mail_server: Option<String>,
         sms: Option<Arc<dyn SmsSender>>,
+        saml: Option<Arc<dyn Saml>>,
     ) -> Self {
         let db = TestDb::new().await.unwrap();
         let store = db.store(clock.clone()).await.unwrap();
@@ -93,7 +101,7 @@ impl World {
         let outbox = Outbox::new(vault.clone());
         let providers = Providers {
             oidc: Oidc::new(http.clone(), true),
-            saml: None,
+            saml,
             resolver: Resolver::at(vec![crate::domains::name_server().await]),
             plain: true,
         };
@@ -107,6 +115,7 @@ impl World {
             passwords: passwords.clone(),
             metrics: metrics(),
             https: false,
+            tls: false,
             public_url: "http://hub.example".to_owned(),
             outbox: mail_server.is_some().then(|| outbox.clone()),
             providers,

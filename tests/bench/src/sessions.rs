@@ -60,6 +60,7 @@ async fn measured(bench: &SessionsBench, cluster: &Cluster) -> Result<()> {
         migrate: true,
         admin: None,
         https: false,
+        tls: None,
         public_url: None,
         mail: None,
         passkey_domain: None,

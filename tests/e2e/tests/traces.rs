@@ -136,6 +136,7 @@ async fn start(db: &TestDb) -> Result<Hub> {
             },
         }),
         https: false,
+        tls: None,
         public_url: None,
         mail: None,
         trusted_proxies: Vec::new(),

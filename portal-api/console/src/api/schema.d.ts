@@ -3284,6 +3284,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/step-up/provider": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins to show who one is again, at the identity provider
+         * @description Of a session that was opened through it. The browser goes there and comes back; the provider asks the
+         *     user anew, whatever it remembers. Only this session counts as fresh then, and only where the same
+         *     person comes back in the same browser.
+         */
+        post: operations["step_up_at_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session/step-up/sms": {
         parameters: {
             query?: never;
@@ -3490,6 +3512,31 @@ export interface paths {
         get: operations["get_saml_metadata"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sso/{id}/slo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Takes a message about signing out by redirect
+         * @description SAML single logout: a signed request ends the sessions that it names, and the browser takes the signed
+         *     answer back. An answer to a request of ours ends where one signs in.
+         */
+        get: operations["saml_sign_out"];
+        put?: never;
+        /**
+         * Takes a message about signing out by a form
+         * @description As by redirect; the signature is inside of the document.
+         */
+        post: operations["saml_sign_out_form"];
         delete?: never;
         options?: never;
         head?: never;
@@ -6114,6 +6161,11 @@ export interface components {
             /** @description How the number for messages ends; null without one. */
             sms_ends_with: string | null;
             /**
+             * @description The identity provider that this session is from and that can be asked who one is, by its name; null
+             *     where there is none, or its word is not enough.
+             */
+            step_up_provider: string | null;
+            /**
              * Format: date-time
              * @description Since when codes of an authenticator app count; null without one.
              */
@@ -8407,6 +8459,8 @@ export interface components {
         SamlBody: {
             /** @description The provider's metadata: XML. */
             metadata: string;
+            /** @description Whoever signs out here is signed out there too; the metadata have to say where. */
+            single_logout?: boolean;
         };
         SamlEndpoint: {
             acs_url: string;
@@ -8419,6 +8473,17 @@ export interface components {
             /** @description To be given to the provider: our metadata lie there. */
             our_entity_id: string;
             sign_in_url: string | null;
+            /** @description Where browsers are sent to be signed out; null where it has no such place. */
+            sign_out_url: string | null;
+            /** @description Whoever signs out here is signed out there too. */
+            single_logout: boolean;
+            slo_url: string;
+        };
+        /** @description A request or an answer, by a form. */
+        SamlSignOut: {
+            RelayState?: string | null;
+            SAMLRequest?: string | null;
+            SAMLResponse?: string | null;
         };
         /** @description What starts by itself. */
         Schedule: {
@@ -8809,6 +8874,10 @@ export interface components {
              * @description The password, or the code.
              */
             secret: string;
+        };
+        StepUpThere: {
+            /** @description The page of the console to come back to; its first page unless given. */
+            next?: string | null;
         };
         /** @description Until when sensitive actions ask for nothing more. */
         Stepped: {
@@ -16969,6 +17038,39 @@ export interface operations {
             };
         };
     };
+    step_up_at_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepUpThere"];
+            };
+        };
+        responses: {
+            /** @description Where to go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SsoRedirect"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     send_step_up_code: {
         parameters: {
             query?: never;
@@ -17374,6 +17476,74 @@ export interface operations {
                 content: {
                     "application/samlmetadata+xml": string;
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    saml_sign_out: {
+        parameters: {
+            query?: {
+                SAMLRequest?: string;
+                SAMLResponse?: string;
+                RelayState?: string;
+                SigAlg?: string;
+                Signature?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out; the browser goes on */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    saml_sign_out_form: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["SamlSignOut"];
+            };
+        };
+        responses: {
+            /** @description Signed out; the browser goes on */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {

@@ -9,6 +9,7 @@ import type people from '#/words/people.json';
 import type privacy from '#/words/privacy.json';
 import type schedules from '#/words/schedules.json';
 import type security from '#/words/security.json';
+import type stepUp from '#/words/step_up.json';
 import type teams from '#/words/teams.json';
 import type deletion from '#/words/tenant-deletion.json';
 
@@ -22,6 +23,7 @@ type More = typeof conflicts &
   typeof privacy &
   typeof schedules &
   typeof security &
+  typeof stepUp &
   typeof teams;
 export type WordKey = keyof typeof en | keyof More;
 export type Words = (key: WordKey, values?: Record<string, PrimitiveType>) => string;

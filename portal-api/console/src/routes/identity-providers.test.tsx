@@ -118,6 +118,9 @@ it('takes the metadata of a SAML provider from a file', async () => {
     metadata: '<a/>',
     our_entity_id: 'https://e',
     acs_url: 'https://a',
+    slo_url: 'https://s',
+    sign_out_url: 'https://id.example.com/slo',
+    single_logout: true,
   };
   const made = { ...provider, protocol: 'saml', oidc: null, saml };
   const asked = serve({ ...base, 'POST /api/v1/identity-providers': json(made, 201) });

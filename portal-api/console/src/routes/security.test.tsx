@@ -1,5 +1,6 @@
 import { screen, waitFor, within } from '@testing-library/react';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
+import { away } from '#/lib/away';
 import { open, page, problem, SESSION, serve } from '#/test/render';
 
 const FACTORS = {
@@ -11,6 +12,7 @@ const FACTORS = {
   available: ['totp'],
   due: null,
   fresh_until: '2026-11-20T08:15:00Z',
+  step_up_provider: null,
 };
 
 const TOTP = {
@@ -56,6 +58,29 @@ it('sets an authenticator app up after it asked who one is, and shows the backup
   expect(screen.queryByText(CODES[0] as string)).toBeNull();
   const sent = asked.filter(({ call }) => call.startsWith('POST')).map(({ body }) => body);
   expect(sent).toContainEqual({ method: 'password', secret: 'mine' });
+});
+
+it('sends whoever came from a provider there to show who they are, or takes a password', async () => {
+  const to = vi.spyOn(away, 'to').mockImplementation(() => {});
+  const asked = serve({
+    'GET /api/v1/session': SESSION,
+    'GET /api/v1/factors': { ...FACTORS, step_up_provider: 'Company' },
+    'GET /api/v1/passkeys': page([]),
+    'GET /api/v1/devices': page([]),
+    'GET /api/v1/sessions': page([]),
+    'POST /api/v1/factors/totp': () => problem(403, 'step-up-required', 'again'),
+    'POST /api/v1/session/step-up/provider': { url: 'https://id.example.com/authorize?x=1' },
+  });
+  const { user } = await open('/security');
+  await user.click(await screen.findByRole('button', { name: 'Set up' }));
+  const proof = await screen.findByRole('dialog', { name: 'Show that it is you' });
+  await user.click(await within(proof).findByRole('button', { name: 'Go to Company' }));
+  await waitFor(() => expect(to).toHaveBeenCalledWith('https://id.example.com/authorize?x=1'));
+  const sent = asked.find(({ call }) => call === 'POST /api/v1/session/step-up/provider');
+  expect(sent?.body).toEqual({ next: globalThis.location.pathname + globalThis.location.search });
+  await user.click(within(proof).getByRole('button', { name: 'Use a password instead' }));
+  expect(within(proof).getByLabelText(/Password/)).toBeTruthy();
+  to.mockRestore();
 });
 
 it('leads whoever must have a second factor to this page and nowhere else', async () => {

@@ -1,6 +1,7 @@
 //! Who may come from a provider, and as whom: pure. Nobody becomes more than the provider's ceiling,
 //! whatever the provider says of them.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use engine::ids::GroupId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -10,6 +11,8 @@ use crate::users::{self, Role};
 
 /// Most values of an attribute that are looked at.
 const MOST: usize = 500;
+/// How far the clocks of a provider and ours may be apart.
+const CLOCKS: TimeDelta = TimeDelta::seconds(30);
 
 /// The rules of a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +85,9 @@ pub struct Arrival {
     pub session: Option<String>,
     /// How they signed in there: `amr` and `acr`, or the context of SAML.
     pub methods: Vec<String>,
+    /// When they did: `auth_time`, or `AuthnInstant` of SAML.
+    #[serde(default)]
+    pub authenticated_at: Option<DateTime<Utc>>,
 }
 
 /// What somebody may be here, by the rules.
@@ -119,6 +125,14 @@ pub enum Refusal {
     Taken,
 }
 
+impl Arrival {
+    /// Whether they signed in there after `begun`, and were not merely remembered. `None` where the provider
+    /// does not say when they did.
+    pub fn is_after(&self, begun: DateTime<Utc>) -> Option<bool> {
+        self.authenticated_at.map(|at| at + CLOCKS >= begun)
+    }
+}
+
 impl Admission {
     /// Somebody by the claims of a token.
     pub fn of_claims(&self, claims: &Map<String, Json>) -> Arrival {
@@ -149,6 +163,10 @@ impl Admission {
             microsoft_tenant: text("tid"),
             session: text("sid"),
             methods,
+            authenticated_at: claims
+                .get("auth_time")
+                .and_then(Json::as_i64)
+                .and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
         }
     }
 
@@ -173,6 +191,7 @@ impl Admission {
             microsoft_tenant: None,
             session: None,
             methods: Vec::new(),
+            authenticated_at: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Sign-ins on their way through a provider. Each is used once, by the browser that began it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::ids::{AttemptId, ProviderId, TenantId, UserId};
+use engine::ids::{AttemptId, ProviderId, SessionId, TenantId, UserId};
 use engine::{StoreError, SystemTx, Tx};
 
 use crate::sessions::Token;
@@ -17,6 +17,10 @@ pub enum Purpose {
     Test,
     /// To be recognised by it from then on, by somebody who is signed in.
     Link,
+    /// To show who one is again, for sensitive actions, by somebody who is signed in from there.
+    StepUp,
+    /// To be signed out there too; the session here has ended.
+    SignOut,
 }
 
 impl Purpose {
@@ -25,13 +29,21 @@ impl Purpose {
             Self::SignIn => "sign_in",
             Self::Test => "test",
             Self::Link => "link",
+            Self::StepUp => "step_up",
+            Self::SignOut => "sign_out",
         }
     }
 
     fn of(text: &str) -> Option<Self> {
-        [Self::SignIn, Self::Test, Self::Link]
-            .into_iter()
-            .find(|one| one.as_str() == text)
+        [
+            Self::SignIn,
+            Self::Test,
+            Self::Link,
+            Self::StepUp,
+            Self::SignOut,
+        ]
+        .into_iter()
+        .find(|one| one.as_str() == text)
     }
 }
 
@@ -42,8 +54,10 @@ pub struct Attempt {
     pub id: AttemptId,
     pub provider: ProviderId,
     pub purpose: Purpose,
-    /// Who tests or links.
+    /// Who tests, links, or shows who they are again.
     pub user: Option<UserId>,
+    /// Of a step-up: which session it is for.
+    pub session: Option<SessionId>,
     pub config_version: i64,
     /// Nonce and code verifier, sealed.
     pub secrets: Option<Vec<u8>>,
@@ -57,6 +71,8 @@ pub struct Attempt {
     pub outcome: Option<Vec<u8>>,
     /// Of the browser's cookie.
     pub browser_hash: Vec<u8>,
+    /// When it was begun: who shows who they are again does so after this.
+    pub begun_at: DateTime<Utc>,
 }
 
 impl Attempt {
@@ -86,8 +102,8 @@ pub async fn begin(
     sqlx::query!(
         "insert into sign_in_attempts
              (id, state_hash, browser_hash, provider_id, purpose, user_id, config_version, secrets,
-              request_id, origin, next, outcome, created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+              request_id, origin, next, outcome, created_at, expires_at, session_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         attempt.id.0,
         state.hash(),
         attempt.browser_hash,
@@ -100,8 +116,9 @@ pub async fn begin(
         attempt.origin,
         attempt.next,
         attempt.outcome,
-        now,
+        attempt.begun_at,
         until,
+        attempt.session.map(|session| session.0),
     )
     .execute(tx.conn())
     .await?;
@@ -119,7 +136,7 @@ pub async fn take(tx: &mut SystemTx, state: &Token) -> Result<Option<Attempt>, S
            returning tenant_id as "tenant: TenantId", id as "id: AttemptId",
                      provider_id as "provider: ProviderId", purpose, user_id as "user: UserId",
                      config_version, secrets, request_id, origin, next, outcome, browser_hash,
-                     expires_at"#,
+                     session_id as "session: SessionId", created_at, expires_at"#,
         state.hash(),
     )
     .fetch_optional(tx.conn())
@@ -141,6 +158,8 @@ pub async fn take(tx: &mut SystemTx, state: &Token) -> Result<Option<Attempt>, S
         next: row.next,
         outcome: row.outcome,
         browser_hash: row.browser_hash,
+        session: row.session,
+        begun_at: row.created_at,
     }))
 }
 

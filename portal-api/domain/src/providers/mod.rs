@@ -74,6 +74,9 @@ pub enum Endpoint {
         metadata: String,
         /// Ours; its key is the provider's secret.
         certificate: String,
+        /// Whoever signs out here is signed out there too.
+        #[serde(default)]
+        single_logout: bool,
     },
 }
 

@@ -111,8 +111,24 @@ pub async fn extend(
     Ok(())
 }
 
-/// Ends the sessions that a provider speaks of, one by its name or all of a subject, and the sign-ins
-/// that wait for a second factor. Answers how many sessions.
+/// Notes the provider's name of a session, where it has another one since the user signed in there again.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn rename(tx: &mut Tx, session: SessionId, sid: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update provider_sessions set sid = $2 where session_id = $1",
+        session.0,
+        sid,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Ends the sessions that a provider speaks of, some by their names or all of a subject, and the sign-ins
+/// that wait for a second factor. Of a subject those without a name end too: which one is meant cannot be
+/// told. Answers how many sessions.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -121,18 +137,19 @@ pub async fn end(
     provider: ProviderId,
     issuer: &str,
     subject: Option<&str>,
-    sid: Option<&str>,
+    sids: &[String],
 ) -> Result<u64, StoreError> {
     let gone = sqlx::query!(
         r#"delete from provider_sessions
            where provider_id = $1 and issuer = $2
-             and ($3::text is not null or $4::text is not null)
-             and ($3::text is null or subject = $3) and ($4::text is null or sid = $4)
+             and ($3::text is not null or cardinality($4::text[]) > 0)
+             and ($3::text is null or subject = $3)
+             and (cardinality($4::text[]) = 0 or sid = any($4) or (sid is null and $3 is not null))
            returning session_id as "session: SessionId", user_id as "user: UserId""#,
         provider.0,
         issuer,
         subject,
-        sid,
+        sids,
     )
     .fetch_all(tx.conn())
     .await?;

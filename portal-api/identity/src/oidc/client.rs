@@ -22,6 +22,8 @@ pub struct Wish<'a> {
     pub verifier: &'a str,
     /// What the provider shall ask anew, such as `consent`.
     pub prompt: Option<&'a str>,
+    /// How long ago the user may have signed in there, in seconds.
+    pub max_age: Option<u32>,
 }
 
 /// What a code or a refresh token was exchanged for.
@@ -57,6 +59,9 @@ impl Oidc {
             .append_pair("code_challenge_method", "S256");
         if let Some(prompt) = wish.prompt {
             query.append_pair("prompt", prompt);
+        }
+        if let Some(seconds) = wish.max_age {
+            query.append_pair("max_age", &seconds.to_string());
         }
         drop(query);
         Ok(url)

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::caller::SignedIn;
 use crate::error::ApiError;
+use crate::routes::sso::provider_of_session;
 
 /// One's own second factors.
 #[derive(Debug, Serialize, ToSchema)]
@@ -18,6 +19,9 @@ pub(crate) struct OwnFactors {
     backup_codes_left: i64,
     /// What can be shown now, best first.
     methods: Vec<&'static str>,
+    /// The identity provider that this session is from and that can be asked who one is, by its name; null
+    /// where there is none, or its word is not enough.
+    step_up_provider: Option<String>,
     /// What this hub can set up: totp, passkey, sms.
     available: Vec<&'static str>,
     /// Until when one must be set up; null where there is one or none is needed.
@@ -37,6 +41,8 @@ pub(super) async fn get(signed_in: SignedIn) -> Result<Json<OwnFactors>, ApiErro
     let proof = proof.ok_or_else(|| ApiError::forbidden("a program has no factors"))?;
     let mut tx = signed_in.begin().await?;
     let owned = factors::of_user(&mut tx, signed_in.session.user.id).await?;
+    drop(tx);
+    let provider = provider_of_session(&signed_in).await?;
     let here = &signed_in.portal().factors;
     let methods = owned.methods(here);
     let available = [
@@ -50,6 +56,7 @@ pub(super) async fn get(signed_in: SignedIn) -> Result<Json<OwnFactors>, ApiErro
         passkeys: owned.passkeys,
         backup_codes_left: owned.backup_codes_left,
         methods: methods.into_iter().map(|factor| factor.as_str()).collect(),
+        step_up_provider: provider.map(|provider| provider.name),
         available: available
             .into_iter()
             .filter_map(|(name, is)| is.then_some(name))

@@ -155,6 +155,9 @@ pub(crate) struct OidcBody {
 pub(crate) struct SamlBody {
     /// The provider's metadata: XML.
     metadata: String,
+    /// Whoever signs out here is signed out there too; the metadata have to say where.
+    #[serde(default)]
+    single_logout: bool,
 }
 
 /// Where the provider writes what.
@@ -449,13 +452,18 @@ impl SamlBody {
         };
         let is_new = kept.is_none();
         let work = move || -> Result<_, identity::saml::SamlError> {
-            saml.facts(&metadata)?;
-            Ok((is_new.then(|| saml.fresh_keys()).transpose()?, metadata))
+            let facts = saml.facts(&metadata)?;
+            let keys = is_new.then(|| saml.fresh_keys()).transpose()?;
+            Ok((keys, metadata, facts.sign_out_url.is_some()))
         };
-        let (keys, metadata) = tokio::task::spawn_blocking(work)
+        let (keys, metadata, can_sign_out) = tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| ApiError::internal("the metadata cannot be read", error))?
             .map_err(bad)?;
+        if self.single_logout && !can_sign_out {
+            let message = "the metadata name no address for signing out by redirect";
+            return Err(ApiError::invalid("/saml/single_logout", message));
+        }
         let (certificate, secret) = match (keys, kept) {
             (Some(keys), _) => (keys.certificate, Some(seal(portal, id, &keys.private_key)?)),
             (None, kept) => (kept.unwrap_or_default(), None),
@@ -463,6 +471,7 @@ impl SamlBody {
         let endpoint = Endpoint::Saml {
             metadata,
             certificate,
+            single_logout: self.single_logout,
         };
         Ok((endpoint, secret))
     }

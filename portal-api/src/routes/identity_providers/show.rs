@@ -76,10 +76,15 @@ pub(crate) struct SamlEndpoint {
     /// read it.
     entity_id: Option<String>,
     sign_in_url: Option<String>,
+    /// Where browsers are sent to be signed out; null where it has no such place.
+    sign_out_url: Option<String>,
     metadata: String,
+    /// Whoever signs out here is signed out there too.
+    single_logout: bool,
     /// To be given to the provider: our metadata lie there.
     our_entity_id: String,
     acs_url: String,
+    slo_url: String,
 }
 
 impl IdentityProvider {
@@ -108,15 +113,22 @@ impl IdentityProvider {
                     backchannel_logout_uri: format!("{base}/backchannel-logout"),
                 });
             }
-            Endpoint::Saml { metadata, .. } => {
+            Endpoint::Saml {
+                metadata,
+                single_logout,
+                ..
+            } => {
                 let speaks = portal.providers.saml.as_ref();
                 let facts = speaks.and_then(|saml| saml.facts(metadata).ok());
                 saml = Some(SamlEndpoint {
                     entity_id: facts.as_ref().map(|facts| facts.entity_id.clone()),
-                    sign_in_url: facts.map(|facts| facts.sign_in_url),
+                    sign_in_url: facts.as_ref().map(|facts| facts.sign_in_url.clone()),
+                    sign_out_url: facts.and_then(|facts| facts.sign_out_url),
+                    single_logout: *single_logout,
                     metadata: metadata.clone(),
                     our_entity_id: format!("{base}/metadata"),
                     acs_url: format!("{base}/acs"),
+                    slo_url: format!("{base}/slo"),
                 });
             }
         }

@@ -42,6 +42,7 @@ pub(super) async fn test(
         tenant: user.tenant,
         purpose: Purpose::Test,
         user: Some(user.id),
+        session: None,
         origin: caller.origin().to_owned(),
         next: format!("/identity-providers/{id}"),
     };

@@ -129,10 +129,9 @@ impl From<domain::sessions::Session> for Session {
     }
 }
 
-/// The cookie that carries a session for so long, or ends it where `token` is empty.
-pub(crate) fn cookie(token: &str, seconds: i64, https: bool) -> HeaderValue {
-    let secure = if https { "; Secure" } else { "" };
-    let text =
-        format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age={seconds}{secure}");
+/// The cookie that carries a session for so long, or ends it where `token` is empty. Over https it is
+/// marked secure on its way out, as all are.
+pub(crate) fn cookie(token: &str, seconds: i64) -> HeaderValue {
+    let text = format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age={seconds}");
     HeaderValue::from_str(&text).expect("a token is base64")
 }

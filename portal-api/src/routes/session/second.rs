@@ -115,7 +115,7 @@ async fn enter(
     if factor == Factor::BackupCode {
         tell(portal, &mut tx, user, SignInNotice::BackupCodeUsed).await?;
     }
-    let more = afterwards(&mut tx, portal, user, &policy, &from, remember).await?;
+    let more = afterwards(&mut tx, user, &policy, &from, remember).await?;
     tx.commit().await?;
     portal.throttle().succeeded(anyone.address, &counted(user));
     entered(portal, &opened, more).await

@@ -18,6 +18,6 @@ pub(super) async fn sign_out(signed_in: SignedIn) -> Result<impl IntoResponse, A
     tx.commit().await?;
     Ok((
         StatusCode::NO_CONTENT,
-        [(header::SET_COOKIE, cookie("", 0, signed_in.portal().https))],
+        [(header::SET_COOKIE, cookie("", 0))],
     ))
 }

@@ -74,7 +74,7 @@ pub(crate) async fn finish_sign_in(
         Stage::Second(Ticket { until, .. }) => {
             let answer = second_stage(portal, &mut tx, user, *until).await?;
             tx.commit().await?;
-            let headers = HeaderMap::from_iter([(header::SET_COOKIE, cookie_for(portal, &stage))]);
+            let headers = HeaderMap::from_iter([(header::SET_COOKIE, cookie_for(&stage))]);
             Ok((StatusCode::ACCEPTED, headers, Json(answer)).into_response())
         }
     }
@@ -99,12 +99,12 @@ pub(crate) async fn pass_first(
 }
 
 /// The cookie of a session, or of the ticket for the second stage.
-pub(crate) fn cookie_for(portal: &Portal, stage: &Stage) -> HeaderValue {
+pub(crate) fn cookie_for(stage: &Stage) -> HeaderValue {
     match stage {
-        Stage::Open(opened) => cookie(opened.token.expose(), opened.seconds, portal.https),
+        Stage::Open(opened) => cookie(opened.token.expose(), opened.seconds),
         Stage::Second(ticket) => {
             let seconds = stages::SECOND_STAGE.num_seconds();
-            named(TICKET, ticket.token.expose(), seconds, portal.https)
+            named(TICKET, ticket.token.expose(), seconds)
         }
     }
 }
@@ -135,7 +135,7 @@ pub(super) async fn entered(
     let session = sessions::find(&portal.store, &opened.token).await?;
     let session = session.ok_or_else(ApiError::unauthenticated)?;
     let mut headers = HeaderMap::new();
-    let own = cookie(opened.token.expose(), opened.seconds, portal.https);
+    let own = cookie(opened.token.expose(), opened.seconds);
     headers.append(header::SET_COOKIE, own);
     for (name, value) in &more {
         headers.append(HeaderName::clone(name), HeaderValue::clone(value));
@@ -157,14 +157,13 @@ pub(super) async fn holder(
 /// Takes the ticket away, and remembers the browser where that is wished and allowed.
 pub(super) async fn afterwards(
     tx: &mut Tx,
-    portal: &Portal,
     user: &User,
     policy: &Policy,
     from: &From,
     remember: bool,
 ) -> Result<HeaderMap, ApiError> {
     let mut headers = HeaderMap::new();
-    headers.append(header::SET_COOKIE, named(TICKET, "", 0, portal.https));
+    headers.append(header::SET_COOKIE, named(TICKET, "", 0));
     if !remember {
         return Ok(headers);
     }
@@ -173,7 +172,7 @@ pub(super) async fn afterwards(
     let until = factors::devices::remember(tx, user.id, policy, &token, from).await?;
     if until.is_some() {
         let seconds = i64::from(policy.device_days) * 86_400;
-        let value = named(DEVICE, token.expose(), seconds, portal.https);
+        let value = named(DEVICE, token.expose(), seconds);
         headers.append(header::SET_COOKIE, value);
     }
     Ok(headers)
@@ -181,13 +180,11 @@ pub(super) async fn afterwards(
 
 /// A cookie that goes to where one signs in only. Sign-ins through providers end beside `session`, and
 /// look whether the browser is remembered.
-fn named(name: &str, token: &str, seconds: i64, https: bool) -> HeaderValue {
-    let secure = if https { "; Secure" } else { "" };
+fn named(name: &str, token: &str, seconds: i64) -> HeaderValue {
     let path = match name {
         DEVICE => "/api/v1",
         _ => "/api/v1/session",
     };
-    let text =
-        format!("{name}={token}; HttpOnly; SameSite=Lax; Path={path}; Max-Age={seconds}{secure}");
+    let text = format!("{name}={token}; HttpOnly; SameSite=Lax; Path={path}; Max-Age={seconds}");
     HeaderValue::from_str(&text).expect("a token is base64")
 }

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::begin::blocking;
 use super::callback::take;
 use super::land::{self, refuse, see};
-use super::{as_saml, fresh, refuse_flood, saml_of, seal};
+use super::{NAME_FORMAT, as_saml, fresh, refuse_flood, saml_of, seal};
 use crate::caller::Anyone;
 use crate::error::{ApiError, Slug};
 use crate::extract::{Form, Path};
@@ -66,7 +66,7 @@ async fn come(
     }
     match accept(portal, anyone, &attempt, answer.response).await {
         Ok(onward) => Ok(onward),
-        refused => land::end_test(headers, &attempt, refused),
+        refused => land::go_back(headers, &attempt, refused),
     }
 }
 
@@ -84,22 +84,25 @@ async fn accept(
     };
     let of = |name: &str| arrival.attributes.get(name).map(Vec::as_slice);
     let admission = &provider.config.admission;
-    let mut person = admission.of_attributes(&arrival.issuer, &arrival.name_id, of);
+    let name = &arrival.name_id;
+    let mut person = admission.of_attributes(&arrival.issuer, &name.value, of);
     person.session.clone_from(&arrival.session_index);
     person.methods.extend(arrival.context.clone());
+    person.authenticated_at = arrival.authenticated_at;
+    land::check_fresh(portal, anyone, attempt, &person).await?;
     let text = serde_json::to_string(&person)
         .map_err(|error| ApiError::internal("the sign-in cannot be kept", error))?;
+    let mut parts = BTreeMap::from([("arrival", text.as_str())]);
+    if let Some(format) = &name.format {
+        parts.insert(NAME_FORMAT, format);
+    }
     let ticket = fresh()?;
     let mut end = Attempt {
         id: AttemptId::fresh(),
         request_id: None,
         ..attempt.clone()
     };
-    end.outcome = Some(seal(
-        &portal.factors.vault,
-        &end.owner(),
-        &BTreeMap::from([("arrival", text.as_str())]),
-    )?);
+    end.outcome = Some(seal(&portal.factors.vault, &end.owner(), &parts)?);
     let mut tx = portal.store.begin(end.tenant).await?;
     let is_first = attempts::use_once(
         &mut tx,

@@ -68,8 +68,9 @@ pub(super) async fn back_channel(
         drop(tx);
         return Err(refuse(&portal, &anyone, tenant, id, "the token was used before").await);
     }
-    let (subject, sid) = (token.subject.as_deref(), token.session.as_deref());
-    let ended = sessions::end(&mut tx, id, &token.issuer, subject, sid).await?;
+    let subject = token.subject.as_deref();
+    let sids: Vec<String> = token.session.into_iter().collect();
+    let ended = sessions::end(&mut tx, id, &token.issuer, subject, &sids).await?;
     tx.commit().await?;
     tracing::info!(tenant.id = %tenant, provider.id = %id, ended, "a provider signed somebody out");
     Ok(StatusCode::OK)

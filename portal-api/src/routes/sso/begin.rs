@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use domain::providers::Provider;
 use domain::providers::attempts::{self, Attempt, LONGEST, Purpose};
 use domain::sessions::Token;
-use engine::ids::{AttemptId, TenantId, UserId};
+use engine::ids::{AttemptId, SessionId, TenantId, UserId};
 use identity::oidc::{OidcError, Wish};
 
 use super::{as_oidc, as_saml, fresh, redirect_uri, saml_of, seal};
@@ -22,6 +22,8 @@ pub(crate) struct Beginning {
     pub(crate) tenant: TenantId,
     pub(crate) purpose: Purpose,
     pub(crate) user: Option<UserId>,
+    /// Of a step-up.
+    pub(crate) session: Option<SessionId>,
     /// Where this browser reaches the hub.
     pub(crate) origin: String,
     /// Where to go on in the console.
@@ -42,6 +44,7 @@ pub(crate) async fn begin(
         provider: provider.id,
         purpose: beginning.purpose,
         user: beginning.user,
+        session: beginning.session,
         config_version: provider.config_version,
         secrets: None,
         request_id: None,
@@ -49,7 +52,10 @@ pub(crate) async fn begin(
         next: beginning.next,
         outcome: None,
         browser_hash: browser.hash(),
+        begun_at: portal.store.clock().now(),
     };
+    // Whoever shows who they are again does so there, whatever the provider remembers.
+    let anew = attempt.purpose == Purpose::StepUp;
     let url = if let Some(spoken) = as_oidc(portal, provider)? {
         let (nonce, verifier) = (fresh()?, fresh()?);
         let redirect_uri = redirect_uri(&attempt.origin);
@@ -59,8 +65,12 @@ pub(crate) async fn begin(
             state: state.expose(),
             nonce: nonce.expose(),
             verifier: verifier.expose(),
-            // Without consent no refresh token is given (Core, 11).
-            prompt: wants_refresh.then_some("consent"),
+            prompt: match anew {
+                true => Some("login"),
+                // Without consent no refresh token is given (Core, 11).
+                false => wants_refresh.then_some("consent"),
+            },
+            max_age: anew.then_some(0),
         };
         let url = portal.providers.oidc.authorization_url(&spoken, wish).await;
         let parts = BTreeMap::from([("nonce", nonce.expose()), ("verifier", verifier.expose())]);
@@ -71,7 +81,7 @@ pub(crate) async fn begin(
         let parties = as_saml(portal, provider, &attempt.origin)?
             .ok_or_else(|| ApiError::new(Slug::Internal, "the provider speaks nothing"))?;
         let relay_state = state.expose().to_owned();
-        let begun = blocking(move || saml.begin(&parties, &relay_state))
+        let begun = blocking(move || saml.begin(&parties, &relay_state, anew))
             .await?
             .map_err(|error| ApiError::new(Slug::PeerFailed, error.to_string()))?;
         attempt.request_id = Some(begun.request_id);
@@ -81,15 +91,19 @@ pub(crate) async fn begin(
     let until = tx.now() + LONGEST;
     attempts::begin(&mut tx, &attempt, &state, until).await?;
     tx.commit().await?;
-    let secure = if portal.https { "; Secure" } else { "" };
+    Ok((cookie(&browser)?, url))
+}
+
+/// Ties what was begun to this browser.
+pub(super) fn cookie(browser: &Token) -> Result<HeaderMap, ApiError> {
     let cookie = format!(
-        "{BROWSER}={}; HttpOnly; SameSite=Lax; Path=/api/v1/; Max-Age={}{secure}",
+        "{BROWSER}={}; HttpOnly; SameSite=Lax; Path=/api/v1/; Max-Age={}",
         browser.expose(),
         LONGEST.num_seconds(),
     );
     let cookie = HeaderValue::from_str(&cookie)
         .map_err(|error| ApiError::internal("the sign-in cannot be begun", error))?;
-    Ok((HeaderMap::from_iter([(header::SET_COOKIE, cookie)]), url))
+    Ok(HeaderMap::from_iter([(header::SET_COOKIE, cookie)]))
 }
 
 /// The secret of this browser, if it has one of our making.

@@ -9,7 +9,9 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use super::land::{self, Landing, land, refuse};
-use super::{COUNTED, as_oidc, redirect_uri, refuse_flood, unknown, unseal};
+use super::{
+    COUNTED, ID_TOKEN, REFRESH_TOKEN, as_oidc, redirect_uri, refuse_flood, unknown, unseal,
+};
 use crate::caller::Anyone;
 use crate::error::{ApiError, Slug};
 use crate::extract::Query;
@@ -58,7 +60,7 @@ async fn come(
     refuse_flood(portal, anyone)?;
     let attempt = take(portal, anyone, answer.state.as_deref()).await?;
     let result = finish(portal, anyone, headers, &attempt, &answer).await;
-    land::end_test(headers, &attempt, result)
+    land::go_back(headers, &attempt, result)
 }
 
 async fn finish(
@@ -71,7 +73,10 @@ async fn finish(
     land::check_browser(portal, anyone, headers, attempt).await?;
     let provider = land::provider_of(portal, anyone, attempt).await?;
     match ask(portal, attempt, &provider, answer).await {
-        Ok(landing) => land(portal, anyone, headers, attempt, &provider, landing).await,
+        Ok(landing) => {
+            land::check_fresh(portal, anyone, attempt, &landing.arrival).await?;
+            land(portal, anyone, headers, attempt, &provider, landing).await
+        }
         Err(Failed::Ours(error)) => Err(error),
         Err(Failed::Theirs(why)) => Err(refuse(portal, anyone, attempt, &why).await),
     }
@@ -160,12 +165,16 @@ async fn ask(
         )
         .await?;
     let claims = with_user_info(portal, provider, &spoken, &tokens, claims).await?;
+    let kept = [
+        (ID_TOKEN, tokens.id_token.as_ref()),
+        (REFRESH_TOKEN, tokens.refresh_token.as_ref()),
+    ];
     Ok(Landing {
         arrival: provider.config.admission.of_claims(&claims),
-        id_token: Some(id_token.expose_secret().to_owned()),
-        refresh_token: tokens
-            .refresh_token
-            .map(|token| token.expose_secret().to_owned()),
+        kept: kept
+            .into_iter()
+            .filter_map(|(name, token)| Some((name, token?.expose_secret().to_owned())))
+            .collect(),
     })
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::callback::{read_arrival, take};
 use super::land::{self, Landing, land};
-use super::{refuse_flood, unknown, unseal};
+use super::{NAME_FORMAT, refuse_flood, unknown, unseal};
 use crate::caller::Anyone;
 use crate::error::ApiError;
 use crate::extract::Query;
@@ -49,7 +49,7 @@ async fn come(
     refuse_flood(portal, anyone)?;
     let attempt = take(portal, anyone, Some(ticket)).await?;
     let result = let_in(portal, anyone, headers, &attempt).await;
-    land::end_test(headers, &attempt, result)
+    land::go_back(headers, &attempt, result)
 }
 
 async fn let_in(
@@ -64,10 +64,11 @@ async fn let_in(
     let sealed = attempt.outcome.as_deref().ok_or_else(unknown)?;
     let parts = unseal(&portal.factors.vault, &attempt.owner(), sealed)?;
     let arrival = parts.get("arrival").ok_or_else(unknown)?;
+    let format = parts.get(NAME_FORMAT);
+    let format = format.map(|format| (NAME_FORMAT, format.expose_secret().to_owned()));
     let landing = Landing {
         arrival: read_arrival(arrival.expose_secret())?,
-        id_token: None,
-        refresh_token: None,
+        kept: format.into_iter().collect(),
     };
     land(portal, anyone, headers, attempt, &provider, landing).await
 }

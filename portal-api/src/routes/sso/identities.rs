@@ -85,6 +85,7 @@ pub(super) async fn link(
         tenant: user.tenant,
         purpose: Purpose::Link,
         user: Some(user.id),
+        session: None,
         origin: signed_in.origin().to_owned(),
         next,
     };

@@ -16,17 +16,17 @@ use engine::ids::{SessionId, UserId};
 use engine::store::audit::{Actor, Entry};
 use serde_json::{Value as Json_, json};
 
-use super::{COUNTED, begin, refused, seal, unknown};
+use super::{COUNTED, begin, refused, seal, step_up, unknown};
 use crate::caller::{Anyone, token};
 use crate::error::ApiError;
 use crate::portal::Portal;
 use crate::routes::session::stage;
 
-/// Somebody, with the tokens that came along.
+/// Somebody, with what came along.
 pub(super) struct Landing {
     pub(super) arrival: Arrival,
-    pub(super) id_token: Option<String>,
-    pub(super) refresh_token: Option<String>,
+    /// What the session has to know of its other side, by name; it is sealed.
+    pub(super) kept: BTreeMap<&'static str, String>,
 }
 
 /// Whether the answer came to the browser and the address that asked.
@@ -52,6 +52,25 @@ pub(super) async fn check_browser(
         "another browser began it"
     } else {
         "it was begun at another address"
+    };
+    Err(refuse(portal, anyone, attempt, why).await)
+}
+
+/// Whether who shall show who they are again has done so, and was not merely remembered there.
+///
+/// # Errors
+/// Refused and noted.
+pub(super) async fn check_fresh(
+    portal: &Portal,
+    anyone: &Anyone,
+    attempt: &Attempt,
+    arrival: &Arrival,
+) -> Result<(), ApiError> {
+    let why = match arrival.is_after(attempt.begun_at) {
+        _ if attempt.purpose != Purpose::StepUp => return Ok(()),
+        Some(true) => return Ok(()),
+        Some(false) => "the provider did not ask the user again",
+        None => "the provider does not say when it asked the user",
     };
     Err(refuse(portal, anyone, attempt, why).await)
 }
@@ -123,6 +142,10 @@ pub(super) async fn land(
         Purpose::SignIn => sign_in(portal, anyone, headers, attempt, provider, landing).await,
         Purpose::Test => test(portal, anyone, attempt, provider, &landing.arrival).await,
         Purpose::Link => link(portal, anyone, headers, attempt, provider, &landing.arrival).await,
+        Purpose::StepUp => {
+            step_up::land(portal, anyone, headers, attempt, provider, &landing.arrival).await
+        }
+        Purpose::SignOut => Err(refuse(portal, anyone, attempt, "nobody was to sign in").await),
     }
 }
 
@@ -178,7 +201,7 @@ async fn sign_in(
         Stage::Second(_) => second_page(&attempt.next),
     };
     let mut response = see(&format!("{}{next}", attempt.origin));
-    let cookie = stage::cookie_for(portal, &stage);
+    let cookie = stage::cookie_for(&stage);
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
 }
@@ -197,13 +220,8 @@ fn seal_tokens(
     session: SessionId,
     landing: &Landing,
 ) -> Result<Option<Vec<u8>>, ApiError> {
-    let mut parts = BTreeMap::new();
-    if let Some(token) = &landing.id_token {
-        parts.insert("id_token", token.as_str());
-    }
-    if let Some(token) = &landing.refresh_token {
-        parts.insert("refresh_token", token.as_str());
-    }
+    let kept = landing.kept.iter();
+    let parts: BTreeMap<_, _> = kept.map(|(name, part)| (*name, part.as_str())).collect();
     if parts.is_empty() {
         return Ok(None);
     }
@@ -300,8 +318,8 @@ pub(super) fn see(address: &str) -> Response {
 }
 
 /// Where a test ends: programs get what came of it, people go back to the provider's page, which shows it, also
-/// where nobody would be let in.
-pub(super) fn end_test(
+/// where nobody would be let in. So do people who have not shown who they are: they are signed in as before.
+pub(super) fn go_back(
     headers: &HeaderMap,
     attempt: &Attempt,
     result: Result<Response, ApiError>,
@@ -311,7 +329,8 @@ pub(super) fn end_test(
         Ok(_outcome) => true,
         Err(error) => error.slug() == refused().slug(),
     };
-    if attempt.purpose == Purpose::Test && is_noted && is_page(headers) {
+    let goes_back = matches!(attempt.purpose, Purpose::Test | Purpose::StepUp);
+    if goes_back && is_noted && is_page(headers) {
         return Ok(see(&format!("{}{}", attempt.origin, attempt.next)));
     }
     result

@@ -10,7 +10,9 @@ mod land;
 mod metadata;
 mod options;
 mod session;
+mod slo;
 mod start;
+mod step_up;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) use begin::{Beginning, begin};
+pub(crate) use step_up::provider_of_session;
 
 use crate::caller::Anyone;
 use crate::error::{ApiError, Slug};
@@ -37,6 +40,8 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(acs::acs))
         .routes(routes!(metadata::metadata))
         .routes(routes!(back_channel::back_channel))
+        .routes(routes!(slo::redirected, slo::posted))
+        .routes(routes!(step_up::start))
         .routes(routes!(session::sign_out))
         .routes(routes!(session::refresh))
         .routes(routes!(identities::list, identities::link))
@@ -109,6 +114,7 @@ pub(crate) fn as_saml(
     let Endpoint::Saml {
         metadata,
         certificate,
+        ..
     } = &provider.config.endpoint
     else {
         return Ok(None);
@@ -118,6 +124,7 @@ pub(crate) fn as_saml(
     Ok(Some(saml::Parties {
         entity_id: format!("{base}/metadata"),
         acs_url: format!("{base}/acs"),
+        slo_url: format!("{base}/slo"),
         metadata: metadata.clone(),
         certificate: certificate.clone(),
         private_key: private_key
@@ -165,6 +172,12 @@ fn unseal(
 fn refuse_flood(portal: &Portal, anyone: &Anyone) -> Result<(), ApiError> {
     crate::routes::session::refuse_guessing(portal, anyone.address, COUNTED)
 }
+
+/// What is kept of a session by SAML to sign it out there: in which form the provider names its user.
+const NAME_FORMAT: &str = "name_format";
+/// What is kept of one by OpenID Connect.
+const ID_TOKEN: &str = "id_token";
+const REFRESH_TOKEN: &str = "refresh_token";
 
 /// Counted beside the addresses of sign-in.
 const COUNTED: &str = "an identity provider";

@@ -1,18 +1,23 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use chrono::TimeDelta;
+use domain::providers::attempts::{self, Attempt, LONGEST, Purpose};
 use domain::providers::sessions::{OtherSide, extend, of};
-use domain::providers::{self, Provider};
+use domain::providers::{self, Endpoint, Provider};
 use domain::{security, sessions};
+use engine::ids::AttemptId;
 use identity::oidc::OidcError;
+use identity::saml;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{as_oidc, begin, seal, unseal};
+use super::{
+    ID_TOKEN, NAME_FORMAT, REFRESH_TOKEN, as_oidc, as_saml, begin, fresh, saml_of, seal, unseal,
+};
 use crate::caller::SignedIn;
 use crate::error::{ApiError, Slug};
 use crate::routes::session::cookie;
@@ -54,7 +59,10 @@ async fn other_side(
     post, path = "/session/sso-sign-out", operation_id = "sso_sign_out", tag = "sso",
     responses((status = 200, description = "Signed out; the cookie is gone", body = SsoSignOut)),
 )]
-pub(super) async fn sign_out(signed_in: SignedIn) -> Result<impl IntoResponse, ApiError> {
+pub(super) async fn sign_out(
+    signed_in: SignedIn,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
     let (user, id) = (signed_in.session.user.id, signed_in.session_id()?);
     let side = other_side(&signed_in).await?;
     let mut tx = signed_in.begin().await?;
@@ -62,9 +70,27 @@ pub(super) async fn sign_out(signed_in: SignedIn) -> Result<impl IntoResponse, A
     tx.commit().await?;
     let portal = signed_in.portal();
     let mut url = None;
+    let mut more = HeaderMap::new();
+    if let Some((side, provider, tokens)) = &side
+        && let Endpoint::Saml {
+            single_logout: true,
+            ..
+        } = provider.config.endpoint
+    {
+        let format = tokens.get(NAME_FORMAT);
+        let name = saml::Name {
+            value: side.subject.clone(),
+            format: format.map(|format| format.expose_secret().to_owned()),
+        };
+        match ask_saml(&signed_in, provider, name, side.sid.clone(), &headers).await {
+            Ok((cookie, address)) => (more, url) = (cookie, Some(address)),
+            // Here it has ended, whatever the provider does.
+            Err(error) => tracing::warn!(?error, "the provider cannot be asked to sign out"),
+        }
+    }
     if let Some((_side, provider, tokens)) = side
         && let Some(spoken) = as_oidc(portal, &provider)?
-        && let Some(id_token) = tokens.get("id_token")
+        && let Some(id_token) = tokens.get(ID_TOKEN)
     {
         let back_to = format!("{}/sign-in", signed_in.origin());
         let found = portal
@@ -78,12 +104,51 @@ pub(super) async fn sign_out(signed_in: SignedIn) -> Result<impl IntoResponse, A
             Err(error) => tracing::warn!(%error, "the provider cannot be asked to sign out"),
         }
     }
-    let cookie = cookie("", 0, portal.https);
-    Ok((
-        StatusCode::OK,
-        [(header::SET_COOKIE, cookie)],
-        Json(SsoSignOut { url }),
-    ))
+    more.append(header::SET_COOKIE, cookie("", 0));
+    Ok((StatusCode::OK, more, Json(SsoSignOut { url })))
+}
+
+/// Asks a SAML provider to sign the user out there too; the answer comes back to this browser.
+async fn ask_saml(
+    signed_in: &SignedIn,
+    provider: &Provider,
+    name: saml::Name,
+    sid: Option<String>,
+    headers: &HeaderMap,
+) -> Result<(HeaderMap, String), ApiError> {
+    let (portal, origin) = (signed_in.portal(), signed_in.origin());
+    let saml = saml_of(portal)?;
+    let parties = as_saml(portal, provider, origin)?
+        .ok_or_else(|| ApiError::new(Slug::Internal, "the provider does not speak SAML"))?;
+    let (state, browser) = (fresh()?, begin::browser(headers).map_or_else(fresh, Ok)?);
+    let now = portal.store.clock().now();
+    let relay_state = state.expose().to_owned();
+    let begun =
+        begin::blocking(move || saml.sign_out(&parties, &name, sid.as_deref(), &relay_state, now));
+    let begun = begun
+        .await?
+        .map_err(|error| ApiError::new(Slug::PeerFailed, error.to_string()))?;
+    let user = &signed_in.session.user;
+    let attempt = Attempt {
+        tenant: user.tenant,
+        id: AttemptId::fresh(),
+        provider: provider.id,
+        purpose: Purpose::SignOut,
+        user: Some(user.id),
+        session: None,
+        config_version: provider.config_version,
+        secrets: None,
+        request_id: Some(begun.request_id),
+        origin: origin.to_owned(),
+        next: "/sign-in".to_owned(),
+        outcome: None,
+        browser_hash: browser.hash(),
+        begun_at: now,
+    };
+    let mut tx = portal.store.begin(user.tenant).await?;
+    attempts::begin(&mut tx, &attempt, &state, now + LONGEST).await?;
+    tx.commit().await?;
+    Ok((begin::cookie(&browser)?, begun.url))
 }
 
 /// Asks the identity provider whether the session still holds
@@ -100,7 +165,7 @@ pub(super) async fn refresh(signed_in: SignedIn) -> Result<StatusCode, ApiError>
     let (side, provider, tokens) = other_side(&signed_in).await?.ok_or_else(none)?;
     let portal = signed_in.portal();
     let spoken = as_oidc(portal, &provider)?.ok_or_else(none)?;
-    let refresh_token = tokens.get("refresh_token").ok_or_else(none)?;
+    let refresh_token = tokens.get(REFRESH_TOKEN).ok_or_else(none)?;
     let oidc = &portal.providers.oidc;
     let answer = match oidc.refresh(&spoken, refresh_token).await {
         Ok(answer) => answer,
@@ -139,9 +204,9 @@ pub(super) async fn refresh(signed_in: SignedIn) -> Result<StatusCode, ApiError>
             .map(|token| token.expose_secret().to_owned())
     };
     let new = |token: Option<SecretString>| token.map(|token| token.expose_secret().to_owned());
-    let id_token = new(answer.id_token).or_else(|| kept("id_token"));
-    let refresh_token = new(answer.refresh_token).or_else(|| kept("refresh_token"));
-    let parts = [("id_token", &id_token), ("refresh_token", &refresh_token)];
+    let id_token = new(answer.id_token).or_else(|| kept(ID_TOKEN));
+    let refresh_token = new(answer.refresh_token).or_else(|| kept(REFRESH_TOKEN));
+    let parts = [(ID_TOKEN, &id_token), (REFRESH_TOKEN, &refresh_token)];
     let parts = parts
         .into_iter()
         .filter_map(|(name, token)| Some((name, token.as_deref()?)))

@@ -61,6 +61,7 @@ pub(super) async fn start(
         tenant,
         purpose: Purpose::SignIn,
         user: None,
+        session: None,
         origin: anyone.place.origin.clone(),
         next,
     };

@@ -84,6 +84,11 @@ export async function sendStepUpCode(): Promise<void> {
   await unwrap(api.POST('/api/v1/session/step-up/sms'));
 }
 
+/** Begins to show who one is at one's identity provider, and says where the browser goes. */
+export async function stepUpAtProvider(next: string): Promise<string> {
+  return (await unwrap(api.POST('/api/v1/session/step-up/provider', { body: { next } }))).url;
+}
+
 export async function stepUpPasskey(): Promise<void> {
   const { question, options } = await unwrap(api.POST('/api/v1/session/step-up/passkey/question'));
   const answer = await signWithPasskey(options);

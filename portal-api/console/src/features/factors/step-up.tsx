@@ -9,6 +9,7 @@ import { Button } from '#/ui/button';
 import { Dialog } from '#/ui/dialog';
 import { Field } from '#/ui/field';
 import { ErrorState } from '#/ui/states';
+import { ByProvider } from './by-provider';
 import { factorsQuery, type Proof, sendStepUpCode, stepUp, stepUpPasskey } from './queries';
 
 /**
@@ -63,11 +64,21 @@ type Way = Proof['method'] | 'passkey';
 
 function StepUp({ onDone }: { onDone: () => void }) {
   const t = useWords();
-  const methods = (useQuery(factorsQuery).data?.methods ?? []) as Way[];
+  const factors = useQuery(factorsQuery).data;
+  const methods = (factors?.methods ?? []) as Way[];
+  const provider = factors?.step_up_provider;
   const ways: Way[] = methods.length > 0 ? methods : ['password'];
   const usable = ways.filter((way) => way !== 'passkey' || canUsePasskeys());
   const [chosen, setChosen] = useState<Way | null>(null);
   const way = chosen ?? usable[0] ?? 'password';
+  if (provider && methods.length === 0 && chosen === null) {
+    return (
+      <div className="flex flex-col gap-4">
+        <p className="text-sm text-ink-2">{t('step_up.text')}</p>
+        <ByProvider provider={provider} onPassword={() => setChosen('password')} />
+      </div>
+    );
+  }
   return (
     <div className="flex flex-col gap-4">
       <p className="text-sm text-ink-2">
@@ -83,6 +94,7 @@ function StepUp({ onDone }: { onDone: () => void }) {
             </Button>
           ))}
       </div>
+      {provider && methods.length > 0 && <ByProvider provider={provider} />}
     </div>
   );
 }

@@ -16,6 +16,7 @@ export type Draft = {
   client_secret: string;
   scopes: string;
   metadata: string;
+  single_logout: boolean;
   email: string;
   display_name: string;
   groups: string;
@@ -43,6 +44,7 @@ export function newDraft(kind: Kind): Draft {
     client_secret: '',
     scopes: '',
     metadata: '',
+    single_logout: false,
     email: 'email',
     display_name: 'name',
     groups: 'groups',
@@ -75,6 +77,7 @@ export function draftOf(provider: IdentityProvider): Draft {
     client_secret: '',
     scopes: oidc?.scopes.join(' ') ?? '',
     metadata: saml?.metadata ?? '',
+    single_logout: saml?.single_logout ?? false,
     email: attributes.email,
     display_name: attributes.name,
     groups: attributes.groups,
@@ -120,7 +123,7 @@ export function bodyOf(kind: Kind, draft: Draft): IdentityProviderBody {
             client_secret: draft.client_secret || null,
             scopes: listOf(draft.scopes),
           },
-    saml: kind === 'saml' ? { metadata: draft.metadata } : null,
+    saml: kind === 'saml' ? { metadata: draft.metadata, single_logout: draft.single_logout } : null,
     attributes: { email: draft.email, name: draft.display_name, groups: draft.groups },
     email_domains: listOf(draft.email_domains),
     trust_email: draft.trust_email,

@@ -4,6 +4,7 @@ import { FileTrigger } from 'react-aria-components/FileTrigger';
 import { formatBytes } from '#/lib/format';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
+import { CheckBox } from '#/ui/check-box';
 import { Field } from '#/ui/field';
 import type { Draft } from './draft';
 import type { Kind } from './kinds';
@@ -131,6 +132,14 @@ function SamlFields({ draft, edit }: Props) {
             {t('providers.metadata_upload')}
           </Button>
         </FileTrigger>
+      </div>
+      <div className="flex flex-col gap-1 pt-2">
+        <CheckBox
+          label={t('providers.single_logout')}
+          value={draft.single_logout}
+          onChange={(single_logout) => edit({ single_logout })}
+        />
+        <p className="text-xs text-ink-3">{t('providers.single_logout_help')}</p>
       </div>
     </div>
   );

@@ -29,6 +29,7 @@ export function HandingOver({ provider }: { provider: IdentityProvider }) {
           <>
             <CopyField label={t('providers.our_entity_id')} value={saml.our_entity_id} />
             <CopyField label={t('providers.acs_url')} value={saml.acs_url} />
+            <CopyField label={t('providers.slo_url')} value={saml.slo_url} />
             <p className="text-sm text-ink-2">
               {t('providers.metadata_text')}{' '}
               <a href={saml.our_entity_id} target="_blank" rel="noreferrer" className={LINK}>
