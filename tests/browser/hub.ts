@@ -160,6 +160,12 @@ export async function makeHolders(request: APIRequestContext) {
     account_id: own?.id,
   };
   await invite(request, carl);
+  await invite(request, {
+    ...carl,
+    email: 'cara@customer.example',
+    name: 'Cara Lund',
+    role: 'customer_admin',
+  });
   const holders = [team.id, partner.id, ada];
   for (const [at, account] of accounts.entries())
     await make(request, `/accounts/${account.id}/assignments`, { to: holders[at % holders.length] });
