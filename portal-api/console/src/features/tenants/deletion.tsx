@@ -36,6 +36,12 @@ function deletionQuery(id: string) {
 
 const OPEN = ['asked', 'approved', 'destroying'];
 
+/** Whether a tenant is being deleted, so that it cannot go on unless that is withdrawn. */
+export function useIsGoing(id: string): boolean {
+  const state = useQuery(deletionQuery(id)).data?.state;
+  return state !== undefined && OPEN.includes(state);
+}
+
 /** Asks for a tenant to be deleted, and how that stands. */
 export function DeletionPanel({ tenant }: { tenant: Tenant }) {
   const t = useWords();

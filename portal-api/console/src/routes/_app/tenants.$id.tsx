@@ -4,7 +4,7 @@ import { Calculator } from 'lucide-react';
 import type { Tenant } from '#/api/types';
 import { Permitted } from '#/features/organisation/permitted';
 import { PLATFORM, sessionQuery } from '#/features/session/queries';
-import { DeletionPanel } from '#/features/tenants/deletion';
+import { DeletionPanel, useIsGoing } from '#/features/tenants/deletion';
 import { recountTenant, tenantQuery } from '#/features/tenants/queries';
 import { Quotas } from '#/features/tenants/quotas-form';
 import { Resume, Suspend } from '#/features/tenants/state-actions';
@@ -41,6 +41,7 @@ function OneTenant() {
   const query = useQuery(tenantQuery(id));
   const own = useQuery(sessionQuery).data?.tenant.id === id;
   const tenant = query.data;
+  const isGoing = useIsGoing(id);
   return (
     <Page
       key={id}
@@ -53,7 +54,10 @@ function OneTenant() {
       aside={tenant && <TenantPill isSuspended={tenant.is_suspended} />}
       actions={
         // Whoever suspended their own could not let it go on again.
-        tenant && !own && (tenant.is_suspended ? <Resume tenant={tenant} /> : <Suspend tenant={tenant} />)
+        tenant &&
+        !own &&
+        !isGoing &&
+        (tenant.is_suspended ? <Resume tenant={tenant} /> : <Suspend tenant={tenant} />)
       }
     >
       <QueryView query={query} loading={t('tenants.one_loading')}>
