@@ -96,8 +96,8 @@ create table subject_exports (
     asked_by   uuid not null,
     asked_at   timestamptz not null,
     run_id     uuid,
-    -- Null until it is gathered.
-    body       jsonb,
+    -- JSON, sealed; null until it is gathered.
+    body       bytea,
     done_at    timestamptz,
     expires_at timestamptz not null,
     primary key (tenant_id, id)

@@ -9,6 +9,7 @@ use engine::ids::{ConnectionId, TenantId};
 use engine::peers::{Peers, PeersError};
 use engine::runtime::{Class, StepCx, StepError};
 use engine::sync::SyncError;
+use engine::vault::Vault;
 
 use crate::mailer::Mailer;
 
@@ -16,6 +17,8 @@ use crate::mailer::Mailer;
 pub struct Hub {
     pub peers: Peers,
     pub tables: CoreTables,
+    /// Seals what is gathered of people.
+    pub vault: Vault,
     /// `None` where this process sends no mail.
     pub mailer: Option<Mailer>,
 }

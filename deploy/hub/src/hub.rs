@@ -128,8 +128,8 @@ impl Hub {
             ),
             _ => None,
         };
-        let engine =
-            (options.workers > 0).then(|| work(&store, &peers, &tables, mailer, options.workers));
+        let engine = (options.workers > 0)
+            .then(|| work(&store, &peers, &tables, &vault, mailer, options.workers));
         let stop = CancellationToken::new();
         store.feed().listen(stop.clone());
         let deleting = (options.workers > 0)
@@ -337,12 +337,14 @@ fn work(
     store: &Store,
     peers: &Peers,
     tables: &CoreTables,
+    vault: &Vault,
     mailer: Option<Mailer>,
     workers: usize,
 ) -> Engine {
     let service = workflows::Hub {
         peers: peers.clone(),
         tables: tables.clone(),
+        vault: vault.clone(),
         mailer,
     };
     Engine::builder(store.clone())

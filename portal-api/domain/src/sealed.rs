@@ -88,6 +88,9 @@ places! {
     Mails = "outgoing_mails.body":
         "select body from outgoing_mails where substr(body, 2, 8) <> $1 limit $2",
         "update outgoing_mails set body = $2 where body = $1";
+    SubjectExports = "subject_exports.body":
+        "select body from subject_exports where substr(body, 2, 8) <> $1 limit $2",
+        "update subject_exports set body = $2 where body = $1";
     Totp = "totp_factors.secret":
         "select secret from totp_factors where substr(secret, 2, 8) <> $1 limit $2",
         "update totp_factors set secret = $2 where secret = $1";

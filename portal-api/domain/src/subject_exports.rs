@@ -6,7 +6,9 @@ use engine::entity::CoreTables;
 use engine::ids::{ContactId, EntityId, RunId, SubjectExportId, UserId};
 use engine::store::audit::Entry;
 use engine::store::runs::{self, NewRun, StartOptions};
+use engine::vault::{Vault, VaultError};
 use engine::{StoreError, Tx};
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
@@ -121,17 +123,36 @@ pub async fn ask(
     Ok(id)
 }
 
-/// Gathers what is known of the person. Once gathered it stays as it is.
+/// Why something was not gathered or not handed out.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("what was gathered cannot be sealed or opened")]
+    Vault(#[from] VaultError),
+}
+
+impl From<sqlx::Error> for ExportError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// To whom what was gathered is sealed.
+fn owner(id: SubjectExportId) -> String {
+    format!("subject-export/{}", id.0)
+}
+
+/// Gathers what is known of the person, and seals it. Once gathered it stays as it is.
 ///
 /// # Errors
-/// [`StoreError`].
-pub async fn gather(tx: &mut Tx, id: SubjectExportId) -> Result<(), StoreError> {
+/// [`ExportError`].
+pub async fn gather(tx: &mut Tx, vault: &Vault, id: SubjectExportId) -> Result<(), ExportError> {
     let now = tx.now();
     // One statement, one moment.
-    sqlx::query!(
+    let gathered = sqlx::query_scalar!(
         r#"
-        update subject_exports x
-        set done_at = $2, body = jsonb_build_object(
+        select jsonb_build_object(
             'as_of', $2::timestamptz,
             'contact', (select to_jsonb(c) - 'tenant_id' - 'provenance' from contacts c
                         where c.id = x.entity_id),
@@ -156,11 +177,24 @@ pub async fn gather(tx: &mut Tx, id: SubjectExportId) -> Result<(), StoreError> 
                             'connection', n.name, 'at', w.sent_at, 'state', w.state,
                             'values', w.sent) order by w.id), '[]')
                         from writes w join connections n on n.id = w.connection_id
-                        where w.entity_id = x.entity_id))
+                        where w.entity_id = x.entity_id)) as "body!"
+        from subject_exports x
         where x.id = $1 and x.done_at is null
         "#,
         id.0,
         now,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(gathered) = gathered else {
+        return Ok(());
+    };
+    let sealed = vault.seal(&owner(id), gathered.to_string().as_bytes())?;
+    sqlx::query!(
+        "update subject_exports set done_at = $2, body = $3 where id = $1 and done_at is null",
+        id.0,
+        now,
+        sealed,
     )
     .execute(tx.conn())
     .await?;
@@ -170,13 +204,23 @@ pub async fn gather(tx: &mut Tx, id: SubjectExportId) -> Result<(), StoreError> 
 /// What was gathered; that it was handed out is noted.
 ///
 /// # Errors
-/// [`StoreError::NotFound`]; [`StoreError::Conflict`] while it is being gathered.
-pub async fn body(tx: &mut Tx, id: SubjectExportId, by: UserId) -> Result<Json, StoreError> {
+/// [`StoreError::NotFound`]; [`StoreError::Conflict`] while it is being gathered;
+/// [`ExportError::Vault`].
+pub async fn body(
+    tx: &mut Tx,
+    vault: &Vault,
+    id: SubjectExportId,
+    by: UserId,
+) -> Result<Json, ExportError> {
     get(tx, id).await?;
-    let body = sqlx::query_scalar!("select body from subject_exports where id = $1", id.0)
+    let sealed = sqlx::query_scalar!("select body from subject_exports where id = $1", id.0)
         .fetch_one(tx.conn())
         .await?;
-    let body = body.ok_or_else(|| StoreError::Conflict("it is still being gathered".to_owned()))?;
+    let sealed =
+        sealed.ok_or_else(|| StoreError::Conflict("it is still being gathered".to_owned()))?;
+    let opened = vault.open(&owner(id), &sealed)?;
+    let body = serde_json::from_slice(opened.expose_secret())
+        .map_err(|error| StoreError::corrupt("subject export", error))?;
     tx.audit(Entry::new("hand_out_subject_export", "subject_export", id));
     privacy_log::note(tx, &event("hand_out", id, by, "done")).await?;
     Ok(body)

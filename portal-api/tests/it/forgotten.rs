@@ -227,7 +227,6 @@ async fn no_column_of_the_database_holds_what_a_forgotten_persons_fields_held() 
         "records",
         "rewrites",
         "steps",
-        "subject_exports",
         "withheld",
         "writes",
     ] {

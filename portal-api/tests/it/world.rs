@@ -277,6 +277,7 @@ impl World {
         let hub = workflows::Hub {
             peers: self.peers.clone(),
             tables: domain::core_tables(),
+            vault: self.vault.clone(),
             mailer: self.mail.as_ref().map(|(server, outbox)| {
                 let options = workflows::MailerOptions {
                     server: server.as_str().into(),

@@ -63,6 +63,7 @@ const base = {
   'GET /api/v1/brands': page([brand]),
   [`GET /api/v1/brands/${BRD}`]: brand,
   'GET /api/v1/tenants': page([tenant]),
+  'GET /api/v1/tenant-deletions': page([]),
   [`GET /api/v1/tenants/${TNT}`]: tenant,
   [`GET /api/v1/tenants/${TNT}/quotas`]: () => tagged(quotas),
 };

@@ -176,7 +176,7 @@ it('asks for a tenant to be deleted only with its name typed', async () => {
     'GET /api/v1/session': { ...SESSION, is_operator: true },
     [`GET /api/v1/tenants/${TNT}`]: tenant,
     [`GET /api/v1/tenants/${TNT}/quotas`]: { records: null, connections: null, storage: null },
-    [`GET /api/v1/tenants/${TNT}/deletion`]: () => problem(404, 'not-found', 'no deletion'),
+    'GET /api/v1/tenant-deletions': json({ items: [] }),
     [`POST /api/v1/tenants/${TNT}/deletion`]: json(deletion, 201),
   });
   const { user } = await open(`/tenants/${TNT}`);

@@ -2,13 +2,14 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use domain::permissions::needs::PrivacyManage;
-use domain::subject_exports;
+use domain::subject_exports::{self, ExportError};
+use engine::Tx;
 use engine::ids::{ContactId, SubjectExportId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{SubjectExport, read_text};
-use crate::caller::{Fresh, May};
+use crate::caller::{Fresh, May, SignedIn};
 use crate::error::ApiError;
 use crate::extract::{self, Path};
 use crate::page::Page;
@@ -81,7 +82,7 @@ pub(super) async fn json(
     Path(id): Path<SubjectExportId>,
 ) -> Result<Json<serde_json::Value>, ApiError> {
     let mut tx = caller.begin().await?;
-    let body = subject_exports::body(&mut tx, id, caller.session.user.id).await?;
+    let body = body_of(&caller, &mut tx, id).await?;
     tx.commit().await?;
     Ok(Json(body))
 }
@@ -99,7 +100,7 @@ pub(super) async fn csv(
     Path(id): Path<SubjectExportId>,
 ) -> Result<impl IntoResponse, ApiError> {
     let mut tx = caller.begin().await?;
-    let body = subject_exports::body(&mut tx, id, caller.session.user.id).await?;
+    let body = body_of(&caller, &mut tx, id).await?;
     tx.commit().await?;
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
@@ -109,4 +110,19 @@ pub(super) async fn csv(
         ),
     ];
     Ok((headers, subject_exports::csv(&body)))
+}
+
+async fn body_of(
+    caller: &SignedIn,
+    tx: &mut Tx,
+    id: SubjectExportId,
+) -> Result<serde_json::Value, ApiError> {
+    let vault = &caller.portal().factors.vault;
+    match subject_exports::body(tx, vault, id, caller.session.user.id).await {
+        Ok(body) => Ok(body),
+        Err(ExportError::Store(error)) => Err(error.into()),
+        Err(error @ ExportError::Vault(_)) => {
+            Err(ApiError::internal("a copy of data cannot be opened", error))
+        }
+    }
 }

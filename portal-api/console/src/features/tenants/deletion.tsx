@@ -3,7 +3,7 @@ import { Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { api, unwrap } from '#/api/client';
-import { Problem, toProblem } from '#/api/problem';
+import { toProblem } from '#/api/problem';
 import type { Tenant, TenantDeletion } from '#/api/types';
 import { useStepUp } from '#/features/factors/step-up';
 import { sessionQuery } from '#/features/session/queries';
@@ -24,12 +24,8 @@ function deletionQuery(id: string) {
   return queryOptions({
     queryKey: ['tenants', 'deletion', id],
     queryFn: async (): Promise<TenantDeletion | null> => {
-      try {
-        return await unwrap(api.GET('/api/v1/tenants/{id}/deletion', { params: { path: { id } } }));
-      } catch (error) {
-        if (error instanceof Problem && error.slug === 'not-found') return null;
-        throw error;
-      }
+      const all = await unwrap(api.GET('/api/v1/tenant-deletions'));
+      return all.items.find((one) => one.tenant_id === id) ?? null;
     },
   });
 }
