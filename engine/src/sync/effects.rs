@@ -20,7 +20,7 @@ use crate::store::{Statement, StoreError, Tx, echoes, records};
 
 /// Entities that one transaction tells watchers of one by one; whoever watches a larger page reads
 /// its run's progress.
-const MOST_NEWS: usize = 50;
+pub(super) const MOST_NEWS: usize = 50;
 
 /// The group of a conflict that is about the record as a whole.
 pub(super) const RECORD: &str = "record";

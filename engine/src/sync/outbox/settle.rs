@@ -23,7 +23,7 @@ use crate::store::echoes::{self, Stamp};
 use crate::store::records::{self, Place, Row};
 use crate::store::writes::{self, Again};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
-use crate::sync::effects::{Effects, changed};
+use crate::sync::effects::{Effects, MOST_NEWS, changed};
 
 /// What settling a batch did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -336,6 +336,12 @@ async fn accept(
             problems: None,
             link_method: "written",
         });
+    }
+    // What the system holds by now is news, though nothing of the entity itself changed.
+    if rows.len() <= MOST_NEWS {
+        for row in &rows {
+            tx.changed(around.kind.name, around.kind.shown(row.entity_id));
+        }
     }
     let actor = Actor {
         connection: Some(connection),
