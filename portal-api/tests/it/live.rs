@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Method, Request};
+use engine::feed::Notice;
 use futures::StreamExt as _;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::world::{Client, World};
@@ -44,6 +46,36 @@ async fn a_change_is_told_to_its_own_tenant_only() {
         "{told}"
     );
     assert_eq!(first_news(&other, make(world.admin.clone())).await, None);
+}
+
+#[tokio::test]
+async fn the_answer_to_a_write_is_told_though_the_record_here_stays_as_it_is() {
+    let world = World::new().await;
+    let _system = world.pulled().await;
+    let accounts = world.admin.get("/accounts?limit=1").await.expect(200);
+    let id = accounts["items"][0]["id"].as_str().unwrap();
+    let path = format!("/accounts/{id}");
+    let etag = world.admin.get(&path).await.etag();
+    let edit = json!({"fields": {"phone": "+49 30 5550100"}});
+    world
+        .admin
+        .send(Method::PATCH, &path, Some(&etag), Some(&edit))
+        .await
+        .expect(200);
+    // The worker is another process, of which the feed hears; the news of the edit itself are over.
+    let (feed, stop) = (world.store.feed(), CancellationToken::new());
+    feed.listen(stop.clone());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut notices = feed.subscribe();
+    world.work_until_idle().await;
+    loop {
+        let next = tokio::time::timeout(Duration::from_secs(5), notices.recv()).await;
+        let notice = next.expect("the account is told of").unwrap();
+        if matches!(&notice, Notice::Changed(changed) if changed.id.as_deref() == Some(id)) {
+            break;
+        }
+    }
+    stop.cancel();
 }
 
 #[tokio::test]
