@@ -240,25 +240,19 @@ pub async fn start_release(
 }
 
 async fn begin(tx: &mut Tx, input: RetryInput) -> Result<RunId, StoreError> {
-    let new = NewRun {
-        workflow: RETRY_WORKFLOW.to_owned(),
-        version: 1,
-        input: serde_json::to_vec(&input).map_err(StoreError::Encode)?,
-        parent_id: None,
-        trace: connector_sdk::trace::current(),
-        options: StartOptions {
-            key: Some(input.key()),
-            priority: 10,
-            dedupe: Some(Dedupe {
-                key: input.key(),
-                until: DedupeUntil::Ended,
-                mode: DedupeMode::Existing,
-            }),
-            trigger: "retry".to_owned(),
-            connection_id: Some(input.connection),
-            stream: None,
-            ..StartOptions::default()
-        },
+    let options = StartOptions {
+        key: Some(input.key()),
+        priority: 10,
+        dedupe: Some(Dedupe {
+            key: input.key(),
+            until: DedupeUntil::Ended,
+            mode: DedupeMode::Existing,
+        }),
+        trigger: "retry".to_owned(),
+        connection_id: Some(input.connection),
+        stream: None,
+        ..StartOptions::default()
     };
+    let new = NewRun::named(RETRY_WORKFLOW, &input, options)?;
     Ok(runs::start(tx, new).await?.id())
 }

@@ -127,20 +127,14 @@ pub async fn start(
         most,
         user,
     };
-    let new = NewRun {
-        workflow: APPLY_WORKFLOW.to_owned(),
-        version: 1,
-        input: serde_json::to_vec(&input).map_err(StoreError::Encode)?,
-        parent_id: None,
-        trace: connector_sdk::trace::current(),
-        options: StartOptions {
-            key: Some(input.key()),
-            priority: 10,
-            trigger: "approval".to_owned(),
-            connection_id: Some(input.connection),
-            stream: Some(input.stream),
-            ..StartOptions::default()
-        },
+    let options = StartOptions {
+        key: Some(input.key()),
+        priority: 10,
+        trigger: "approval".to_owned(),
+        connection_id: Some(input.connection),
+        stream: Some(input.stream.clone()),
+        ..StartOptions::default()
     };
+    let new = NewRun::named(APPLY_WORKFLOW, &input, options)?;
     Ok(runs::start(tx, new).await?.id())
 }

@@ -72,26 +72,20 @@ pub async fn start(tx: &mut Tx, input: SweepInput, trigger: &str) -> Result<RunI
         sweeps::due(tx, input.connection, &input.stream, next).await?;
     }
     let key = input.key();
-    let new = NewRun {
-        workflow: SWEEP_WORKFLOW.to_owned(),
-        version: 1,
-        input: serde_json::to_vec(&input).map_err(StoreError::Encode)?,
-        parent_id: None,
-        trace: connector_sdk::trace::current(),
-        options: StartOptions {
-            dedupe: Some(Dedupe {
-                key: format!("{key}/{}", input.what.as_str()),
-                until: DedupeUntil::Begun,
-                mode: DedupeMode::Existing,
-            }),
-            key: Some(key),
-            priority: -10,
-            trigger: trigger.to_owned(),
-            connection_id: Some(input.connection),
-            stream: Some(input.stream),
-            ..StartOptions::default()
-        },
+    let options = StartOptions {
+        dedupe: Some(Dedupe {
+            key: format!("{key}/{}", input.what.as_str()),
+            until: DedupeUntil::Begun,
+            mode: DedupeMode::Existing,
+        }),
+        key: Some(key),
+        priority: -10,
+        trigger: trigger.to_owned(),
+        connection_id: Some(input.connection),
+        stream: Some(input.stream.clone()),
+        ..StartOptions::default()
     };
+    let new = NewRun::named(SWEEP_WORKFLOW, &input, options)?;
     Ok(runs::start(tx, new).await?.id())
 }
 

@@ -92,20 +92,14 @@ pub async fn start(
 }
 
 async fn start_run(tx: &mut Tx, input: &CanaryInput) -> Result<RunId, StoreError> {
-    let new = NewRun {
-        workflow: CANARY_WORKFLOW.to_owned(),
-        version: 1,
-        input: serde_json::to_vec(input).map_err(StoreError::Encode)?,
-        parent_id: None,
-        trace: engine::sdk::trace::current(),
-        options: StartOptions {
-            key: Some(input.key()),
-            trigger: "canary".to_owned(),
-            connection_id: Some(input.connection),
-            stream: Some(input.stream.clone()),
-            ..StartOptions::default()
-        },
+    let options = StartOptions {
+        key: Some(input.key()),
+        trigger: "canary".to_owned(),
+        connection_id: Some(input.connection),
+        stream: Some(input.stream.clone()),
+        ..StartOptions::default()
     };
+    let new = NewRun::named(CANARY_WORKFLOW, input, options)?;
     Ok(runs::start(tx, new).await?.id())
 }
 

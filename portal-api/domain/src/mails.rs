@@ -189,18 +189,11 @@ impl Outbox {
         .execute(tx.conn())
         .await
         .map_err(StoreError::from)?;
-        let input = serde_json::to_vec(&MailInput { mail: id }).map_err(StoreError::Encode)?;
-        let run = NewRun {
-            workflow: MAIL_WORKFLOW.to_owned(),
-            version: 1,
-            input,
-            parent_id: None,
-            trace: engine::sdk::trace::current(),
-            options: StartOptions {
-                trigger: "mail".to_owned(),
-                ..StartOptions::default()
-            },
+        let options = StartOptions {
+            trigger: "mail".to_owned(),
+            ..StartOptions::default()
         };
+        let run = NewRun::named(MAIL_WORKFLOW, &MailInput { mail: id }, options)?;
         runs::start(tx, run).await?;
         Ok(id)
     }

@@ -59,21 +59,15 @@ pub async fn start(
     let around = publish_around(tx, tables, mapping, &row).await?;
     let id = PreviewId::fresh();
     let input = PreviewInput { preview: id };
-    let new = NewRun {
-        workflow: PREVIEW_WORKFLOW.to_owned(),
-        version: 1,
-        input: serde_json::to_vec(&input).map_err(StoreError::Encode)?,
-        parent_id: None,
-        trace: engine::sdk::trace::current(),
-        options: StartOptions {
-            // Somebody sits before it.
-            priority: 10,
-            trigger: "preview".to_owned(),
-            connection_id: Some(connection),
-            stream: Some(stream.to_owned()),
-            ..StartOptions::default()
-        },
+    let options = StartOptions {
+        // Somebody sits before it.
+        priority: 10,
+        trigger: "preview".to_owned(),
+        connection_id: Some(connection),
+        stream: Some(stream.to_owned()),
+        ..StartOptions::default()
     };
+    let new = NewRun::named(PREVIEW_WORKFLOW, &input, options)?;
     let run = runs::start(tx, new).await?.id();
     let preview = NewPreview {
         id,

@@ -54,24 +54,18 @@ pub async fn start(
         full,
     };
     let key = input.key();
-    let new = NewRun {
-        workflow: PULL_WORKFLOW.to_owned(),
-        version: 1,
-        input: serde_json::to_vec(&input).map_err(StoreError::Encode)?,
-        parent_id: None,
-        trace: engine::sdk::trace::current(),
-        options: StartOptions {
-            dedupe: Some(Dedupe {
-                key: format!("{key}/{full}"),
-                until: DedupeUntil::Begun,
-                mode: DedupeMode::Existing,
-            }),
-            key: Some(key),
-            trigger: "manual".to_owned(),
-            connection_id: Some(connection),
-            stream: Some(input.stream),
-            ..StartOptions::default()
-        },
+    let options = StartOptions {
+        dedupe: Some(Dedupe {
+            key: format!("{key}/{full}"),
+            until: DedupeUntil::Begun,
+            mode: DedupeMode::Existing,
+        }),
+        key: Some(key),
+        trigger: "manual".to_owned(),
+        connection_id: Some(connection),
+        stream: Some(input.stream.clone()),
+        ..StartOptions::default()
     };
+    let new = NewRun::named(PULL_WORKFLOW, &input, options)?;
     Ok(runs::start(tx, new).await?.id())
 }

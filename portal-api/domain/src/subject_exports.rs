@@ -90,17 +90,11 @@ pub async fn ask(
         return Err(StoreError::NotFound(format!("contact {contact}")));
     }
     let (id, now) = (SubjectExportId::fresh(), tx.now());
-    let new = NewRun {
-        workflow: EXPORT_WORKFLOW.to_owned(),
-        version: 1,
-        input: serde_json::to_vec(&ExportInput { export: id }).map_err(StoreError::Encode)?,
-        parent_id: None,
-        trace: engine::sdk::trace::current(),
-        options: StartOptions {
-            trigger: "subject_export".to_owned(),
-            ..StartOptions::default()
-        },
+    let options = StartOptions {
+        trigger: "subject_export".to_owned(),
+        ..StartOptions::default()
     };
+    let new = NewRun::named(EXPORT_WORKFLOW, &ExportInput { export: id }, options)?;
     let run = runs::start(tx, new).await?.id();
     sqlx::query!(
         "insert into subject_exports

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use connector_sdk::trace::{self, TraceParent};
+use serde::Serialize;
 use serde_json::Value as Json;
 
 pub use again::{Fork, From, fork, restart, retry};
@@ -203,6 +204,25 @@ impl NewRun {
         limits.check_input(&what, self.input.len())
     }
 
+    /// A run of the first version of a workflow whose code is elsewhere.
+    ///
+    /// # Errors
+    /// [`StoreError::Encode`].
+    pub fn named(
+        workflow: &str,
+        input: &impl Serialize,
+        options: StartOptions,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            workflow: workflow.to_owned(),
+            version: 1,
+            input: serde_json::to_vec(input).map_err(StoreError::Encode)?,
+            parent_id: None,
+            trace: trace::current(),
+            options,
+        })
+    }
+
     /// A run of a workflow whose code is at hand.
     ///
     /// # Errors
@@ -212,13 +232,10 @@ impl NewRun {
         mut options: StartOptions,
     ) -> Result<Self, StoreError> {
         options.key = options.key.or_else(|| W::key(input));
+        let named = Self::named(W::NAME, input, options)?;
         Ok(Self {
-            workflow: W::NAME.into(),
             version: W::VERSION,
-            input: serde_json::to_vec(input).map_err(StoreError::Encode)?,
-            parent_id: None,
-            trace: trace::current(),
-            options,
+            ..named
         })
     }
 }

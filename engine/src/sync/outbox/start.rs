@@ -92,24 +92,18 @@ async fn start_push(
     dedupe: Dedupe,
     due_at: Option<DateTime<Utc>>,
 ) -> Result<(), StoreError> {
-    let new = NewRun {
-        workflow: PUSH_WORKFLOW.to_owned(),
-        version: 1,
-        input: serde_json::to_vec(&input).map_err(StoreError::Encode)?,
-        parent_id: None,
-        trace: connector_sdk::trace::current(),
-        options: StartOptions {
-            deadline: None,
-            key: Some(input.key()),
-            // An edit waits for nobody's backfill.
-            priority: 10,
-            due_at,
-            dedupe: Some(dedupe),
-            trigger: trigger.to_owned(),
-            connection_id: Some(input.connection),
-            stream: Some(input.stream),
-        },
+    let options = StartOptions {
+        deadline: None,
+        key: Some(input.key()),
+        // An edit waits for nobody's backfill.
+        priority: 10,
+        due_at,
+        dedupe: Some(dedupe),
+        trigger: trigger.to_owned(),
+        connection_id: Some(input.connection),
+        stream: Some(input.stream.clone()),
     };
+    let new = NewRun::named(PUSH_WORKFLOW, &input, options)?;
     runs::start(tx, new).await?;
     Ok(())
 }

@@ -50,25 +50,19 @@ impl Undoing {
 /// [`StoreError`].
 pub async fn start(tx: &mut Tx, run: &RunRow, user: UserId) -> Result<RunId, StoreError> {
     let input = UndoInput { run: run.id, user };
-    let new = NewRun {
-        workflow: UNDO_WORKFLOW.to_owned(),
-        version: 1,
-        input: serde_json::to_vec(&input).map_err(StoreError::Encode)?,
-        parent_id: None,
-        trace: connector_sdk::trace::current(),
-        options: StartOptions {
-            key: Some(input.key()),
-            priority: 10,
-            dedupe: Some(Dedupe {
-                key: input.key(),
-                until: DedupeUntil::Ended,
-                mode: DedupeMode::Existing,
-            }),
-            trigger: "undo".to_owned(),
-            connection_id: run.connection_id,
-            stream: None,
-            ..StartOptions::default()
-        },
+    let options = StartOptions {
+        key: Some(input.key()),
+        priority: 10,
+        dedupe: Some(Dedupe {
+            key: input.key(),
+            until: DedupeUntil::Ended,
+            mode: DedupeMode::Existing,
+        }),
+        trigger: "undo".to_owned(),
+        connection_id: run.connection_id,
+        stream: None,
+        ..StartOptions::default()
     };
+    let new = NewRun::named(UNDO_WORKFLOW, &input, options)?;
     Ok(runs::start(tx, new).await?.id())
 }

@@ -289,17 +289,11 @@ pub async fn approve(
     }
     let now = tx.now();
     let until = now + TimeDelta::hours(erasure.hold_hours.into());
-    let new = NewRun {
-        workflow: ERASE_WORKFLOW.to_owned(),
-        version: 1,
-        input: serde_json::to_vec(&EraseInput { erasure: id }).map_err(StoreError::Encode)?,
-        parent_id: None,
-        trace: engine::sdk::trace::current(),
-        options: StartOptions {
-            trigger: "erasure".to_owned(),
-            ..StartOptions::default()
-        },
+    let options = StartOptions {
+        trigger: "erasure".to_owned(),
+        ..StartOptions::default()
     };
+    let new = NewRun::named(ERASE_WORKFLOW, &EraseInput { erasure: id }, options)?;
     let run = runs::start(tx, new).await?.id();
     sqlx::query!(
         "update erasures set state = 'approved', decided_by = $2, decided_at = $3, note = $4,

@@ -386,19 +386,13 @@ pub async fn remap(
 }
 
 async fn start_remap(tx: &mut Tx, input: &RemapInput) -> Result<RunId, StoreError> {
-    let new = NewRun {
-        workflow: REMAP_WORKFLOW.to_owned(),
-        version: 1,
-        input: serde_json::to_vec(input).map_err(StoreError::Encode)?,
-        parent_id: None,
-        trace: engine::sdk::trace::current(),
-        options: StartOptions {
-            key: Some(input.key()),
-            trigger: "publish".to_owned(),
-            connection_id: Some(input.connection),
-            stream: Some(input.stream.clone()),
-            ..StartOptions::default()
-        },
+    let options = StartOptions {
+        key: Some(input.key()),
+        trigger: "publish".to_owned(),
+        connection_id: Some(input.connection),
+        stream: Some(input.stream.clone()),
+        ..StartOptions::default()
     };
+    let new = NewRun::named(REMAP_WORKFLOW, input, options)?;
     Ok(runs::start(tx, new).await?.id())
 }
