@@ -2,10 +2,8 @@ use axum::Json;
 use axum::http::StatusCode;
 use domain::organisations;
 use domain::permissions::needs::OrganisationManage;
-use domain::users::links::Purpose;
 use domain::users::people::{self, PersonQuery};
 use domain::users::{PersonWish, UserState};
-use engine::StoreError;
 use engine::ids::{GroupId, UserId};
 use engine::store::audit::Entry;
 use serde::Deserialize;
@@ -13,13 +11,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{groups_of, narrowed, shown};
 use crate::caller::{Fresh, May};
-use crate::error::{ApiError, Slug};
+use crate::error::ApiError;
 use crate::etag::Tagged;
 use crate::extract::{self, Path, Query};
 use crate::page::{self, Page};
 use crate::routes::groups::read_permissions;
-use crate::routes::users::create::Invited;
-use crate::routes::users::link::issue;
+use crate::routes::users::create::{self, Invited};
 use crate::routes::users::{User, read_groups, read_name, read_role};
 
 const SORT: &str = "email";
@@ -133,16 +130,5 @@ pub(super) async fn invite(
         let entry = Entry::refused("invite_organisation_person", "user", "").after(wished);
         return Err(caller.refuse(entry, &elevation.to_string()).await);
     }
-    let id = match people::invite(&mut tx, &email, &wish).await {
-        Err(StoreError::Conflict(why)) => return Err(ApiError::new(Slug::Conflict, why)),
-        made => made?,
-    };
-    let person = people::get(&mut tx, id).await?;
-    let invitation = issue(&caller, &mut tx, &person, Purpose::SetUp).await?;
-    tx.commit().await?;
-    let invited = Invited {
-        user: person.into(),
-        invitation,
-    };
-    Ok((StatusCode::CREATED, Json(invited)))
+    create::invite(&caller, tx, &email, &wish).await
 }

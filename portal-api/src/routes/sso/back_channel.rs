@@ -2,17 +2,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use domain::providers;
-use domain::providers::{attempts, sessions};
+use domain::providers::sessions;
 use engine::ids::{ProviderId, TenantId};
-use engine::store::audit::{Actor, Entry};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{COUNTED, as_oidc, refuse_flood};
+use super::{as_oidc, message, refuse_flood};
 use crate::caller::Anyone;
-use crate::error::{ApiError, Slug};
+use crate::error::ApiError;
 use crate::extract::{Form, Path};
 use crate::portal::Portal;
 
@@ -58,16 +56,11 @@ pub(super) async fn back_channel(
         Ok(token) => token,
         Err(error) => return Err(refuse(&portal, &anyone, tenant, id, &error.to_string()).await),
     };
-    let mut tx = portal.store.begin(tenant).await?;
-    tx.act_as(anyone.acting(Actor::System {
-        name: format!("identity provider {}", provider.name),
-    }));
-    let until = now + REMEMBERED;
-    let token_id = format!("logout/{}", token.id);
-    if !attempts::use_once(&mut tx, id, &token_id, until).await? {
-        drop(tx);
+    let (by, token_id) = ((tenant, &provider), format!("logout/{}", token.id));
+    let begun = message::begin(&portal, &anyone, by, &token_id, now + REMEMBERED);
+    let Some(mut tx) = begun.await? else {
         return Err(refuse(&portal, &anyone, tenant, id, "the token was used before").await);
-    }
+    };
     let subject = token.subject.as_deref();
     let sids: Vec<String> = token.session.into_iter().collect();
     let ended = sessions::end(&mut tx, id, &token.issuer, subject, &sids).await?;
@@ -83,18 +76,6 @@ async fn refuse(
     id: ProviderId,
     why: &str,
 ) -> ApiError {
-    portal.throttle().failed(anyone.address, COUNTED);
-    let noted = async {
-        let mut tx = portal.store.begin(tenant).await?;
-        tx.act_as(anyone.acting(Actor::System {
-            name: "stranger".to_owned(),
-        }));
-        let entry = Entry::refused("sso_backchannel_logout", "identity_provider", id);
-        tx.audit(entry.after(json!({"reason": why})));
-        tx.commit().await
-    };
-    match noted.await {
-        Ok(()) => ApiError::new(Slug::InvalidBody, "the logout token was refused"),
-        Err(error) => error.into(),
-    }
+    let told = ("sso_backchannel_logout", "the logout token was refused");
+    message::refuse(portal, anyone, (tenant, id), told, why).await
 }

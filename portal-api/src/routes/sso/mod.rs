@@ -7,6 +7,7 @@ mod callback;
 mod finish;
 mod identities;
 mod land;
+mod message;
 mod metadata;
 mod options;
 mod session;

@@ -4,9 +4,9 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use domain::providers;
 use domain::providers::attempts::Purpose;
-use domain::providers::{Provider, attempts, sessions};
+use domain::providers::{Provider, sessions};
 use engine::ids::{ProviderId, TenantId};
-use engine::store::audit::{Actor, Entry};
+use engine::store::audit::Entry;
 use identity::saml::{self, Message, Parties, SamlError};
 use serde::Deserialize;
 use serde_json::json;
@@ -15,9 +15,9 @@ use utoipa::ToSchema;
 use super::begin::{blocking, browser};
 use super::callback::take;
 use super::land::see;
-use super::{COUNTED, as_saml, refuse_flood, saml_of};
+use super::{as_saml, message, refuse_flood, saml_of};
 use crate::caller::Anyone;
-use crate::error::{ApiError, Slug};
+use crate::error::ApiError;
 use crate::extract::{Form, Path};
 use crate::portal::Portal;
 
@@ -163,16 +163,11 @@ async fn asked(
             return Err(refuse(portal, anyone, tenant, provider.id, &error.to_string()).await);
         }
     };
-    let mut tx = portal.store.begin(tenant).await?;
-    tx.act_as(anyone.acting(Actor::System {
-        name: format!("identity provider {}", provider.name),
-    }));
-    let once = format!("sign_out/{}", request.id);
-    if !attempts::use_once(&mut tx, provider.id, &once, request.valid_until).await? {
-        drop(tx);
+    let (by, once) = ((tenant, provider), format!("sign_out/{}", request.id));
+    let Some(mut tx) = message::begin(portal, anyone, by, &once, request.valid_until).await? else {
         let why = "the request was used before";
         return Err(refuse(portal, anyone, tenant, provider.id, why).await);
-    }
+    };
     let subject = Some(request.name_id.as_str());
     let sids = &request.sessions;
     let ended = sessions::end(&mut tx, provider.id, &request.issuer, subject, sids).await?;
@@ -218,16 +213,11 @@ async fn answered(
             return Err(refuse(portal, anyone, tenant, provider.id, &error.to_string()).await);
         }
     };
-    let mut tx = portal.store.begin(tenant).await?;
-    tx.act_as(anyone.acting(Actor::System {
-        name: format!("identity provider {}", provider.name),
-    }));
-    let once = format!("signed_out/{}", answer.id);
-    if !attempts::use_once(&mut tx, provider.id, &once, answer.valid_until).await? {
-        drop(tx);
+    let (by, once) = ((tenant, provider), format!("signed_out/{}", answer.id));
+    let Some(mut tx) = message::begin(portal, anyone, by, &once, answer.valid_until).await? else {
         let why = "the answer was used before";
         return Err(refuse(portal, anyone, tenant, provider.id, why).await);
-    }
+    };
     let entry = Entry::new("sign_out_at_provider", "identity_provider", provider.id);
     tx.audit(entry.after(json!({"user": attempt.user, "complete": answer.is_complete})));
     tx.commit().await?;
@@ -244,21 +234,9 @@ async fn refuse(
     id: ProviderId,
     why: &str,
 ) -> ApiError {
-    portal.throttle().failed(anyone.address, COUNTED);
-    let noted = async {
-        let mut tx = portal.store.begin(tenant).await?;
-        tx.act_as(anyone.acting(Actor::System {
-            name: "stranger".to_owned(),
-        }));
-        let entry = Entry::refused("saml_sign_out", "identity_provider", id);
-        tx.audit(entry.after(json!({"reason": why})));
-        tx.commit().await
-    };
-    match noted.await {
-        Ok(()) => ApiError::new(
-            Slug::InvalidBody,
-            "the message was refused; the reason is in the audit trail of the tenant",
-        ),
-        Err(error) => error.into(),
-    }
+    let told = (
+        "saml_sign_out",
+        "the message was refused; the reason is in the audit trail of the tenant",
+    );
+    message::refuse(portal, anyone, (tenant, id), told, why).await
 }

@@ -2,15 +2,15 @@ use axum::Json;
 use axum::http::StatusCode;
 use domain::permissions::needs::UsersManage;
 use domain::users::{PersonWish, links::Purpose, people};
-use engine::StoreError;
 use engine::ids::{AccountId, GroupId, PartnerId};
 use engine::store::audit::Entry;
+use engine::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::link::issue;
 use super::{PasswordLink, User, check, read_groups, read_name, read_role, read_scope};
-use crate::caller::Fresh;
+use crate::caller::{Fresh, SignedIn};
 use crate::error::{ApiError, Slug};
 use crate::extract;
 use crate::routes::groups::read_permissions;
@@ -83,12 +83,22 @@ pub(super) async fn create(
         let entry = Entry::refused("create_user", "user", "").after(wished);
         return Err(caller.refuse(entry, &elevation.to_string()).await);
     }
-    let id = match people::invite(&mut tx, &email, &wish).await {
+    invite(&caller, tx, &email, &wish).await
+}
+
+/// Invites somebody who may be what is wished, with a link to set a first password.
+pub(crate) async fn invite(
+    caller: &SignedIn,
+    mut tx: Tx,
+    email: &str,
+    wish: &PersonWish,
+) -> Result<(StatusCode, Json<Invited>), ApiError> {
+    let id = match people::invite(&mut tx, email, wish).await {
         Err(StoreError::Conflict(why)) => return Err(ApiError::new(Slug::Conflict, why)),
         made => made?,
     };
     let person = people::get(&mut tx, id).await?;
-    let invitation = issue(&caller, &mut tx, &person, Purpose::SetUp).await?;
+    let invitation = issue(caller, &mut tx, &person, Purpose::SetUp).await?;
     tx.commit().await?;
     let invited = Invited {
         user: person.into(),
