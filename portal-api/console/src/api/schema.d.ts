@@ -7632,6 +7632,8 @@ export interface components {
                 /** @description Named on every page of the console: `production`, `demo`. */
                 environment: string;
                 id: string;
+                /** @description Its deletion was asked for (`/tenants/{id}/deletion`), and not taken back. */
+                is_being_deleted: boolean;
                 /** @description Nobody signs in, keys do not work, no run begins; also while it is being deleted. */
                 is_suspended: boolean;
                 name: string;
@@ -9185,6 +9187,8 @@ export interface components {
             /** @description Named on every page of the console: `production`, `demo`. */
             environment: string;
             id: string;
+            /** @description Its deletion was asked for (`/tenants/{id}/deletion`), and not taken back. */
+            is_being_deleted: boolean;
             /** @description Nobody signs in, keys do not work, no run begins; also while it is being deleted. */
             is_suspended: boolean;
             name: string;

@@ -41,6 +41,7 @@ const tenant = {
   name: 'Northwind',
   environment: 'production',
   is_suspended: false,
+  is_being_deleted: false,
   users: 4,
   version: 5,
   created_at: AT,
@@ -63,7 +64,6 @@ const base = {
   'GET /api/v1/brands': page([brand]),
   [`GET /api/v1/brands/${BRD}`]: brand,
   'GET /api/v1/tenants': page([tenant]),
-  'GET /api/v1/tenant-deletions': page([]),
   [`GET /api/v1/tenants/${TNT}`]: tenant,
   [`GET /api/v1/tenants/${TNT}/quotas`]: () => tagged(quotas),
 };

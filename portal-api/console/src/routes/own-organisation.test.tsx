@@ -149,6 +149,7 @@ it('asks for a tenant to be deleted only with its name typed', async () => {
     name: 'Northwind',
     environment: 'production',
     is_suspended: false,
+    is_being_deleted: false,
     users: 4,
     version: 5,
     created_at: AT,
@@ -176,7 +177,6 @@ it('asks for a tenant to be deleted only with its name typed', async () => {
     'GET /api/v1/session': { ...SESSION, is_operator: true },
     [`GET /api/v1/tenants/${TNT}`]: tenant,
     [`GET /api/v1/tenants/${TNT}/quotas`]: { records: null, connections: null, storage: null },
-    'GET /api/v1/tenant-deletions': json({ items: [] }),
     [`POST /api/v1/tenants/${TNT}/deletion`]: json(deletion, 201),
   });
   const { user } = await open(`/tenants/${TNT}`);

@@ -29,6 +29,8 @@ pub struct Tenant {
     pub name: String,
     pub environment: String,
     pub is_suspended: bool,
+    /// It was asked for its deletion, which nobody has taken back.
+    pub is_being_deleted: bool,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub users: i64,
@@ -107,7 +109,8 @@ pub async fn all(tx: &mut SystemTx) -> Result<Vec<Tenant>, StoreError> {
         Tenant,
         r#"
         select t.tenant_id as "id: TenantId", t.name, t.environment,
-               t.state <> 'active' as "is_suspended!", t.version, t.created_at,
+               t.state <> 'active' as "is_suspended!",
+               t.state = 'deleting' as "is_being_deleted!", t.version, t.created_at,
                (select count(*) from users u
                 where u.tenant_id = t.tenant_id and u.erased_at is null) as "users!"
         from tenants t order by t.created_at, t.tenant_id

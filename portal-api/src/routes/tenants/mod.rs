@@ -46,6 +46,8 @@ pub(crate) struct TenantRow {
     environment: String,
     /// Nobody signs in, keys do not work, no run begins; also while it is being deleted.
     is_suspended: bool,
+    /// Its deletion was asked for (`/tenants/{id}/deletion`), and not taken back.
+    is_being_deleted: bool,
     users: i64,
     version: i64,
     created_at: DateTime<Utc>,
@@ -58,6 +60,7 @@ impl From<tenants::Tenant> for TenantRow {
             name: tenant.name,
             environment: tenant.environment,
             is_suspended: tenant.is_suspended,
+            is_being_deleted: tenant.is_being_deleted,
             users: tenant.users,
             version: tenant.version,
             created_at: tenant.created_at,

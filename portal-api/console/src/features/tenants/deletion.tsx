@@ -19,44 +19,37 @@ import words from '#/words/tenant-deletion.json';
 
 addWords(words);
 
-/** The newest deletion of a tenant; `null` where none was ever asked for. */
 function deletionQuery(id: string) {
   return queryOptions({
     queryKey: ['tenants', 'deletion', id],
-    queryFn: async (): Promise<TenantDeletion | null> => {
-      const all = await unwrap(api.GET('/api/v1/tenant-deletions'));
-      return all.items.find((one) => one.tenant_id === id) ?? null;
-    },
+    queryFn: () => unwrap(api.GET('/api/v1/tenants/{id}/deletion', { params: { path: { id } } })),
   });
-}
-
-const OPEN = ['asked', 'approved', 'destroying'];
-
-/** Whether a tenant is being deleted, so that it cannot go on unless that is withdrawn. */
-export function useIsGoing(id: string): boolean {
-  const state = useQuery(deletionQuery(id)).data?.state;
-  return state !== undefined && OPEN.includes(state);
 }
 
 /** Asks for a tenant to be deleted, and how that stands. */
 export function DeletionPanel({ tenant }: { tenant: Tenant }) {
   const t = useWords();
-  const query = useQuery(deletionQuery(tenant.id));
   return (
     <Panel title={t('deletion.title')}>
-      <QueryView query={query} loading={t('deletion.title')} skeletonRows={2}>
-        {(deletion) =>
-          deletion && OPEN.includes(deletion.state) ? (
-            <Standing deletion={deletion} />
-          ) : (
-            <div className="flex flex-col items-start gap-3">
-              <p className="max-w-prose text-sm text-ink-2">{t('deletion.text')}</p>
-              <Ask tenant={tenant} />
-            </div>
-          )
-        }
-      </QueryView>
+      {tenant.is_being_deleted ? (
+        <UnderWay id={tenant.id} />
+      ) : (
+        <div className="flex flex-col items-start gap-3">
+          <p className="max-w-prose text-sm text-ink-2">{t('deletion.text')}</p>
+          <Ask tenant={tenant} />
+        </div>
+      )}
     </Panel>
+  );
+}
+
+function UnderWay({ id }: { id: string }) {
+  const t = useWords();
+  const query = useQuery(deletionQuery(id));
+  return (
+    <QueryView query={query} loading={t('deletion.title')} skeletonRows={2}>
+      {(deletion) => <Standing deletion={deletion} />}
+    </QueryView>
   );
 }
 

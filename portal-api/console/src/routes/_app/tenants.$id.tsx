@@ -4,7 +4,7 @@ import { Calculator } from 'lucide-react';
 import type { Tenant } from '#/api/types';
 import { Permitted } from '#/features/organisation/permitted';
 import { PLATFORM, sessionQuery } from '#/features/session/queries';
-import { DeletionPanel, useIsGoing } from '#/features/tenants/deletion';
+import { DeletionPanel } from '#/features/tenants/deletion';
 import { recountTenant, tenantQuery } from '#/features/tenants/queries';
 import { Quotas } from '#/features/tenants/quotas-form';
 import { Resume, Suspend } from '#/features/tenants/state-actions';
@@ -41,7 +41,6 @@ function OneTenant() {
   const query = useQuery(tenantQuery(id));
   const own = useQuery(sessionQuery).data?.tenant.id === id;
   const tenant = query.data;
-  const isGoing = useIsGoing(id);
   return (
     <Page
       key={id}
@@ -56,7 +55,7 @@ function OneTenant() {
         // Whoever suspended their own could not let it go on again.
         tenant &&
         !own &&
-        !isGoing &&
+        !tenant.is_being_deleted &&
         (tenant.is_suspended ? <Resume tenant={tenant} /> : <Suspend tenant={tenant} />)
       }
     >
