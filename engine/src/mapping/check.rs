@@ -42,6 +42,8 @@ pub enum Severity {
 #[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
     WrongEntity,
+    /// Nothing is looked up by a field that `[link]` names.
+    NotFoundBy,
     WrongStream,
     UnknownCoreField,
     UnknownRemoteField,
@@ -141,7 +143,9 @@ impl<'m> Check<'m> {
             );
             self.add(None, Severity::Error, ProblemKind::WrongStream, message);
         }
-        for name in mapping.link.strong.iter().chain(&mapping.link.parent) {
+        let link = &mapping.link;
+        let named = link.strong.iter().chain(&link.similar).chain(&link.parent);
+        for name in named {
             if mapping.row(name).is_none() {
                 let message = format!("`[link]` names {name}, which no field of the mapping is");
                 self.add(
@@ -151,6 +155,17 @@ impl<'m> Check<'m> {
                     message,
                 );
             }
+        }
+        // A field the hub does not have is named by its row.
+        let is_slow = |name: &&String| {
+            let field = self.catalogue.field(name);
+            field.is_some_and(|field| !field.is_found)
+        };
+        let sought = link.strong.iter().chain(link.similar.first());
+        for name in sought.filter(is_slow) {
+            let message =
+                format!("`[link]` names {name}, by which nothing is found quickly enough");
+            self.add(None, Severity::Error, ProblemKind::NotFoundBy, message);
         }
         if let Some(stream) = self.stream {
             let paths: Vec<RemotePath> = mapping

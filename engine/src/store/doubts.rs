@@ -111,3 +111,73 @@ pub async fn creates(
         .map(|row| (EntityId(row.entity_id), row.sent.0));
     Ok(carried.collect())
 }
+
+/// Notes removals of records that nothing is linked with, while creates are under way that may have made
+/// them.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn note_removed(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    keys: &[String],
+) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let now = tx.now();
+    sqlx::query!(
+        "
+        insert into early_removals (connection_id, stream, key, seen_at)
+        select $1, $2, key, $4
+        from unnest($3::text[]) as gone (key)
+        where exists (
+            select
+            from writes
+            where connection_id = $1 and stream = $2 and op = 'upsert' and before is null
+              and (state = 'sending' or state = 'pending' and look_first)
+        )
+        on conflict do nothing
+        ",
+        connection.0,
+        stream,
+        keys,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Those of these records, made by creates that are answered by now, whose removal was told before; it is
+/// forgotten here, and so is what no create can be waiting for any more.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn removed_early(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    keys: &[String],
+) -> Result<Vec<String>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let old = tx.now() - chrono::TimeDelta::days(7);
+    let gone = sqlx::query!(
+        "
+        delete from early_removals
+        where connection_id = $1 and stream = $2 and (key = any($3) or seen_at < $4)
+        returning key
+        ",
+        connection.0,
+        stream,
+        keys,
+        old,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let gone = gone.into_iter().map(|row| row.key);
+    Ok(gone.filter(|key| keys.contains(key)).collect())
+}

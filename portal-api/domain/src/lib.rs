@@ -18,6 +18,7 @@ pub mod entities;
 pub mod erasures;
 pub mod factors;
 pub mod failures;
+mod free_mail;
 pub mod groups;
 pub mod keys;
 pub mod mails;

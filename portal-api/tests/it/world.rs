@@ -294,6 +294,7 @@ impl World {
             .register::<workflows::PushWrites>()
             .register::<workflows::RetryFailures>()
             .register::<workflows::ApplyWithheld>()
+            .register::<workflows::FollowMerge>()
             .register::<workflows::RemapStream>()
             .register::<workflows::RunCanary>()
             .register::<workflows::SweepStream>()
