@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod crossed;
+mod identity;
 mod lost;
 mod uncovered;
 mod undone;

@@ -54,10 +54,16 @@ pub(crate) enum Planted {
     HalfListingBelieved,
     /// A gap is closed by a sweep of which a page could not be read.
     FailedPageSealed,
+    /// Nothing is looked for by names.
+    TwinsNotSought,
+    /// What goes into another record is left behind.
+    MergesNotFollowed,
+    /// A link is moved with what was agreed.
+    RelinkedBaseKept,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::EchoForgotten,
         Self::EchoByTime,
         Self::BaseMovesOnSending,
@@ -82,12 +88,18 @@ impl Planted {
         Self::GapsIgnored,
         Self::HalfListingBelieved,
         Self::FailedPageSealed,
+        Self::TwinsNotSought,
+        Self::MergesNotFollowed,
+        Self::RelinkedBaseKept,
     ];
 
     /// The worlds in which it shows.
     pub(crate) fn family(self) -> Family {
         match self {
             Self::GapsIgnored | Self::HalfListingBelieved | Self::FailedPageSealed => Family::Feeds,
+            Self::TwinsNotSought | Self::MergesNotFollowed | Self::RelinkedBaseKept => {
+                Family::Identity
+            }
             _ => Family::Edits,
         }
     }
