@@ -152,6 +152,7 @@ mod tests {
             cancel_requested: false,
             deadline: None,
             trigger: "test".to_owned(),
+            called: false,
             trace: None,
             priority: 0,
             due_at: Some(due),

@@ -17,8 +17,8 @@ use super::{Class, Failure, Retry, RunError, StepError};
 use crate::queue::Slot;
 use crate::store::activations::{Claimed, History, Lease};
 use crate::store::attempts::AttemptRow;
-use crate::store::journal::{End, Entry};
-use crate::store::runs::version_from_db;
+use crate::store::journal::{End, Entry, Stays};
+use crate::store::runs::{RunState, version_from_db};
 use crate::trace::{self, Traced};
 
 /// A claimed run with what it needs to go on.
@@ -150,6 +150,7 @@ async fn work(
     let about = About {
         workflow: claimed.workflow,
         deadline: claimed.deadline,
+        stays: workflow.history || claimed.called,
     };
     let run = Run::new(
         Arc::clone(core),
@@ -171,16 +172,24 @@ async fn work(
         None => ending(core, &run, &about, finish),
     };
     let Ending { attempt, mut end } = ending?;
-    let mut attempts = run.pending_attempts;
+    let (mut steps, mut attempts) = (run.pending, run.pending_attempts);
     attempts.extend(attempt);
     (end.progress, end.counts) = run.shown.get();
+    if end.state == RunState::Succeeded && !about.stays {
+        // What is pending are the last of its steps; an earlier activation may have written others.
+        let pending = usize::try_from(run.seq).is_ok_and(|seq| seq == steps.len());
+        let journaled = lease.epoch > 1 || !pending;
+        end.stays = Stays::Nothing { journaled };
+        steps.clear();
+        attempts.clear();
+    }
     metrics::counter!(
         "engine_runs_total", "workflow" => about.workflow, "state" => end.state.as_str()
     )
     .increment(1);
     Some(Entry {
         lease,
-        steps: run.pending,
+        steps,
         attempts,
         end: Some(end),
     })
@@ -190,6 +199,8 @@ async fn work(
 struct About {
     workflow: String,
     deadline: Option<DateTime<Utc>>,
+    /// Whether it stays to be read if it succeeds.
+    stays: bool,
 }
 
 /// The end of a run that was asked to stop: by a person, or because its time is over.

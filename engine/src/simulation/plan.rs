@@ -159,6 +159,7 @@ impl Plan {
                 "chain",
                 "chain",
                 "chain",
+                "fleeting",
                 "nap",
                 "ask",
                 "ask",

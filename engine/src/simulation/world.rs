@@ -14,7 +14,7 @@ use super::model::{CALLERS, Client, Db, Key, Row, Server};
 use super::plan::{Event, HORIZON, Plan, What};
 use super::rng::Rng;
 use super::witness::{Witness, host_of};
-use super::workload::{Ask, Chain, Family, Forlorn, Job, Nap, Place, Shaky, Spread, Tick};
+use super::workload::{Ask, Chain, Family, Fleeting, Forlorn, Job, Nap, Place, Shaky, Spread, Tick};
 use crate::clock::Clock;
 use crate::ids::{RunId, ScheduleId, TenantId};
 use crate::locked::locked;
@@ -255,6 +255,7 @@ impl World {
                 .park_unknown_after(Duration::from_secs(8))
                 .look_everywhere_after(apart)
                 .register::<Chain>()
+                .register::<Fleeting>()
                 .register::<Nap>()
                 .register::<Ask>()
                 .register::<Family>()

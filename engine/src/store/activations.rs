@@ -43,6 +43,8 @@ pub(crate) struct Claimed {
     pub(crate) deadline: Option<DateTime<Utc>>,
     /// Who or what wanted it.
     pub(crate) trigger: String,
+    /// Another run waits for what it returns.
+    pub(crate) called: bool,
     /// Where what started it stands in a trace.
     pub(crate) trace: Option<TraceParent>,
     pub(crate) priority: i16,
@@ -206,6 +208,7 @@ pub(crate) async fn claim(
             cancel_requested: row.cancel_requested.unwrap_or_default(),
             deadline: row.deadline,
             trigger: row.trigger.unwrap_or_default(),
+            called: row.called.unwrap_or_default(),
             trace: row.trace.as_deref().and_then(TraceParent::read),
             priority: row.priority.unwrap_or_default(),
             due_at: row.due_at,

@@ -11,7 +11,7 @@ use crate::clock::Deadline;
 use crate::ids::{RunId, TenantId};
 use crate::store::activations::{Floor, Group, Lease};
 use crate::store::attempts::AttemptRow;
-use crate::store::journal::{End, Entry};
+use crate::store::journal::{End, Entry, Stays};
 use crate::store::runs::{Dedupe, DedupeMode, DedupeUntil, NewRun, RunState, StartOptions};
 use crate::store::steps::StepRow;
 
@@ -64,6 +64,8 @@ pub(super) enum Call {
 pub(super) enum Ending {
     GoesOn(i32),
     Succeeds,
+    /// And nothing stays; perhaps not of its journal either.
+    Vanishes(bool),
     Fails,
     Parks,
     Sleeps(u64),
@@ -228,7 +230,7 @@ fn draw_record(game: &mut Game, lease: Lease) -> Call {
         .into_iter()
         .map(|lease| {
             let number = game.call as i32;
-            let ending = match game.rng.below(9) {
+            let ending = match game.rng.below(10) {
                 0 => Ending::GoesOn(number),
                 1 => Ending::GoesOn(game.rng.below(4) as i32),
                 2 | 3 => Ending::Succeeds,
@@ -236,6 +238,7 @@ fn draw_record(game: &mut Game, lease: Lease) -> Call {
                 5 => Ending::Parks,
                 6 => Ending::Sleeps(game.rng.below(9_000)),
                 7 => Ending::BacksOff(number, game.rng.percent(50)),
+                8 => Ending::Vanishes(game.rng.percent(70)),
                 _ => Ending::Waits,
             };
             (lease, ending)
@@ -273,6 +276,10 @@ pub(super) fn entry(lease: Lease, ending: Ending, game: &Game) -> Entry {
             return entry;
         }
         Ending::Succeeds => End::succeeded(b"1".to_vec()),
+        Ending::Vanishes(journaled) => End {
+            stays: Stays::Nothing { journaled },
+            ..End::succeeded(b"1".to_vec())
+        },
         Ending::Fails => End::failed("bug", json!({"class": "bug", "message": "no", "seq": 3})),
         Ending::Parks => End::parked("it is odd"),
         Ending::Sleeps(millis) => End::queued(Some(now + Duration::from_millis(millis))),

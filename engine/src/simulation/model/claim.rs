@@ -115,6 +115,7 @@ fn claim(
     claim.runs = taken
         .into_iter()
         .map(|(_, run)| Claimed {
+            called: run.woken_parent().is_some(),
             lease: Lease {
                 tenant: run.tenant,
                 id: run.id,

@@ -17,7 +17,7 @@ use localpg::Cluster;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
-use self::ceiling::Ceiling;
+use self::ceiling::{Ceiling, Done};
 use self::figures::Table;
 use self::ours::{Backlog, Ours, Worked};
 use crate::processes::postmaster;
@@ -117,16 +117,28 @@ async fn one_round(options: &EngineBench, cluster: &Cluster, table: &mut Table) 
 }
 
 async fn drain(runs: usize, cluster: &Cluster, table: &mut Table) -> Result<()> {
-    let ceiling = ceiling(cluster).await?;
-    ceiling.fill(runs).await?;
-    let other = ceiling.drain(runs).await?;
+    let mut others = Vec::new();
+    for done in [Done::Gone, Done::Kept] {
+        let ceiling = ceiling(cluster).await?;
+        ceiling.fill(runs).await?;
+        others.push(ceiling.drain(runs, done).await?);
+    }
+    let [gone, kept] = others[..] else {
+        anyhow::bail!("two ceilings");
+    };
     for at_once in [50, 500] {
         let drain = ours(cluster)
             .await?
             .drain(runs, at_once, Backlog::OneTenant)
             .await?;
         let name = format!("no-op runs/s, {at_once} at once");
-        table.note(&name, ">= 0.7", drain.rate, other);
+        table.note(&name, ">= 0.7", drain.rate, gone);
+        say_cost(&drain);
+        let name = "  against a ceiling that keeps what is done";
+        table.note(&format!("{name}, {at_once}"), "-", drain.rate, kept);
+        let drain = ours(cluster).await?.drain_fleeting(runs, at_once).await?;
+        let name = format!("no-op runs/s without history, {at_once} at once");
+        table.note(&name, ">= 0.7", drain.rate, gone);
         say_cost(&drain);
     }
     Ok(())

@@ -31,6 +31,20 @@ impl Workflow for Noop {
     }
 }
 
+/// [`Noop`] of which nothing stays.
+struct Fleeting;
+
+impl Workflow for Fleeting {
+    const NAME: &'static str = "fleeting";
+    const HISTORY: bool = false;
+    type Input = u32;
+    type Output = ();
+
+    async fn run(cx: &mut Run, number: u32) -> Result<(), RunError> {
+        Noop::run(cx, number).await
+    }
+}
+
 struct FiveSteps;
 
 impl Workflow for FiveSteps {
@@ -189,6 +203,12 @@ impl Ours {
         backlog: Backlog,
     ) -> Result<Worked> {
         self.work_off::<Noop>(runs, at_once, backlog).await
+    }
+
+    /// [`Ours::drain`] of runs of which nothing stays.
+    pub(super) async fn drain_fleeting(&self, runs: usize, at_once: usize) -> Result<Worked> {
+        self.work_off::<Fleeting>(runs, at_once, Backlog::OneTenant)
+            .await
     }
 
     /// Runs of five durable steps.
