@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use connector_sdk::trace::TraceParent;
+use connector_sdk::trace::TraceContext;
 use serde_json::Value as Json;
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
@@ -46,7 +46,7 @@ pub(crate) struct Claimed {
     /// Another run waits for what it returns.
     pub(crate) called: bool,
     /// Where what started it stands in a trace.
-    pub(crate) trace: Option<TraceParent>,
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) priority: i16,
     pub(crate) due_at: Option<DateTime<Utc>>,
 }
@@ -209,7 +209,7 @@ pub(crate) async fn claim(
             deadline: row.deadline,
             trigger: row.trigger.unwrap_or_default(),
             called: row.called.unwrap_or_default(),
-            trace: row.trace.as_deref().and_then(TraceParent::read),
+            trace: row.trace.as_deref().and_then(TraceContext::parse),
             priority: row.priority.unwrap_or_default(),
             due_at: row.due_at,
         });

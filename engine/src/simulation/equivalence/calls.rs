@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use connector_sdk::trace::TraceParent;
+use connector_sdk::trace::{TraceContext, TraceParent, TraceState};
 use serde_json::json;
 
 use super::Game;
@@ -203,10 +203,13 @@ fn draw_start(game: &mut Game, tenant: TenantId) -> Call {
         version: 1,
         input: format!("{}", game.call).into_bytes(),
         parent_id: parent.map(|(_, run, _)| run),
-        trace: game.rng.percent(30).then(|| TraceParent {
-            trace: 1 + u128::from(game.rng.below(9)),
-            span: 1 + game.rng.below(9),
-            flags: 1,
+        trace: game.rng.percent(30).then(|| TraceContext {
+            parent: TraceParent {
+                trace: 1 + u128::from(game.rng.below(9)),
+                span: 1 + game.rng.below(9),
+                flags: 1,
+            },
+            state: game.rng.percent(50).then_some("rojo=1").and_then(|one| TraceState::read([one])),
         }),
         options,
     };
