@@ -106,10 +106,7 @@ pub struct TraceContext {
 
 impl TraceContext {
     /// Reads the headers `traceparent` and `tracestate`; without the first the second says nothing.
-    pub fn read<'a>(
-        parent: &str,
-        states: impl IntoIterator<Item = &'a str>,
-    ) -> Option<Self> {
+    pub fn read<'a>(parent: &str, states: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         Some(Self {
             parent: TraceParent::read(parent)?,
             state: TraceState::read(states),
@@ -202,7 +199,16 @@ mod tests {
             Some("a=1,t@v=x y,b/c=2")
         );
         for bad in [
-            "", " , ", "a", "a=", "A=1", "=1", "a=1=2", "a=\u{e9}", "a=1\r\nx: y", "a=1,a=2",
+            "",
+            " , ",
+            "a",
+            "a=",
+            "A=1",
+            "=1",
+            "a=1=2",
+            "a=\u{e9}",
+            "a=1\r\nx: y",
+            "a=1,a=2",
             "-a=1",
         ] {
             assert_eq!(read(&[bad]), None, "{bad:?}");

@@ -153,6 +153,7 @@ mod tests {
             deadline: None,
             trigger: "test".to_owned(),
             called: false,
+            keyed: false,
             trace: None,
             priority: 0,
             due_at: Some(due),

@@ -72,13 +72,14 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
     let entered = Entered(&core, lease);
     let begun = Instant::now();
     let deadline = claimed.deadline;
+    let awaited = claimed.called || claimed.keyed;
     let out_of_patience = async {
         cancelled.cancelled().await;
         tokio::time::sleep(core.cancel_grace).await;
     };
-    let traced = Traced::run(&claimed);
+    let mut traced = Traced::run(&claimed);
     let work = work(&core, claimed, history, cancelled.clone(), shown);
-    let work = trace::within(traced.place, work).instrument(traced.span.clone());
+    let work = trace::within(traced.place.take(), work).instrument(traced.span.clone());
     let entry = tokio::select! {
         biased;
         () = core.kill.cancelled() => return,
@@ -110,7 +111,8 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
     metrics::counter!("engine_activations_total").increment(1);
     metrics::histogram!("engine_activation_seconds").record(took.as_secs_f64());
     if let Some(entry) = entry {
-        core.writer.write_last(entry, slot);
+        let awaited = awaited || core.has_met_limit();
+        core.writer.write_last(entry, slot, awaited);
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Claimed {
     pub(crate) trigger: String,
     /// Another run waits for what it returns.
     pub(crate) called: bool,
+    /// Others may wait for its key.
+    pub(crate) keyed: bool,
     /// Where what started it stands in a trace.
     pub(crate) trace: Option<TraceContext>,
     pub(crate) priority: i16,
@@ -209,6 +211,7 @@ pub(crate) async fn claim(
             deadline: row.deadline,
             trigger: row.trigger.unwrap_or_default(),
             called: row.called.unwrap_or_default(),
+            keyed: row.keyed.unwrap_or_default(),
             trace: row.trace.as_deref().and_then(TraceContext::parse),
             priority: row.priority.unwrap_or_default(),
             due_at: row.due_at,

@@ -5,9 +5,7 @@ use std::time::Duration;
 use engine::ids::RunId;
 use engine::runtime::{Class, Failure};
 use engine::store::StoreError;
-use engine::store::runs::{
-    self, Dedupe, DedupeMode, DedupeUntil, RunState, StartOptions, Started,
-};
+use engine::store::runs::{self, Dedupe, DedupeMode, DedupeUntil, RunState, StartOptions, Started};
 use engine::{Run, RunError, Step, StepCx, StepError, Workflow};
 
 use crate::support::{Trace, World, eventually};
@@ -93,10 +91,7 @@ const ROWS: &str = "select (select count(*) from all_runs) + (select count(*) fr
 
 async fn is_gone(world: &World, id: RunId) -> bool {
     let mut tx = world.store.begin(world.tenant).await.unwrap();
-    matches!(
-        runs::get(&mut tx, id).await,
-        Err(StoreError::NotFound(_))
-    )
+    matches!(runs::get(&mut tx, id).await, Err(StoreError::NotFound(_)))
 }
 
 #[tokio::test]
@@ -204,7 +199,9 @@ async fn a_dedupe_key_outlives_the_run_it_names() {
     for (until, again) in [(elapsed, false), (DedupeUntil::Ended, true)] {
         let first = world.start_with::<Short>(&false, once(until)).await;
         eventually("it is gone", || is_gone(&world, first)).await;
-        let started = engine.start::<Short>(world.tenant, &false, once(until)).await;
+        let started = engine
+            .start::<Short>(world.tenant, &false, once(until))
+            .await;
         let started = started.unwrap();
         assert_eq!(matches!(started, Started::New(_)), again, "{until:?}");
         eventually("the second is gone", || is_gone(&world, started.id())).await;

@@ -74,7 +74,10 @@ async fn a_run_its_steps_and_the_runs_they_start_are_in_the_trace_of_who_started
         ["rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"],
     );
     let text = came.as_ref().map(ToString::to_string);
-    assert!(text.as_ref().is_some_and(|text| text.ends_with(" rojo=00f067aa0ba902b7,congo=t61rcWkgMzE")));
+    assert!(
+        text.as_ref()
+            .is_some_and(|text| text.ends_with(" rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"))
+    );
     let id = within(came.clone(), world.start::<Parent>(&())).await;
     let run = world.until(id, RunState::Succeeded).await;
     assert_eq!(run.trace, came);

@@ -209,7 +209,11 @@ fn draw_start(game: &mut Game, tenant: TenantId) -> Call {
                 span: 1 + game.rng.below(9),
                 flags: 1,
             },
-            state: game.rng.percent(50).then_some("rojo=1").and_then(|one| TraceState::read([one])),
+            state: game
+                .rng
+                .percent(50)
+                .then_some("rojo=1")
+                .and_then(|one| TraceState::read([one])),
         }),
         options,
     };

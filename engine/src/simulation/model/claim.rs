@@ -116,6 +116,7 @@ fn claim(
         .into_iter()
         .map(|(_, run)| Claimed {
             called: run.woken_parent().is_some(),
+            keyed: run.key.is_some(),
             lease: Lease {
                 tenant: run.tenant,
                 id: run.id,

@@ -126,9 +126,11 @@ impl Facts {
                         .push(format!("{run} step {step} took effect {count} times"));
                 }
             }
-            let of = |key: &Key| matches!(key, Key::Step(of, _) | Key::Attempt(of, ..) if of == run);
+            let of =
+                |key: &Key| matches!(key, Key::Step(of, _) | Key::Attempt(of, ..) if of == run);
             if db.rows().keys().any(of) {
-                self.wrong.push(format!("{run} is forgotten, its journal is not"));
+                self.wrong
+                    .push(format!("{run} is forgotten, its journal is not"));
             }
         }
         for ((run, step), count) in effects {
