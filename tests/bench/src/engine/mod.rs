@@ -9,6 +9,7 @@
 mod ceiling;
 mod figures;
 mod ours;
+mod traces;
 
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ enum Part {
     Drain,
     /// Backlogs of many tenants, with bad bodies, under a held snapshot.
     Odds,
+    /// Runs that carry a trace which nobody records.
+    Traces,
     /// Durable steps.
     Steps,
     /// Single durable starts.
@@ -97,6 +100,9 @@ async fn one_round(options: &EngineBench, cluster: &Cluster, table: &mut Table) 
     }
     if options.wants(Part::Odds) {
         odds(runs, cluster, table).await?;
+    }
+    if options.wants(Part::Traces) {
+        carried(runs, cluster, table).await?;
     }
     if options.wants(Part::Steps) {
         steps(runs, cluster, table).await?;
@@ -182,6 +188,23 @@ async fn odds(runs: usize, cluster: &Cluster, table: &mut Table) -> Result<()> {
         held.rate,
         plain.rate,
     );
+    Ok(())
+}
+
+/// A log as the hub writes it, without an exporter, and a trace on each run; against neither.
+async fn carried(runs: usize, cluster: &Cluster, table: &mut Table) -> Result<()> {
+    let plain = ours(cluster)
+        .await?
+        .drain(runs, 500, Backlog::OneTenant)
+        .await?;
+    traces::log(true)?;
+    let carried = ours(cluster).await?.drain(runs, 500, Backlog::Traced).await;
+    traces::log(false)?;
+    let carried = carried?;
+    let name = "with a trace that nobody records, against none";
+    table.note(name, "-", carried.rate, plain.rate);
+    say_cost(&plain);
+    say_cost(&carried);
     Ok(())
 }
 
