@@ -201,6 +201,8 @@ create table writes (
     -- The record's version when it was looked at, where the system tells one: what is written must be
     -- written over that, and what lay between is looked for.
     expected      text,
+    -- [{field: value}]: what attempts carried of which it is not known whether they arrived, in order
+    earlier       jsonb,
     sent_at       timestamptz,
     settled_at    timestamptz,
     -- {kind, code?, message, fields?}
@@ -215,6 +217,8 @@ create unique index writes_pending on writes (tenant_id, connection_id, stream, 
 create index writes_due on writes (tenant_id, connection_id, stream, due_at, id)
     where state = 'pending';
 create index writes_sending on writes (tenant_id, connection_id, stream) where state = 'sending';
+create index writes_in_doubt on writes (tenant_id, connection_id, stream, entity_id)
+    where state = 'sending' or (state = 'pending' and earlier is not null);
 create index writes_entity on writes (tenant_id, entity_id, created_at desc);
 create index writes_run on writes (tenant_id, run_id, id) where run_id is not null;
 create index writes_failed on writes (tenant_id, created_at desc) where state = 'failed';

@@ -59,6 +59,8 @@ pub async fn said(tx: &mut Tx, id: EntityId) -> Result<Vec<Json>, StoreError> {
         union all
         select before from writes where entity_id = $1 and before is not null
         union all
+        select jsonb_array_elements(earlier) from writes where entity_id = $1 and earlier is not null
+        union all
         select jsonb_object_agg(side.key, side.value -> 'core') from conflicts c,
                jsonb_each(c.fields) as side where c.entity_id = $1 group by c.id
         union all
@@ -88,6 +90,8 @@ pub async fn foreign(tx: &mut Tx, id: EntityId) -> Result<Vec<Json>, StoreError>
         select sent from writes where entity_id = $1 and sent is not null
         union all
         select before from writes where entity_id = $1 and before is not null
+        union all
+        select jsonb_array_elements(earlier) from writes where entity_id = $1 and earlier is not null
         "#,
         id.0
     )

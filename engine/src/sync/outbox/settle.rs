@@ -255,8 +255,8 @@ async fn accept(
         }
         // Read since it was made, and not by this answer: what was agreed on then stands.
         let read_since = known.filter(|known| is_create && read_back.is_none() && !known.removed);
-        let earlier = outgoing.earlier.as_ref().filter(|_| is_create);
-        if let Some(patch) = patch.as_ref().filter(|_| earlier.is_none()) {
+        let earlier: &[Values] = if is_create { &outgoing.earlier } else { &[] };
+        if let Some(patch) = patch.as_ref().filter(|_| earlier.is_empty()) {
             misses.note(stream, &outgoing, patch);
         }
         let Agreed {
@@ -438,7 +438,7 @@ fn agree(
     stream: &Stream,
     entity: &Entity,
     base: &mut Values,
-    (sent, earlier): (&Values, Option<&Values>),
+    (sent, earlier): (&Values, &[Values]),
     read_back: Option<&Patch>,
 ) -> Agreed {
     base.extend(sent.clone());
@@ -455,9 +455,9 @@ fn agree(
     let was_sent = |field: &str| sent.get(field).unwrap_or(&Value::Null);
     // A record that an earlier attempt made holds what that one carried: agreed, and behind by now.
     let is_earlier = |field: &String, stored: &Value| {
-        let earlier = earlier.and_then(|earlier| earlier.get(field));
         let is_form = |given: &Value| is_same(field, given, stored) || is_form_of(given, stored);
-        earlier.is_some_and(is_form) && !is_form(was_sent(field))
+        let mut earlier = earlier.iter().filter_map(|attempt| attempt.get(field));
+        earlier.any(is_form) && !is_form(was_sent(field))
     };
     let (made, rest): (Values, Values) = patch
         .values

@@ -6,7 +6,7 @@ use super::plan::Family;
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Planted {
-    /// What was sent is not kept in mind: its echo looks like somebody's change.
+    /// What was sent is kept in mind nowhere: its echo looks like somebody's change.
     EchoForgotten,
     /// Any change within ten seconds of our write is taken for its echo.
     EchoByTime,
@@ -60,10 +60,14 @@ pub(crate) enum Planted {
     MergesNotFollowed,
     /// A link is moved with what was agreed.
     RelinkedBaseKept,
+    /// What attempts carried that may have arrived is forgotten when they are repeated.
+    AttemptsForgotten,
+    /// What a create carries is not what is agreed with a record that is read before its answer.
+    CreatesWithoutBase,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::EchoForgotten,
         Self::EchoByTime,
         Self::BaseMovesOnSending,
@@ -91,6 +95,8 @@ impl Planted {
         Self::TwinsNotSought,
         Self::MergesNotFollowed,
         Self::RelinkedBaseKept,
+        Self::AttemptsForgotten,
+        Self::CreatesWithoutBase,
     ];
 
     /// The worlds in which it shows.

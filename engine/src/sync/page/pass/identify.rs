@@ -176,10 +176,10 @@ impl Pass {
             *own.entry(link.entity_id).or_insert(true) &= is_here;
         }
         let own = own.into_iter().filter(|(_, own)| *own).map(|(id, _)| id);
-        let being_made = doubts::creates(tx, connection, stream, ids).await?;
+        let being_made = doubts::being_made(tx, connection, stream, ids).await?;
         Ok(Candidates {
             own: own.collect(),
-            being_made: being_made.into_keys().collect(),
+            being_made,
         })
     }
 

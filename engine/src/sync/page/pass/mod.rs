@@ -102,8 +102,8 @@ pub(super) struct Pass {
     claimed: BTreeSet<EntityId>,
     /// Records that wait for a person to say whose they are.
     pub(super) held: Vec<Held>,
-    /// What our own creates carried whose answers are not here yet.
-    carried: HashMap<EntityId, Values>,
+    /// What our own writes carried whose answers are not here yet, by attempt.
+    carried: HashMap<EntityId, Vec<Values>>,
     pub(super) made: Made,
     pub(super) counts: Counts,
     /// How many values may be written over.
@@ -370,16 +370,10 @@ impl Pass {
                 merge_context(core, echoes.clone(), frozen)
             })
             .unwrap_or_default();
-        let carried = self.carried_base(&record, core.as_ref());
-        let followed = record.link.as_ref().and_then(|link| link.base.as_ref());
-        let agreed = record
-            .linked
-            .as_ref()
-            .map(|linked| &linked.base)
-            .or(followed);
+        let agreed = self.agreed(&record, core.as_ref());
         let merged = merge::merge(&MergeInput {
             rules: &self.stream.rules,
-            base: agreed.or(carried.as_ref()),
+            base: agreed.as_deref(),
             core: core.as_ref().map(|core| &core.values),
             patch: &record.patch,
             context: &context,
