@@ -239,7 +239,9 @@ fn prepare(
         let op = WriteOp::Delete {
             key: linked.key.clone(),
         };
-        return Prepared::Send(outgoing(write, None, None, op, Values::new()), Vec::new());
+        let expected = sides.versions.get(&write.id).cloned();
+        let outgoing = outgoing(write, None, expected, op, Values::new());
+        return Prepared::Send(outgoing, Vec::new());
     }
     if entity.removed_at.is_some() {
         return Prepared::Nothing;
