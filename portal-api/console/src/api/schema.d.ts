@@ -2789,6 +2789,7 @@ export interface paths {
         /**
          * Says what undoing a run would do now
          * @description Values that are still as the run left them go back; what was changed since stays, with the reason.
+         *     What nothing takes back is told beside it.
          */
         get: operations["plan_undo"];
         put?: never;
@@ -4415,6 +4416,19 @@ export interface components {
         };
         /** @enum {string} */
         ApprovalState: "open" | "approved" | "declined" | "settled";
+        /** @description A mail that a run asked for. */
+        AskedMail: {
+            /** Format: date-time */
+            asked_at: string;
+            /** @description invitation, reset, locked, sign_in, erasure_failed */
+            kind: string;
+            /**
+             * Format: date-time
+             * @description Null while it waits to be sent.
+             */
+            sent_at: string | null;
+            subject: string;
+        };
         /** @description Somebody's looking after an account, now or once. */
         Assignment: {
             /** Format: date-time */
@@ -5503,6 +5517,16 @@ export interface components {
         Invited: {
             invitation: components["schemas"]["PasswordLink"];
             user: components["schemas"]["User"];
+        };
+        /** @description What a run did that nothing takes back. */
+        Irreversible: {
+            /** @description The first of them. */
+            first: components["schemas"]["AskedMail"][];
+            /**
+             * Format: int64
+             * @description Mails it asked for.
+             */
+            mails: number;
         };
         /** @description A key of a program, without its secret. It acts for the user who made it. */
         Key: {
@@ -9314,6 +9338,7 @@ export interface components {
         /** @description What undoing a run would do now. */
         UndoPlan: {
             counts: components["schemas"]["UndoCounts"];
+            irreversible: components["schemas"]["Irreversible"];
             /** @description The first of the records it is about. */
             records: components["schemas"]["UndoRecord"][];
         };
