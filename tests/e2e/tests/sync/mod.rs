@@ -2,6 +2,7 @@
 
 mod caps;
 mod conditions;
+mod disorder;
 mod edits;
 mod handover;
 mod pages;
