@@ -1,7 +1,7 @@
 //! Domains under which anybody has a mailbox: they name no company.
 
 /// The large services, and their domains in the countries where they have many users.
-const DOMAINS: [&str; 40] = [
+pub(crate) const DOMAINS: [&str; 40] = [
     "126.com",
     "163.com",
     "aol.com",

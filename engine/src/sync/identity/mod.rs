@@ -8,4 +8,5 @@ mod relink;
 
 pub use self::decide::decide;
 pub use self::follow::{FOLLOW_WORKFLOW, FollowInput, Followed, follow, start_follow};
+pub use self::join::Joined;
 pub use self::relink::{Place, Relinked, Wish, preview, relink};

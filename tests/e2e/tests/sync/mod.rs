@@ -5,6 +5,7 @@ mod conditions;
 mod disorder;
 mod edits;
 mod handover;
+mod merges;
 mod pages;
 mod past;
 mod preview;
