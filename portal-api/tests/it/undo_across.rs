@@ -32,11 +32,24 @@ fn name(place: usize) -> String {
     }
 }
 
-fn set_there(connected: &Connected, keys: &[String], amount: fn(usize) -> i64) {
+/// Accounts that people make in the hub, which both systems are given.
+async fn make(world: &World) {
+    for place in 0..WRONG {
+        let fields = json!({"name": name(place), "annual_revenue": right(place)});
+        let account = json!({"fields": fields});
+        world.admin.post("/accounts", &account).await.expect(201);
+    }
+    world.work_until_idle().await;
+}
+
+/// Somebody's job over there.
+fn spoil(connected: &Connected) {
     let sim = &connected.salesforce.sim;
-    for (place, key) in keys.iter().enumerate() {
-        let fields = json!({"Name": name(place), "AnnualRevenue": amount(place)});
-        sim.update("Account", key, fields).unwrap();
+    for key in sim.ids("Account") {
+        let record = sim.get("Account", &key).unwrap();
+        let amount = record["AnnualRevenue"].as_f64().unwrap() * 100.0;
+        sim.update("Account", &key, json!({"AnnualRevenue": amount}))
+            .unwrap();
     }
 }
 
@@ -113,14 +126,20 @@ async fn scenario_21_an_undo_restores_skips_what_was_mended_parks_what_is_refuse
     let other = world
         .connected_as("Other", SimOptions::default(), 0, 0)
         .await;
-    let one = world.connected_to(SimOptions::default(), WRONG, 0).await;
-    pulled(&world, &other).await;
-    let keys = one.salesforce.sim.ids("Account");
-    set_there(&one, &keys, right);
-    pulled(&world, &one).await;
-    assert_eq!(there(&other).len(), WRONG, "made there too");
+    let one = world.connected_to(SimOptions::default(), 0, 0).await;
+    for connected in [&other, &one] {
+        pulled(&world, connected).await;
+    }
+    make(&world).await;
+    for connected in [&other, &one] {
+        assert_eq!(there(connected).len(), WRONG);
+    }
 
-    set_there(&one, &keys, wrong);
+    one.salesforce
+        .sim
+        .clock
+        .advance(chrono::TimeDelta::seconds(5));
+    spoil(&one);
     let run = pulled(&world, &one).await;
     assert_eq!(run["counts"]["updated"], WRONG, "{run}");
     assert_eq!(there(&other)[&name(0)], wrong(0), "and brought there");
