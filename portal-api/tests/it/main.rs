@@ -78,6 +78,5 @@ mod tenant_deletion;
 mod tenants;
 mod tokens;
 mod undo;
-mod undo_across;
 mod users;
 mod world;

@@ -1,5 +1,5 @@
-//! Whose records are: what people say of those that are held ([`decide`]), links that are moved
-//! ([`relink`]), and records that became one over there ([`follow`]).
+//! Whose records are: what people say of those that are held ([`decide()`]), links that are moved
+//! ([`relink()`]), and records that became one over there ([`follow()`]).
 
 mod decide;
 mod follow;

@@ -10,7 +10,7 @@ use crate::outcomes::Outcome;
 use crate::store::link_events::{self, Made, Method};
 use crate::store::links::{self, Linked};
 use crate::store::matches::{self, Moved};
-use crate::store::{StoreError, Tx, records};
+use crate::store::{StoreError, Tx, plans, records};
 use crate::sync::context::{Neighbourhood, SyncError};
 use crate::sync::page::{self, Applied, Page, Watch};
 
@@ -99,13 +99,19 @@ pub(super) async fn move_link(
     mover: Mover<'_>,
 ) -> Result<Relinked, SyncError> {
     let (connection, stream) = (place.connection, place.stream.as_str());
+    let Some(plan) = plans::of_stream(tx, connection, stream).await? else {
+        return Err(SyncError::NotEnabled {
+            stream: stream.to_owned(),
+        });
+    };
+    // Before any row is taken: a page waits for its turn with rows of its own.
+    matches::in_turn(tx, &plan.entity).await?;
     let linked = links::take(tx, connection, stream, &place.key).await?;
     if linked.entity_id != wish.from {
         return Err(SyncError::Stale {
             entity: format!("the link of {}", place.key),
         });
     }
-    matches::in_turn(tx, &linked.entity).await?;
     if let Some(to) = wish.to {
         check_target(tx, tables, &linked.entity, to, (connection, stream)).await?;
     }

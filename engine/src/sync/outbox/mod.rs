@@ -5,6 +5,7 @@
 //! by the run before it is sent, so that a crash repeats the same writes with the same keys.
 
 mod claim;
+mod early;
 mod misses;
 mod overtaken;
 mod overwritten;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::TimeDelta;
-use connector_sdk::{Gap, GapReason, Receipt, Value, WriteOp};
+use connector_sdk::{Receipt, Value, WriteOp};
 use serde::{Deserialize, Serialize};
 
+use super::early;
 use super::misses::Misses;
 use super::overwritten::{self, Between};
 use super::retry::{is_moved, retry_at, wait};
@@ -22,10 +23,8 @@ use crate::store::changes::{Actor, Change, FieldChange};
 use crate::store::echoes::{self, Stamp};
 use crate::store::records::{self, Place, Row};
 use crate::store::writes::{self, Again};
-use crate::store::{coverage, doubts};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::{Effects, MOST_NEWS, changed};
-use crate::sync::sweep::{self, SweepInput, What};
 
 /// What settling a batch did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -373,37 +372,10 @@ async fn accept(
     if !removed.is_empty() {
         records::remove(tx, connection, name, Some(run), &removed).await?;
     }
-    look_again(tx, (connection, name), run, &made).await?;
+    early::look_again(tx, (connection, name), run, &made).await?;
     echoes::note_stamp(tx, &stamps).await?;
     records::note_written(tx, connection, name, &keys).await?;
     misses.store(tx, place, &around.kind).await
-}
-
-/// Has records looked at that were made, and whose removal was told before the answer to that.
-async fn look_again(
-    tx: &mut Tx,
-    (connection, stream): (ConnectionId, &str),
-    run: RunId,
-    made: &[String],
-) -> Result<(), SyncError> {
-    let keys = doubts::removed_early(tx, connection, stream, made).await?;
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let gap = Gap {
-        reason: GapReason::Gap,
-        from: None,
-        to: None,
-        keys,
-    };
-    coverage::note(tx, connection, stream, run, &[gap]).await?;
-    let input = SweepInput {
-        connection,
-        stream: stream.to_owned(),
-        what: What::Gaps,
-    };
-    sweep::start(tx, input, "push").await?;
-    Ok(())
 }
 
 /// Fields that the stream writes and that the core holds differently than was agreed.

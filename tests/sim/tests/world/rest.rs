@@ -141,11 +141,9 @@ impl World<'_> {
     pub(crate) async fn come_to_rest(&mut self, is_resolved: bool) -> Result<u32> {
         self.note("edits and faults have stopped".to_owned());
         self.drain().await?;
-        // A pass that was cancelled goes on where it was, up to where it would have ended.
-        for peer in 0..self.peers.len() {
-            self.pull(peer, false);
-            self.drain().await?;
-        }
+        // A pass that was cancelled goes on where it was, up to where it would have ended; what came
+        // after that is read by the next.
+        self.round().await?;
         if is_resolved {
             self.round().await?;
             for _ in 0..20 {

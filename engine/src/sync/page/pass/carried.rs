@@ -43,7 +43,11 @@ impl Pass {
         core: Option<&Entity>,
     ) -> Option<Cow<'r, Values>> {
         let followed = record.link.as_ref().and_then(|link| link.base.as_ref());
-        let base = record.linked.as_ref().map(|linked| &linked.base).or(followed);
+        let base = record
+            .linked
+            .as_ref()
+            .map(|linked| &linked.base)
+            .or(followed);
         let entity = record.linked.as_ref().map(|linked| linked.entity_id);
         let attempts = entity.or(record.named).and_then(|id| self.carried.get(&id));
         let (Some(attempts), Some(core)) = (attempts, core) else {
