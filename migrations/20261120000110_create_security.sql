@@ -110,10 +110,13 @@ create table outgoing_mails (
     recipient  text not null,
     subject    text not null,
     body       bytea,
+    -- The run that asked for it; null where a person's request did.
+    run_id     uuid,
     created_at timestamptz not null,
     sent_at    timestamptz,
     primary key (tenant_id, id)
 );
+create index outgoing_mails_run on outgoing_mails (tenant_id, run_id, id) where run_id is not null;
 call protect_tenant_table('outgoing_mails');
 
 -- Who did what, in the order it was committed. Each entry's hash covers the one before it, so that a

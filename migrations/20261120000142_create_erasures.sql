@@ -110,7 +110,7 @@ call scope_table('subject_exports', 'false');
 create table retention_policies (
     tenant_id uuid not null default current_tenant() references tenants,
     kind      text not null check (kind in
-        ('history', 'previews', 'withheld', 'conflicts', 'writes', 'mails')),
+        ('history', 'previews', 'withheld', 'conflicts', 'matches', 'links', 'writes', 'mails')),
     days      integer not null check (days between 1 and 36500),
     primary key (tenant_id, kind)
 );

@@ -65,7 +65,8 @@ create table runs (
     counts           jsonb,
     created_at       timestamptz not null,
     started_at       timestamptz,
-    -- Where it stands in a trace: the traceparent (W3C) of what started it.
+    -- Where it stands in a trace: the traceparent (W3C) of what started it, and behind a space its
+    -- tracestate, if any.
     trace            text,
     primary key (tenant_id, id),
     -- Whoever is the owner runs it: writes are fenced by epoch and owner.

@@ -41,7 +41,7 @@ create type new_run as (
     debounce_longest bigint,
     -- By when it must have ended.
     deadline       timestamptz,
-    -- The traceparent of what starts it.
+    -- The traceparent of what starts it, and behind a space its tracestate, if any.
     trace          text
 );
 

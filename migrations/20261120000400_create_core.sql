@@ -17,6 +17,9 @@ create table accounts (
     phone               text,
     website             text,
     domain              text,
+    -- What an account is found by, typed: row security keeps expressions from using an index.
+    domain_key          text generated always as (lower(btrim(domain))) stored,
+    first_word          text generated always as (lower(split_part(btrim(name), ' ', 1))) stored,
     description         text,
     annual_revenue      numeric,
     employees           bigint,
@@ -41,7 +44,12 @@ create table accounts (
 ) with (fillfactor = 85);
 create index accounts_name on accounts (tenant_id, lower(name), id) where removed_at is null;
 create index accounts_updated on accounts (tenant_id, updated_at, id) where removed_at is null;
-create index accounts_domain on accounts (tenant_id, domain) where domain is not null;
+-- Look-ups end in the id, by which they are ordered: else a plan that knows nothing of the values walks
+-- the whole table in its order.
+create index accounts_domain on accounts (tenant_id, domain_key, id)
+    where domain_key is not null and removed_at is null;
+create index accounts_first_word on accounts (tenant_id, first_word, id) where removed_at is null;
+create index accounts_parent on accounts (tenant_id, parent, id) where parent is not null;
 call protect_tenant_table('accounts');
 
 create table contacts (
@@ -52,7 +60,9 @@ create table contacts (
     first_name          text,
     -- Empty where a system gave none that could be taken over.
     last_name           text not null,
+    last_name_key       text generated always as (lower(btrim(last_name))) stored,
     email               text,
+    email_key           text generated always as (lower(btrim(email))) stored,
     phone               text,
     mobile              text,
     title               text,
@@ -73,8 +83,10 @@ create table contacts (
 ) with (fillfactor = 85);
 create index contacts_name on contacts (tenant_id, lower(last_name), id) where removed_at is null;
 create index contacts_updated on contacts (tenant_id, updated_at, id) where removed_at is null;
-create index contacts_account on contacts (tenant_id, account) where account is not null;
-create index contacts_email on contacts (tenant_id, lower(email)) where email is not null;
+create index contacts_account on contacts (tenant_id, account, id) where account is not null;
+create index contacts_email on contacts (tenant_id, email_key, id)
+    where email_key is not null and removed_at is null;
+create index contacts_last_name on contacts (tenant_id, last_name_key, id) where removed_at is null;
 call protect_tenant_table('contacts');
 
 -- One row per record of a connected system: its identity link to an entity, its snapshot as last
@@ -191,6 +203,8 @@ create table writes (
     -- The record's version when it was looked at, where the system tells one: what is written must be
     -- written over that, and what lay between is looked for.
     expected      text,
+    -- [{field: value}]: what attempts carried of which it is not known whether they arrived, in order
+    earlier       jsonb,
     sent_at       timestamptz,
     settled_at    timestamptz,
     -- {kind, code?, message, fields?}
@@ -205,6 +219,8 @@ create unique index writes_pending on writes (tenant_id, connection_id, stream, 
 create index writes_due on writes (tenant_id, connection_id, stream, due_at, id)
     where state = 'pending';
 create index writes_sending on writes (tenant_id, connection_id, stream) where state = 'sending';
+create index writes_in_doubt on writes (tenant_id, connection_id, stream, entity_id)
+    where state = 'sending' or (state = 'pending' and earlier is not null);
 create index writes_entity on writes (tenant_id, entity_id, created_at desc);
 create index writes_run on writes (tenant_id, run_id, id) where run_id is not null;
 create index writes_failed on writes (tenant_id, created_at desc) where state = 'failed';
@@ -227,6 +243,18 @@ create index echoes_expiry on echoes (expires_at);
 create index echoes_write on echoes (tenant_id, write_id);
 call protect_tenant_table('echoes');
 
+-- Records that are gone before the hub has heard that it made them: their removal was told while the
+-- answer to a create was still to come.
+create table early_removals (
+    tenant_id     uuid not null default current_tenant(),
+    connection_id uuid not null,
+    stream        text not null,
+    key           text not null,
+    seen_at       timestamptz not null,
+    primary key (tenant_id, connection_id, stream, key)
+);
+call protect_tenant_table('early_removals');
+
 -- What somebody sees who does not see all accounts; 140 says how.
 call scope_table('accounts', 'id = any ((select scope_accounts())::uuid[])');
 call scope_table('contacts', 'account = any ((select scope_accounts())::uuid[])');
@@ -234,6 +262,7 @@ call scope_entity_table('records');
 call scope_entity_table('changes');
 call scope_entity_table('conflicts');
 call scope_entity_table('writes');
+call scope_table('early_removals', 'false');
 -- Journals hold what was read, whoever it belongs to.
 call scope_table('steps', 'false');
 call scope_table('attempts', 'false');

@@ -1,6 +1,6 @@
 //! The hub's own merged things, whatever their kind, and what a kind must give to be merged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -72,7 +72,25 @@ pub trait CoreTable: Send + Sync + 'static {
         stored: Stored,
         now: DateTime<Utc>,
     ) -> Result<Statement, StoreError>;
+
+    /// The text by which a value of a field that is found is looked up, the same for values that may
+    /// mean the same; `None` for one that names nobody, as the domain of a free mail service.
+    fn sought(field: &str, text: &str) -> Option<String>;
+
+    /// Living entities whose value of a field that is found is looked up by one of these texts:
+    /// [`MOST_FOUND`] for each text, by id.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::NotFound`] for a field that is not found.
+    fn find(
+        tx: &mut Tx,
+        field: &str,
+        texts: &[String],
+    ) -> impl Future<Output = Result<Vec<(String, EntityId)>, StoreError>> + Send;
 }
+
+/// Entities that one look-up returns for one text. More than that are not told apart by it.
+pub const MOST_FOUND: i64 = 50;
 
 /// Whether rows are there already. A statement that need not look costs Postgres less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +116,13 @@ trait AnyTable: Send + Sync {
         stored: Stored,
         now: DateTime<Utc>,
     ) -> Result<Statement, StoreError>;
+    fn sought(&self, field: &str, text: &str) -> Option<String>;
+    fn find<'a>(
+        &'a self,
+        tx: &'a mut Tx,
+        field: &'a str,
+        texts: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<(String, EntityId)>, StoreError>>;
 }
 
 struct Named<T>(std::marker::PhantomData<fn() -> T>);
@@ -126,6 +151,19 @@ impl<T: CoreTable> AnyTable for Named<T> {
         now: DateTime<Utc>,
     ) -> Result<Statement, StoreError> {
         T::save(entities, stored, now)
+    }
+
+    fn sought(&self, field: &str, text: &str) -> Option<String> {
+        T::sought(field, text)
+    }
+
+    fn find<'a>(
+        &'a self,
+        tx: &'a mut Tx,
+        field: &'a str,
+        texts: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<(String, EntityId)>, StoreError>> {
+        Box::pin(T::find(tx, field, texts))
     }
 }
 
@@ -191,6 +229,31 @@ impl Kind {
         ids.sort_unstable();
         ids.dedup();
         self.table.load(tx, &ids).await
+    }
+
+    /// See [`CoreTable::sought`].
+    pub(crate) fn sought(&self, field: &str, value: &connector_sdk::Value) -> Option<String> {
+        self.table.sought(field, value.as_str()?)
+    }
+
+    /// The entities that are found by each of these texts. See [`CoreTable::find`].
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn find(
+        &self,
+        tx: &mut Tx,
+        field: &str,
+        texts: &[String],
+    ) -> Result<HashMap<String, Vec<EntityId>>, StoreError> {
+        let mut found: HashMap<String, Vec<EntityId>> = HashMap::new();
+        if texts.is_empty() {
+            return Ok(found);
+        }
+        for (text, id) in self.table.find(tx, field, texts).await? {
+            found.entry(text).or_default().push(id);
+        }
+        Ok(found)
     }
 
     /// The statements that store entities, new and known. An id is made with its entity, so that

@@ -92,6 +92,8 @@ ids! {
     ConnectionId = "con";
     TenantDeletionId = "tdl";
     MappingId = "map";
+    /// A record of which it is not sure whose it is.
+    MatchId = "mat";
     PreviewId = "prv";
     PublicationId = "pub";
     FixtureId = "fix";

@@ -12,6 +12,7 @@ pub mod entity;
 pub mod failpoints;
 pub mod feed;
 pub mod ids;
+pub mod likeness;
 mod locked;
 pub mod mapping;
 pub mod merge;

@@ -1,6 +1,6 @@
 //! Spans of runs and steps, and how they hang together across processes.
 //!
-//! A run keeps the `traceparent` of what started it: a request, another run's step. Each of its
+//! A run keeps the `traceparent` and `tracestate` of what started it: a request, another run's step. Each of its
 //! activations is a span `run` with target [`TARGET`] and level debug, each attempt of a step a span
 //! `step` in it; what a step starts and asks of other systems goes on from there. Nobody has to
 //! listen: unless a subscriber wants that target the spans are not made, and what came from outside
@@ -11,7 +11,7 @@
 
 use std::sync::OnceLock;
 
-pub use connector_sdk::trace::{TraceParent, current, within};
+pub use connector_sdk::trace::{TraceContext, TraceParent, current, within};
 use tracing::Span;
 
 use crate::ids::RunId;
@@ -24,7 +24,7 @@ pub const TARGET: &str = "engine::trace";
 #[derive(Clone, Copy, Debug)]
 pub struct Recorder {
     /// Makes a span, before it is entered, a child of one in another process.
-    pub adopt: fn(&Span, TraceParent),
+    pub adopt: fn(&Span, &TraceContext),
     /// What others must be told to be children of this span; `None` if it is not recorded.
     pub parent: fn(&Span) -> Option<TraceParent>,
 }
@@ -37,20 +37,33 @@ pub fn install(recorder: Recorder) -> bool {
 }
 
 /// Puts a fresh span under what came from outside; returns where work in it stands.
-pub fn join(span: &Span, came: Option<TraceParent>) -> Option<TraceParent> {
+pub fn join(span: &Span, came: Option<TraceContext>) -> Option<TraceContext> {
     let Some(recorder) = RECORDER.get().filter(|_| !span.is_disabled()) else {
         return came;
     };
-    if let Some(came) = came {
+    if let Some(came) = &came {
         (recorder.adopt)(span, came);
     }
-    (recorder.parent)(span).or(came)
+    recorder.place(span, came)
+}
+
+impl Recorder {
+    /// Where work in this span stands, which is in the trace of `around`.
+    fn place(self, span: &Span, around: Option<TraceContext>) -> Option<TraceContext> {
+        match (self.parent)(span) {
+            Some(parent) => Some(TraceContext {
+                parent,
+                state: around.and_then(|around| around.state),
+            }),
+            None => around,
+        }
+    }
 }
 
 /// A span, and where work in it stands.
 pub(crate) struct Traced {
     pub(crate) span: Span,
-    pub(crate) place: Option<TraceParent>,
+    pub(crate) place: Option<TraceContext>,
 }
 
 impl Traced {
@@ -73,10 +86,11 @@ impl Traced {
             workflow.version = claimed.version,
             tenant.id = %claimed.lease.tenant,
         );
+        let came = claimed.trace.clone();
         let came = if span.is_disabled() {
-            claimed.trace
+            came
         } else {
-            claimed.trace.or_else(|| own_trace(id))
+            came.or_else(|| own_trace(id).map(TraceContext::from))
         };
         let place = join(&span, came);
         Self { span, place }
@@ -95,10 +109,9 @@ impl Traced {
             step.seq = seq,
             step.attempt = attempt,
         );
-        let place = if span.is_disabled() {
-            current()
-        } else {
-            join(&span, None).or_else(current)
+        let place = match RECORDER.get().filter(|_| !span.is_disabled()) {
+            Some(recorder) => recorder.place(&span, current()),
+            None => current(),
         };
         Self { span, place }
     }

@@ -17,7 +17,7 @@ use crate::portal::Portal;
 pub(crate) struct AllowedOrigin(pub(crate) Arc<OnceLock<HeaderValue>>);
 
 /// What such pages may send and read beyond what every page may.
-const SENT: &str = "authorization, content-type, if-match, traceparent";
+const SENT: &str = "authorization, content-type, if-match, traceparent, tracestate";
 const READ: &str = "etag, location, retry-after, ratelimit-limit, ratelimit-remaining, \
     ratelimit-reset, x-request-id";
 /// How long a browser need not ask again, in seconds.

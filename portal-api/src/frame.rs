@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::rates::Rate;
-use engine::trace::{self, TraceParent};
+use engine::trace::{self, TraceContext};
 use tracing::Instrument;
 
 use crate::caller::{RateCell, RequestId};
@@ -43,8 +43,7 @@ pub(crate) async fn frame(mut request: Request, next: Next) -> Response {
     let is_api = request.uri().path().starts_with("/api/");
     let span = tracing::info_span!("request", request.id = %id, %method, route);
 
-    let came = request.headers().get("traceparent");
-    let came = came.and_then(|value| TraceParent::read(value.to_str().ok()?));
+    let came = traced(request.headers());
     let place = trace::join(&span, came);
     let answer = tokio::time::timeout(LONGEST, trace::within(place, next.run(request)))
         .instrument(span.clone())
@@ -66,6 +65,13 @@ pub(crate) async fn frame(mut request: Request, next: Next) -> Response {
         write_rate(response.headers_mut(), *rate);
     }
     response
+}
+
+/// Where the caller stands in a trace.
+fn traced(headers: &HeaderMap) -> Option<TraceContext> {
+    let parent = headers.get("traceparent")?.to_str().ok()?;
+    let states = headers.get_all("tracestate").iter();
+    TraceContext::read(parent, states.filter_map(|state| state.to_str().ok()))
 }
 
 fn count(method: &axum::http::Method, route: &str, status: StatusCode, took: Duration) {

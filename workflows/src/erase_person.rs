@@ -171,7 +171,13 @@ impl TxStep for Fail {
             let letter = Letter::erasure_failed(&email, &self.erasure.to_string(), &self.class);
             mailer
                 .outbox()
-                .post(tx, MailKind::ErasureFailed, user, &letter)
+                .post(
+                    tx,
+                    MailKind::ErasureFailed,
+                    user,
+                    &letter,
+                    Some(cx.run_id()),
+                )
                 .await
                 .map_err(outbox_error)?;
         }

@@ -4,6 +4,7 @@
 //! - [`apply_retention`]: takes away what is older than a tenant keeps it.
 //! - [`erase_person`]: forgets a person, after a hold.
 //! - [`export_person`]: gathers what is known of a person.
+//! - [`follow_merge`]: follows records that became one in their system.
 //! - [`preview_mapping`]: says what a version of a mapping would do.
 //! - [`pull_stream`]: reads a stream page by page into the core.
 //! - [`push_writes`]: sends what is owed to a stream and settles it by the answers.
@@ -20,6 +21,7 @@ pub mod apply_retention;
 pub mod apply_withheld;
 pub mod erase_person;
 pub mod export_person;
+pub mod follow_merge;
 mod handed;
 mod hub;
 mod mailer;
@@ -38,6 +40,7 @@ pub use apply_retention::ApplyRetention;
 pub use apply_withheld::ApplyWithheld;
 pub use erase_person::ErasePerson;
 pub use export_person::ExportPerson;
+pub use follow_merge::FollowMerge;
 pub use hub::Hub;
 pub use mailer::{Mailer, MailerError, MailerOptions};
 pub use messenger::{Messenger, MessengerError, MessengerOptions};

@@ -37,7 +37,8 @@ pub(crate) struct Ready {
     /// What two rows of one request must not share.
     pub(crate) identity: String,
     pub(crate) parent: Option<String>,
-    /// When the record was last changed before it was looked at: it must not have been since.
+    /// Of an update or a deletion: when the record was last changed before it was looked at. It must not
+    /// have been since.
     pub(crate) unchanged_since: Option<DateTime<Utc>>,
     pub(crate) body: BTreeMap<String, Box<RawValue>>,
 }

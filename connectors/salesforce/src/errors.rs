@@ -72,6 +72,7 @@ const TABLE: &[Row] = &[
     ("MALFORMED_ID", Rejected, "the id is not one of this object"),
     ("JSON_PARSER_ERROR", Rejected, "a value does not fit the type of its field"),
     ("INVALID_TYPE_ON_FIELD_IN_RECORD", Rejected, "a value does not fit the type of its field"),
+    ("CANNOT_UPDATE_CONVERTED_LEAD", Rejected, "the lead was converted and stays as it is: link the contact that it became"),
     ("DELETE_FAILED", Rejected, "other records hold on to the record"),
     ("PRECONDITION_FAILED", Conflict, "the record changed there meanwhile"),
 
@@ -277,6 +278,7 @@ mod tests {
                 "DUPLICATES_DETECTED",
                 "DUPLICATE_VALUE",
                 "INVALID_CROSS_REFERENCE_KEY",
+                "CANNOT_UPDATE_CONVERTED_LEAD",
             ],
             Rejected,
         ),

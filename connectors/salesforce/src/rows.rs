@@ -340,6 +340,8 @@ pub(crate) fn columns_if_known(
 
 #[cfg(test)]
 mod tests {
+    use connector_sdk::ErrorKind;
+
     use super::*;
     use crate::streams::OBJECTS;
     use crate::streams::describe::tests::account;
@@ -366,6 +368,17 @@ mod tests {
         assert_eq!(record.fields["AnnualRevenue"], Value::Null);
         assert_eq!(record.fields["Owner.Name"], Value::from("Ada"));
         assert!(!record.fields.contains_key("Gone__c"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused_and_not_guessed_at() {
+        let columns = Columns::of(&account(), &names(&["Name"])).unwrap();
+        let json = b"{\"Id\":\"001xx000003DGb2\",\"SystemModstamp\":\"2026-05-02T10:11:12Z\",\"Name\":\"Ac\xffme\"}";
+        let error = parse::<RawRow<'_>>(json).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Transient);
+        let csv = b"Id,SystemModstamp,Name\n001xx000003DGb2,2026-05-02T10:11:12Z,Ac\xffme\n";
+        let error = from_csv(csv, &columns).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Transient);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use connector_sdk::{
     Backoff, ConnectorError, ErrorKind, Fields, Receipt, Record, Result, StreamName, Write,
     WriteOp, between,
@@ -87,7 +88,10 @@ impl Writer<'_> {
             }
         }
         for group in groups(ready) {
-            self.submit(group, &mut answers).await?;
+            let group = self.unmoved(group, &mut answers).await?;
+            if !group.is_empty() {
+                self.submit(group, &mut answers).await?;
+            }
         }
         self.read_back(writes, &described, &mut answers).await;
         let unanswered = || Err(ConnectorError::transient("the row was not sent"));
@@ -100,8 +104,8 @@ impl Writer<'_> {
 
     fn prepare(&self, at: usize, write: &Write, described: &Described) -> Result<Ready> {
         let parent = write.parent.clone();
-        let is_update = matches!(write.op, WriteOp::Update { .. });
-        let expected = write.expected.as_deref().filter(|_| is_update);
+        let is_create = matches!(write.op, WriteOp::Create { .. });
+        let expected = write.expected.as_deref().filter(|_| !is_create);
         let unchanged_since = expected.map(guard::condition).transpose()?;
         let kind_of_update = match unchanged_since {
             Some(_) => Kind::Guarded,
@@ -150,6 +154,43 @@ impl Writer<'_> {
         ))
         .with_code("INVALID_FIELD")
         .with_fields(vec![field.to_owned()])
+    }
+
+    /// Without the deletions of records that changed since they were looked at. Salesforce deletes under no
+    /// condition, so that they are looked at once more just before; what changes in that moment is not seen.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    async fn unmoved(&self, group: Vec<Ready>, answers: &mut Answers) -> Result<Vec<Ready>> {
+        let is_asked = |row: &&Ready| row.kind == Kind::Delete && row.unchanged_since.is_some();
+        let ids: Vec<String> = group
+            .iter()
+            .filter(is_asked)
+            .map(|row| row.identity.clone())
+            .collect();
+        if ids.is_empty() {
+            return Ok(group);
+        }
+        let nothing = Columns { wanted: Vec::new() };
+        let rows = match retrieve(self.org, self.object, &ids, &nothing).await {
+            Ok(rows) => rows,
+            Err(error) if answers.decided => {
+                answers.fail(&group, &error);
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
+        let stamps: HashMap<String, DateTime<Utc>> = rows
+            .into_iter()
+            .flatten()
+            .map(|row| (row.id, row.stamp))
+            .collect();
+        let (moved, unmoved): (Vec<Ready>, Vec<Ready>) = group.into_iter().partition(|row| {
+            let now = stamps.get(&row.identity).filter(|_| is_asked(&row));
+            now.is_some_and(|now| row.unchanged_since != Some(*now))
+        });
+        answers.fail(&moved, &ConnectorError::moved());
+        Ok(unmoved)
     }
 
     /// Sends one collection, then again those of its rows that were locked.

@@ -376,6 +376,47 @@ async fn what_changed_after_the_look_is_not_written_over() {
 }
 
 #[tokio::test]
+async fn what_changed_after_the_look_is_not_deleted() {
+    let org = Org::start().await;
+    org.sim.seed_accounts(4);
+    org.advance(10);
+    let keys = org.sim.ids("Account");
+    let connector = org.connect(json!({}));
+    let mut writes = Vec::new();
+    for key in &keys {
+        let mut write = looked_at(&connector, key, &[]).await;
+        write.op = WriteOp::Delete { key: key.clone() };
+        writes.push(write);
+    }
+    // Nobody has looked at this one, and that one is gone already.
+    writes[0].expected = None;
+    org.advance(2);
+    for at in [0, 1] {
+        org.sim
+            .update("Account", &keys[at], json!({"Phone": "5550001"}))
+            .unwrap();
+    }
+    org.sim.delete("Account", &keys[2]).unwrap();
+    let answers = connector.write(&"Account".into(), &writes).await.unwrap();
+    let error = answers[1].as_ref().unwrap_err();
+    assert!(error.is_moved(), "{error}");
+    for at in [0, 2, 3] {
+        assert!(answers[at].is_ok(), "{at}: {answers:?}");
+    }
+    assert_eq!(org.sim.ids("Account"), [keys[1].clone()]);
+
+    // Looked at again it goes.
+    org.advance(2);
+    let mut again = looked_at(&connector, &keys[1], &[]).await;
+    again.op = WriteOp::Delete {
+        key: keys[1].clone(),
+    };
+    let answers = connector.write(&"Account".into(), &[again]).await.unwrap();
+    assert!(answers[0].is_ok());
+    assert_eq!(org.sim.ids("Account"), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_record_that_changes_in_the_second_of_the_look_is_put_off_to_the_next() {
     let org = Org::start().await;
     org.sim.seed_accounts(1);

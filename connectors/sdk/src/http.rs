@@ -127,8 +127,12 @@ impl Http {
     /// A request to fill and hand to [`Http::send`]; it says which trace it belongs to, if any.
     pub fn request(&self, method: ::http::Method, url: url::Url) -> reqwest::RequestBuilder {
         let request = self.client.request(method, url);
-        match trace::current() {
-            Some(parent) => request.header("traceparent", parent.to_string()),
+        let Some(place) = trace::current() else {
+            return request;
+        };
+        let request = request.header("traceparent", place.parent.to_string());
+        match place.state {
+            Some(state) => request.header("tracestate", state.as_str()),
             None => request,
         }
     }

@@ -118,6 +118,11 @@ pub enum Removal {
     MergedInto {
         key: String,
     },
+    /// It became a record of another stream: a lead that is a contact by now.
+    ConvertedInto {
+        stream: StreamName,
+        key: String,
+    },
 }
 
 /// One change of a stream.

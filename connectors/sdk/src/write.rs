@@ -15,8 +15,9 @@ pub struct Write {
     /// The system's key of the record this one hangs below (a contact's account): writes below
     /// one parent are not sent side by side, because systems lock the parent.
     pub parent: Option<String>,
-    /// Of an update: the record's version as it was looked at. A system that can writes only over
-    /// that, and answers [`crate::ConnectorError::moved`] when the record is another by now.
+    /// Of an update or a deletion: the record's version as it was looked at. A system that can writes
+    /// over and deletes only that, and answers [`crate::ConnectorError::moved`] when the record is
+    /// another by now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
     pub op: WriteOp,

@@ -354,6 +354,7 @@ fn work(
         .register::<workflows::PushWrites>()
         .register::<workflows::RetryFailures>()
         .register::<workflows::ApplyWithheld>()
+        .register::<workflows::FollowMerge>()
         .register::<workflows::RemapStream>()
         .register::<workflows::RunCanary>()
         .register::<workflows::SweepStream>()

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use connector_sdk::{Http, HttpOptions};
 use engine::Clock;
-use engine::trace::{self, Recorder, TraceParent};
+use engine::trace::{self, Recorder, TraceContext, TraceParent};
 use http::{Request, Response};
 use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState, TracerProvider as _,
@@ -109,13 +109,15 @@ fn wanted(value: impl Fn(&str) -> Option<String>) -> bool {
     is_set("OTEL_EXPORTER_OTLP_ENDPOINT") || is_set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 }
 
-fn adopt(span: &Span, came: TraceParent) {
+fn adopt(span: &Span, came: &TraceContext) {
+    let state = came.state.as_ref();
+    let state = state.and_then(|state| state.as_str().parse::<TraceState>().ok());
     let context = SpanContext::new(
-        TraceId::from_bytes(came.trace.to_be_bytes()),
-        SpanId::from_bytes(came.span.to_be_bytes()),
-        TraceFlags::new(came.flags),
+        TraceId::from_bytes(came.parent.trace.to_be_bytes()),
+        SpanId::from_bytes(came.parent.span.to_be_bytes()),
+        TraceFlags::new(came.parent.flags),
         true,
-        TraceState::default(),
+        state.unwrap_or_default(),
     );
     let context = opentelemetry::Context::new().with_remote_span_context(context);
     // Fails for a span that nobody records, or that has begun: then it stays where it is.

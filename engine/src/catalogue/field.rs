@@ -121,6 +121,9 @@ pub struct Field {
     pub references: Option<String>,
     #[serde(default)]
     pub personal: Personal,
+    /// Whether entities are found quickly by their value: what a record can be linked by.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_found: bool,
 }
 
 impl Field {
@@ -137,6 +140,7 @@ impl Field {
             choices: Vec::new(),
             references: None,
             personal: Personal::No,
+            is_found: false,
         }
     }
 }
@@ -155,6 +159,7 @@ pub struct FieldDef {
     pub choices: &'static [&'static str],
     pub references: Option<&'static str>,
     pub personal: Personal,
+    pub is_found: bool,
 }
 
 impl FieldDef {
@@ -170,6 +175,7 @@ impl FieldDef {
             choices: &[],
             references: None,
             personal: Personal::No,
+            is_found: false,
         }
     }
 
@@ -214,6 +220,13 @@ impl FieldDef {
         self.personal = personal;
         self
     }
+
+    /// Entities are found quickly by it: the kind's table answers `find` for the field.
+    #[must_use]
+    pub const fn found(mut self) -> Self {
+        self.is_found = true;
+        self
+    }
 }
 
 impl From<&FieldDef> for Field {
@@ -233,6 +246,7 @@ impl From<&FieldDef> for Field {
                 .collect(),
             references: def.references.map(str::to_owned),
             personal: def.personal,
+            is_found: def.is_found,
         }
     }
 }

@@ -42,6 +42,8 @@ pub enum Severity {
 #[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
     WrongEntity,
+    /// Nothing is looked up by a field that `[link]` names.
+    NotFoundBy,
     WrongStream,
     UnknownCoreField,
     UnknownRemoteField,
@@ -119,6 +121,11 @@ impl<'m> Check<'m> {
         });
     }
 
+    /// Something is wrong with the mapping as a whole.
+    fn refuse(&mut self, kind: ProblemKind, message: String) {
+        self.add(None, Severity::Error, kind, message);
+    }
+
     fn error(&mut self, row: &Row, kind: ProblemKind, message: String) {
         self.add(Some(row), Severity::Error, kind, message);
     }
@@ -132,25 +139,33 @@ impl<'m> Check<'m> {
         if mapping.entity != self.catalogue.kind() {
             let (wanted, found) = (&mapping.entity, self.catalogue.kind());
             let message = format!("the mapping is for {wanted}, the fields are those of {found}");
-            self.add(None, Severity::Error, ProblemKind::WrongEntity, message);
+            self.refuse(ProblemKind::WrongEntity, message);
         }
         if let Some(stream) = self.stream.filter(|stream| stream.name != mapping.stream) {
             let message = format!(
                 "the mapping is for {}, not for {}",
                 mapping.stream, stream.name
             );
-            self.add(None, Severity::Error, ProblemKind::WrongStream, message);
+            self.refuse(ProblemKind::WrongStream, message);
         }
-        for name in mapping.link.strong.iter().chain(&mapping.link.parent) {
+        let link = &mapping.link;
+        let named = link.strong.iter().chain(&link.similar).chain(&link.parent);
+        for name in named {
             if mapping.row(name).is_none() {
                 let message = format!("`[link]` names {name}, which no field of the mapping is");
-                self.add(
-                    None,
-                    Severity::Error,
-                    ProblemKind::UnknownCoreField,
-                    message,
-                );
+                self.refuse(ProblemKind::UnknownCoreField, message);
             }
+        }
+        // A field the hub does not have is named by its row.
+        let is_slow = |name: &&String| {
+            let field = self.catalogue.field(name);
+            field.is_some_and(|field| !field.is_found)
+        };
+        let sought = link.strong.iter().chain(link.similar.first());
+        for name in sought.filter(is_slow) {
+            let message =
+                format!("`[link]` names {name}, by which nothing is found quickly enough");
+            self.refuse(ProblemKind::NotFoundBy, message);
         }
         if let Some(stream) = self.stream {
             let paths: Vec<RemotePath> = mapping
@@ -164,12 +179,7 @@ impl<'m> Check<'m> {
                         "`[constants]` names {}, which {} does not have",
                         path.name, stream.name
                     );
-                    self.add(
-                        None,
-                        Severity::Error,
-                        ProblemKind::UnknownRemoteField,
-                        message,
-                    );
+                    self.refuse(ProblemKind::UnknownRemoteField, message);
                 }
             }
         }

@@ -115,6 +115,7 @@ impl Mapping {
         let mut left = self.clone();
         left.rows.retain(|row| !held.contains(&row.core));
         left.link.strong.retain(|name| !held.contains(name));
+        left.link.similar.retain(|name| !held.contains(name));
         left.link.parent = left.link.parent.filter(|name| !held.contains(name));
         let has = |name: &String| stream.fields.iter().any(|field| field.name == *name);
         left.constants.retain(|name, _| has(name));

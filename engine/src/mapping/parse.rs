@@ -110,18 +110,18 @@ fn link(top: &Section<'_, '_>, mistakes: &mut Mistakes<'_>) -> Option<Link> {
         return None;
     };
     let section = Section::of(value, "`[link]`", mistakes)?;
-    section.only(&["key", "hub_id", "strong", "parent"], mistakes);
+    section.only(&["key", "hub_id", "strong", "similar", "parent"], mistakes);
     let key = section.required("key", mistakes);
     let hub_id = section.text("hub_id", mistakes);
     let strong = section.texts("strong", mistakes);
+    let similar = section.texts("similar", mistakes);
+    let names = |texts: Vec<Text<'_>>| texts.into_iter().map(|text| text.text.to_owned()).collect();
     let parent = section.text("parent", mistakes);
     Some(Link {
         key: key?.text.to_owned(),
         hub_id: hub_id.map(|field| field.text.to_owned()),
-        strong: strong
-            .into_iter()
-            .map(|field| field.text.to_owned())
-            .collect(),
+        strong: names(strong),
+        similar: names(similar),
         parent: parent.map(|field| field.text.to_owned()),
     })
 }

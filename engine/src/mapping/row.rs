@@ -189,6 +189,10 @@ pub struct Link {
     pub hub_id: Option<String>,
     /// Core fields that can name an entity: a registered domain, an e-mail address.
     pub strong: Vec<String>,
+    /// Core fields by which a record and an entity are compared where no key names one; the first is
+    /// what they are found by. A record that looks like one is held until a person says whose it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub similar: Vec<String>,
     /// The core field that refers to the entity above (a contact's account): it must be there
     /// first, and writes below one parent are not sent side by side.
     pub parent: Option<String>,

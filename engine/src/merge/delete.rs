@@ -30,8 +30,12 @@ pub enum Deletion {
     Tombstone { rule: Rule },
     /// The identity link ends, the entity stays.
     Unlink { rule: Rule },
-    /// The record lives on inside another: the link moves there.
-    Relink { key: String },
+    /// The record lives on inside another, of this stream where none is named: the link moves there.
+    Relink {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stream: Option<String>,
+        key: String,
+    },
     /// A person decides between letting the entity go and bringing the record back. `edited` are
     /// the fields that moved in the hub since the last agreement; their remote value is null.
     Conflict {
@@ -45,8 +49,20 @@ pub fn merge_delete(input: &DeleteInput<'_>) -> Deletion {
     let Some(core) = input.core else {
         return Deletion::Nothing;
     };
-    if let Removal::MergedInto { key } = input.removal {
-        return Deletion::Relink { key: key.clone() };
+    match input.removal {
+        Removal::Deleted => {}
+        Removal::MergedInto { key } => {
+            return Deletion::Relink {
+                stream: None,
+                key: key.clone(),
+            };
+        }
+        Removal::ConvertedInto { stream, key } => {
+            return Deletion::Relink {
+                stream: Some(stream.0.clone()),
+                key: key.clone(),
+            };
+        }
     }
     let edited = edited(input.rules, input.base, core);
     if !edited.is_empty() {

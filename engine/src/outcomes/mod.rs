@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::EntityId;
 use crate::mapping::FieldFailure;
 use crate::merge::Merged;
+use crate::store::link_events::Method;
 
 pub use self::totals::{Cause, Digest, MAX_CAUSES, Owed, Totals};
 
@@ -22,6 +23,8 @@ pub enum Act {
     Delete,
     /// The record is to stay out.
     Exclude,
+    /// A person has to say whose it is.
+    Hold,
 }
 
 impl Act {
@@ -32,6 +35,7 @@ impl Act {
             Self::Unchanged => "unchanged",
             Self::Delete => "delete",
             Self::Exclude => "exclude",
+            Self::Hold => "hold",
         }
     }
 }
@@ -46,6 +50,9 @@ pub struct Outcome {
     /// `None` for one that is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entity_id: Option<EntityId>,
+    /// What links it to an entity that it was not linked with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Method>,
     /// What the merge decided; its places in the echo ledger are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<Merged>,
@@ -77,6 +84,7 @@ impl Outcome {
             key: key.to_owned(),
             act,
             entity_id: None,
+            link: None,
             merged: None,
             groups: BTreeMap::new(),
             failed: Vec::new(),

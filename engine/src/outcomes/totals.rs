@@ -22,6 +22,12 @@ pub struct Totals {
     pub unchanged: u64,
     pub deletes: u64,
     pub excluded: u64,
+    /// Records that a person has to say of whose they are.
+    #[serde(default)]
+    pub holds: u64,
+    /// Records linked to entities that are here already.
+    #[serde(default)]
+    pub links: u64,
     /// Groups of fields, and removals, that a person has to decide.
     pub conflicts: u64,
     /// Records of which at least one field cannot be taken over.
@@ -69,8 +75,10 @@ impl Totals {
         match outcome.act {
             Act::Create => self.creates += 1,
             Act::Update => self.updates += 1,
+            Act::Hold => self.holds += 1,
             Act::Unchanged | Act::Delete | Act::Exclude => {}
         }
+        self.links += u64::from(outcome.link.is_some());
         self.not_kept += u64::from(!outcome.not_kept.is_empty());
         self.waiting += u64::from(!outcome.waiting.is_empty());
         for change in outcome.merged.iter().flat_map(|merged| &merged.changes) {
@@ -109,6 +117,8 @@ impl Totals {
         self.unchanged += other.unchanged;
         self.deletes += other.deletes;
         self.excluded += other.excluded;
+        self.holds += other.holds;
+        self.links += other.links;
         self.conflicts += other.conflicts;
         self.failed += other.failed;
         self.not_kept += other.not_kept;

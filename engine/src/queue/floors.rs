@@ -152,6 +152,8 @@ mod tests {
             cancel_requested: false,
             deadline: None,
             trigger: "test".to_owned(),
+            called: false,
+            keyed: false,
             trace: None,
             priority: 0,
             due_at: Some(due),

@@ -17,8 +17,8 @@ use super::{Class, Failure, Retry, RunError, StepError};
 use crate::queue::Slot;
 use crate::store::activations::{Claimed, History, Lease};
 use crate::store::attempts::AttemptRow;
-use crate::store::journal::{End, Entry};
-use crate::store::runs::version_from_db;
+use crate::store::journal::{End, Entry, Stays};
+use crate::store::runs::{RunState, version_from_db};
 use crate::trace::{self, Traced};
 
 /// A claimed run with what it needs to go on.
@@ -72,13 +72,14 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
     let entered = Entered(&core, lease);
     let begun = Instant::now();
     let deadline = claimed.deadline;
+    let awaited = claimed.called || claimed.keyed;
     let out_of_patience = async {
         cancelled.cancelled().await;
         tokio::time::sleep(core.cancel_grace).await;
     };
-    let traced = Traced::run(&claimed);
+    let mut traced = Traced::run(&claimed);
     let work = work(&core, claimed, history, cancelled.clone(), shown);
-    let work = trace::within(traced.place, work).instrument(traced.span.clone());
+    let work = trace::within(traced.place.take(), work).instrument(traced.span.clone());
     let entry = tokio::select! {
         biased;
         () = core.kill.cancelled() => return,
@@ -110,7 +111,8 @@ pub(crate) async fn activate(core: Arc<Core>, activation: Activation) {
     metrics::counter!("engine_activations_total").increment(1);
     metrics::histogram!("engine_activation_seconds").record(took.as_secs_f64());
     if let Some(entry) = entry {
-        core.writer.write_last(entry, slot);
+        let awaited = awaited || core.has_met_limit();
+        core.writer.write_last(entry, slot, awaited);
     }
 }
 
@@ -150,6 +152,7 @@ async fn work(
     let about = About {
         workflow: claimed.workflow,
         deadline: claimed.deadline,
+        stays: workflow.history || claimed.called,
     };
     let run = Run::new(
         Arc::clone(core),
@@ -171,16 +174,24 @@ async fn work(
         None => ending(core, &run, &about, finish),
     };
     let Ending { attempt, mut end } = ending?;
-    let mut attempts = run.pending_attempts;
+    let (mut steps, mut attempts) = (run.pending, run.pending_attempts);
     attempts.extend(attempt);
     (end.progress, end.counts) = run.shown.get();
+    if end.state == RunState::Succeeded && !about.stays {
+        // What is pending are the last of its steps; an earlier activation may have written others.
+        let pending = usize::try_from(run.seq).is_ok_and(|seq| seq == steps.len());
+        let journaled = lease.epoch > 1 || !pending;
+        end.stays = Stays::Nothing { journaled };
+        steps.clear();
+        attempts.clear();
+    }
     metrics::counter!(
         "engine_runs_total", "workflow" => about.workflow, "state" => end.state.as_str()
     )
     .increment(1);
     Some(Entry {
         lease,
-        steps: run.pending,
+        steps,
         attempts,
         end: Some(end),
     })
@@ -190,6 +201,8 @@ async fn work(
 struct About {
     workflow: String,
     deadline: Option<DateTime<Utc>>,
+    /// Whether it stays to be read if it succeeds.
+    stays: bool,
 }
 
 /// The end of a run that was asked to stop: by a person, or because its time is over.

@@ -1,6 +1,6 @@
 //! What the parts of a running engine share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -105,6 +105,9 @@ impl Shown {
         std::mem::take(&mut now.unsaved).then(|| (now.progress.clone(), now.counts.clone()))
     }
 }
+
+/// More runs than this, written at once, are told of by their tenants.
+const MOST_NAMED: usize = 50;
 
 /// How long an engine waits for what.
 #[derive(Clone, Copy)]
@@ -211,7 +214,7 @@ impl Core {
             attempts: Vec::new(),
             end: Some(end),
         };
-        self.writer.write_last(entry, slot);
+        self.writer.write_last(entry, slot, true);
     }
 
     /// # Errors
@@ -237,6 +240,7 @@ impl Core {
             locked(&self.freed).extend(recorded.freed.iter().cloned());
         }
         let mut changes = Vec::new();
+        let mut tenants = BTreeSet::new();
         for entry in entries {
             if !recorded.written.contains_key(&entry.lease.id) {
                 continue;
@@ -249,15 +253,18 @@ impl Core {
             {
                 self.due_by(due);
             }
-            changes.push(Changed {
-                tenant: entry.lease.tenant,
-                topic: "run".into(),
-                id: Some(entry.lease.id.to_string()),
-            });
+            let tenant = entry.lease.tenant;
+            if entries.len() <= MOST_NAMED || tenants.insert(tenant) {
+                changes.push(Changed {
+                    tenant,
+                    topic: "run".into(),
+                    id: (entries.len() <= MOST_NAMED).then(|| entry.lease.id.to_string()),
+                });
+            }
         }
         self.store.feed().publish(changes);
         let ended = entries.iter().any(|entry| entry.end.is_some());
-        let another_may_go = ended && self.limited.load(Ordering::Relaxed);
+        let another_may_go = ended && self.has_met_limit();
         if let Some(due) = recorded.requeued {
             self.queued_since(due);
         }
@@ -290,6 +297,11 @@ impl Core {
 
     pub(crate) fn met_limit(&self) {
         self.limited.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the end of any run may let another go.
+    pub(super) fn has_met_limit(&self) -> bool {
+        self.limited.load(Ordering::Relaxed)
     }
 
     /// A run is due at this time: the claimer wakes then.

@@ -97,6 +97,12 @@ pub trait Workflow: Send + Sync + 'static {
     const NAME: &'static str;
     /// Old versions stay registered while runs of them are open.
     const VERSION: u16 = 1;
+    /// Whether runs that succeeded stay to be read, until their retention is over. Without that such a
+    /// run is gone with its end, and so is its journal: a short one costs about half. For runs of which
+    /// there are many and that nobody asks for: [`Engine::outcome`] does not find them, nor does a start
+    /// whose dedupe key still names one. Runs that failed or were cancelled always stay, and so do those
+    /// that another one called ([`Run::call`]), which reads what they returned.
+    const HISTORY: bool = true;
     type Input: Serialize + DeserializeOwned + Send;
     type Output: Serialize + DeserializeOwned + Send;
 

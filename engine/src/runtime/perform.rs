@@ -61,7 +61,7 @@ pub(super) async fn within<T>(
 ) -> Result<T, StepError> {
     let begun = Instant::now();
     cx.beat.now();
-    let work = trace::within(cx.traced.place, work).instrument(cx.traced.span.clone());
+    let work = trace::within(cx.traced.place.clone(), work).instrument(cx.traced.span.clone());
     let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
     loop {
         let ends = patience.timeout.map(|time| begun + time);

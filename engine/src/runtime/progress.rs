@@ -28,6 +28,10 @@ pub struct Counts {
     pub withheld: u64,
     /// Records of people who were forgotten; who is not told.
     pub suppressed: u64,
+    /// Records that were linked with what was here already.
+    pub linked: u64,
+    /// Records that wait for a person to say whose they are.
+    pub held: u64,
 }
 
 impl Counts {
@@ -43,5 +47,7 @@ impl Counts {
         self.excluded += more.excluded;
         self.withheld += more.withheld;
         self.suppressed += more.suppressed;
+        self.linked += more.linked;
+        self.held += more.held;
     }
 }

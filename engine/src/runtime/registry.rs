@@ -32,6 +32,8 @@ pub(super) struct Finished {
 pub(super) struct Entry {
     pub(super) run: fn(Run, Vec<u8>) -> BoxFuture<'static, Finished>,
     pub(super) key: fn(&[u8]) -> Result<Option<String>, StoreError>,
+    /// Whether runs that succeeded stay to be read.
+    pub(super) history: bool,
 }
 
 #[derive(Default)]
@@ -46,6 +48,7 @@ impl Registry {
                     .map_err(|error| StoreError::Conflict(describe(W::NAME, &error)))?;
                 Ok(W::key(&input))
             },
+            history: W::HISTORY,
         };
         self.0.insert((W::NAME, W::VERSION), entry);
     }

@@ -16,8 +16,10 @@ use crate::store::{Store, StoreError};
 use crate::tasks;
 
 /// Writes under way at once: one that waits for the disk, one that works in the server.
-const LANES: usize = 2;
+const LANES: u32 = 2;
 const MOST_ENTRIES: usize = 1000;
+/// As many are worth a statement of their own while another one is under way.
+const ENOUGH: usize = 250;
 /// Tries after failures that certainly changed nothing, such as a deadlock.
 const TRIES: u32 = 5;
 
@@ -38,13 +40,15 @@ pub(super) enum Written {
 /// Who waits for an entry.
 enum Waiter {
     Activation(oneshot::Sender<Written>),
-    /// Nobody: the activation is over and its slot is given back with the write.
+    /// Nobody in this process: the activation is over and its slot is given back with the write.
     Slot(Slot),
 }
 
 struct Item {
     entry: Entry,
     waiter: Waiter,
+    /// Somebody is held up until it is written.
+    awaited: bool,
 }
 
 /// The process's end of the journal.
@@ -63,23 +67,34 @@ impl Writer {
     pub(super) async fn write(&self, entry: Entry) -> Written {
         let (done, outcome) = oneshot::channel();
         let waiter = Waiter::Activation(done);
-        if self.0.send(Item { entry, waiter }).is_err() {
+        let item = Item {
+            entry,
+            waiter,
+            awaited: true,
+        };
+        if self.0.send(item).is_err() {
             return Written::Unknown;
         }
         outcome.await.unwrap_or(Written::Unknown)
     }
 
-    /// Writes the last entry of an activation, which holds its slot until that is durable.
-    pub(super) fn write_last(&self, entry: Entry, slot: Slot) {
+    /// Writes the last entry of an activation, which holds its slot until that is durable. `awaited`:
+    /// another run waits for its end.
+    pub(super) fn write_last(&self, entry: Entry, slot: Slot, awaited: bool) {
         let waiter = Waiter::Slot(slot);
+        let item = Item {
+            entry,
+            waiter,
+            awaited,
+        };
         // An error means that the process is going down; whoever finds it dead queues the run.
-        self.0.send(Item { entry, waiter }).ok();
+        self.0.send(item).ok();
     }
 }
 
 /// Runs the lanes until the engine is killed.
 pub(super) async fn start(core: Arc<Core>, mut inbox: Inbox) {
-    let lanes = Arc::new(Semaphore::new(LANES));
+    let lanes = Arc::new(Semaphore::new(LANES as usize));
     loop {
         let Ok(lane) = Arc::clone(&lanes).acquire_owned().await else {
             return;
@@ -92,12 +107,32 @@ pub(super) async fn start(core: Arc<Core>, mut inbox: Inbox) {
         if received.unwrap_or(0) == 0 {
             return;
         }
+        collect(&mut inbox, &mut items, &lanes).await;
         let core = Arc::clone(&core);
         tokio::spawn(tasks::own(async move {
             let kill = core.kill.clone();
             kill.run_until_cancelled(flush(&core, items)).await;
             drop(lane);
         }));
+    }
+}
+
+/// Adds what comes while another write is under way, as long as nobody is held up by that: a statement
+/// costs as much as some fifty ends of runs.
+async fn collect(inbox: &mut Inbox, items: &mut Vec<Item>, lanes: &Semaphore) {
+    let mut seen = 0;
+    while items.len() < ENOUGH && !items[seen..].iter().any(|item| item.awaited) {
+        seen = items.len();
+        tokio::select! {
+            biased;
+            // All others have come to their end.
+            _ = lanes.acquire_many(LANES - 1) => return,
+            received = inbox.0.recv_many(items, MOST_ENTRIES - seen) => {
+                if received == 0 {
+                    return;
+                }
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::model;
 use super::plan::Once;
-use super::workload::{Ask, Chain, Family, Forlorn, Job, Nap, Shaky, Spread};
+use super::workload::{Ask, Chain, Family, Fleeting, Forlorn, Job, Nap, Shaky, Spread};
 use super::world::World;
 use crate::locked::locked;
 use crate::store::runs::{self, Dedupe, DedupeMode, DedupeUntil, NewRun, StartOptions, Started};
@@ -30,6 +30,7 @@ impl World {
             ..StartOptions::default()
         };
         let new = match workflow {
+            "fleeting" => NewRun::of::<Fleeting>(&job, options),
             "nap" => NewRun::of::<Nap>(&job, options),
             "ask" => NewRun::of::<Ask>(&job, options),
             "family" => NewRun::of::<Family>(&job, options),

@@ -82,6 +82,12 @@ pub(crate) enum What {
         process: usize,
         by_millis: i64,
     },
+    /// The clock of a process, or of all, is wrong by hours until somebody sets it right.
+    Astray {
+        process: Option<usize>,
+        by_millis: i64,
+        time: Duration,
+    },
     /// Notifications get lost.
     Deaf {
         time: Duration,
@@ -95,6 +101,16 @@ impl What {
             self,
             Self::Start { .. } | Self::Signal { .. } | Self::Cancel { .. }
         )
+    }
+}
+
+impl What {
+    /// So long a run may be late that saw a clock that was wrong by hours.
+    fn late(&self) -> Duration {
+        match self {
+            Self::Astray { by_millis, .. } => Duration::from_millis(by_millis.unsigned_abs()),
+            _ => Duration::ZERO,
+        }
     }
 }
 
@@ -137,9 +153,15 @@ impl Plan {
             events: Vec::new(),
         };
         plan.add_faults(&mut rng);
+        plan.add_astray(&mut rng);
         plan.add_work(&mut rng);
         plan.events.sort_by_key(|event| event.at);
         plan
+    }
+
+    /// So long runs may be late for want of right clocks.
+    pub(crate) fn late(&self) -> Duration {
+        self.events.iter().map(|event| event.what.late()).sum()
     }
 
     fn add(&mut self, at: Duration, what: What) {
@@ -159,6 +181,7 @@ impl Plan {
                 "chain",
                 "chain",
                 "chain",
+                "fleeting",
                 "nap",
                 "ask",
                 "ask",
@@ -273,5 +296,20 @@ impl Plan {
             };
             self.add(at, what);
         }
+    }
+
+    /// In one world of eight: each costs as many runs of the schedule as there are minutes.
+    fn add_astray(&mut self, rng: &mut Rng) {
+        if !rng.percent(12) {
+            return;
+        }
+        let hours = *rng.choose(&[1, 1, 3]) * 3_600_000;
+        let process = rng.below(self.processes as u64) as usize;
+        let astray = What::Astray {
+            process: rng.percent(50).then_some(process),
+            by_millis: if rng.percent(50) { hours } else { -hours },
+            time: millis(rng, 300, 26_000),
+        };
+        self.add(millis(rng, 200, 60_000), astray);
     }
 }

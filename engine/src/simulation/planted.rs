@@ -38,10 +38,12 @@ pub(crate) enum Planted {
     CallsToTheEnd,
     /// A transactional step's checkpoint is written without its effects' transaction.
     EffectApart,
+    /// A run of a workflow without history leaves nothing however it ends.
+    FailureForgotten,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::NoFence,
         Self::UnknownIsDone,
         Self::LastStepRunsAgain,
@@ -58,6 +60,7 @@ impl Planted {
         Self::CalledForgotten,
         Self::CallsToTheEnd,
         Self::EffectApart,
+        Self::FailureForgotten,
     ];
 }
 

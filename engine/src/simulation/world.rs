@@ -14,7 +14,9 @@ use super::model::{CALLERS, Client, Db, Key, Row, Server};
 use super::plan::{Event, HORIZON, Plan, What};
 use super::rng::Rng;
 use super::witness::{Witness, host_of};
-use super::workload::{Ask, Chain, Family, Forlorn, Job, Nap, Place, Shaky, Spread, Tick};
+use super::workload::{
+    Ask, Chain, Family, Fleeting, Forlorn, Job, Nap, Place, Shaky, Spread, Tick,
+};
 use crate::clock::Clock;
 use crate::ids::{RunId, ScheduleId, TenantId};
 use crate::locked::locked;
@@ -158,6 +160,11 @@ impl World {
         // The clocks of processes differ by some seconds: each has seen the last minute.
         tokio::time::sleep(Duration::from_secs(20)).await;
         self.pause_schedule();
+        // What went to sleep by a clock that was ahead sleeps for as long: that time passes at once.
+        self.jump(
+            None,
+            i64::try_from(self.plan.late().as_millis()).unwrap_or(0),
+        );
         while !self.is_at_rest() && healed.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
@@ -255,6 +262,7 @@ impl World {
                 .park_unknown_after(Duration::from_secs(8))
                 .look_everywhere_after(apart)
                 .register::<Chain>()
+                .register::<Fleeting>()
                 .register::<Nap>()
                 .register::<Ask>()
                 .register::<Family>()
@@ -321,9 +329,28 @@ impl World {
             } => self.server.lose_commit(process, how, of_step),
             What::Restart { down, crash } => self.server.restart(down, crash),
             What::Jump { process, by_millis } => {
-                locked(&self.members)[process].hands.jump(by_millis);
+                self.jump(Some(process), by_millis);
+            }
+            What::Astray {
+                process,
+                by_millis,
+                time,
+            } => {
+                self.jump(process, by_millis);
+                tokio::time::sleep(time).await;
+                self.jump(process, -by_millis);
+                self.server.note(|| "clocks are right again".to_owned());
             }
             What::Deaf { time } => self.server.deafen(time),
+        }
+    }
+
+    /// Sets the clock of one process, or of all.
+    fn jump(&self, process: Option<usize>, by_millis: i64) {
+        for (number, member) in locked(&self.members).iter().enumerate() {
+            if process.is_none_or(|one| one == number) {
+                member.hands.jump(by_millis);
+            }
         }
     }
 
@@ -411,7 +438,8 @@ fn schedule(id: ScheduleId, now: DateTime<Utc>) -> Schedule {
             timing,
             overlap: Overlap::Queue,
             catch_up: CatchUp::All,
-            catch_up_limit: 100,
+            // More than the minutes that clocks may jump by.
+            catch_up_limit: 1_000,
             pause: None,
         },
         paused_at: None,

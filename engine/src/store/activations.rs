@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use connector_sdk::trace::TraceParent;
+use connector_sdk::trace::TraceContext;
 use serde_json::Value as Json;
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
@@ -43,8 +43,12 @@ pub(crate) struct Claimed {
     pub(crate) deadline: Option<DateTime<Utc>>,
     /// Who or what wanted it.
     pub(crate) trigger: String,
+    /// Another run waits for what it returns.
+    pub(crate) called: bool,
+    /// Others may wait for its key.
+    pub(crate) keyed: bool,
     /// Where what started it stands in a trace.
-    pub(crate) trace: Option<TraceParent>,
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) priority: i16,
     pub(crate) due_at: Option<DateTime<Utc>>,
 }
@@ -206,7 +210,9 @@ pub(crate) async fn claim(
             cancel_requested: row.cancel_requested.unwrap_or_default(),
             deadline: row.deadline,
             trigger: row.trigger.unwrap_or_default(),
-            trace: row.trace.as_deref().and_then(TraceParent::read),
+            called: row.called.unwrap_or_default(),
+            keyed: row.keyed.unwrap_or_default(),
+            trace: row.trace.as_deref().and_then(TraceContext::parse),
             priority: row.priority.unwrap_or_default(),
             due_at: row.due_at,
         });

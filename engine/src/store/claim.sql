@@ -317,7 +317,8 @@ with recursive me as materialized (
         started_at = coalesce(started_at, $2), holds_key = key is not null
     where ctid = any(array(select place from judged where aside is null))
     returning tenant_id, id, epoch, workflow, version, input, cancel_requested, priority, due_at,
-              deadline, trigger, trace
+              deadline, trigger, trace, wakes_parent and parent_id is not null as called,
+              key is not null as keyed
 )
 select (select last_tenant from walked) as "last_tenant?",
        exists (select from chosen)
@@ -331,6 +332,6 @@ select (select last_tenant from walked) as "last_tenant?",
        t.workflow as "workflow?", t.version as "version?", t.input as "input?",
        t.cancel_requested as "cancel_requested?", t.deadline as "deadline?",
        t.trigger as "trigger?", t.trace as "trace?", t.priority as "priority?",
-       t.due_at as "due_at?"
+       t.due_at as "due_at?", t.called as "called?", t.keyed as "keyed?"
 from (select) as always
 left join taken t on true

@@ -262,6 +262,12 @@ pub async fn delete(tx: &mut Tx, id: ConnectionId, version: i64) -> Result<(), S
     sqlx::query!("delete from rewrites where connection_id = $1", id.0)
         .execute(tx.conn())
         .await?;
+    sqlx::query!("delete from matches where connection_id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query!("delete from link_events where connection_id = $1", id.0)
+        .execute(tx.conn())
+        .await?;
     sqlx::query!("delete from schedules where connection_id = $1", id.0)
         .execute(tx.conn())
         .await?;

@@ -1,7 +1,7 @@
 //! Writes of which it is not known what they went over: they may have been carried out, and nobody has
 //! looked since what lay between the look before them and now.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::types::{Json, Uuid};
 
@@ -43,7 +43,7 @@ pub async fn among(
          and r.connection_id = w.connection_id
          and r.stream = w.stream
          and r.removed_at is null
-        where w.id = any($3) and w.connection_id = $1 and w.stream = $2
+        where w.id = any($3) and w.connection_id = $1 and w.stream = $2 and w.op = 'upsert'
           and w.look_first and w.expected is not null and w.sent is not null
           and w.before is not null
         order by w.id
@@ -80,25 +80,53 @@ pub async fn settle(tx: &mut Tx, writes: &[WriteId]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What creates of these entities carried that are on their way, or may have been carried out.
+/// Keeps what these writes carried, of which it is not known whether it arrived, before they are sent
+/// again with other values.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn creates(
+pub async fn remember(
+    tx: &mut Tx,
+    writes: impl Iterator<Item = WriteId>,
+) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = writes.map(|id| id.0).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "
+        update writes
+        set earlier = coalesce(earlier, '[]') || jsonb_build_array(sent)
+        where id = any($1) and state = 'sending' and sent is not null
+          and not coalesce(earlier, '[]') @> jsonb_build_array(sent)
+        ",
+        &ids,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// What writes to these entities carried that are on their way, or may have been carried out: by attempt,
+/// in order.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn carried(
     tx: &mut Tx,
     connection: ConnectionId,
     stream: &str,
     entities: &[EntityId],
-) -> Result<HashMap<EntityId, Values>, StoreError> {
+) -> Result<HashMap<EntityId, Vec<Values>>, StoreError> {
     let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"
-        select distinct on (entity_id) entity_id, sent as "sent!: Json<Values>"
+        select entity_id, earlier as "earlier: Json<Vec<Values>>",
+               case when state = 'sending' then sent end as "sent: Json<Values>"
         from writes
         where connection_id = $1 and stream = $2 and entity_id = any($3) and op = 'upsert'
-          and (state = 'sending' or state = 'pending' and look_first)
-          and sent is not null and before is null
-        order by entity_id, sent_at desc
+          and (state = 'sending' or (state = 'pending' and earlier is not null))
+        order by entity_id, created_at
         "#,
         connection.0,
         stream,
@@ -106,8 +134,108 @@ pub async fn creates(
     )
     .fetch_all(tx.conn())
     .await?;
-    let carried = rows
-        .into_iter()
-        .map(|row| (EntityId(row.entity_id), row.sent.0));
-    Ok(carried.collect())
+    let mut carried: HashMap<EntityId, Vec<Values>> = HashMap::new();
+    for row in rows {
+        let attempts = carried.entry(EntityId(row.entity_id)).or_default();
+        attempts.extend(row.earlier.map(|json| json.0).unwrap_or_default());
+        attempts.extend(row.sent.map(|json| json.0));
+    }
+    Ok(carried)
+}
+
+/// Notes removals of records that nothing is linked with, while creates are under way that may have made
+/// them.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn note_removed(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    keys: &[String],
+) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let now = tx.now();
+    sqlx::query!(
+        "
+        insert into early_removals (connection_id, stream, key, seen_at)
+        select $1, $2, key, $4
+        from unnest($3::text[]) as gone (key)
+        where exists (
+            select
+            from writes
+            where connection_id = $1 and stream = $2 and op = 'upsert' and before is null
+              and (state = 'sending' or state = 'pending' and look_first)
+        )
+        on conflict do nothing
+        ",
+        connection.0,
+        stream,
+        keys,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Those of these records, made by creates that are answered by now, whose removal was told before; it is
+/// forgotten here, and so is what no create can be waiting for any more.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn removed_early(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    keys: &[String],
+) -> Result<Vec<String>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let old = tx.now() - chrono::TimeDelta::days(7);
+    let gone = sqlx::query!(
+        "
+        delete from early_removals
+        where connection_id = $1 and stream = $2 and (key = any($3) or seen_at < $4)
+        returning key
+        ",
+        connection.0,
+        stream,
+        keys,
+        old,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let gone = gone.into_iter().map(|row| row.key);
+    Ok(gone.filter(|key| keys.contains(key)).collect())
+}
+
+/// The entities among these that are being created in a stream.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn being_made(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    entities: &[EntityId],
+) -> Result<BTreeSet<EntityId>, StoreError> {
+    let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
+    let rows = sqlx::query_scalar!(
+        "
+        select distinct entity_id
+        from writes
+        where connection_id = $1 and stream = $2 and entity_id = any($3) and op = 'upsert'
+          and (state = 'sending' or state = 'pending' and look_first) and before is null
+        ",
+        connection.0,
+        stream,
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(EntityId).collect())
 }

@@ -216,3 +216,23 @@ pub async fn expire(tx: &mut Tx) -> Result<u64, StoreError> {
         .await?;
     Ok(gone.rows_affected())
 }
+
+/// Forgets everything that is expected of these entities' records in a system.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn drop_all(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    entities: &[EntityId],
+) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        "delete from echoes where connection_id = $1 and entity_id = any($2)",
+        connection.0,
+        &ids,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}

@@ -1,5 +1,5 @@
 //! Destroys what is stored of an entity beside its own row: snapshots, history, conflicts, writes,
-//! echoes, rewrites, previews, what is withheld, samples of failures, its keys in lists of canaries, and
+//! echoes, rewrites, previews, what is withheld, questions about records, how links came to be, samples of failures, its keys in lists of canaries, and
 //! its values in journals of runs.
 
 use std::collections::BTreeMap;
@@ -59,6 +59,8 @@ pub async fn said(tx: &mut Tx, id: EntityId) -> Result<Vec<Json>, StoreError> {
         union all
         select before from writes where entity_id = $1 and before is not null
         union all
+        select jsonb_array_elements(earlier) from writes where entity_id = $1 and earlier is not null
+        union all
         select jsonb_object_agg(side.key, side.value -> 'core') from conflicts c,
                jsonb_each(c.fields) as side where c.entity_id = $1 group by c.id
         union all
@@ -68,6 +70,10 @@ pub async fn said(tx: &mut Tx, id: EntityId) -> Result<Vec<Json>, StoreError> {
         select jsonb_build_object(field, ours) from rewrites where entity_id = $1
         union all
         select jsonb_build_object(field, theirs) from rewrites where entity_id = $1
+        union all
+        select jsonb_object_agg(one ->> 'field', one -> side) from link_events e,
+               jsonb_array_elements(e.evidence) as one, unnest(array['here', 'there']) as side
+        where e.entity_id = $1 group by e.id, side
         "#,
         id.0
     )
@@ -85,9 +91,13 @@ pub async fn foreign(tx: &mut Tx, id: EntityId) -> Result<Vec<Json>, StoreError>
         r#"
         select raw::jsonb as "said!" from records where entity_id = $1
         union all
+        select raw::jsonb from matches where entity_id = $1
+        union all
         select sent from writes where entity_id = $1 and sent is not null
         union all
         select before from writes where entity_id = $1 and before is not null
+        union all
+        select jsonb_array_elements(earlier) from writes where entity_id = $1 and earlier is not null
         "#,
         id.0
     )
@@ -203,6 +213,23 @@ pub async fn destroy(
     .execute(tx.conn())
     .await?;
     counts.insert("withheld".to_owned(), withheld.rows_affected());
+    let questions = forget_questions(tx, id, (&connections, &streams, &keys), &addresses).await?;
+    counts.insert("matches".to_owned(), questions);
+    let came = sqlx::query!(
+        "delete from link_events e
+         where e.entity_id = $1 or e.from_entity = $1
+            or exists (select from unnest($2::uuid[], $3::text[], $4::text[])
+                            as place (connection_id, stream, key)
+                       where place.connection_id = e.connection_id and place.stream = e.stream
+                         and place.key = e.key)",
+        id.0,
+        &connections,
+        &streams,
+        &keys,
+    )
+    .execute(tx.conn())
+    .await?;
+    counts.insert("link_events".to_owned(), came.rows_affected());
     // A class keeps the message of one of its things, whichever.
     sqlx::query!(
         "update failure_classes
@@ -256,6 +283,43 @@ pub async fn destroy(
     Ok(counts)
 }
 
+/// Destroys questions about records that are the entity's, or may be; what was answered of others stays,
+/// without what was compared.
+async fn forget_questions(
+    tx: &mut Tx,
+    id: EntityId,
+    (connections, streams, keys): (&[Uuid], &[String], &[String]),
+    addresses: &[String],
+) -> Result<u64, StoreError> {
+    let questions = sqlx::query!(
+        "delete from matches m
+         where m.entity_id = $1
+            or $1 = any(m.candidate_ids) and m.state in ('open', 'gone')
+            or exists (select from unnest($2::uuid[], $3::text[], $4::text[])
+                            as place (connection_id, stream, key)
+                       where place.connection_id = m.connection_id and place.stream = m.stream
+                         and place.key = m.key)
+            or m.state <> 'same' and mask_text(lower(m.raw::text), $5) <> lower(m.raw::text)",
+        id.0,
+        connections,
+        streams,
+        keys,
+        addresses,
+    )
+    .execute(tx.conn())
+    .await?;
+    let emptied = sqlx::query!(
+        "update matches
+         set candidates = '[]', candidate_ids = '{}', keys = '{}', raw = '{}', note = null,
+             from_entity = nullif(from_entity, $1)
+         where $1 = any(candidate_ids) or from_entity = $1",
+        id.0,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(questions.rows_affected() + emptied.rows_affected())
+}
+
 /// Runs that had to do with an entity: that the rows of the entity name, or whose journals name the
 /// entity. A write that was put back names the last run that tried it only, and may be kept for a
 /// shorter time than the journals; so all journals of the tenant are looked through.
@@ -270,6 +334,8 @@ async fn runs(tx: &mut Tx, id: EntityId) -> Result<Vec<Uuid>, StoreError> {
         union select run_id from conflicts where entity_id = $1 and run_id is not null
         union select run_id from rewrites where entity_id = $1 and run_id is not null
         union select run_id from withheld where entity_id = $1
+        union select run_id from matches where entity_id = $1 or $1 = any(candidate_ids)
+        union select run_id from link_events where entity_id = $1 and run_id is not null
         union select run_id from steps where position($2::bytea in output) > 0
         "#,
         id.0,

@@ -1,13 +1,13 @@
 //! Reading side of records: which records an entity is linked with, and what marks it in lists.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use connector_sdk::{Fields, Record};
 use sqlx::types::{Json, Uuid};
 
-use super::{StoreError, Tx};
-use crate::ids::{ConnectionId, EntityId};
+use super::{StoreError, Tx, echoes};
+use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::Values;
 
 /// A record that is an entity.
@@ -143,4 +143,174 @@ pub async fn marks(tx: &mut Tx, ids: &[Uuid]) -> Result<HashMap<Uuid, Marks>, St
         marks.entry(row.entity_id).or_default().pending_writes = row.count;
     }
     Ok(marks)
+}
+
+/// A link that is to be moved.
+#[derive(Clone, Debug)]
+pub struct Linked {
+    pub entity: String,
+    pub entity_id: EntityId,
+    /// What was agreed of it.
+    pub base: Values,
+    /// The run that saw the record last.
+    pub run: RunId,
+    pub record: Record,
+}
+
+/// The link of a record that lives, locked.
+///
+/// # Errors
+/// [`StoreError::NotFound`] for a record that is not linked, or gone.
+pub async fn take(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    key: &str,
+) -> Result<Linked, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select entity, entity_id, run_id as "run_id!", base as "base: Json<Values>",
+               raw as "raw: Json<Fields>", remote_version,
+               remote_changed_at
+        from records
+        where connection_id = $1 and stream = $2 and key = $3 and removed_at is null
+          and run_id is not null
+        for update
+        "#,
+        connection.0,
+        stream,
+        key,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or_else(|| StoreError::NotFound(format!("record {key} of {stream}")))?;
+    Ok(Linked {
+        entity: row.entity,
+        entity_id: EntityId(row.entity_id),
+        base: row.base.0,
+        run: RunId(row.run_id),
+        record: Record {
+            key: key.to_owned(),
+            version: row.remote_version,
+            changed_at: row.remote_changed_at,
+            fields: row.raw.0,
+        },
+    })
+}
+
+/// Whether a write to an entity's record in a stream, or in any, may be under way.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn is_being_written(
+    tx: &mut Tx,
+    entity: EntityId,
+    place: Option<(ConnectionId, &str)>,
+) -> Result<bool, StoreError> {
+    let is = sqlx::query_scalar!(
+        r#"
+        select exists (
+            select
+            from writes
+            where entity_id = $1 and (state = 'sending' or state = 'pending' and look_first)
+              and ($2::uuid is null or connection_id = $2 and stream = $3)
+        ) as "is!"
+        "#,
+        entity.0,
+        place.map(|(connection, _)| connection.0),
+        place.map(|(_, stream)| stream),
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(is)
+}
+
+/// Ends what is owed to an entity's record in a stream, expected of it and asked because of it.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn withdraw(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    entity: EntityId,
+) -> Result<(), StoreError> {
+    let now = tx.now();
+    sqlx::query!(
+        "
+        update writes
+        set state = 'superseded', settled_at = $4
+        where connection_id = $1 and stream = $2 and entity_id = $3 and state in ('pending', 'failed')
+        ",
+        connection.0,
+        stream,
+        entity.0,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "
+        update conflicts
+        set state = 'resolved', choice = 'relinked', resolved_at = $4, version = version + 1
+        where connection_id = $1 and stream = $2 and entity_id = $3 and state = 'open'
+        ",
+        connection.0,
+        stream,
+        entity.0,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    echoes::drop_all(tx, connection, &[entity]).await
+}
+
+/// Ends a link: the record's row goes, and with it what [`withdraw`] ends. Whoever calls this links the
+/// record anew in the same transaction.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn release(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    (key, entity): (&str, EntityId),
+) -> Result<(), StoreError> {
+    withdraw(tx, connection, stream, entity).await?;
+    sqlx::query!(
+        "delete from records where connection_id = $1 and stream = $2 and key = $3",
+        connection.0,
+        stream,
+        key,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Those of these entities whose record in the stream went into another one.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn merged_away(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    entities: &[EntityId],
+) -> Result<BTreeSet<EntityId>, StoreError> {
+    let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
+    let rows = sqlx::query_scalar!(
+        "
+        select distinct entity_id
+        from records
+        where entity_id = any($3) and connection_id = $1 and stream = $2 and removed_at is not null
+          and removal -> 'how' ->> 'kind' in ('merged_into', 'converted_into')
+        ",
+        connection.0,
+        stream,
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(EntityId).collect())
 }

@@ -2,7 +2,7 @@
 -- so that it can be its own transaction, and so that no reader finds a run on both sides or on none.
 --
 -- The locks on runs that go on hold off a new owner until the commit. A run that is over leaves the
--- table of open runs and is kept under the day of its making.
+-- table of open runs and, where it stays ($29), is kept under the day of its making.
 with held as materialized (
     select r.id, r.cancel_requested
     from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[])
@@ -13,9 +13,10 @@ with held as materialized (
 ), ended as (
     delete from runs r
     using unnest($5::uuid[], $6::uuid[], $7::bigint[], $8::uuid[], $9::text[], $10::bytea[],
-                 $11::jsonb[], $12::text[], $13::jsonb[], $14::jsonb[], $15::integer[])
+                 $11::jsonb[], $12::text[], $13::jsonb[], $14::jsonb[], $15::integer[],
+                 $29::boolean[])
         as t(tenant_id, id, epoch, owner, state, output, error, error_class, progress, counts,
-             attempt)
+             attempt, stays)
     where r.tenant_id = t.tenant_id and r.id = t.id
       and r.epoch = t.epoch and r.owner is not distinct from t.owner
     returning r.tenant_id, r.id, r.workflow, r.version, t.state, r.key, r.priority, r.epoch,
@@ -23,7 +24,7 @@ with held as materialized (
               r.forked_from, r.forked_seq, r.trigger,
               r.connection_id, r.stream, r.input, t.output, t.error, t.error_class,
               coalesce(t.progress, r.progress) as progress, coalesce(t.counts, r.counts) as counts,
-              r.created_at, r.started_at, r.trace
+              r.created_at, r.started_at, r.trace, t.stays
 ), kept as (
     insert into finished_runs
         (tenant_id, id, workflow, version, state, key, priority, epoch, attempt, cancel_requested,
@@ -35,6 +36,7 @@ with held as materialized (
            connection_id, stream, input, output, error, error_class, progress, counts, created_at,
            started_at, $16, trace
     from ended
+    where stays
 ), written as (
     insert into steps (tenant_id, run_id, seq, name, key, kind, attempt, output, error, started_at,
                        finished_at)

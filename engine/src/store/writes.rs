@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::{Json, Uuid};
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, doubts};
 use crate::ids::{ConnectionId, EntityId, RunId, UserId, WriteId};
 use crate::mapping::Values;
 
@@ -66,8 +66,8 @@ pub struct Claimed {
     pub look_first: bool,
     /// Whether a person's edit asked for it last.
     pub is_by_person: bool,
-    /// What an earlier attempt carried that may have been carried out.
-    pub earlier: Option<Values>,
+    /// What earlier attempts carried that may have been carried out, in order.
+    pub earlier: Vec<Values>,
 }
 
 /// Adds intents. One that is still pending for the same entity and place takes the fields over, and
@@ -226,7 +226,7 @@ pub async fn claim(
           and writes.state = 'pending'
         returning writes.id, entity_id, op, fields, attempt, look_first,
                   cause_user_id is not null as "is_by_person!",
-                  case when look_first then sent end as "earlier: Json<Values>"
+                  earlier as "earlier: Json<Vec<Values>>"
         "#,
         connection.0,
         stream,
@@ -247,7 +247,7 @@ pub async fn claim(
                 attempt: row.attempt,
                 look_first: row.look_first,
                 is_by_person: row.is_by_person,
-                earlier: row.earlier.map(|json| json.0),
+                earlier: row.earlier.map(|json| json.0).unwrap_or_default(),
             })
         })
         .collect()
@@ -383,12 +383,12 @@ pub async fn finish(
 pub struct Again {
     pub id: WriteId,
     pub due_at: DateTime<Utc>,
-    /// It may have taken effect: look before a create is repeated.
+    /// It may have taken effect: look before a create is repeated, and know what it carried.
     pub look_first: bool,
     pub error: Option<serde_json::Value>,
 }
 
-/// Back to pending. Where a newer intent for the same record is pending already, that one takes
+/// Back to pending, with what was carried where that may have arrived. Where a newer intent for the same record is pending already, that one takes
 /// the fields over and this one ends as superseded.
 ///
 /// # Errors
@@ -404,6 +404,8 @@ pub async fn requeue(tx: &mut Tx, again: &[Again]) -> Result<(), StoreError> {
         .iter()
         .map(|row| row.error.as_ref().map(ToString::to_string))
         .collect();
+    let in_doubt = again.iter().filter(|row| row.look_first);
+    doubts::remember(tx, in_doubt.map(|row| row.id)).await?;
     sqlx::query!(
         "
         update writes newer
@@ -411,7 +413,8 @@ pub async fn requeue(tx: &mut Tx, again: &[Again]) -> Result<(), StoreError> {
             look_first = newer.look_first or row.look_first,
             sent = coalesce(newer.sent, older.sent),
             before = coalesce(newer.before, older.before),
-            expected = coalesce(newer.expected, older.expected)
+            expected = coalesce(newer.expected, older.expected),
+            earlier = coalesce(older.earlier || newer.earlier, newer.earlier, older.earlier)
         from writes older
         join unnest($1::uuid[], $2::boolean[]) as row (id, look_first) on row.id = older.id
         where newer.state = 'pending'

@@ -1,7 +1,7 @@
 //! What the pure middle decided, made durable: pages that come in ([`page`]), edits and answers of
 //! people ([`edit`], [`remove`]), writes that go out ([`outbox`]), runs that are taken back ([`undo`]),
 //! failures that are tried again ([`again`]), what was withheld and is approved ([`approve`]), and what
-//! a mapping would do before it is in force ([`preview`]); descriptions of streams that changed
+//! a mapping would do before it is in force ([`preview`]); whose records are ([`identity`]); descriptions of streams that changed
 //! ([`drift`]) and records that are compared again ([`sweep`]).
 //!
 //! Each function works in the caller's transaction, in a handful of set-based statements however
@@ -14,6 +14,7 @@ pub mod drift;
 pub mod edit;
 mod effects;
 pub mod forget;
+pub mod identity;
 pub mod outbox;
 pub mod page;
 pub mod preview;

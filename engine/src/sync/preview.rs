@@ -174,7 +174,7 @@ fn totals(counts: &Counts, outcomes: &[Outcome], owed: Vec<Owed>) -> Totals {
         totals.note(outcome);
     }
     // Records that are known by this very mapping are not looked at closer.
-    let told = totals.creates + totals.updates + totals.deletes + totals.excluded;
+    let told = totals.creates + totals.updates + totals.deletes + totals.excluded + totals.holds;
     totals.unchanged = totals.read.saturating_sub(told);
     totals
 }

@@ -284,9 +284,9 @@ async fn plans_go_by_index(pool: &PgPool) {
          integer[], timestamptz,
          uuid[], uuid[], integer[], text[], text[], text[], integer[], bytea[], jsonb[],
          timestamptz[], timestamptz[],
-         uuid[]",
+         uuid[], boolean[]",
         include_str!("../../src/store/record.sql"),
-        28,
+        29,
     )
     .await;
     assert_eq!(

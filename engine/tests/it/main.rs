@@ -19,6 +19,7 @@ mod deadlines;
 mod fair;
 mod flat;
 mod full_disk;
+mod history;
 mod keys;
 mod known;
 mod lane_views;

@@ -1,7 +1,7 @@
 //! Where runs stand in a trace, when nobody records spans: what came from outside is handed on.
 
 use engine::store::runs::{RunState, StartOptions};
-use engine::trace::{TraceParent, current, within};
+use engine::trace::{TraceContext, current, within};
 use engine::{Run, RunError, Step, StepCx, StepError, Tx, TxStep, Workflow};
 
 use crate::support::World;
@@ -69,9 +69,16 @@ async fn a_run_its_steps_and_the_runs_they_start_are_in_the_trace_of_who_started
         .register::<Parent>()
         .register::<Child>()
         .start();
-    let came = TraceParent::read("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-    let text = came.map(|came| came.to_string());
-    let id = within(came, world.start::<Parent>(&())).await;
+    let came = TraceContext::read(
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ["rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"],
+    );
+    let text = came.as_ref().map(ToString::to_string);
+    assert!(
+        text.as_ref()
+            .is_some_and(|text| text.ends_with(" rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"))
+    );
+    let id = within(came.clone(), world.start::<Parent>(&())).await;
     let run = world.until(id, RunState::Succeeded).await;
     assert_eq!(run.trace, came);
     let output: [Option<String>; 2] = serde_json::from_slice(&run.output.unwrap()).unwrap();

@@ -170,3 +170,37 @@ impl<'a> Columns<'a> {
         self.column(field, |value| Some(value.to_json().to_string()))
     }
 }
+
+/// The form in which text is looked up.
+pub(crate) fn lower(text: &str) -> Option<String> {
+    let text = text.trim().to_lowercase();
+    (!text.is_empty()).then_some(text)
+}
+
+/// Living rows of `$table` of which `$is` holds for one of the texts, each text looked up by itself.
+/// Columns are compared as they are: row security keeps an expression from using an index.
+macro_rules! find {
+    ($tx:ident, $texts:ident, $table:literal, $is:literal) => {{
+        let rows = sqlx::query!(
+            r#"
+            select wanted.text as "text!", e.id
+            from unnest($1::text[]) as wanted (text)
+            cross join lateral (
+                select id from "#
+                + $table
+                + r#" where "#
+                + $is
+                + r#" and removed_at is null
+                order by id limit $2 offset 0
+            ) e
+            "#,
+            $texts,
+            engine::entity::MOST_FOUND,
+        )
+        .fetch_all($tx.conn())
+        .await?;
+        let found = rows.into_iter().map(|row| (row.text, EntityId(row.id)));
+        Ok(found.collect())
+    }};
+}
+pub(crate) use find;

@@ -9,7 +9,6 @@ use engine::ids::{EntityId, UserId};
 use engine::mapping::Values;
 use engine::provenance::Provenance;
 use engine::sdk::Value;
-use engine::store::links::{self, LinkRow};
 use engine::store::{plans, quotas};
 use engine::sync::edit::{self, Edited};
 use engine::sync::{SyncError, forget, outbox};
@@ -17,6 +16,7 @@ use engine::{StoreError, Tx};
 use serde_json::Value as Json;
 use sqlx::types::Uuid;
 
+use crate::links::{self, LinkView};
 use crate::{accounts, assignments, contacts, show};
 
 /// Why a person's change was not made.
@@ -72,7 +72,7 @@ pub struct Detail {
     pub fields: BTreeMap<String, Json>,
     /// Names of fields that say something about a person.
     pub personal: BTreeSet<String>,
-    pub links: Vec<LinkRow>,
+    pub links: Vec<LinkView>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -80,6 +80,11 @@ pub struct Detail {
 /// An entity's id with the prefix of its kind.
 pub fn show_id(kind: &str, id: EntityId) -> String {
     show::id(kind, id)
+}
+
+/// The kind and id of an entity as it is shown (`acc_…`); `None` for any other text.
+pub fn read_id(text: &str) -> Option<(&'static str, EntityId)> {
+    show::entity(text)
 }
 
 /// An entity that was not removed.
@@ -107,7 +112,7 @@ pub async fn detail(
 ) -> Result<Detail, StoreError> {
     let stored = stored(tx, kind, id).await?;
     let catalogue = plans::catalogue(tx, &tables.kind(kind)?).await?;
-    let links = links::of_entity(tx, id).await?;
+    let links = links::of_entity(tx, &catalogue, kind, id).await?;
     let field = |field: &engine::catalogue::Field| {
         let value = stored.values.get(&field.name).unwrap_or(&Value::Null);
         (field.name.clone(), show::value(Some(field), value))

@@ -1,7 +1,8 @@
 //! E-mail to users: stored with what it is about, sent by a run of its own. While a mail waits its text
 //! is sealed, for it may hold a link that signs in; once sent, the text is gone.
 
-use engine::ids::{MailId, UserId};
+use chrono::{DateTime, Utc};
+use engine::ids::{MailId, RunId, UserId};
 use engine::store::runs::{self, NewRun, StartOptions};
 use engine::vault::Vault;
 use engine::{StoreError, Tx};
@@ -162,7 +163,8 @@ impl Outbox {
         Self(vault)
     }
 
-    /// Stores a mail and starts the run that sends it, if this transaction commits.
+    /// Stores a mail and starts the run that sends it, if this transaction commits. `cause` is the run
+    /// that asks for it, if one does.
     ///
     /// # Errors
     /// [`OutboxError`].
@@ -172,18 +174,21 @@ impl Outbox {
         kind: MailKind,
         user: UserId,
         letter: &Letter,
+        cause: Option<RunId>,
     ) -> Result<MailId, OutboxError> {
         let (id, now) = (MailId::fresh(), tx.now());
         let sealed = self.0.seal(&owner(id), letter.text.as_bytes())?;
         sqlx::query!(
-            "insert into outgoing_mails (id, kind, user_id, recipient, subject, body, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into outgoing_mails
+                 (id, kind, user_id, recipient, subject, body, run_id, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
             id.0,
             kind.as_str(),
             user.0,
             letter.recipient,
             letter.subject,
             sealed,
+            cause.map(|run| run.0),
             now,
         )
         .execute(tx.conn())
@@ -221,6 +226,44 @@ impl Outbox {
             text: String::from_utf8_lossy(text.expose_secret()).into_owned(),
         }))
     }
+}
+
+/// A mail that a run asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// `invitation`, `erasure_failed` …
+    pub kind: String,
+    pub subject: String,
+    pub asked_at: DateTime<Utc>,
+    /// `None` while it waits.
+    pub sent_at: Option<DateTime<Utc>>,
+}
+
+/// How many mails a run asked for, and the first `limit` of them.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn asked_by(
+    tx: &mut Tx,
+    run: RunId,
+    limit: i64,
+) -> Result<(u64, Vec<Asked>), StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from outgoing_mails where run_id = $1"#,
+        run.0
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    let first = sqlx::query_as!(
+        Asked,
+        "select kind, subject, created_at as asked_at, sent_at
+         from outgoing_mails where run_id = $1 order by id limit $2",
+        run.0,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok((u64::try_from(count).unwrap_or(0), first))
 }
 
 /// Notes that a mail was sent; its text goes.

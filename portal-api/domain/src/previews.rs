@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use engine::catalogue::Catalogue;
 use engine::entity::CoreTables;
-use engine::ids::{ConnectionId, PreviewId, UserId};
+use engine::ids::{ConnectionId, EntityId, PreviewId, UserId};
 use engine::mapping::FieldFailure;
 use engine::merge::{Decision, Names};
-use engine::outcomes::{Act, Owed};
+use engine::outcomes::{Act, Outcome, Owed};
 use engine::sdk::SystemEntry;
 use engine::store::keyset::{After, Slice};
+use engine::store::link_events::Method;
 use engine::store::mappings::{self, MappingRow};
 use engine::store::previews::{self, NewPreview, Preview, PreviewRow, RowQuery};
 use engine::store::runs::{self, NewRun, StartOptions};
@@ -127,6 +128,8 @@ pub struct Shown {
     /// As it is shown: `acc_…`; `None` for one that would be made.
     pub id: Option<String>,
     pub act: Act,
+    /// What links it to an entity that it was not linked with.
+    pub link: Option<Method>,
     pub live: bool,
     pub fields: Vec<FieldDiff>,
     pub conflicts: Vec<GroupConflict>,
@@ -192,22 +195,29 @@ pub async fn rows(
         kind: kind.name,
         catalogue: &catalogue,
     };
-    let shown = rows.into_iter().map(|row| teller.tell(row)).collect();
+    let tell = |row: PreviewRow| teller.tell(row.number, row.live, row.entity_id, row.outcome);
+    let shown = rows.into_iter().map(tell).collect();
     Ok(Slice::cut(shown, limit, |row: &Shown| After {
         value: row.number.to_string(),
         id: preview.0,
     }))
 }
 
-struct Teller<'a> {
-    peer: &'a str,
-    kind: &'a str,
-    catalogue: &'a Catalogue,
+/// Tells outcomes to people.
+pub(crate) struct Teller<'a> {
+    pub(crate) peer: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) catalogue: &'a Catalogue,
 }
 
 impl Teller<'_> {
-    fn tell(&self, row: PreviewRow) -> Shown {
-        let outcome = row.outcome;
+    pub(crate) fn tell(
+        &self,
+        number: i64,
+        live: bool,
+        id: Option<EntityId>,
+        outcome: Outcome,
+    ) -> Shown {
         let (mut fields, mut conflicts, mut written) = (Vec::new(), Vec::new(), Vec::new());
         if let Some(merged) = outcome.merged {
             let decisions: BTreeMap<&str, &Decision> = merged
@@ -257,11 +267,12 @@ impl Teller<'_> {
             written.extend(merged.push);
         }
         Shown {
-            number: row.number,
+            number,
             key: outcome.key,
-            id: row.entity_id.map(|id| show::id(self.kind, id)),
+            id: id.map(|id| show::id(self.kind, id)),
             act: outcome.act,
-            live: row.live,
+            link: outcome.link,
+            live,
             fields,
             conflicts,
             failed: outcome.failed,
@@ -272,7 +283,7 @@ impl Teller<'_> {
         }
     }
 
-    fn label(&self, field: &str) -> String {
+    pub(crate) fn label(&self, field: &str) -> String {
         let known = self.catalogue.field(field);
         known.map_or_else(|| field.to_owned(), |known| known.label.clone())
     }

@@ -16,7 +16,7 @@ pub const RETENTION_WORKFLOW: &str = "apply_retention";
 
 /// Kinds of what is kept, with the statement that takes away what is older than a moment, at most so
 /// many rows at once.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 8] = [
     (
         "history",
         "delete from changes where (entity_id, id) in
@@ -37,6 +37,19 @@ const KINDS: [(&str, &str); 6] = [
         "conflicts",
         "delete from conflicts where id in
              (select id from conflicts where state = 'resolved' and resolved_at < $1 limit $2)",
+    ),
+    (
+        "links",
+        "delete from link_events where id in (select id from link_events where at < $1 limit $2)",
+    ),
+    (
+        // What was said of a record holds for ever; what was compared does not stay with it.
+        "matches",
+        "update matches
+         set candidates = '[]', candidate_ids = '{}', keys = '{}', raw = '{}', note = null
+         where id in
+             (select id from matches
+              where state <> 'open' and decided_at < $1 and raw::text <> '{}' limit $2)",
     ),
     (
         "writes",

@@ -27,6 +27,13 @@ pub(crate) fn id(kind: &str, id: EntityId) -> String {
     }
 }
 
+/// The kind and id of an entity as it is shown; `None` for any other text.
+pub(crate) fn entity(text: &str) -> Option<(&'static str, EntityId)> {
+    let account = text.parse::<AccountId>().map(|id| ("account", id.0));
+    let found = account.or_else(|_| text.parse::<ContactId>().map(|id| ("contact", id.0)));
+    found.ok().map(|(kind, id)| (kind, EntityId(id)))
+}
+
 /// A value of a field; `None` where the field is not in the catalogue any more.
 pub(crate) fn value(field: Option<&Field>, value: &Value) -> Json {
     let reference = field

@@ -160,6 +160,17 @@ pub async fn gather(tx: &mut Tx, vault: &Vault, id: SubjectExportId) -> Result<(
                             order by r.connection_id, r.stream, r.key), '[]')
                         from records r join connections n on n.id = r.connection_id
                         where r.entity_id = x.entity_id),
+            'links', (select coalesce(jsonb_agg(jsonb_build_object(
+                          'connection', n.name, 'at', l.at, 'stream', l.stream, 'key', l.key,
+                          'method', l.method, 'compared', l.evidence) order by l.id), '[]')
+                      from link_events l join connections n on n.id = l.connection_id
+                      where l.entity_id = x.entity_id),
+            'matches', (select coalesce(jsonb_agg(jsonb_build_object(
+                            'connection', n.name, 'stream', m.stream, 'key', m.key,
+                            'opened_at', m.opened_at, 'state', m.state, 'fields', m.raw,
+                            'note', m.note) order by m.id), '[]')
+                        from matches m join connections n on n.id = m.connection_id
+                        where m.entity_id = x.entity_id),
             'history', (select coalesce(jsonb_agg(jsonb_build_object(
                             'at', h.at, 'kind', h.kind, 'fields', h.fields) order by h.id), '[]')
                         from changes h where h.entity_id = x.entity_id),

@@ -34,6 +34,10 @@ pub enum Kind {
     Undone,
     UndoKept,
     Linked,
+    /// Another record became this one, or this one another.
+    Joined,
+    /// A link came from another record, or what this one points at became another.
+    Relinked,
 }
 
 /// One thing that happened.
@@ -77,6 +81,8 @@ struct StoredChange {
     old: Value,
     #[serde(default)]
     new: Value,
+    #[serde(default)]
+    lost: Option<Value>,
     #[serde(default)]
     kept: Option<Kept>,
 }
@@ -150,8 +156,21 @@ async fn rows(
             -- Records have no id of their own; this one is as good, and always the same.
             select linked_at, md5(connection_id::text || stream || key)::uuid, 'linked',
                    connection_id, null, null, null, stream || ' ' || key
-            from records
+            from records r
             where entity_id = $1
+              and not exists (
+                  select from link_events e
+                  where e.connection_id = r.connection_id and e.stream = r.stream
+                    and e.key = r.key and e.entity_id = $1)
+            union all
+            select at, id, case when entity_id = $1 then 'link_' else 'left_' end || method,
+                   connection_id, run_id, user_id,
+                   (select jsonb_agg(jsonb_build_object('field', one ->> 'field', 'old', one -> 'here',
+                                                        'new', one -> 'there'))
+                    from jsonb_array_elements(evidence) as one),
+                   stream || ' ' || key
+            from link_events
+            where entity_id = $1 or from_entity = $1
             union all
             select created_at, id, 'created', null, null, null, null, null
             from accounts
@@ -238,7 +257,44 @@ fn tell(row: Row, names: &Names, catalogue: &Catalogue) -> Happened {
             format!("Conflict with {peer} over {what}"),
         ),
         "conflict_resolved" => (Kind::ConflictResolved, format!("Conflict decided: {note}")),
+        "joined" => (Kind::Joined, "Joined into another record".to_owned()),
+        "kept" => (
+            Kind::Joined,
+            format!("The record that was joined into this one had another {what}"),
+        ),
+        "relinked" => (
+            Kind::Relinked,
+            format!("{what} was joined into another record, which it is now"),
+        ),
         "linked" => (Kind::Linked, format!("Linked with {note} in {peer}")),
+        "link_hub_id" => (
+            Kind::Linked,
+            format!("Linked with {note} in {peer}, which holds the hub's id"),
+        ),
+        "link_strong_key" => (
+            Kind::Linked,
+            format!("Linked with {note} in {peer} by {what}"),
+        ),
+        "link_person" => (
+            Kind::Linked,
+            format!("Linked with {note} in {peer} by {who}"),
+        ),
+        "link_merge" => (
+            Kind::Relinked,
+            format!("Linked with {note} in {peer}: two records became one"),
+        ),
+        "link_conversion" => (
+            Kind::Relinked,
+            format!("Linked with {note} in {peer}: its record became one of another stream"),
+        ),
+        "left_person" => (
+            Kind::Unlinked,
+            format!("{who} linked {note} in {peer} with another record"),
+        ),
+        "left_merge" | "left_conversion" => (
+            Kind::Unlinked,
+            format!("{note} in {peer} went to the record that this one became"),
+        ),
         other => (Kind::Merged, other.to_owned()),
     };
     Happened {
@@ -298,7 +354,12 @@ fn changes(row: &Row, catalogue: &Catalogue) -> Vec<FieldChange> {
                 Json::String(name) => Some(change(name, &Value::Null, &Value::Null)),
                 other => {
                     let stored = StoredChange::deserialize(other).ok()?;
-                    Some(change(&stored.field, &stored.old, &stored.new))
+                    let old = stored.lost.filter(|_| row.kind == "kept");
+                    Some(change(
+                        &stored.field,
+                        &old.unwrap_or(stored.old),
+                        &stored.new,
+                    ))
                 }
             })
             .collect(),

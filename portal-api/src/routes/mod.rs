@@ -18,9 +18,11 @@ mod groups;
 mod identity_providers;
 mod keys;
 mod lanes;
+mod links;
 mod live;
 mod machine;
 mod mappings;
+mod matches;
 mod organisation;
 mod overview;
 mod partners;
@@ -66,6 +68,8 @@ pub(crate) fn all() -> OpenApiRouter<Portal> {
         .merge(accounts::router())
         .merge(contacts::router())
         .merge(conflicts::router())
+        .merge(matches::router())
+        .merge(links::router())
         .merge(failure_classes::router())
         .merge(approvals::router())
         .merge(users::router())

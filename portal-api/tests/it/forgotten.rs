@@ -8,8 +8,11 @@ use connector_salesforce::sim::{Condition, Validation};
 
 use engine::catalogue::{FieldKind, Personal};
 use engine::ids::EntityId;
+use engine::likeness::{Agreement, Evidence, Likeness};
 use engine::sdk::Value;
 use engine::store::conflicts::{self, Opened, Sides};
+use engine::store::link_events::{self, Made};
+use engine::store::matches::{self, Candidate, Held, Why};
 use engine::store::plans;
 use serde_json::{Value as Json, json};
 
@@ -94,6 +97,75 @@ async fn refused_write(world: &World, connected: &Connected, path: &str, last_na
     assert_eq!(classes["items"].as_array().unwrap().len(), 1, "{classes}");
 }
 
+/// A record that may be the person's, one that is not and was compared with them, and how their own
+/// came to be theirs.
+async fn compared(
+    world: &World,
+    connected: &Connected,
+    id: EntityId,
+    key: &str,
+    of: &BTreeMap<String, String>,
+) {
+    let evidence: Vec<Evidence> = of
+        .iter()
+        .map(|(field, text)| Evidence {
+            field: field.clone(),
+            here: Value::text(text),
+            there: Value::text("Another"),
+            agreement: Agreement::Apart,
+            weight: -1,
+        })
+        .collect();
+    let likeness = Likeness {
+        score: 14,
+        evidence: evidence.clone(),
+    };
+    let held = |key: &str, raw: Json| Held {
+        key: key.to_owned(),
+        why: Why::Possible,
+        candidates: vec![Candidate {
+            entity_id: id,
+            is_taken: false,
+            likeness: likeness.clone(),
+        }],
+        keys: vec![format!("email:{}", of["email"])],
+        raw: raw.to_string(),
+        remote_version: None,
+        remote_changed_at: None,
+    };
+    let held = [
+        held("003000000000001AAA", json!({"LastName": of["last_name"]})),
+        held("003000000000002AAA", json!({"LastName": "Another"})),
+    ];
+    let mut tx = world.store.begin(world.tenant).await.unwrap();
+    let connection = connected.id.parse().unwrap();
+    let run = engine::ids::RunId::fresh();
+    matches::hold(&mut tx, connection, "Contact", "contact", run, &held)
+        .await
+        .unwrap();
+    sqlx::query(
+        "update matches set state = 'different', decided_at = now(), note = $1
+         where key = '003000000000002AAA'",
+    )
+    .bind(format!("not {}", of["last_name"]))
+    .execute(tx.conn())
+    .await
+    .unwrap();
+    let made = Made {
+        key: key.to_owned(),
+        entity_id: id,
+        from: None,
+        method: link_events::Method::StrongKey,
+        evidence,
+        score: Some(14),
+        by: None,
+    };
+    link_events::note(&mut tx, (connection, "Contact"), "contact", None, &[made])
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
 /// A conflict about every personal field, and a record held back, as the sync stores them.
 async fn held(
     world: &World,
@@ -169,6 +241,7 @@ async fn held(
     .await
     .unwrap();
     tx.commit().await.unwrap();
+    compared(world, connected, id.into(), key, of).await;
 }
 
 #[tokio::test]
@@ -221,7 +294,9 @@ async fn no_column_of_the_database_holds_what_a_forgotten_persons_fields_held() 
         "changes",
         "conflicts",
         "contacts",
+        "link_events",
         "mapping_fixtures",
+        "matches",
         "outgoing_mails",
         "preview_rows",
         "records",
@@ -256,6 +331,21 @@ async fn no_column_of_the_database_holds_what_a_forgotten_persons_fields_held() 
         (&json!(1), &json!(2)),
         "{done}"
     );
+    assert_eq!(
+        (
+            &done["destroyed"]["matches"],
+            &done["destroyed"]["link_events"]
+        ),
+        (&json!(2), &json!(1)),
+        "{done}"
+    );
+    // What was said of another's record holds.
+    let pool = world.db.pool().await.unwrap();
+    let left: Vec<String> = sqlx::query_scalar("select key || ' ' || state from matches")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+    assert_eq!(left, ["003000000000002AAA different"]);
     assert_eq!(places_of(&world, &texts).await, Vec::<String>::new());
     // Nor does a later look at all that is there bring anything back.
     let run = pull(&world, &connected, true).await;

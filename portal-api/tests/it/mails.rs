@@ -13,11 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::world::{PASSWORD, World};
 
 #[derive(Clone, Default)]
-struct Mailbox(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Mailbox(Arc<Mutex<Vec<String>>>);
 
 impl Mailbox {
     /// Starts a server on a free port; its URL.
-    async fn start(&self) -> String {
+    pub(crate) async fn start(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("smtp://{}", listener.local_addr().unwrap());
         let mailbox = self.clone();
@@ -64,7 +64,7 @@ impl Mailbox {
     }
 
     /// Heads and texts of what came.
-    fn mails(&self) -> Vec<(String, String)> {
+    pub(crate) fn mails(&self) -> Vec<(String, String)> {
         let mails = self.0.lock().unwrap();
         let read = |mail: &String| {
             let (head, body) = mail.split_once("\n\n").unwrap();

@@ -341,6 +341,16 @@ impl Sink for Odd {
 impl World {
     /// Connects a system with so many records, a mapping, and nothing read yet.
     pub(crate) async fn scripted(&self, records: usize) -> Scripted {
+        self.scripted_as("Odd", records, MAPPING).await
+    }
+
+    /// As [`World::scripted`], under a name, with a mapping of the test's own.
+    pub(crate) async fn scripted_as(
+        &self,
+        called: &str,
+        records: usize,
+        mapping: &str,
+    ) -> Scripted {
         let name = engine::ids::fresh().to_string();
         let mut script = Script {
             page: 10,
@@ -350,6 +360,7 @@ impl World {
                 field("Name", FieldType::Text),
                 field("Phone", FieldType::Phone),
                 field("Staff", FieldType::Integer),
+                field("Web", FieldType::Text),
             ],
             ..Script::default()
         };
@@ -367,7 +378,7 @@ impl World {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.clone(), Arc::clone(&script));
-        let body = json!({"system": "odd", "name": "Odd", "config": {"script": name}});
+        let body = json!({"system": "odd", "name": called, "config": {"script": name}});
         let connection = self.admin.post("/connections", &body).await.expect(201);
         let id = connection["id"].as_str().unwrap().to_owned();
         let scripted = Scripted { id, script };
@@ -382,7 +393,7 @@ impl World {
             .await
             .expect(201);
         let mapping = json!({
-            "connection_id": scripted.id, "stream": "Account", "text": MAPPING, "publish": true,
+            "connection_id": scripted.id, "stream": "Account", "text": mapping, "publish": true,
         });
         self.admin.post("/mappings", &mapping).await.expect(201);
         self.pause_schedules().await;

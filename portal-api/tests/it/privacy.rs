@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use domain::users::Role;
 use engine::Clock;
+use engine::store::link_events::{self, Made};
 use serde_json::{Value as Json, json};
 
 use crate::world::{Client, Connected, World};
@@ -400,6 +401,24 @@ async fn what_is_known_of_a_person_is_gathered_by_a_run_and_handed_out_with_a_no
         .unwrap();
     pull(&world, &connected, false).await;
     let contact = found(&world, "Canarylast").await.unwrap();
+    let id: engine::ids::ContactId = contact.parse().unwrap();
+    let mut tx = world.store.begin(world.tenant).await.unwrap();
+    for (entity, key) in [(id, "003-1"), (engine::ids::ContactId::fresh(), "003-2")] {
+        let made = Made {
+            key: key.to_owned(),
+            entity_id: entity.into(),
+            from: None,
+            method: link_events::Method::StrongKey,
+            evidence: Vec::new(),
+            score: None,
+            by: None,
+        };
+        let place = (connected.id.parse().unwrap(), "Contact");
+        link_events::note(&mut tx, place, "contact", None, &[made])
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
     let wish = json!({"contact_id": contact, "reason": "asked by letter"});
     let asked = world
         .admin
@@ -420,6 +439,13 @@ async fn what_is_known_of_a_person_is_gathered_by_a_run_and_handed_out_with_a_no
     let body = world.admin.get(&format!("{path}/json")).await.expect(200);
     assert_eq!(body["contact"]["email"], "canary@person.example");
     assert_eq!(body["records"][0]["fields"]["LastName"], "Canarylast");
+    assert_eq!(body["links"][0]["method"], "strong_key");
+    assert_eq!(
+        body["links"].as_array().unwrap().len(),
+        1,
+        "and nobody else's"
+    );
+    assert_eq!(body["matches"], json!([]));
     assert!(!body.to_string().contains("tenant_id"));
     let csv = world.admin.get(&format!("{path}/csv")).await;
     assert!(

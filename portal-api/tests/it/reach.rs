@@ -13,6 +13,7 @@ async fn what_is_out_of_scope_is_not_found_by_any_operation_and_what_is_in_it_is
     let connected = world.pulled().await;
     let conflict = crate::conflicts::opened(&world, &connected).await;
     let approval = crate::approvals::asked(&world, &connected).await;
+    let question = crate::matches::asked(&world).await.id;
     let others = world.admin.get("/contacts?limit=1").await.expect(200)["items"][0].clone();
     let theirs = world.admin.get("/accounts?limit=1").await.expect(200)["items"][0].clone();
     let ours = account(&world, "Ours").await;
@@ -22,6 +23,7 @@ async fn what_is_out_of_scope_is_not_found_by_any_operation_and_what_is_in_it_is
         ("accounts", theirs["id"].as_str().unwrap().to_owned()),
         ("contacts", others["id"].as_str().unwrap().to_owned()),
         ("conflicts", conflict),
+        ("matches", question),
         ("approvals", approval["id"].as_str().unwrap().to_owned()),
     ];
     let document = portal_api::document();
@@ -96,8 +98,10 @@ async fn what_is_out_of_scope_is_not_found_by_any_operation_and_what_is_in_it_is
             );
         }
         if may("conflicts.read") {
-            let page = client.get("/conflicts").await.expect(200);
-            assert_eq!(page["items"], json!([]), "{who}");
+            for list in ["/conflicts", "/matches"] {
+                let page = client.get(list).await.expect(200);
+                assert_eq!(page["items"], json!([]), "{who}: {list}");
+            }
         }
     }
 }
@@ -108,6 +112,7 @@ async fn what_is_out_of_scope_is_not_found_by_any_operation_and_what_is_in_it_is
 async fn no_operation_that_reads_shows_anything_of_other_accounts() {
     let world = World::new().await;
     let connected = world.pulled().await;
+    let question = crate::matches::asked(&world).await.id;
     let theirs = account(&world, "Hiddencanary").await;
     let hidden = contact(&world, "Hiddencanary", &theirs).await;
     let holder = somebody(&world, "holder@one.example", Role::Csm, json!({}))
@@ -123,6 +128,7 @@ async fn no_operation_that_reads_shows_anything_of_other_accounts() {
         theirs.clone(),
         hidden.clone(),
         conflict,
+        question,
     ];
     let others = shown["items"].as_array().unwrap().iter();
     secrets.extend(others.map(|item| item["id"].as_str().unwrap().to_owned()));

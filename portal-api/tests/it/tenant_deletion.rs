@@ -104,6 +104,7 @@ impl Doomed {
         let world = &self.world;
         let connected = world.pulled().await;
         crate::failure_classes::failed_write(world, &connected).await;
+        crate::matches::answered(world).await;
         let account = json!({"fields": {"name": "Kept"}});
         self.other.post("/accounts", &account).await.expect(201);
         for client in [&world.admin, &self.other] {
@@ -174,7 +175,9 @@ async fn no_table_has_a_row_of_a_deleted_tenant_and_the_others_have_all_of_their
         "failure_classes",
         "finished_runs",
         "lanes",
+        "link_events",
         "mapping_versions",
+        "matches",
         "records",
         "schedules",
         "sessions",

@@ -54,6 +54,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
     let conflict = crate::conflicts::opened(&world, &connected).await;
     let breaker = crate::breakers::frozen(&world, &connected).await;
     let approval = crate::approvals::asked(&world, &connected).await;
+    let question = crate::matches::asked(&world).await.id;
     let ids = [
         ("connections", connected.id.clone()),
         (
@@ -71,6 +72,7 @@ async fn another_tenants_things_are_not_found_by_any_operation() {
             one(world.admin.get("/contacts").await.expect(200)),
         ),
         ("conflicts", conflict),
+        ("matches", question),
         ("breakers", breaker),
         ("failure-classes", class["id"].as_str().unwrap().to_owned()),
         ("approvals", approval["id"].as_str().unwrap().to_owned()),
@@ -225,6 +227,7 @@ pub(crate) fn body(operation: &str) -> Option<Json> {
         "update_failure_class" => json!({"muted": true}),
         "retry_failure_class" => json!({"count": 1}),
         "resolve_conflict" => json!({"choice": "core"}),
+        "answer_match" => json!({"choice": "different"}),
         _ => return None,
     })
 }
@@ -242,6 +245,7 @@ async fn another_tenants_lists_are_empty() {
         "accounts",
         "contacts",
         "conflicts",
+        "matches",
         "failure-classes",
         "approvals",
         "groups",

@@ -220,12 +220,24 @@ impl World {
         accounts: usize,
         contacts: usize,
     ) -> Connected {
+        self.connected_as("Salesforce", options, accounts, contacts)
+            .await
+    }
+
+    /// As [`World::connected_to`], by another name.
+    pub(crate) async fn connected_as(
+        &self,
+        name: &str,
+        options: SimOptions,
+        accounts: usize,
+        contacts: usize,
+    ) -> Connected {
         let salesforce = Salesforce::start(options).await.unwrap();
         salesforce.sim.seed_accounts(accounts);
         salesforce.sim.seed_contacts(contacts);
         let mut config = salesforce.config();
         config["external_id_field"] = Json::Null;
-        let body = json!({"system": "salesforce", "name": "Salesforce", "config": config});
+        let body = json!({"system": "salesforce", "name": name, "config": config});
         let connection = self.admin.post("/connections", &body).await.expect(201);
         let id = connection["id"].as_str().unwrap().to_owned();
         for (stream, entity) in [("Account", "account"), ("Contact", "contact")] {
@@ -294,6 +306,7 @@ impl World {
             .register::<workflows::PushWrites>()
             .register::<workflows::RetryFailures>()
             .register::<workflows::ApplyWithheld>()
+            .register::<workflows::FollowMerge>()
             .register::<workflows::RemapStream>()
             .register::<workflows::RunCanary>()
             .register::<workflows::SweepStream>()

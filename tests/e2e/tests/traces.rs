@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::post;
-use connector_sdk::trace::{TraceParent, within};
+use connector_sdk::trace::{TraceContext, TraceParent, within};
 use connector_sdk::{Http, HttpOptions, Reply};
 use domain::tenants::NewTenant;
 use engine::vault::Vault;
@@ -157,12 +157,15 @@ async fn a_request_its_run_and_the_runs_steps_are_one_trace_that_a_collector_get
     let db = TestDb::new().await?;
     let hub = start(&db).await?;
     let caller = Caller::sign_in(&hub.url().context("it serves")?).await?;
-    let came = TraceParent::read("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let came = TraceContext::read(
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ["rojo=00f067aa0ba902b7"],
+    );
     let body = json!({
         "name": "traced", "operation": "cancel", "filter": {"workflow": "nobody_has_it"},
     });
     let started = caller.send(Method::POST, "/runs/bulk", Some(&body));
-    let started: Json = within(came, started).await?.json()?;
+    let started: Json = within(came.clone(), started).await?.json()?;
     let id = started["run_id"].as_str().context("no run")?.to_owned();
     let path = format!("/runs/{id}");
     let run = testkit::until("ended run", Duration::from_secs(30), || async {
@@ -173,7 +176,7 @@ async fn a_request_its_run_and_the_runs_steps_are_one_trace_that_a_collector_get
     hub.shutdown().await?;
     tokio::task::spawn_blocking(move || traces.shutdown()).await?;
 
-    let came = came.context("a header")?;
+    let came = came.context("a header")?.parent;
     let spans = collected.of(came.trace);
     let named = |name: &str| -> Result<Span> {
         let mut found = spans.iter().filter(|span| span.name == name);
@@ -190,6 +193,7 @@ async fn a_request_its_run_and_the_runs_steps_are_one_trace_that_a_collector_get
     };
     let request = named("request")?;
     assert_eq!(request.parent_span_id, came.span.to_be_bytes());
+    assert_eq!(request.trace_state, "rojo=00f067aa0ba902b7");
     let of_run = named("run bulk_runs")?;
     assert_eq!(of_run.parent_span_id, request.span_id);
     for step in ["step plan", "step act"] {

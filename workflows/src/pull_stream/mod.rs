@@ -135,6 +135,8 @@ fn counts(page: &page::Counts) -> Counts {
         excluded: page.excluded,
         withheld: page.withheld,
         suppressed: page.suppressed,
+        linked: page.linked,
+        held: page.held,
         ..Counts::default()
     }
 }

@@ -38,6 +38,9 @@ pub struct Faults {
     pub bulk: BulkFaults,
     /// Objects of which no row is shared with the caller: queries find nothing, and say so with 200.
     pub unshared: Vec<String>,
+    /// Ids of records that take no change any more, as a lead that was converted: each is refused with
+    /// `CANNOT_UPDATE_CONVERTED_LEAD`.
+    pub converted: Vec<String>,
 }
 
 /// A wrong answer to some requests.

@@ -124,6 +124,40 @@ fn a_value_that_cannot_be_mapped_harms_no_other() {
 }
 
 #[test]
+fn a_date_that_no_calendar_or_store_holds_stands_still_alone() {
+    let rows = "
+        [[field]]
+        core = \"name\"
+        remote = \"Name\"
+        [[field]]
+        core = \"since\"
+        remote = \"Since\"
+        [[field]]
+        core = \"seen\"
+        remote = \"Seen\"";
+    let mapping = mapping(rows);
+    for (day, instant) in [
+        ("0000-01-01", "0000-12-31T23:59:59Z"),
+        ("2026-02-30", "2026-02-30T10:00:00Z"),
+        ("10000-01-01", "+10000-01-01T00:00:00Z"),
+        ("-0044-03-15", "-0044-03-15T10:00:00Z"),
+        ("999999999-12-31", "999999999-12-31T00:00:00Z"),
+        ("2026-13-01", "2026-05-01T25:00:00Z"),
+        ("0001-01-01 BC", "0001-01-01T00:00:00+23:59"),
+    ] {
+        let fields = [
+            ("Name", "fine".into()),
+            ("Since", day.into()),
+            ("Seen", instant.into()),
+        ];
+        let patch = patch(&mapping, &fields);
+        let failed: Vec<&str> = patch.failed.iter().map(|one| one.core.as_str()).collect();
+        assert_eq!(failed, ["since", "seen"], "{day}, {instant}");
+        assert_eq!(patch.values.len(), 1);
+    }
+}
+
+#[test]
 fn several_fields_make_one_value_only_when_all_are_said() {
     let mapping = mapping(
         "[[field]]\ncore = \"name\"\nremote = [\"First\", \"Last\"]\ndirection = \"in\"\nin = 'join(\" \")'\n",

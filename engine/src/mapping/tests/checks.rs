@@ -171,3 +171,19 @@ fn a_mapping_for_something_else_is_refused() {
     let elsewhere = stream("Other", &[("Name", FieldType::Text)]);
     assert!(crate::merge::Rules::new(&mapping, &things(), Some(&elsewhere)).is_err());
 }
+
+#[test]
+fn a_key_that_nothing_is_found_by_is_refused() {
+    let rows = "[[field]]\ncore = \"name\"\nremote = \"Name\"\n";
+    let named = |link: &str| {
+        let link = format!("[link]\n{link}");
+        let text = super::text(rows).replacen("[link]", &link, 1);
+        told(&Mapping::parse(&text).unwrap(), None)
+    };
+    for link in ["strong = [\"name\"]", "similar = [\"name\"]"] {
+        let told = named(link);
+        assert!(told.contains("Error NotFoundBy"), "{link}: {told}");
+    }
+    let told = named("strong = [\"nam\"]");
+    assert!(told.contains("Error UnknownCoreField"), "{told}");
+}

@@ -219,6 +219,7 @@ fn a_removal_over_there_meets_an_edit_here() {
     assert_eq!(
         delete(Some(&values(&[("name", "b")])), &merged),
         Deletion::Relink {
+            stream: None,
             key: "2".to_owned()
         }
     );

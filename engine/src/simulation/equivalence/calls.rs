@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use connector_sdk::trace::TraceParent;
+use connector_sdk::trace::{TraceContext, TraceParent, TraceState};
 use serde_json::json;
 
 use super::Game;
@@ -11,7 +11,7 @@ use crate::clock::Deadline;
 use crate::ids::{RunId, TenantId};
 use crate::store::activations::{Floor, Group, Lease};
 use crate::store::attempts::AttemptRow;
-use crate::store::journal::{End, Entry};
+use crate::store::journal::{End, Entry, Stays};
 use crate::store::runs::{Dedupe, DedupeMode, DedupeUntil, NewRun, RunState, StartOptions};
 use crate::store::steps::StepRow;
 
@@ -64,6 +64,8 @@ pub(super) enum Call {
 pub(super) enum Ending {
     GoesOn(i32),
     Succeeds,
+    /// And nothing stays; perhaps not of its journal either.
+    Vanishes(bool),
     Fails,
     Parks,
     Sleeps(u64),
@@ -201,10 +203,17 @@ fn draw_start(game: &mut Game, tenant: TenantId) -> Call {
         version: 1,
         input: format!("{}", game.call).into_bytes(),
         parent_id: parent.map(|(_, run, _)| run),
-        trace: game.rng.percent(30).then(|| TraceParent {
-            trace: 1 + u128::from(game.rng.below(9)),
-            span: 1 + game.rng.below(9),
-            flags: 1,
+        trace: game.rng.percent(30).then(|| TraceContext {
+            parent: TraceParent {
+                trace: 1 + u128::from(game.rng.below(9)),
+                span: 1 + game.rng.below(9),
+                flags: 1,
+            },
+            state: game
+                .rng
+                .percent(50)
+                .then_some("rojo=1")
+                .and_then(|one| TraceState::read([one])),
         }),
         options,
     };
@@ -228,7 +237,7 @@ fn draw_record(game: &mut Game, lease: Lease) -> Call {
         .into_iter()
         .map(|lease| {
             let number = game.call as i32;
-            let ending = match game.rng.below(9) {
+            let ending = match game.rng.below(10) {
                 0 => Ending::GoesOn(number),
                 1 => Ending::GoesOn(game.rng.below(4) as i32),
                 2 | 3 => Ending::Succeeds,
@@ -236,6 +245,7 @@ fn draw_record(game: &mut Game, lease: Lease) -> Call {
                 5 => Ending::Parks,
                 6 => Ending::Sleeps(game.rng.below(9_000)),
                 7 => Ending::BacksOff(number, game.rng.percent(50)),
+                8 => Ending::Vanishes(game.rng.percent(70)),
                 _ => Ending::Waits,
             };
             (lease, ending)
@@ -273,6 +283,10 @@ pub(super) fn entry(lease: Lease, ending: Ending, game: &Game) -> Entry {
             return entry;
         }
         Ending::Succeeds => End::succeeded(b"1".to_vec()),
+        Ending::Vanishes(journaled) => End {
+            stays: Stays::Nothing { journaled },
+            ..End::succeeded(b"1".to_vec())
+        },
         Ending::Fails => End::failed("bug", json!({"class": "bug", "message": "no", "seq": 3})),
         Ending::Parks => End::parked("it is odd"),
         Ending::Sleeps(millis) => End::queued(Some(now + Duration::from_millis(millis))),

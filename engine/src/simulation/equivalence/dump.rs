@@ -132,7 +132,7 @@ fn open(run: &RunRec) -> Json {
         run.counts,
         micros(Some(run.created_at)),
         micros(run.started_at),
-        run.trace.map(|trace| trace.to_string())
+        run.trace.as_ref().map(ToString::to_string)
     ])
 }
 
@@ -164,7 +164,7 @@ fn finished(run: &RunRec) -> Json {
         micros(Some(run.created_at)),
         micros(run.started_at),
         micros(run.finished_at),
-        run.trace.map(|trace| trace.to_string())
+        run.trace.as_ref().map(ToString::to_string)
     ])
 }
 

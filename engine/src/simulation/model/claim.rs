@@ -115,6 +115,8 @@ fn claim(
     claim.runs = taken
         .into_iter()
         .map(|(_, run)| Claimed {
+            called: run.woken_parent().is_some(),
+            keyed: run.key.is_some(),
             lease: Lease {
                 tenant: run.tenant,
                 id: run.id,

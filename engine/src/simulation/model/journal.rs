@@ -6,11 +6,11 @@ use super::client::Transaction;
 use super::db::{Mode, Statement};
 use super::error::Stop;
 use super::rows::{Key, LaneRec, Row, RunRec};
-use crate::ids::{RunId, TenantId};
+use crate::ids::{RunId, SignalId, TenantId};
 use crate::simulation::planted::{self, Planted};
 use crate::store::StoreError;
 use crate::store::activations::Lease;
-use crate::store::journal::{End, Entry, Recorded};
+use crate::store::journal::{End, Entry, Recorded, Stays};
 use crate::store::lanes::Behind;
 use crate::store::runs::RunState;
 use crate::store::steps::StepRow;
@@ -85,6 +85,7 @@ impl Transaction {
             self.finish(&over, &mut recorded).await?;
         }
         self.insert_steps_and_attempts(entries, &recorded).await?;
+        self.forget_journals(&over, &recorded).await?;
         Ok(recorded)
     }
 
@@ -135,7 +136,11 @@ impl Transaction {
                         let still_open = run.clone();
                         let run = ended_with(run, end);
                         ended.push(run.clone());
-                        statement.end_run(run, now)?;
+                        if end.stays == Stays::All && !is_forgotten_wrongly(&run) {
+                            statement.end_run(run, now)?;
+                        } else {
+                            statement.remove(Key::Run(run.id));
+                        }
                         if planted::is(Planted::EndedTwice) {
                             let key = Key::Run(still_open.id);
                             statement.put(key, Row::Run(Box::new(still_open)));
@@ -158,6 +163,44 @@ impl Transaction {
             recorded.woke = true;
         }
         Ok(())
+    }
+
+    async fn forget_journals(
+        &mut self,
+        over: &[(Lease, &End)],
+        recorded: &Recorded,
+    ) -> Result<(), StoreError> {
+        let forgotten: Vec<_> = over
+            .iter()
+            .filter(|(_, end)| end.stays == Stays::Nothing { journaled: true })
+            .map(|(lease, _)| lease.id)
+            .filter(|run| recorded.written.contains_key(run))
+            .collect();
+        if forgotten.is_empty() {
+            return Ok(());
+        }
+        self.statement("forget journals", |statement| {
+            for run in &forgotten {
+                let all = [
+                    (Key::Step(*run, i32::MIN), Key::Step(*run, i32::MAX)),
+                    (
+                        Key::Attempt(*run, i32::MIN, i32::MIN),
+                        Key::Attempt(*run, i32::MAX, i32::MAX),
+                    ),
+                    (
+                        Key::Signal(*run, SignalId(uuid::Uuid::nil())),
+                        Key::Signal(*run, SignalId(uuid::Uuid::max())),
+                    ),
+                ];
+                for (from, to) in all {
+                    for (key, _) in statement.range(from, to) {
+                        statement.remove(key);
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
     pub(super) async fn wake(&mut self, parents: &[(TenantId, RunId)]) -> Result<(), StoreError> {
@@ -288,6 +331,11 @@ fn given_back(run: RunRec, end: &End, now: chrono::DateTime<chrono::Utc>) -> Run
         counts: end.counts.clone().or(run.counts),
         ..run
     }
+}
+
+/// The planted fault.
+fn is_forgotten_wrongly(run: &RunRec) -> bool {
+    planted::is(Planted::FailureForgotten) && run.workflow == "fleeting"
 }
 
 fn ended_with(run: RunRec, end: &End) -> RunRec {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use connector_sdk::trace::TraceParent;
+use connector_sdk::trace::TraceContext;
 use serde_json::Value as Json;
 
 use crate::ids::{ConnectionId, ProcessId, RunId, ScheduleId, SignalId, TenantId};
@@ -73,7 +73,7 @@ pub(crate) struct RunRec {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) started_at: Option<DateTime<Utc>>,
     pub(crate) finished_at: Option<DateTime<Utc>>,
-    pub(crate) trace: Option<TraceParent>,
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl RunRec {

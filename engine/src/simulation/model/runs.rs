@@ -63,7 +63,7 @@ impl Transaction {
                 created_at: now,
                 started_at: None,
                 finished_at: None,
-                trace: start.new.trace,
+                trace: start.new.trace.clone(),
             });
         }
         self.statement("start", |statement| {

@@ -9,8 +9,10 @@ use chrono::TimeDelta;
 
 use crate::ids::{ProcessId, RunId};
 use crate::locked::locked;
-use crate::runtime::StepCx;
+use crate::runtime::{StepCx, Workflow as _};
 use crate::simulation::model::{Db, Key, Moment, ProcessRec, Row, RunRec, Server};
+use crate::simulation::workload::{Fleeting, Job};
+use crate::store::runs::RunState;
 
 /// Whoever gives no sign of life for so long is dead: what the design says, not what the code says.
 const SILENCE: TimeDelta = TimeDelta::seconds(15);
@@ -29,6 +31,8 @@ struct Facts {
     cancelled: BTreeSet<RunId>,
     /// Running ones that were asked to stop, and in which epoch.
     asked_to_stop: BTreeMap<RunId, i64>,
+    /// Runs that succeeded and of which nothing stays.
+    forgotten: BTreeSet<RunId>,
     /// Every run there ever was.
     seen: BTreeMap<RunId, RunRec>,
 }
@@ -146,6 +150,7 @@ impl Witness {
         let mut facts = locked(&self.facts);
         for (key, before, after) in moment.changes {
             let (before, after) = (before.as_deref(), after.as_deref());
+            facts.note_forgotten(db, key, before, after, moment.by.is_none());
             facts.judge(key, before, after, moment.by.is_none());
             facts.note_cancelled(before, after, moment.by.is_none());
             if let (Key::Process(id), Some(before), None) = (key, before, after) {
@@ -198,7 +203,9 @@ impl Facts {
             (Key::Step(run, seq), Some(_), Some(_)) => {
                 format!("{run} step {seq} is journaled twice")
             }
-            (Key::Step(run, seq), Some(_), None) => format!("{run} step {seq} left the journal"),
+            (Key::Step(run, seq), Some(_), None) if !self.forgotten.contains(run) => {
+                format!("{run} step {seq} left the journal")
+            }
             (Key::Finished(run), Some(_), _) if !crash => format!("{run} has ended twice"),
             (Key::Effect(run, step), _, None) => format!("{run} lost the effect of step {step}"),
             (Key::Signal(run, _), Some(_), None) => format!("{run} lost a signal"),
@@ -210,6 +217,36 @@ impl Facts {
             _ => return,
         };
         self.wrong.push(wrong);
+    }
+
+    /// Only a run that succeeded, and whose end nobody waits for, leaves nothing.
+    fn note_forgotten(
+        &mut self,
+        db: &Db,
+        key: &Key,
+        before: Option<&Row>,
+        after: Option<&Row>,
+        crash: bool,
+    ) {
+        let Key::Run(id) = key else { return };
+        match (before, after) {
+            (Some(Row::Run(run)), None) if !crash && db.get(&Key::Finished(*id)).is_none() => {
+                let job = serde_json::from_slice::<Job>(&run.input).ok();
+                let may = run.workflow == Fleeting::NAME
+                    && run.state == RunState::Running
+                    && run.woken_parent().is_none()
+                    && job.is_some_and(|job| !job.bad);
+                if !may {
+                    let workflow = &run.workflow;
+                    self.wrong.push(format!("{workflow} {id} leaves nothing"));
+                }
+                self.forgotten.insert(*id);
+            }
+            (None, Some(_)) if self.forgotten.remove(id) && !crash => {
+                self.wrong.push(format!("{id} had succeeded and is back"));
+            }
+            _ => {}
+        }
     }
 
     /// A crash may lose that somebody asked: what a pulse asks for need not be on the disk.

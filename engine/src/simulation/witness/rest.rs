@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Facts, text};
 use crate::ids::RunId;
 use crate::simulation::model::{Db, Key, Row, RunRec};
+use crate::simulation::workload::Job;
 use crate::store::runs::RunState;
 
 impl Facts {
     pub(super) fn check_starts(&mut self, db: &Db) {
         for (number, (run, _)) in &self.started {
-            if db.get(&Key::Run(*run)).is_none() && db.get(&Key::Finished(*run)).is_none() {
+            let is_there =
+                db.get(&Key::Run(*run)).is_some() || db.get(&Key::Finished(*run)).is_some();
+            if !is_there && !self.forgotten.contains(run) {
                 self.wrong.push(format!("start {number}: {run} is lost"));
             }
         }
@@ -77,7 +80,7 @@ impl Facts {
     /// Why a run should not have ended badly.
     fn misended(&self, run: &RunRec) -> Option<String> {
         let class = run.error_class.as_deref().unwrap_or_default();
-        let job = serde_json::from_slice::<crate::simulation::workload::Job>(&run.input).ok();
+        let job = serde_json::from_slice::<Job>(&run.input).ok();
         let is_expected = match class {
             "cancelled" => run.cancel_requested,
             "deadline" => run.deadline.is_some(),
@@ -111,6 +114,23 @@ impl Facts {
                     self.wrong
                         .push(format!("{run} step {step} took effect {count} times"));
                 }
+            }
+        }
+        for run in &self.forgotten {
+            let input = self.seen.get(run).map(|run| run.input.as_slice());
+            let job = serde_json::from_slice::<Job>(input.unwrap_or_default()).unwrap_or_default();
+            for step in (0..job.steps).filter(|index| job.counts(*index)) {
+                let count = effects.remove(&(*run, step.to_string())).unwrap_or(0);
+                if count != 1 {
+                    self.wrong
+                        .push(format!("{run} step {step} took effect {count} times"));
+                }
+            }
+            let of =
+                |key: &Key| matches!(key, Key::Step(of, _) | Key::Attempt(of, ..) if of == run);
+            if db.rows().keys().any(of) {
+                self.wrong
+                    .push(format!("{run} is forgotten, its journal is not"));
             }
         }
         for ((run, step), count) in effects {
@@ -203,7 +223,7 @@ impl Facts {
 fn misparked(run: &RunRec) -> Option<String> {
     let is_expected = match run.workflow.as_str() {
         "unknown" => true,
-        _ => serde_json::from_slice::<crate::simulation::workload::Job>(&run.input).is_err(),
+        _ => serde_json::from_slice::<Job>(&run.input).is_err(),
     };
     let error = run.error.as_ref().map(ToString::to_string);
     (!is_expected).then(|| format!("{} {} is parked: {error:?}", run.workflow, run.id))
@@ -216,7 +236,7 @@ fn misjournaled(db: &Db, run: &RunRec) -> Option<String> {
         .range(Key::Step(run.id, i32::MIN)..=Key::Step(run.id, i32::MAX))
         .map(|(_, row)| row.step());
     let wanted: Vec<String> = match run.workflow.as_str() {
-        "chain" | "nap" | "spread" | "shaky" => steps
+        "chain" | "fleeting" | "nap" | "spread" | "shaky" => steps
             .filter(|step| ["step", "tx"].contains(&&*step.kind))
             .map(|step| text(step.output.as_deref()))
             .collect(),

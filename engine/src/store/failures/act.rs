@@ -112,7 +112,12 @@ pub async fn write_again(
     sqlx::query!(
         "
         with again as (
-            select id, entity_id, state, fields, look_first
+            select id, entity_id, state, fields, look_first,
+                   coalesce(earlier, '[]') || case
+                       when look_first and state = 'failed' and sent is not null
+                       then jsonb_build_array(sent)
+                       else '[]'
+                   end as earlier
             from writes
             where id = any($4) and connection_id = $1 and stream = $2
               and state in ('failed', 'pending')
@@ -120,10 +125,10 @@ pub async fn write_again(
             for update
         ),
         candidates as (
-            select id, entity_id, state, fields, look_first
+            select id, entity_id, state, fields, look_first, earlier
             from again
             union
-            select w.id, w.entity_id, w.state, w.fields, w.look_first
+            select w.id, w.entity_id, w.state, w.fields, w.look_first, coalesce(w.earlier, '[]')
             from writes w
             where w.connection_id = $1 and w.stream = $2 and w.state = 'pending'
               and w.entity_id in (select entity_id from again)
@@ -139,17 +144,25 @@ pub async fn write_again(
             select entity_id, array_agg(distinct field order by field) as fields
             from candidates, unnest(fields) as field
             group by entity_id
+        ),
+        -- What attempts carried of which it is not known whether they arrived.
+        doubts as (
+            select entity_id, jsonb_agg(distinct attempt) as earlier
+            from candidates, jsonb_array_elements(earlier) as attempt
+            group by entity_id
         )
         update writes w
         set state = case when w.id = heirs.id then 'pending' else 'superseded' end,
             fields = case when w.id = heirs.id then coalesce(asked.fields, w.fields) else w.fields end,
             look_first = heirs.look_first,
+            earlier = doubts.earlier,
             attempt = case when w.state = 'failed' then 0 else w.attempt end,
             due_at = $3,
             asked_at = $3,
             settled_at = null
         from candidates, heirs
         left join asked on asked.entity_id = heirs.entity_id
+        left join doubts on doubts.entity_id = heirs.entity_id
         where w.id = candidates.id and heirs.entity_id = w.entity_id
         ",
         connection.0,

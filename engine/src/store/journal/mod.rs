@@ -41,6 +41,16 @@ pub(crate) struct End {
     pub(crate) counts: Option<Json>,
     /// Why the run's lane is closed until `due_at`, if the other system asked for it.
     pub(crate) closes_lane: Option<String>,
+    pub(crate) stays: Stays,
+}
+
+/// What stays of a run that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stays {
+    /// All there is, until its day is dropped.
+    All,
+    /// Nothing; what was journaled of it before, if anything, goes too.
+    Nothing { journaled: bool },
 }
 
 impl End {
@@ -55,6 +65,7 @@ impl End {
             progress: None,
             counts: None,
             closes_lane: None,
+            stays: Stays::All,
         }
     }
 
@@ -124,7 +135,10 @@ pub(crate) struct Recorded {
 /// Whether [`record`] writes these by one statement, which may then be its own transaction.
 pub(crate) fn is_one_statement(entries: &[Entry]) -> bool {
     entries.iter().all(|entry| {
-        entry.attempts.is_empty() && entry.end.as_ref().is_none_or(|end| end.state.is_final())
+        entry.attempts.is_empty()
+            && entry.end.as_ref().is_none_or(|end| {
+                end.state.is_final() && end.stays != Stays::Nothing { journaled: true }
+            })
     })
 }
 
@@ -144,6 +158,7 @@ pub(crate) async fn record(tx: &mut SystemTx, entries: &[Entry]) -> Result<Recor
         journal(tx, entries, &over, &mut recorded).await?;
     }
     insert_attempts(tx, entries, &recorded).await?;
+    forget_journals(tx, &over, &recorded).await?;
     Ok(recorded)
 }
 
@@ -159,6 +174,7 @@ struct Columns<'a> {
     progress: Vec<Option<Json>>,
     counts: Vec<Option<Json>>,
     attempts: Vec<i32>,
+    stays: Vec<bool>,
 }
 
 impl<'a> Columns<'a> {
@@ -175,6 +191,10 @@ impl<'a> Columns<'a> {
             progress: ends.iter().map(|(_, end)| end.progress.clone()).collect(),
             counts: ends.iter().map(|(_, end)| end.counts.clone()).collect(),
             attempts: ends.iter().map(|(_, end)| end.attempt).collect(),
+            stays: ends
+                .iter()
+                .map(|(_, end)| end.stays == Stays::All)
+                .collect(),
         }
     }
 }
@@ -228,6 +248,7 @@ async fn journal(
         &steps.started,
         &steps.finished,
         &given_back,
+        &ends.stays,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -238,6 +259,45 @@ async fn journal(
         recorded.freed.extend(freed);
         recorded.woke |= row.wakes;
     }
+    Ok(())
+}
+
+/// Deletes what was journaled of runs of which nothing stays.
+async fn forget_journals(
+    tx: &mut SystemTx,
+    over: &[(&Lease, &End)],
+    recorded: &Recorded,
+) -> Result<(), StoreError> {
+    let (tenants, runs): (Vec<_>, Vec<_>) = over
+        .iter()
+        .filter(|(lease, end)| {
+            end.stays == Stays::Nothing { journaled: true }
+                && recorded.written.contains_key(&lease.id)
+        })
+        .map(|(lease, _)| (lease.tenant.0, lease.id.0))
+        .unzip();
+    if runs.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r#"
+        with forgotten as materialized (
+            select * from unnest($1::uuid[], $2::uuid[]) as t(tenant_id, run_id)
+        ), without_steps as (
+            delete from steps s using forgotten f
+            where s.tenant_id = f.tenant_id and s.run_id = f.run_id
+        ), without_attempts as (
+            delete from attempts a using forgotten f
+            where a.tenant_id = f.tenant_id and a.run_id = f.run_id
+        )
+        delete from signals s using forgotten f
+        where s.tenant_id = f.tenant_id and s.run_id = f.run_id
+        "#,
+        &tenants,
+        &runs,
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }
 

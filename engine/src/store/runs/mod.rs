@@ -15,7 +15,7 @@ mod stop;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use connector_sdk::trace::{self, TraceParent};
+use connector_sdk::trace::{self, TraceContext};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -190,7 +190,7 @@ pub struct NewRun {
     pub input: Vec<u8>,
     pub parent_id: Option<RunId>,
     /// Where what starts it stands in a trace; its spans and requests go on from there.
-    pub trace: Option<TraceParent>,
+    pub trace: Option<TraceContext>,
     pub options: StartOptions,
 }
 
@@ -284,7 +284,7 @@ pub struct RunRow {
     /// ([`lanes::holding`](crate::store::lanes::holding)).
     pub behind: Option<Lane>,
     /// The trace it belongs to.
-    pub trace: Option<TraceParent>,
+    pub trace: Option<TraceContext>,
     /// JSON as given; `None` in lists.
     pub input: Option<Vec<u8>>,
     pub output: Option<Vec<u8>>,

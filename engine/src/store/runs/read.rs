@@ -1,7 +1,7 @@
 //! Reading runs for people.
 
 use chrono::{DateTime, Utc};
-use connector_sdk::trace::TraceParent;
+use connector_sdk::trace::TraceContext;
 use serde_json::Value as Json;
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
@@ -167,7 +167,7 @@ impl TryFrom<Raw> for RunRow {
             stream: raw.stream,
             behind: raw.lane.as_deref().map(Lane::read).transpose()?,
             // What others wrote that is none is as good as none.
-            trace: raw.trace.as_deref().and_then(TraceParent::read),
+            trace: raw.trace.as_deref().and_then(TraceContext::parse),
             input: raw.input,
             output: raw.output,
             error: raw.error,

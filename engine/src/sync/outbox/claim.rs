@@ -70,7 +70,8 @@ pub async fn claim(
         }
     }
     let known = around.stream(connection, stream)?;
-    let sides = Sides::of(tx, &around, known, &entities, linked, seen).await?;
+    let mut sides = Sides::of(tx, &around, known, &entities, linked, seen).await?;
+    sides.look_for_theirs(tx, &around, known, &entities).await?;
     claiming.take(tx.now(), (&around, known), &sides, &entities, claimed);
     for (key, values) in std::mem::take(&mut claiming.there) {
         records::agree(tx, connection, stream, &key, &values).await?;
@@ -215,12 +216,15 @@ fn prepare(
     let Some(entity) = entity else {
         return Prepared::Nothing;
     };
-    if sides.left.contains(&write.entity_id) {
+    if sides.left.contains(&write.entity_id) || sides.merged.contains(&write.entity_id) {
         return Prepared::Nothing;
     }
     let linked = sides.linked.get(&write.entity_id);
     // A new record lacks what the system asks for by now, until somebody has said what that is.
-    if linked.is_none() && write.op == Op::Upsert && stream.plan.holds_creates {
+    // Nor is one made while a person is asked whether it is there already.
+    let is_awaited = sides.awaited.contains(&write.entity_id);
+    let waits = stream.plan.holds_creates || is_awaited;
+    if linked.is_none() && write.op == Op::Upsert && waits {
         return Prepared::Later;
     }
     if write.op == Op::Delete {
@@ -235,7 +239,9 @@ fn prepare(
         let op = WriteOp::Delete {
             key: linked.key.clone(),
         };
-        return Prepared::Send(outgoing(write, None, None, op, Values::new()), Vec::new());
+        let expected = sides.versions.get(&write.id).cloned();
+        let outgoing = outgoing(write, None, expected, op, Values::new());
+        return Prepared::Send(outgoing, Vec::new());
     }
     if entity.removed_at.is_some() {
         return Prepared::Nothing;

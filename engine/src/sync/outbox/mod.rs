@@ -5,6 +5,7 @@
 //! by the run before it is sent, so that a crash repeats the same writes with the same keys.
 
 mod claim;
+mod early;
 mod misses;
 mod overtaken;
 mod overwritten;
@@ -41,9 +42,9 @@ pub struct Outgoing {
     /// What the record was seen to hold in their place; empty where it is yet to be made.
     #[serde(default, skip_serializing_if = "Values::is_empty")]
     pub before: Values,
-    /// Of a create: what an earlier attempt carried that may have been carried out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub earlier: Option<Values>,
+    /// What earlier attempts carried that may have been carried out, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Values>,
     /// The record was not there when it was looked at.
     #[serde(default)]
     pub is_absent: bool,

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use connector_sdk::{Receipt, Value, WriteOp};
 use serde::{Deserialize, Serialize};
 
+use super::early;
 use super::misses::Misses;
 use super::overwritten::{self, Between};
 use super::retry::{is_moved, retry_at, wait};
@@ -201,6 +202,7 @@ async fn accept(
     let entities = around.kind.load(tx, &ids).await?;
     let mut entities: HashMap<_, _> = entities.into_iter().map(|row| (row.id, row)).collect();
     let (mut rows, mut removed, mut stamps) = (Vec::new(), Vec::new(), Vec::new());
+    let mut made = Vec::new();
     let mut misses = Misses::default();
     let mut effects = Effects::default();
     for (outgoing, receipt) in stored {
@@ -247,10 +249,13 @@ async fn accept(
                 source,
             })?;
         let is_create = matches!(outgoing.write.op, WriteOp::Create { .. });
+        if is_create {
+            made.push(receipt.key.clone());
+        }
         // Read since it was made, and not by this answer: what was agreed on then stands.
         let read_since = known.filter(|known| is_create && read_back.is_none() && !known.removed);
-        let earlier = outgoing.earlier.as_ref().filter(|_| is_create);
-        if let Some(patch) = patch.as_ref().filter(|_| earlier.is_none()) {
+        let earlier: &[Values] = if is_create { &outgoing.earlier } else { &[] };
+        if let Some(patch) = patch.as_ref().filter(|_| earlier.is_empty()) {
             misses.note(stream, &outgoing, patch);
         }
         let Agreed {
@@ -367,6 +372,7 @@ async fn accept(
     if !removed.is_empty() {
         records::remove(tx, connection, name, Some(run), &removed).await?;
     }
+    early::look_again(tx, (connection, name), run, &made).await?;
     echoes::note_stamp(tx, &stamps).await?;
     records::note_written(tx, connection, name, &keys).await?;
     misses.store(tx, place, &around.kind).await
@@ -404,7 +410,7 @@ fn agree(
     stream: &Stream,
     entity: &Entity,
     base: &mut Values,
-    (sent, earlier): (&Values, Option<&Values>),
+    (sent, earlier): (&Values, &[Values]),
     read_back: Option<&Patch>,
 ) -> Agreed {
     base.extend(sent.clone());
@@ -421,9 +427,9 @@ fn agree(
     let was_sent = |field: &str| sent.get(field).unwrap_or(&Value::Null);
     // A record that an earlier attempt made holds what that one carried: agreed, and behind by now.
     let is_earlier = |field: &String, stored: &Value| {
-        let earlier = earlier.and_then(|earlier| earlier.get(field));
         let is_form = |given: &Value| is_same(field, given, stored) || is_form_of(given, stored);
-        earlier.is_some_and(is_form) && !is_form(was_sent(field))
+        let mut earlier = earlier.iter().filter_map(|attempt| attempt.get(field));
+        earlier.any(is_form) && !is_form(was_sent(field))
     };
     let (made, rest): (Values, Values) = patch
         .values

@@ -13,7 +13,7 @@ use crate::provenance::Why;
 use crate::store::changes::FieldChange;
 use crate::store::records::{self, Linked};
 use crate::store::writes::Seen;
-use crate::store::{StoreError, Tx, conflicts, rewrites};
+use crate::store::{StoreError, Tx, conflicts, links, matches, rewrites};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 
 /// What is known of the other side of the claimed entities.
@@ -33,6 +33,10 @@ pub(super) struct Sides {
     withheld: HashMap<EntityId, BTreeSet<String>>,
     /// Core field and entity it points at, to the key of that entity's record.
     pub(super) keys: HashMap<(String, String), String>,
+    /// Entities without a record that one held over there may be.
+    pub(super) awaited: BTreeSet<EntityId>,
+    /// Those whose record went into another one: they follow it.
+    pub(super) merged: BTreeSet<EntityId>,
 }
 
 /// Entities whose record, as last seen, the mapping does not take: nothing of it is merged, so
@@ -116,7 +120,44 @@ impl Sides {
                 .map(|seen| seen.id)
                 .collect(),
             keys: reference_keys(tx, stream, entities.values()).await?,
+            awaited: BTreeSet::new(),
+            merged: BTreeSet::new(),
         })
+    }
+
+    /// Looks why entities without a record must not be given one: one that is held until a person says
+    /// whose it is may be theirs, or theirs went into another one.
+    pub(super) async fn look_for_theirs(
+        &mut self,
+        tx: &mut Tx,
+        around: &Neighbourhood,
+        stream: &Stream,
+        entities: &HashMap<EntityId, Entity>,
+    ) -> Result<(), StoreError> {
+        let link = &stream.plan.mapping.link;
+        let text = |entity: &Entity, field: &String| {
+            let text = around.kind.sought(field, entity.values.get(field)?)?;
+            Some(format!("{field}:{text}"))
+        };
+        let unlinked = entities
+            .values()
+            .filter(|entity| !self.linked.contains_key(&entity.id))
+            .map(|entity| {
+                let fields = link.strong.iter().chain(link.similar.first());
+                (
+                    entity.id,
+                    fields.filter_map(|field| text(entity, field)).collect(),
+                )
+            })
+            .collect::<Vec<_>>();
+        let (connection, name) = (stream.plan.connection, &stream.plan.stream);
+        if unlinked.is_empty() {
+            return Ok(());
+        }
+        self.awaited = matches::awaited(tx, connection, name, &unlinked).await?;
+        let ids: Vec<EntityId> = unlinked.iter().map(|(id, _)| *id).collect();
+        self.merged = links::merged_away(tx, connection, name, &ids).await?;
+        Ok(())
     }
 
     /// Whether the condition of a field's row keeps it apart from the record as that is by now.

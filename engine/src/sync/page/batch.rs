@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::ids::{ConnectionId, RunId};
+use super::pass::Answered;
+use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::store::changes::Actor;
 use crate::store::withheld::{self, Withheld};
-use crate::store::{Statement, StoreError, Tx, records};
+use crate::store::{Statement, StoreError, Tx, echoes, link_events, links, matches, records};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::{Beside, Ready};
+use crate::sync::identity::{FollowInput, start_follow};
 
 /// Part of a page, ready to be stored.
 pub(super) struct Batch {
@@ -16,6 +18,9 @@ pub(super) struct Batch {
     pub(super) withheld: Vec<Withheld>,
     pub(super) effects: Ready,
     pub(super) beside: Beside,
+    pub(super) links: Vec<link_events::Made>,
+    pub(super) answered: Vec<Answered>,
+    pub(super) merges: Vec<FollowInput>,
 }
 
 impl Batch {
@@ -34,6 +39,10 @@ impl Batch {
             ..Actor::default()
         };
         let source = Some((connection, name));
+        let linked: Vec<EntityId> = self.links.iter().map(|link| link.entity_id).collect();
+        if !linked.is_empty() {
+            echoes::drop_all(tx, connection, &linked).await?;
+        }
         let stored = self.effects.store(tx, around, source, actor).await?;
         for rows in self.rows {
             rows.execute(tx).await.map_err(|error| {
@@ -46,10 +55,16 @@ impl Batch {
             })?;
         }
         withheld::withhold(tx, connection, name, run, &self.withheld).await?;
+        for merge in &self.merges {
+            links::withdraw(tx, connection, name, merge.loser).await?;
+            start_follow(tx, merge).await?;
+        }
         let run = Some(run);
         if !self.removed.is_empty() {
             records::remove(tx, connection, name, run, &self.removed).await?;
         }
+        link_events::note(tx, (connection, name), around.kind.name, run, &self.links).await?;
+        matches::answered(tx, connection, name, &self.answered).await?;
         self.beside.store(tx, connection, name, run).await?;
         Ok(stored.owed)
     }

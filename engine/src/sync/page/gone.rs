@@ -12,6 +12,7 @@ use crate::store::changes::FieldChange;
 use crate::store::conflicts::{Opened, Sides};
 use crate::store::records::Linked;
 use crate::sync::effects::RECORD;
+use crate::sync::identity::FollowInput;
 
 impl Pass {
     /// Applies the removal of a record.
@@ -58,12 +59,17 @@ impl Pass {
                     fields: sides.collect(),
                 });
             }
-            // The winner of a remote merge is a record of its own and comes by itself; what the
-            // loser's entity held stays readable, its link ends.
-            Deletion::Relink { .. } => {
-                entity.removed_at = Some(now);
-                self.log(&entity, "removed", Vec::new());
-                self.made.effects.touch(entity, BTreeSet::new());
+            // The winner comes by itself, perhaps later: what is linked here goes over to it then.
+            Deletion::Relink { stream, key } => {
+                let plan = &self.stream.plan;
+                self.made.merges.push(FollowInput {
+                    connection: plan.connection,
+                    is_conversion: stream.is_some(),
+                    stream: stream.unwrap_or_else(|| plan.stream.clone()),
+                    key,
+                    entity: self.around.kind.name.to_owned(),
+                    loser: entity.id,
+                });
             }
             Deletion::Unlink { .. } | Deletion::Nothing => {}
         }

@@ -32,9 +32,10 @@ use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, RunId};
 use crate::store::Tx;
 use crate::store::canaries::{self, Seen};
+use crate::store::matches::{self, Held};
 use crate::store::plans::{self, Pass, Phase};
 use crate::store::records::{self, Linked};
-use crate::store::{coverage, quotas, rewrites};
+use crate::store::{coverage, doubts, quotas, rewrites};
 
 /// A page to apply.
 #[derive(Debug)]
@@ -71,6 +72,12 @@ pub struct Counts {
     /// Records of people who were forgotten.
     #[serde(default)]
     pub suppressed: u64,
+    /// Records that were linked with entities which were here already.
+    #[serde(default)]
+    pub linked: u64,
+    /// Records that wait for a person to say whose they are.
+    #[serde(default)]
+    pub held: u64,
 }
 
 impl Counts {
@@ -85,6 +92,8 @@ impl Counts {
         self.excluded += other.excluded;
         self.withheld += other.withheld;
         self.suppressed += other.suppressed;
+        self.linked += other.linked;
+        self.held += other.held;
     }
 }
 
@@ -149,6 +158,21 @@ pub(super) async fn apply_watched(
         is_listed: false,
     };
     apply_as(tx, tables, page, how).await
+}
+
+/// [`apply`] that tells what became of each record.
+pub(super) async fn apply_told(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    page: Page,
+    watch: Watch,
+) -> Result<(Applied, Watch), SyncError> {
+    let how = How {
+        watch: Some(watch),
+        ..How::default()
+    };
+    let (applied, watch) = apply_as(tx, tables, page, how).await?;
+    Ok((applied, watch.unwrap_or_default()))
 }
 
 /// How a page is applied.
@@ -250,9 +274,14 @@ async fn apply_part(
         gone,
         guard,
         in_doubt,
+        held,
+        unlinked,
     } = ready;
     let (connection, name) = (page.connection, page.stream.as_str());
     let in_doubt = coverage::note(tx, connection, name, page.run, &in_doubt).await?;
+    matches::gone(tx, connection, name, &unlinked).await?;
+    doubts::note_removed(tx, connection, name, &unlinked).await?;
+    matches::hold(tx, connection, name, around.kind.name, page.run, &held).await?;
     let merging = spawn_blocking(move || pass.merge_all(incoming, gone, now, &made));
     let mut owed = BTreeSet::new();
     while let Some(batch) = batches.recv().await {
@@ -312,6 +341,9 @@ struct Prepared {
     gone: Vec<(Tombstone, Linked)>,
     guard: Option<Guard>,
     in_doubt: Vec<Gap>,
+    /// Records that wait for a person, and keys of removed ones that may have waited.
+    held: Vec<Held>,
+    unlinked: Vec<String>,
 }
 
 /// Maps the records of a page and reads what they are merged with.
@@ -358,6 +390,11 @@ async fn prepare(
     let place = (page.connection, page.stream.as_str());
     pass.counts.suppressed +=
         forgotten::drop_forgotten(tx, &mut pass, place, &mut incoming).await?;
+    let unlinked = tombstones
+        .iter()
+        .map(|tombstone| tombstone.key.clone())
+        .filter(|key| !linked.contains_key(key))
+        .collect();
     let mut gone: Vec<(Tombstone, Linked)> = tombstones
         .into_iter()
         .filter_map(|tombstone| {
@@ -367,7 +404,9 @@ async fn prepare(
         })
         .filter(|(_, linked)| !linked.removed)
         .collect();
+    pass.seek(tx, &mut incoming).await?;
     pass.load(tx, &mut incoming, &gone).await?;
+    pass.identify(tx, &mut incoming).await?;
     if let Some(guard) = &mut guard {
         let (withheld, room) = guard.withhold(tx, &pass, &mut incoming, &mut gone).await?;
         pass.counts.withheld += withheld;
@@ -378,6 +417,8 @@ async fn prepare(
         around,
         stream,
         in_doubt: std::mem::take(&mut pass.in_doubt),
+        held: std::mem::take(&mut pass.held),
+        unlinked,
         pass,
         incoming,
         gone,

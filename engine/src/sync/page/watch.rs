@@ -10,6 +10,8 @@ use crate::ids::ConnectionId;
 use crate::mapping::{FieldFailure, Mapping, Patch, Row, Values};
 use crate::merge::{Deletion, Merged};
 use crate::outcomes::{Act, Outcome};
+use crate::store::link_events::Method;
+use crate::store::matches::Held;
 use crate::sync::context::Stream;
 
 /// Collects outcomes.
@@ -43,6 +45,7 @@ impl Watch {
         known: Option<&Entity>,
         values: &Values,
         merged: &Merged,
+        link: Option<Method>,
     ) {
         let is_updated = !merged.changes.is_empty();
         let act = match known {
@@ -60,12 +63,22 @@ impl Watch {
         merged.retired.clear();
         self.outcomes.push(Outcome {
             entity_id: known.map(|entity| entity.id),
+            link,
             groups,
             not_kept: not_kept(&stream.plan.mapping, catalogue, values),
             merged: Some(merged),
             failed: patch.failed.clone(),
             waiting: patch.references.keys().cloned().collect(),
             ..Outcome::new(&patch.key, act)
+        });
+    }
+
+    /// A person has to say whose it is.
+    pub(super) fn held(&mut self, held: &Held) {
+        self.outcomes.push(Outcome {
+            entity_id: held.candidates.first().map(|one| one.entity_id),
+            asks: true,
+            ..Outcome::new(&held.key, Act::Hold)
         });
     }
 

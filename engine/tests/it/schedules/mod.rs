@@ -1,5 +1,7 @@
-//! Schedules in the store and in several processes; what people do to them is in `edits.rs`.
+//! Schedules in the store and in several processes; what people do to them is in `edits.rs`, what clocks
+//! do in `clocks.rs`.
 
+mod clocks;
 mod edits;
 
 use std::collections::HashSet;

@@ -844,6 +844,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connections/{id}/streams/{stream}/match-report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a stream's records came to what they are here */
+        get: operations["get_stream_match_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connections/{id}/streams/{stream}/near-misses": {
         parameters: {
             query?: never;
@@ -1859,6 +1876,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/links/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Moves a record's link to another record here, or to one of its own
+         * @description Refused as stale where the record is not linked with `from` any more, or `to` was changed since.
+         */
+        post: operations["move_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/links/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What moving a record's link would do
+         * @description It is done and taken back: nothing is stored.
+         */
+        post: operations["preview_link_move"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/mappings": {
         parameters: {
             query?: never;
@@ -2231,6 +2288,57 @@ export interface paths {
         get: operations["get_mapping_version"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/matches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists records of which it is not sure whose they are, newest first */
+        get: operations["list_matches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/matches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One record of which it is not sure whose it is */
+        get: operations["get_match"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/matches/{id}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says whose a record is */
+        post: operations["answer_match"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2789,6 +2897,7 @@ export interface paths {
         /**
          * Says what undoing a run would do now
          * @description Values that are still as the run left them go back; what was changed since stays, with the reason.
+         *     What nothing takes back is told beside it.
          */
         get: operations["plan_undo"];
         put?: never;
@@ -4415,6 +4524,19 @@ export interface components {
         };
         /** @enum {string} */
         ApprovalState: "open" | "approved" | "declined" | "settled";
+        /** @description A mail that a run asked for. */
+        AskedMail: {
+            /** Format: date-time */
+            asked_at: string;
+            /** @description invitation, reset, locked, sign_in, erasure_failed */
+            kind: string;
+            /**
+             * Format: date-time
+             * @description Null while it waits to be sent.
+             */
+            sent_at: string | null;
+            subject: string;
+        };
         /** @description Somebody's looking after an account, now or once. */
         Assignment: {
             /** Format: date-time */
@@ -5504,6 +5626,16 @@ export interface components {
             invitation: components["schemas"]["PasswordLink"];
             user: components["schemas"]["User"];
         };
+        /** @description What a run did that nothing takes back. */
+        Irreversible: {
+            /** @description The first of them. */
+            first: components["schemas"]["AskedMail"][];
+            /**
+             * Format: int64
+             * @description Mails it asked for.
+             */
+            mails: number;
+        };
         /** @description A key of a program, without its secret. It acts for the user who made it. */
         Key: {
             /**
@@ -5640,8 +5772,12 @@ export interface components {
             key: string;
             /** Format: date-time */
             linked_at: string;
-            /** @description How they were found to be the same. */
+            /**
+             * @description How they were found to be the same: first_read, written, hub_id, strong_key, person, merge,
+             *     conversion.
+             */
             method: string;
+            reason: components["schemas"]["LinkReason"] | null;
             /** Format: date-time */
             removed_at: string | null;
             /** Format: date-time */
@@ -5651,10 +5787,90 @@ export interface components {
             /** @description The record's page in its system, where that is known. */
             url: string | null;
         };
+        /** @enum {string} */
+        LinkAgreement: "same" | "close" | "apart";
+        /** @description What one field said when a record was compared with what is here. */
+        LinkEvidence: {
+            agreement: components["schemas"]["LinkAgreement"];
+            field: string;
+            here: unknown;
+            label: string;
+            /** @description In words. */
+            sentence: string;
+            there: unknown;
+            /**
+             * Format: int32
+             * @description About the logarithm, to the base 2, of how much likelier it makes them the same.
+             */
+            weight: number;
+        };
         LinkIdentity: {
             /** @description A page of the console to go on to. */
             next?: string | null;
             provider_id: string;
+        };
+        /** @description What goes over from one that turns out to be another; fields by their label. */
+        LinkJoined: {
+            /** @description In which the other had nothing. */
+            filled: string[];
+            /** @description In which the other's value stands. */
+            kept: string[];
+            /** @description By kind, how many pointed at it and point at the other then. */
+            moved: {
+                [key: string]: number;
+            };
+        };
+        /** @description A link that is to be moved. */
+        LinkMove: {
+            connection_id: string;
+            /** @description What it is linked with now. */
+            from: string;
+            /** @description The record's key in its system. */
+            key: string;
+            note?: string | null;
+            stream: string;
+            /** @description What it is; null for one of its own. */
+            to: string | null;
+            /**
+             * Format: int64
+             * @description The version of `to` that the preview showed; left out: whatever it is.
+             */
+            to_version?: number | null;
+        };
+        /** @description What moving a link does. */
+        LinkMoved: {
+            joined: components["schemas"]["LinkJoined"] | null;
+            /** @description Streams that are owed writes because of it. */
+            owed: components["schemas"]["LinkOwed"][];
+            record: components["schemas"]["PreviewRow"] | null;
+            /** @description Null for one that is made. */
+            to: string | null;
+            /**
+             * Format: int64
+             * @description Of `to`, before anything was moved.
+             */
+            to_version: number | null;
+        };
+        /** @description A stream that is owed writes. */
+        LinkOwed: {
+            connection_id: string;
+            connection_name: string;
+            stream: string;
+        };
+        /** @description What a link rests on. */
+        LinkReason: {
+            /** Format: date-time */
+            at: string;
+            /** @description Name of the person who said so. */
+            by: string | null;
+            evidence: components["schemas"]["LinkEvidence"][];
+            /** @description What the record was linked with before. */
+            from: string | null;
+            /**
+             * Format: int32
+             * @description Sum of the weights.
+             */
+            score: number | null;
         };
         LinkedConnection: {
             id: string;
@@ -5828,6 +6044,135 @@ export interface components {
             /** Format: int32 */
             version: number;
         };
+        /** @description A record that waits until a person says whose it is, or waited. */
+        Match: {
+            answer: components["schemas"]["MatchDecision"] | null;
+            /** @description What it may be, the likeliest first. */
+            candidates: components["schemas"]["MatchCandidate"][];
+            connection_id: string;
+            connection_name: string;
+            /** @description `account` or `contact` */
+            entity: string;
+            id: string;
+            /** @description The record's key in its system. */
+            key: string;
+            /** Format: date-time */
+            opened_at: string;
+            run_id: string;
+            /**
+             * Format: date-time
+             * @description When the record was last read.
+             */
+            seen_at: string;
+            /** @description Why it waits, in a sentence. */
+            sentence: string;
+            state: components["schemas"]["MatchState"];
+            stream: string;
+            /** Format: int64 */
+            version: number;
+            why: components["schemas"]["MatchWhy"];
+        };
+        MatchAnswer: {
+            choice: components["schemas"]["MatchChoice"];
+            /** @description With `same`: a candidate, or any other record of the kind. */
+            entity_id?: string | null;
+            note?: string | null;
+        };
+        /** @description A record here that it may be. */
+        MatchCandidate: {
+            /** @description With the prefix of its kind. */
+            entity_id: string;
+            /** @description Empty for one that is not here any more. */
+            entity_name: string;
+            evidence: components["schemas"]["LinkEvidence"][];
+            /** @description It has another record in the stream. */
+            is_taken: boolean;
+            /**
+             * Format: int32
+             * @description Sum of the weights.
+             */
+            score: number;
+        };
+        /** @enum {string} */
+        MatchChoice: "same" | "different";
+        /** @description What was said of it. */
+        MatchDecision: {
+            /** Format: date-time */
+            at: string;
+            /** @description Name of the person; null where nobody had to say it. */
+            by: string | null;
+            /** @description Whose it is; null for one of its own. */
+            entity_id: string | null;
+            entity_name: string;
+            /** @description hub_id, strong_key, person, merge, conversion; null where none was like it any more. */
+            method: string | null;
+            note: string | null;
+        };
+        /** @description A record that waits until a person says whose it is, with its values beside those of the candidates. */
+        MatchDetail: components["schemas"]["Match"] & {
+            /** @description By the mapping in force; empty where there is none any more. */
+            fields: components["schemas"]["MatchField"][];
+        };
+        /** @description Several with the same value of a strong key: no record is linked by it. */
+        MatchDuplicate: {
+            /** Format: int64 */
+            count: number;
+            /** @description Ten at most. */
+            entities: components["schemas"]["MatchNamed"][];
+            field: string;
+            label: string;
+            value: string;
+        };
+        /** @description A field of the record beside those of its candidates. */
+        MatchField: {
+            /** @description What the candidates that are here have now, by their id. */
+            here: {
+                [key: string]: unknown;
+            };
+            label: string;
+            name: string;
+            /** @description What the record says; the key of a record that it points at. */
+            there: unknown;
+        };
+        /** @description A record here and its name. */
+        MatchNamed: {
+            id: string;
+            name: string;
+        };
+        /** @description How a stream's records came to what they are here: to be read before the first write to it. */
+        MatchReport: {
+            /** @description Whether what has no record in the stream is made over there. */
+            creates: boolean;
+            /** @description Values of strong keys that several have, those with the most first; 100 at most. */
+            duplicates: components["schemas"]["MatchDuplicate"][];
+            /**
+             * Format: int64
+             * @description How many such values there are.
+             */
+            duplicates_in_all: number;
+            /** @description `account` or `contact` */
+            entity: string;
+            /**
+             * @description Records by what their link rests on: first_read, written, hub_id, strong_key, person, merge,
+             *     conversion.
+             */
+            linked_by: {
+                [key: string]: number;
+            };
+            /** @description Records that wait for a person, by why. */
+            waiting: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description How many of the kind have no record in the stream, and had none.
+             */
+            without_record: number;
+        };
+        /** @enum {string} */
+        MatchState: "open" | "same" | "different" | "gone";
+        /** @enum {string} */
+        MatchWhy: "possible" | "ambiguous" | "taken" | "being_made";
         /** @description Values of a field that the system stored in another form than it was given. */
         NearMiss: {
             /** Format: int64 */
@@ -7085,6 +7430,43 @@ export interface components {
             total: number | null;
         };
         /** @description One page of a list. */
+        Page_Match: {
+            items: {
+                answer: components["schemas"]["MatchDecision"] | null;
+                /** @description What it may be, the likeliest first. */
+                candidates: components["schemas"]["MatchCandidate"][];
+                connection_id: string;
+                connection_name: string;
+                /** @description `account` or `contact` */
+                entity: string;
+                id: string;
+                /** @description The record's key in its system. */
+                key: string;
+                /** Format: date-time */
+                opened_at: string;
+                run_id: string;
+                /**
+                 * Format: date-time
+                 * @description When the record was last read.
+                 */
+                seen_at: string;
+                /** @description Why it waits, in a sentence. */
+                sentence: string;
+                state: components["schemas"]["MatchState"];
+                stream: string;
+                /** Format: int64 */
+                version: number;
+                why: components["schemas"]["MatchWhy"];
+            }[];
+            /** @description Give it as `cursor` to read on; null at the end. */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are in all; null where counting costs too much.
+             */
+            total: number | null;
+        };
+        /** @description One page of a list. */
         Page_OpenSession: {
             items: {
                 /** @description Where it was opened from. */
@@ -7208,9 +7590,9 @@ export interface components {
         /** @description One page of a list. */
         Page_PreviewRow: {
             items: {
-                /** @description create, update, unchanged, delete, exclude */
+                /** @description create, update, unchanged, delete, exclude, hold */
                 act: string;
-                /** @description A removal that a person has to decide. */
+                /** @description A removal that a person has to decide, or whose the record is. */
                 asks: boolean;
                 conflicts: components["schemas"]["PreviewConflict"][];
                 failed: components["schemas"]["PreviewFailure"][];
@@ -7219,6 +7601,8 @@ export interface components {
                 id: string | null;
                 /** @description The record's key in its system. */
                 key: string;
+                /** @description What links it to `id`, with which it was not linked: hub_id, strong_key, person, merge, conversion. */
+                link: string | null;
                 /** @description Read again from the system. */
                 live: boolean;
                 /** @description Core fields whose value changes on the way out and back in. */
@@ -7930,6 +8314,16 @@ export interface components {
             failed: number;
             /**
              * Format: int64
+             * @description Records that a person has to say of whose they are.
+             */
+            holds: number;
+            /**
+             * Format: int64
+             * @description Records linked to what is here already.
+             */
+            links: number;
+            /**
+             * Format: int64
              * @description Records with values that change on the way out and back in.
              */
             not_kept: number;
@@ -7984,9 +8378,9 @@ export interface components {
         };
         /** @description A record to which something would happen. */
         PreviewRow: {
-            /** @description create, update, unchanged, delete, exclude */
+            /** @description create, update, unchanged, delete, exclude, hold */
             act: string;
-            /** @description A removal that a person has to decide. */
+            /** @description A removal that a person has to decide, or whose the record is. */
             asks: boolean;
             conflicts: components["schemas"]["PreviewConflict"][];
             failed: components["schemas"]["PreviewFailure"][];
@@ -7995,6 +8389,8 @@ export interface components {
             id: string | null;
             /** @description The record's key in its system. */
             key: string;
+            /** @description What links it to `id`, with which it was not linked: hub_id, strong_key, person, merge, conversion. */
+            link: string | null;
             /** @description Read again from the system. */
             live: boolean;
             /** @description Core fields whose value changes on the way out and back in. */
@@ -8354,6 +8750,16 @@ export interface components {
             excluded: number;
             /** Format: int64 */
             failed: number;
+            /**
+             * Format: int64
+             * @description Records that wait for a person to say whose they are.
+             */
+            held: number;
+            /**
+             * Format: int64
+             * @description Records that were linked with what was here already.
+             */
+            linked: number;
             /** Format: int64 */
             read: number;
             /**
@@ -9252,7 +9658,7 @@ export interface components {
             who: string;
         };
         /** @enum {string} */
-        TimelineKind: "created" | "merged" | "edited" | "written" | "write_failed" | "conflict_opened" | "conflict_resolved" | "removed" | "unlinked" | "restored" | "undone" | "undo_kept" | "linked";
+        TimelineKind: "created" | "merged" | "edited" | "written" | "write_failed" | "conflict_opened" | "conflict_resolved" | "removed" | "unlinked" | "restored" | "undone" | "undo_kept" | "linked" | "joined" | "relinked";
         /** @description An access token and the refresh token that gets the next, shown this once. */
         TokenPair: {
             /** Format: date-time */
@@ -9314,6 +9720,7 @@ export interface components {
         /** @description What undoing a run would do now. */
         UndoPlan: {
             counts: components["schemas"]["UndoCounts"];
+            irreversible: components["schemas"]["Irreversible"];
             /** @description The first of the records it is about. */
             records: components["schemas"]["UndoRecord"][];
         };
@@ -11458,6 +11865,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_StreamGap"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_stream_match_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MatchReport"];
                 };
             };
             /** @description A problem */
@@ -13817,6 +14256,72 @@ export interface operations {
             };
         };
     };
+    move_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkMove"];
+            };
+        };
+        responses: {
+            /** @description Moved */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkMoved"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_link_move: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkMove"];
+            };
+        };
+        responses: {
+            /** @description What would change */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkMoved"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_mappings: {
         parameters: {
             query?: {
@@ -14517,7 +15022,7 @@ export interface operations {
     list_preview_rows: {
         parameters: {
             query?: {
-                act?: "create" | "update" | "unchanged" | "delete" | "exclude";
+                act?: "create" | "update" | "unchanged" | "delete" | "exclude" | "hold";
                 /** @description Only those that were read again from the system, or only those of the snapshots. */
                 live?: boolean;
                 conflict?: boolean;
@@ -14712,6 +15217,113 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MappingVersion"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_matches: {
+        parameters: {
+            query?: {
+                state?: "open" | "same" | "different" | "gone";
+                /** @description possible, ambiguous, taken or being_made */
+                why?: string;
+                /** @description `account` or `contact` */
+                entity?: string;
+                connection_id?: string;
+                stream?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Match"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_match: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The record and its candidates */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MatchDetail"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    answer_match: {
+        parameters: {
+            query?: never;
+            header: {
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MatchAnswer"];
+            };
+        };
+        responses: {
+            /** @description Answered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Match"];
                 };
             };
             /** @description A problem */

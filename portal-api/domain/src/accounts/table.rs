@@ -11,7 +11,8 @@ use engine::{StoreError, Tx};
 use rust_decimal::Decimal;
 use sqlx::types::{Json, Uuid};
 
-use crate::columns::{Columns, Custom, entity_values};
+use crate::columns::{Columns, Custom, entity_values, find, lower};
+use crate::free_mail;
 
 /// The statement that stores these columns; `$end` says what to do about rows that are there.
 macro_rules! save {
@@ -83,13 +84,16 @@ impl CoreTable for Accounts {
     const FIELDS: &'static [FieldDef] = &[
         FieldDef::new("name", "Name", FieldKind::Text)
             .required()
+            .found()
             .max_length(255),
         FieldDef::new("external_ref", "External reference", FieldKind::Text).max_length(255),
         FieldDef::new("industry", "Industry", FieldKind::Text).max_length(255),
         FieldDef::new("type", "Type", FieldKind::Text).max_length(255),
         FieldDef::new("phone", "Phone", FieldKind::Phone),
         FieldDef::new("website", "Website", FieldKind::Url),
-        FieldDef::new("domain", "Domain", FieldKind::Text).max_length(255),
+        FieldDef::new("domain", "Domain", FieldKind::Text)
+            .max_length(255)
+            .found(),
         FieldDef::new("description", "Description", FieldKind::LongText),
         FieldDef::new("annual_revenue", "Annual revenue", FieldKind::Currency).scale(2),
         FieldDef::new("employees", "Employees", FieldKind::Integer),
@@ -109,7 +113,9 @@ impl CoreTable for Accounts {
         FieldDef::new("account_manager", "Account manager", FieldKind::Text),
         FieldDef::new("products", "Products", FieldKind::Choices),
         FieldDef::new("founded", "Founded", FieldKind::Text),
-        FieldDef::new("parent", "Parent account", FieldKind::Reference).references("account"),
+        FieldDef::new("parent", "Parent account", FieldKind::Reference)
+            .references("account")
+            .found(),
     ];
 
     async fn load(tx: &mut Tx, ids: &[EntityId]) -> Result<Vec<Entity>, StoreError> {
@@ -211,5 +217,27 @@ impl CoreTable for Accounts {
                 "
             ),
         })
+    }
+
+    fn sought(field: &str, text: &str) -> Option<String> {
+        let text = lower(text)?;
+        match field {
+            "domain" => (!free_mail::is(&text)).then_some(text),
+            "name" => text.split(' ').next().map(str::to_owned),
+            _ => Some(text),
+        }
+    }
+
+    async fn find(
+        tx: &mut Tx,
+        field: &str,
+        texts: &[String],
+    ) -> Result<Vec<(String, EntityId)>, StoreError> {
+        match field {
+            "domain" => find!(tx, texts, "accounts", "domain_key = wanted.text"),
+            "name" => find!(tx, texts, "accounts", "first_word = wanted.text"),
+            "parent" => find!(tx, texts, "accounts", "parent = wanted.text::uuid"),
+            _ => Err(StoreError::NotFound(format!("look-up by {field}"))),
+        }
     }
 }

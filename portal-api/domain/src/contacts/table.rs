@@ -9,7 +9,7 @@ use engine::store::Statement;
 use engine::{StoreError, Tx};
 use sqlx::types::{Json, Uuid};
 
-use crate::columns::{Columns, Custom, entity_values};
+use crate::columns::{Columns, Custom, entity_values, find, lower};
 
 /// The statement that stores these columns; `$end` says what to do about rows that are there.
 macro_rules! save {
@@ -69,15 +69,19 @@ impl CoreTable for Contacts {
     const KIND: &'static str = "contact";
     const PREFIX: &'static str = ContactId::PREFIX;
     const FIELDS: &'static [FieldDef] = &[
-        FieldDef::new("account", "Account", FieldKind::Reference).references("account"),
+        FieldDef::new("account", "Account", FieldKind::Reference)
+            .references("account")
+            .found(),
         FieldDef::new("first_name", "First name", FieldKind::Text)
             .max_length(255)
             .personal(Personal::Identifying),
         FieldDef::new("last_name", "Last name", FieldKind::Text)
             .required()
+            .found()
             .max_length(255)
             .personal(Personal::Identifying),
         FieldDef::new("email", "E-mail", FieldKind::Email)
+            .found()
             .max_length(320)
             .personal(Personal::Identifying),
         FieldDef::new("phone", "Phone", FieldKind::Phone).personal(Personal::Identifying),
@@ -196,5 +200,22 @@ impl CoreTable for Contacts {
                 "
             ),
         })
+    }
+
+    fn sought(_field: &str, text: &str) -> Option<String> {
+        lower(text)
+    }
+
+    async fn find(
+        tx: &mut Tx,
+        field: &str,
+        texts: &[String],
+    ) -> Result<Vec<(String, EntityId)>, StoreError> {
+        match field {
+            "email" => find!(tx, texts, "contacts", "email_key = wanted.text"),
+            "last_name" => find!(tx, texts, "contacts", "last_name_key = wanted.text"),
+            "account" => find!(tx, texts, "contacts", "account = wanted.text::uuid"),
+            _ => Err(StoreError::NotFound(format!("look-up by {field}"))),
+        }
     }
 }

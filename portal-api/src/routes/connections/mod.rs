@@ -10,6 +10,7 @@ mod drift;
 mod get;
 mod list;
 mod list_streams;
+mod match_report;
 mod pull_stream;
 mod put_stream;
 mod sweep;
@@ -40,6 +41,7 @@ pub(super) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(coverage::get))
         .routes(routes!(coverage::gaps))
         .routes(routes!(coverage::differences))
+        .routes(routes!(match_report::get))
         .routes(routes!(sweep::get, sweep::put, sweep::start))
         .routes(routes!(drift::list))
         .routes(routes!(drift::proposal, drift::draft))

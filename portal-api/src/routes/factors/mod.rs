@@ -172,7 +172,9 @@ pub(super) async fn tell(
 ) -> Result<(), ApiError> {
     if let Some(outbox) = &portal.outbox {
         let letter = Letter::sign_in(&user.email, notice);
-        outbox.post(tx, MailKind::SignIn, user.id, &letter).await?;
+        outbox
+            .post(tx, MailKind::SignIn, user.id, &letter, None)
+            .await?;
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
+pub(crate) use self::previews::PreviewRow;
 use crate::caller::SignedIn;
 use crate::error::{ApiError, FieldProblem, Slug};
 use crate::permit::routes;

@@ -10,6 +10,7 @@ use engine::ids::{ConnectionId, MappingId, PreviewId, RunId};
 use engine::outcomes::{Act, Cause, Totals};
 use engine::sdk::SystemEntry;
 use engine::store::keyset::After;
+use engine::store::link_events::Method;
 use engine::store::mappings::{self as store, MappingRow};
 use engine::store::previews::{self as stored, Preview as Row, RowQuery};
 use engine::store::runs;
@@ -63,6 +64,10 @@ pub(crate) struct PreviewCounts {
     unchanged: u64,
     deletes: u64,
     excluded: u64,
+    /// Records that a person has to say of whose they are.
+    holds: u64,
+    /// Records linked to what is here already.
+    links: u64,
     /// Groups of fields, and removals, that a person has to decide.
     conflicts: u64,
     /// Records of which at least one field cannot be taken over.
@@ -82,6 +87,8 @@ impl From<&Totals> for PreviewCounts {
             unchanged: totals.unchanged,
             deletes: totals.deletes,
             excluded: totals.excluded,
+            holds: totals.holds,
+            links: totals.links,
             conflicts: totals.conflicts,
             failed: totals.failed,
             not_kept: totals.not_kept,
@@ -294,6 +301,7 @@ pub(crate) enum ActFilter {
     Unchanged,
     Delete,
     Exclude,
+    Hold,
 }
 
 impl From<ActFilter> for Act {
@@ -304,6 +312,7 @@ impl From<ActFilter> for Act {
             ActFilter::Unchanged => Self::Unchanged,
             ActFilter::Delete => Self::Delete,
             ActFilter::Exclude => Self::Exclude,
+            ActFilter::Hold => Self::Hold,
         }
     }
 }
@@ -329,8 +338,10 @@ pub(crate) struct PreviewRow {
     key: String,
     /// The hub's record; null for one that would be made.
     id: Option<String>,
-    /// create, update, unchanged, delete, exclude
+    /// create, update, unchanged, delete, exclude, hold
     act: &'static str,
+    /// What links it to `id`, with which it was not linked: hub_id, strong_key, person, merge, conversion.
+    link: Option<&'static str>,
     /// Read again from the system.
     live: bool,
     fields: Vec<PreviewField>,
@@ -342,7 +353,7 @@ pub(crate) struct PreviewRow {
     not_kept: Vec<String>,
     /// Core fields that wait for another record.
     waiting: Vec<String>,
-    /// A removal that a person has to decide.
+    /// A removal that a person has to decide, or whose the record is.
     asks: bool,
 }
 
@@ -428,6 +439,7 @@ impl From<Shown> for PreviewRow {
             key: row.key,
             id: row.id,
             act: row.act.as_str(),
+            link: row.link.map(Method::as_str),
             live: row.live,
             fields: fields.collect(),
             conflicts: conflicts.collect(),

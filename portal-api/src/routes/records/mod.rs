@@ -6,9 +6,12 @@ pub(crate) mod removal;
 pub(crate) mod timeline;
 
 use chrono::{DateTime, Utc};
+use domain::links::{LinkView, ReasonView};
+use domain::matches::EvidenceView;
 use engine::ids::ConnectionId;
+use engine::likeness::Agreement;
 use engine::store::audit::MASK;
-use engine::store::links::{LinkRow, RowLink};
+use engine::store::links::RowLink;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -24,15 +27,89 @@ pub(crate) struct Link {
     /// The record's page in its system, where that is known.
     url: Option<String>,
     linked_at: DateTime<Utc>,
-    /// How they were found to be the same.
+    /// How they were found to be the same: first_read, written, hub_id, strong_key, person, merge,
+    /// conversion.
     method: String,
+    /// What the link rests on; null where the record was read first, or made from here.
+    reason: Option<LinkReason>,
     seen_at: DateTime<Utc>,
     removed_at: Option<DateTime<Utc>>,
 }
 
-impl From<LinkRow> for Link {
-    fn from(row: LinkRow) -> Self {
+/// What a link rests on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LinkReason {
+    at: DateTime<Utc>,
+    /// What the record was linked with before.
+    from: Option<String>,
+    /// Name of the person who said so.
+    by: Option<String>,
+    /// Sum of the weights.
+    score: Option<i32>,
+    evidence: Vec<LinkEvidence>,
+}
+
+/// What one field said when a record was compared with what is here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LinkEvidence {
+    field: String,
+    label: String,
+    #[schema(value_type = Value)]
+    here: serde_json::Value,
+    #[schema(value_type = Value)]
+    there: serde_json::Value,
+    #[schema(value_type = LinkAgreement)]
+    agreement: Agreement,
+    /// About the logarithm, to the base 2, of how much likelier it makes them the same.
+    weight: i32,
+    /// In words.
+    sentence: String,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the names of agreements")]
+pub(crate) enum LinkAgreement {
+    Same,
+    Close,
+    Apart,
+}
+
+impl From<EvidenceView> for LinkEvidence {
+    fn from(evidence: EvidenceView) -> Self {
         Self {
+            field: evidence.field,
+            label: evidence.label,
+            here: evidence.here,
+            there: evidence.there,
+            agreement: evidence.agreement,
+            weight: evidence.weight,
+            sentence: evidence.sentence,
+        }
+    }
+}
+
+impl From<ReasonView> for LinkReason {
+    fn from(reason: ReasonView) -> Self {
+        Self {
+            at: reason.at,
+            from: reason.from,
+            by: reason.by,
+            score: reason.score,
+            evidence: reason
+                .evidence
+                .into_iter()
+                .map(LinkEvidence::from)
+                .collect(),
+        }
+    }
+}
+
+impl From<LinkView> for Link {
+    fn from(link: LinkView) -> Self {
+        let row = link.row;
+        Self {
+            reason: link.reason.map(LinkReason::from),
             connection_id: row.connection_id,
             connection_name: row.connection_name,
             system: row.system,

@@ -45,6 +45,8 @@ pub(crate) enum TimelineKind {
     Undone,
     UndoKept,
     Linked,
+    Joined,
+    Relinked,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

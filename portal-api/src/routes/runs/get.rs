@@ -116,7 +116,11 @@ pub(super) async fn get(
         children: story.children,
         cancel_requested: story.run.cancel_requested,
         held_by: held_by.into_iter().map(|row| Lane::new(row, now)).collect(),
-        trace: story.run.trace.map(|trace| trace.to_string()),
+        trace: story
+            .run
+            .trace
+            .as_ref()
+            .map(|trace| trace.parent.to_string()),
         steps: story.steps.into_iter().map(Step::from).collect(),
         row: RunRow::new(story.run, &subjects),
     }))

@@ -165,6 +165,10 @@ pub(crate) struct Counts {
     withheld: u64,
     /// Records of people who were forgotten; who is not told.
     suppressed: u64,
+    /// Records that were linked with what was here already.
+    linked: u64,
+    /// Records that wait for a person to say whose they are.
+    held: u64,
 }
 
 impl Failure {
@@ -259,6 +263,8 @@ impl RunRow {
                 excluded: counts.excluded,
                 withheld: counts.withheld,
                 suppressed: counts.suppressed,
+                linked: counts.linked,
+                held: counts.held,
             }),
             id: row.id,
             workflow: row.workflow,

@@ -2,6 +2,8 @@ use domain::permissions::needs::RunsOperate;
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use domain::mails::{self, Asked};
 use domain::undo::{self, Field, Record};
 use engine::ids::RunId;
 use engine::store::changes::Kept;
@@ -16,6 +18,8 @@ use crate::extract::{Json, Path};
 
 /// Records that a plan shows; it counts all.
 const SHOWN: usize = 50;
+/// Mails that a plan shows; it counts all.
+const MAILS_SHOWN: i64 = 50;
 
 /// What undoing a run would do now.
 #[derive(Serialize, ToSchema)]
@@ -23,6 +27,27 @@ pub(crate) struct UndoPlan {
     counts: UndoCounts,
     /// The first of the records it is about.
     records: Vec<UndoRecord>,
+    irreversible: Irreversible,
+}
+
+/// What a run did that nothing takes back.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Irreversible {
+    /// Mails it asked for.
+    mails: u64,
+    /// The first of them.
+    first: Vec<AskedMail>,
+}
+
+/// A mail that a run asked for.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AskedMail {
+    /// invitation, reset, locked, sign_in, erasure_failed
+    kind: String,
+    subject: String,
+    asked_at: DateTime<Utc>,
+    /// Null while it waits to be sent.
+    sent_at: Option<DateTime<Utc>>,
 }
 
 /// How much undoing a run does.
@@ -79,6 +104,7 @@ pub(crate) struct UndoOrder {
 /// Says what undoing a run would do now
 ///
 /// Values that are still as the run left them go back; what was changed since stays, with the reason.
+/// What nothing takes back is told beside it.
 #[utoipa::path(
     get, path = "/runs/{id}/undo", operation_id = "plan_undo", tag = "runs",
     params(("id" = String, Path)),
@@ -89,9 +115,15 @@ pub(super) async fn plan(
     Path(id): Path<RunId>,
 ) -> Result<axum::Json<UndoPlan>, ApiError> {
     let (counts, records) = look(&caller, id).await?;
+    let mut tx = caller.begin().await?;
+    let (mails, first) = mails::asked_by(&mut tx, id, MAILS_SHOWN).await?;
     Ok(axum::Json(UndoPlan {
         counts: counts.into(),
         records: records.into_iter().map(UndoRecord::from).collect(),
+        irreversible: Irreversible {
+            mails,
+            first: first.into_iter().map(AskedMail::from).collect(),
+        },
     }))
 }
 
@@ -155,6 +187,17 @@ impl From<Record> for UndoRecord {
             act,
             kept,
             fields: record.fields.into_iter().map(UndoField::from).collect(),
+        }
+    }
+}
+
+impl From<Asked> for AskedMail {
+    fn from(asked: Asked) -> Self {
+        Self {
+            kind: asked.kind,
+            subject: asked.subject,
+            asked_at: asked.asked_at,
+            sent_at: asked.sent_at,
         }
     }
 }

@@ -83,7 +83,7 @@ async fn send(
     links::issue(&mut tx, user.id, Purpose::Reset, &token, until).await?;
     let letter = Letter::reset(&user.email, &portal.password_link(&token));
     outbox
-        .post(&mut tx, MailKind::Reset, user.id, &letter)
+        .post(&mut tx, MailKind::Reset, user.id, &letter, None)
         .await?;
     tx.commit().await?;
     Ok(())

@@ -152,7 +152,7 @@ async fn note(portal: &Portal, anyone: &Anyone, user: &User) -> Result<(), ApiEr
     {
         let letter = Letter::locked(&user.email, policy.lockout_minutes);
         outbox
-            .post(&mut tx, MailKind::Locked, user.id, &letter)
+            .post(&mut tx, MailKind::Locked, user.id, &letter, None)
             .await?;
     }
     tx.commit().await?;

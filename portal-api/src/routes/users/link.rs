@@ -79,6 +79,6 @@ pub(in crate::routes) async fn issue_in(
         }
         Purpose::Reset => (MailKind::Reset, Letter::reset(&to.email, &link)),
     };
-    outbox.post(tx, kind, to.id, &letter).await?;
+    outbox.post(tx, kind, to.id, &letter, None).await?;
     Ok(PasswordLink::new(purpose, None, until))
 }

@@ -29,6 +29,10 @@ const SCHEMA: &str = "
         input bytea not null
     ) with (fillfactor = 70);
     create index job_ready on job (due_at, id) where state = 0;
+    create table done (
+        id bigint primary key, due_at timestamptz not null, input bytea not null,
+        done_at timestamptz not null
+    );
     create table journal (
         job_id bigint not null, seq integer not null, output bytea not null,
         primary key (job_id, seq)
@@ -41,6 +45,28 @@ const CLAIM: &str = "
         select ctid from job where state = 0 and due_at <= now()
         order by due_at, id limit $1 for update skip locked))
     returning id, input";
+
+/// What becomes of a job that is done.
+#[derive(Clone, Copy)]
+pub(super) enum Done {
+    /// It is deleted.
+    Gone,
+    /// It is moved to a table of its own, as people want to see later what was done.
+    Kept,
+}
+
+impl Done {
+    const fn statement(self) -> &'static str {
+        match self {
+            Self::Gone => "delete from job where id = any($1)",
+            Self::Kept => {
+                "with gone as (delete from job where id = any($1) returning id, due_at, input)
+                 insert into done (id, due_at, input, done_at)
+                 select id, due_at, input, now() from gone"
+            }
+        }
+    }
+}
 
 pub(super) struct Ceiling {
     pool: PgPool,
@@ -66,7 +92,7 @@ impl Ceiling {
     }
 
     /// Works off what [`Self::fill`] made; jobs a second.
-    pub(super) async fn drain(&self, jobs: usize) -> Result<f64> {
+    pub(super) async fn drain(&self, jobs: usize, done: Done) -> Result<f64> {
         let begun = Instant::now();
         let mut claimers = JoinSet::new();
         for _ in 0..CLAIMERS {
@@ -78,13 +104,13 @@ impl Ceiling {
                     if claimed.is_empty() {
                         return anyhow::Ok(());
                     }
-                    let mut done = Vec::with_capacity(claimed.len());
+                    let mut ids = Vec::with_capacity(claimed.len());
                     for (id, input) in claimed {
                         std::hint::black_box(serde_json::from_slice::<u32>(&input)?);
-                        done.push(id);
+                        ids.push(id);
                     }
-                    sqlx::query("delete from job where id = any($1)")
-                        .bind(&done)
+                    sqlx::query(done.statement())
+                        .bind(&ids)
                         .execute(&pool)
                         .await?;
                 }
@@ -185,7 +211,7 @@ impl Ceiling {
                     }
                 }
                 let done: Vec<i64> = claimed.into_iter().map(|(id, _)| id).collect();
-                sqlx::query("delete from job where id = any($1)")
+                sqlx::query(Done::Gone.statement())
                     .bind(&done)
                     .execute(&pool)
                     .await?;

@@ -9,6 +9,7 @@
 mod ceiling;
 mod figures;
 mod ours;
+mod traces;
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use localpg::Cluster;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
-use self::ceiling::Ceiling;
+use self::ceiling::{Ceiling, Done};
 use self::figures::Table;
 use self::ours::{Backlog, Ours, Worked};
 use crate::processes::postmaster;
@@ -52,6 +53,8 @@ enum Part {
     Drain,
     /// Backlogs of many tenants, with bad bodies, under a held snapshot.
     Odds,
+    /// Runs that carry a trace which nobody records.
+    Traces,
     /// Durable steps.
     Steps,
     /// Single durable starts.
@@ -98,6 +101,9 @@ async fn one_round(options: &EngineBench, cluster: &Cluster, table: &mut Table) 
     if options.wants(Part::Odds) {
         odds(runs, cluster, table).await?;
     }
+    if options.wants(Part::Traces) {
+        carried(runs, cluster, table).await?;
+    }
     if options.wants(Part::Steps) {
         steps(runs, cluster, table).await?;
     }
@@ -117,16 +123,28 @@ async fn one_round(options: &EngineBench, cluster: &Cluster, table: &mut Table) 
 }
 
 async fn drain(runs: usize, cluster: &Cluster, table: &mut Table) -> Result<()> {
-    let ceiling = ceiling(cluster).await?;
-    ceiling.fill(runs).await?;
-    let other = ceiling.drain(runs).await?;
+    let mut others = Vec::new();
+    for done in [Done::Gone, Done::Kept] {
+        let ceiling = ceiling(cluster).await?;
+        ceiling.fill(runs).await?;
+        others.push(ceiling.drain(runs, done).await?);
+    }
+    let [gone, kept] = others[..] else {
+        anyhow::bail!("two ceilings");
+    };
     for at_once in [50, 500] {
         let drain = ours(cluster)
             .await?
             .drain(runs, at_once, Backlog::OneTenant)
             .await?;
         let name = format!("no-op runs/s, {at_once} at once");
-        table.note(&name, ">= 0.7", drain.rate, other);
+        table.note(&name, ">= 0.7", drain.rate, gone);
+        say_cost(&drain);
+        let name = "  against a ceiling that keeps what is done";
+        table.note(&format!("{name}, {at_once}"), "-", drain.rate, kept);
+        let drain = ours(cluster).await?.drain_fleeting(runs, at_once).await?;
+        let name = format!("no-op runs/s without history, {at_once} at once");
+        table.note(&name, ">= 0.7", drain.rate, gone);
         say_cost(&drain);
     }
     Ok(())
@@ -170,6 +188,23 @@ async fn odds(runs: usize, cluster: &Cluster, table: &mut Table) -> Result<()> {
         held.rate,
         plain.rate,
     );
+    Ok(())
+}
+
+/// A log as the hub writes it, without an exporter, and a trace on each run; against neither.
+async fn carried(runs: usize, cluster: &Cluster, table: &mut Table) -> Result<()> {
+    let plain = ours(cluster)
+        .await?
+        .drain(runs, 500, Backlog::OneTenant)
+        .await?;
+    traces::log(true)?;
+    let carried = ours(cluster).await?.drain(runs, 500, Backlog::Traced).await;
+    traces::log(false)?;
+    let carried = carried?;
+    let name = "with a trace that nobody records, against none";
+    table.note(name, "-", carried.rate, plain.rate);
+    say_cost(&plain);
+    say_cost(&carried);
     Ok(())
 }
 

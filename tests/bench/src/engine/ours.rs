@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use engine::ids::TenantId;
 use engine::store::runs::{self, NewRun, StartOptions};
+use engine::trace::TraceContext;
 use engine::{
     Clock, Engine, Run, RunError, Step, StepCx, StepError, Store, StoreOptions, Workflow,
 };
@@ -28,6 +29,20 @@ impl Workflow for Noop {
     async fn run(cx: &mut Run, _number: u32) -> Result<(), RunError> {
         cx.service::<Seen>()?.note(cx.tenant());
         Ok(())
+    }
+}
+
+/// [`Noop`] of which nothing stays.
+struct Fleeting;
+
+impl Workflow for Fleeting {
+    const NAME: &'static str = "fleeting";
+    const HISTORY: bool = false;
+    type Input = u32;
+    type Output = ();
+
+    async fn run(cx: &mut Run, number: u32) -> Result<(), RunError> {
+        Noop::run(cx, number).await
     }
 }
 
@@ -97,7 +112,13 @@ pub(super) enum Backlog {
     Uneven,
     /// One body in a hundred cannot be decoded.
     Poisoned,
+    /// Each of them was started by something that is traced.
+    Traced,
 }
+
+/// What a caller and two systems before it said.
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 \
+                     rojo=00f067aa0ba902b7,congo=t61rcWkgMzE";
 
 pub(super) struct Ours {
     store: Store,
@@ -149,7 +170,7 @@ impl Ours {
 
     async fn fill<W: Workflow<Input = u32>>(&self, runs: usize, backlog: Backlog) -> Result<()> {
         let shares: Vec<(TenantId, usize)> = match backlog {
-            Backlog::OneTenant | Backlog::Poisoned => vec![(self.big(), runs)],
+            Backlog::OneTenant | Backlog::Poisoned | Backlog::Traced => vec![(self.big(), runs)],
             Backlog::Uneven => {
                 let small = runs / 2 / (self.tenants.len() - 1);
                 let others = self.tenants.iter().skip(1).map(|tenant| (*tenant, small));
@@ -168,6 +189,11 @@ impl Ours {
                 if matches!(backlog, Backlog::Poisoned) {
                     for run in new.iter_mut().step_by(100) {
                         run.input = b"not json".to_vec();
+                    }
+                }
+                if matches!(backlog, Backlog::Traced) {
+                    for run in &mut new {
+                        run.trace = TraceContext::parse(TRACE);
                     }
                 }
                 let mut tx = self.store.begin(tenant).await?;
@@ -189,6 +215,12 @@ impl Ours {
         backlog: Backlog,
     ) -> Result<Worked> {
         self.work_off::<Noop>(runs, at_once, backlog).await
+    }
+
+    /// [`Ours::drain`] of runs of which nothing stays.
+    pub(super) async fn drain_fleeting(&self, runs: usize, at_once: usize) -> Result<Worked> {
+        self.work_off::<Fleeting>(runs, at_once, Backlog::OneTenant)
+            .await
     }
 
     /// Runs of five durable steps.
@@ -214,7 +246,7 @@ impl Ours {
             .start();
         let good = match backlog {
             Backlog::Poisoned => runs - runs.div_ceil(100),
-            Backlog::OneTenant | Backlog::Uneven => runs,
+            Backlog::OneTenant | Backlog::Uneven | Backlog::Traced => runs,
         };
         // The end of each run is what counts, not that its code was called; to ask for it all the time
         // would be work of its own.

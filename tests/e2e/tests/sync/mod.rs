@@ -2,8 +2,10 @@
 
 mod caps;
 mod conditions;
+mod disorder;
 mod edits;
 mod handover;
+mod merges;
 mod pages;
 mod past;
 mod preview;

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use connector_sdk::Removal;
+use engine::ids::EntityId;
 
-use super::{DESCRIPTION, PHONE, plain};
+use super::{DESCRIPTION, INDUSTRY, PHONE, plain};
 use crate::world::World;
 use crate::world::oracle::carriers;
 use crate::world::peer::NAME;
@@ -152,12 +153,12 @@ async fn a_push_of_a_record_that_waits_for_its_parent_comes_to_an_end() -> Resul
     let mut world = World::with(&server, &[owned], None).await?;
     let parent = [
         (crate::world::peer::PARENT, "gone".into()),
-        (super::INDUSTRY, "Rail".into()),
+        (INDUSTRY, "Rail".into()),
     ];
     let (key, _) = world.read_one(0, &parent).await?;
-    world.sets_there(0, &key, super::INDUSTRY, "Air");
+    world.sets_there(0, &key, INDUSTRY, "Air");
     world.read_all(0).await?;
-    assert_eq!(world.there(0, &key, super::INDUSTRY), "Rail".into());
+    assert_eq!(world.there(0, &key, INDUSTRY), "Rail".into());
     assert_eq!(world.written(0), 1);
     Ok(())
 }
@@ -198,15 +199,8 @@ async fn what_an_edit_brings_back_reaches_the_other_systems_and_not_its_own() ->
 async fn a_record_of_ours_that_is_read_before_its_receipt_is_no_conflict_with_ourselves()
 -> Result<()> {
     let server = Server::new().await?;
-    let formal = Habits {
-        trims: true,
-        titles: true,
-        truncates: true,
-        formats_phones: true,
-        ..plain()
-    };
     for (moves_here, moves_there) in [(false, false), (true, false), (false, true), (true, true)] {
-        let mut world = World::with(&server, std::slice::from_ref(&formal), None).await?;
+        let mut world = World::with(&server, &[formal()], None).await?;
         let given = [
             (NAME, Set::Fresh),
             (PHONE, Set::Fresh),
@@ -222,12 +216,7 @@ async fn a_record_of_ours_that_is_read_before_its_receipt_is_no_conflict_with_ou
         if moves_there {
             world.sets_there(0, &key, DESCRIPTION, "t72x set there meanwhile");
         }
-        world.pull(0, false);
-        // The read: find its place, read, apply.
-        for _ in 0..3 {
-            let fault = Fault::None;
-            world.happen(&Event::Step { pick: 1, fault }).await?;
-        }
+        world.read_beside().await?;
         assert_eq!(world.linked(0, &key).await?.id, account);
         world.drain().await?;
         let met = "select count(*) from conflicts where tenant_id = $1";
@@ -244,6 +233,162 @@ async fn a_record_of_ours_that_is_read_before_its_receipt_is_no_conflict_with_ou
         assert_eq!(world.peers[0].state().living().len(), 1, "{about}");
     }
     Ok(())
+}
+
+/// A system that keeps every value in a form of its own.
+fn formal() -> Habits {
+    Habits {
+        trims: true,
+        titles: true,
+        truncates: true,
+        formats_phones: true,
+        ..plain()
+    }
+}
+
+impl World<'_> {
+    /// The push under way sends, the values arrive, and nobody hears of it.
+    async fn answer_is_lost(&mut self) -> Result<()> {
+        // Look, apply, claim; send, put back.
+        self.steps(3).await?;
+        self.one_step(Fault::TimesOut).await?;
+        self.one_step(Fault::None).await?;
+        self.pass(std::time::Duration::from_secs(60));
+        Ok(())
+    }
+
+    /// A read from its beginning to its first page, beside a push that has claimed its writes.
+    async fn read_beside(&mut self) -> Result<()> {
+        self.pull(0, false);
+        for _ in 0..3 {
+            let fault = Fault::None;
+            self.happen(&Event::Step { pick: 1, fault }).await?;
+        }
+        Ok(())
+    }
+
+    /// Nobody was asked about anything, and both sides hold what was entered here last.
+    async fn holds_the_last(&mut self, account: EntityId, last: &str, about: &str) -> Result<()> {
+        self.drain().await?;
+        let met = "select count(*) from conflicts where tenant_id = $1";
+        assert_eq!(self.count(met).await?, 0, "{about}");
+        let living = self.peers[0].state().living();
+        assert_eq!(living.len(), 1, "{about}");
+        let there = self.there(0, &living[0], NAME);
+        assert_eq!(self.here(account, NAME).await?, there, "{about}");
+        let is_last = there.as_str().is_some_and(|name| name.starts_with(last));
+        assert!(is_last, "{about}: {there:?} and not {last}");
+        self.rests().await
+    }
+}
+
+// What a lost create carried is there, and newer values are on their way.
+#[tokio::test]
+async fn what_a_lost_create_carried_does_not_come_back_over_newer_values() -> Result<()> {
+    let server = Server::new().await?;
+    for (reads_beside, fails_again) in [(false, false), (true, false), (false, true), (true, true)]
+    {
+        let mut world = World::with(&server, &[formal()], None).await?;
+        let account = world
+            .create_here(&[(NAME, Set::Fresh), (PHONE, Set::Fresh)])
+            .await?;
+        world.answer_is_lost().await?;
+        world.sets(account, NAME, "t71x entered since").await?;
+        if fails_again {
+            world.steps(3).await?;
+            world.one_step(Fault::Unreachable).await?;
+            world.one_step(Fault::None).await?;
+            world.pass(std::time::Duration::from_secs(60));
+            world.sets(account, NAME, "t72x entered since").await?;
+        }
+        if reads_beside {
+            world.steps(3).await?;
+            world.read_beside().await?;
+        }
+        let last = if fails_again { "T72x" } else { "T71x" };
+        let about = format!("read beside: {reads_beside}, failed again: {fails_again}");
+        world.holds_the_last(account, last, &about).await?;
+    }
+    Ok(())
+}
+
+// The system's form of what a lost update carried is nobody's change.
+#[tokio::test]
+async fn what_a_lost_update_carried_is_no_conflict_with_ourselves() -> Result<()> {
+    let server = Server::new().await?;
+    let hours = std::time::Duration::from_secs(2 * 60 * 60);
+    for (moves, is_late) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut world = World::with(&server, &[formal()], None).await?;
+        let (_, account) = world.read_one(0, &[]).await?;
+        world.sets(account.id, NAME, " t71x  entered first").await?;
+        world.answer_is_lost().await?;
+        if moves {
+            world.sets(account.id, NAME, "t72x entered since").await?;
+        }
+        if is_late {
+            // Later than an echo is waited for.
+            world.pass(hours);
+        }
+        let last = if moves { "T72x" } else { "T71x" };
+        let about = format!("moved: {moves}, late: {is_late}");
+        world.holds_the_last(account.id, last, &about).await?;
+    }
+    Ok(())
+}
+
+// A read comes between an update and its answer.
+#[tokio::test]
+async fn an_update_that_is_read_before_its_answer_is_no_conflict_with_ourselves() -> Result<()> {
+    let server = Server::new().await?;
+    for moves in [false, true] {
+        let mut world = World::with(&server, &[formal()], None).await?;
+        let (_, account) = world.read_one(0, &[]).await?;
+        world.sets(account.id, NAME, " t71x  entered first").await?;
+        // Look, apply, claim, send: what the system answered is in memory only.
+        world.steps(4).await?;
+        if moves {
+            world.sets(account.id, NAME, "t72x entered since").await?;
+        }
+        world.read_beside().await?;
+        let last = if moves { "T72x" } else { "T71x" };
+        let about = format!("moved: {moves}");
+        world.holds_the_last(account.id, last, &about).await?;
+    }
+    Ok(())
+}
+
+// What the record held before looks like a shortened form of what did not arrive.
+#[tokio::test]
+async fn what_stands_there_is_not_taken_for_a_form_of_what_never_arrived() -> Result<()> {
+    let server = Server::new().await?;
+    let mut world = World::with(&server, &[plain()], None).await?;
+    let (key, account) = world.read_one(0, &[(INDUSTRY, "Rail".into())]).await?;
+    world.sets(account.id, INDUSTRY, "Railways").await?;
+    world.steps(3).await?;
+    // The push is gone before it sends, and nobody knows that nothing arrived.
+    world.flights.clear();
+    world.sets_there(0, &key, PHONE, "5550009");
+    world.read_all(0).await?;
+    assert_eq!(world.here(account.id, INDUSTRY).await?, "Railways".into());
+    assert_eq!(world.there(0, &key, INDUSTRY), "Railways".into());
+    world.rests().await
+}
+
+// What somebody sets over there meanwhile is theirs, whatever is in doubt.
+#[tokio::test]
+async fn a_change_there_after_a_lost_update_is_asked_about() -> Result<()> {
+    let server = Server::new().await?;
+    let mut world = World::with(&server, &[formal()], None).await?;
+    let (key, account) = world.read_one(0, &[]).await?;
+    world.sets(account.id, NAME, "t71x entered first").await?;
+    world.answer_is_lost().await?;
+    world.sets(account.id, NAME, "t72x entered since").await?;
+    world.sets_there(0, &key, NAME, "t73x set there");
+    world.drain().await?;
+    let open = "select count(*) from conflicts where tenant_id = $1 and state = 'open'";
+    assert_eq!(world.count(open).await?, 1);
+    assert_eq!(world.there(0, &key, NAME), "T73x set the".into());
+    world.rests().await
 }
 
 // A push is cancelled by a person while its writes are under way, and nobody asks for anything since.

@@ -5,7 +5,9 @@
 
 mod bad_input;
 mod crossed;
+mod identity;
 mod lost;
+mod removed;
 mod uncovered;
 mod undone;
 

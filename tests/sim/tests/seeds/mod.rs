@@ -121,6 +121,13 @@ fn whatever_a_feed_does_not_tell_is_found_by_sweeps() {
     }
 }
 
+#[test]
+fn whosever_a_record_is_each_comes_to_one_entity_and_loses_nothing() {
+    if asked("SYNCLINE_SEED").is_none() {
+        all_is_well(Family::Identity.first());
+    }
+}
+
 fn all_is_well(from: u64) {
     let seeds = asked("SYNCLINE_SEEDS").unwrap_or(SEEDS);
     let begun = Instant::now();

@@ -11,9 +11,10 @@
 //! [`oracle`] looks at what is left.
 //!
 //! Not simulated: transactions side by side (tests/e2e has those), the engine's own failures (its own
-//! simulation has those), budgets, webhooks, matches.
+//! simulation has those), budgets, webhooks.
 
 mod edits;
+mod identity;
 pub(crate) mod oracle;
 pub(crate) mod peer;
 pub(crate) mod plan;
@@ -37,6 +38,7 @@ use connector_sdk::{Removal, Value};
 use engine::Tx;
 use engine::ids::{ConnectionId, EntityId, RunId, TenantId, UserId};
 use engine::mapping::Values;
+use engine::sync::identity::FollowInput;
 use engine::sync::sweep::What;
 
 use self::peer::{FIELDS, NAME, PARENT, Peer, Tokens};
@@ -69,6 +71,11 @@ pub(crate) enum At {
     Pull(pull::At),
     Push(push::At),
     Sweep(sweep::At),
+    /// Before `Follow`.
+    Follow {
+        input: FollowInput,
+        tries: u32,
+    },
 }
 
 /// What became of a step.
@@ -93,6 +100,8 @@ pub(crate) struct World<'a> {
     pub(crate) planted: Option<Planted>,
     pub(crate) trace: Vec<String>,
     pub(crate) wrong: Vec<String>,
+    /// Records that were made to be the same.
+    pub(crate) twins: Vec<identity::Twin>,
     /// When each record of a system was last written by us, for a fault that goes by time.
     pub(crate) written_at: BTreeMap<(usize, String), DateTime<Utc>>,
 }
@@ -221,6 +230,9 @@ impl<'a> World<'a> {
                 ));
                 self.peers[peer].state().load(&keys, *purges);
             }
+            Event::TwinThere { peer, record } => self.twin(*peer, *record),
+            Event::Decide { question, how } => self.decide(*question, *how).await?,
+            Event::Relink { record, to } => self.relink(*record, *to).await?,
             Event::Sweep { peer } => {
                 let peer = peer % self.peers.len();
                 self.sweep(RunId::fresh(), peer, What::All);
@@ -306,6 +318,7 @@ impl<'a> World<'a> {
                 Went::Again(at) => Went::Again(At::Sweep(at)),
                 Went::Over => Went::Over,
             },
+            At::Follow { input, tries } => self.follow_step(input, tries, fault).await?,
             At::Push(at) => match self.push_step(run, peer, at, fault).await? {
                 Went::On(at) => Went::On(At::Push(at)),
                 Went::Again(at) => Went::Again(At::Push(at)),
@@ -335,7 +348,7 @@ impl<'a> World<'a> {
 
     /// Takes runs that are due, as a claim does: those of one key one after the other.
     pub(crate) async fn begin_due(&mut self) -> Result<()> {
-        for (run, connection, due_at, is_sweep) in self.server.queued(self.tenant).await? {
+        for (run, connection, due_at, workflow) in self.server.queued(self.tenant).await? {
             let Some(peer) = self
                 .connections
                 .iter()
@@ -343,7 +356,11 @@ impl<'a> World<'a> {
             else {
                 continue;
             };
-            if is_sweep {
+            if workflow == "follow_merge" {
+                self.follow(run, peer).await?;
+                continue;
+            }
+            if workflow == "sweep_stream" {
                 if self.sweep(RunId(run), peer, What::Gaps) {
                     self.server.begun(run).await?;
                 }

@@ -31,8 +31,17 @@ pub(crate) async fn open_conflicts(world: &World<'_>) -> Result<Vec<(ConflictId,
     Ok(open.collect())
 }
 
-/// Connection, key, entity, base; whether it is removed, merged, waiting, let alone.
-type Stored = (Uuid, String, Uuid, Json<Values>, bool, bool, bool, bool);
+/// Connection, key, entity, base; whether it is removed, into which it was merged, whether it waits, is let alone.
+type Stored = (
+    Uuid,
+    String,
+    Uuid,
+    Json<Values>,
+    bool,
+    Option<String>,
+    bool,
+    bool,
+);
 
 /// A record as the hub knows it.
 struct Row {
@@ -41,8 +50,8 @@ struct Row {
     entity: EntityId,
     base: Values,
     is_removed: bool,
-    /// It lives on inside another, and the hub does not follow it there.
-    is_merged: bool,
+    /// It lives on inside this one.
+    merged_into: Option<String>,
     is_waiting: bool,
     /// Somebody decided that its entity stays removed: it stays over there, by itself.
     is_let_alone: bool,
@@ -73,7 +82,11 @@ struct Left {
     writes: Vec<Write>,
     /// Fields that are frozen: system, entity, field.
     frozen: Vec<(usize, EntityId, String)>,
-    /// Values that history, conflicts or writes tell of.
+    /// Questions about records: system, key, whether a person is asked still.
+    asked: Vec<(usize, String, bool)>,
+    /// Entities that a person gave a record, or took one from.
+    said: BTreeSet<EntityId>,
+    /// Values that history, conflicts, writes or held records tell of.
     told: BTreeSet<String>,
 }
 
@@ -91,6 +104,8 @@ pub(crate) async fn look(world: &mut World<'_>) -> Result<usize> {
     nothing_comes_back(world, &mut wrong).await?;
     canaries_keep_their_limits(world, &mut wrong).await?;
     gaps_are_closed(world, &mut wrong).await?;
+    twins_are_one(world, &left, &mut wrong);
+    merges_are_followed(world, &left, &mut wrong);
     world.wrong.extend(wrong);
     Ok(left.conflicts.len())
 }
@@ -107,7 +122,7 @@ async fn left(world: &World<'_>) -> Result<Left> {
     };
     let rows: Vec<Stored> = sqlx::query_as(
         "select connection_id, key, entity_id, base::jsonb, removed_at is not null,
-                coalesce(removal -> 'how' ->> 'kind' = 'merged_into', false),
+                removal -> 'how' ->> 'key',
                 unresolved is not null, coalesce(removal ? 'removed_here', false)
          from records where tenant_id = $1 order by connection_id, key",
     )
@@ -117,14 +132,14 @@ async fn left(world: &World<'_>) -> Result<Left> {
     let rows: Vec<Row> = rows
         .into_iter()
         .map(
-            |(connection, key, entity, base, is_removed, is_merged, is_waiting, is_let_alone)| {
+            |(connection, key, entity, base, is_removed, merged_into, is_waiting, is_let_alone)| {
                 Row {
                     peer: peer_of(connection),
                     key,
                     entity: EntityId(entity),
                     base: base.0,
                     is_removed,
-                    is_merged,
+                    merged_into,
                     is_waiting,
                     is_let_alone,
                 }
@@ -172,11 +187,29 @@ async fn left(world: &World<'_>) -> Result<Left> {
     let told: Vec<Json<serde_json::Value>> = sqlx::query_scalar(
         "select fields from changes where tenant_id = $1
          union all select fields from conflicts where tenant_id = $1
-         union all select sent from writes where tenant_id = $1 and sent is not null",
+         union all select sent from writes where tenant_id = $1 and sent is not null
+         union all select raw::jsonb from matches where tenant_id = $1",
     )
     .bind(tenant)
     .fetch_all(pool)
     .await?;
+    let said: Vec<Uuid> = sqlx::query_scalar(
+        "select unnest(array[entity_id, coalesce(from_entity, entity_id)]) from link_events
+         where tenant_id = $1 and method = 'person'",
+    )
+    .bind(tenant)
+    .fetch_all(pool)
+    .await?;
+    let asked: Vec<(Uuid, String, bool)> = sqlx::query_as(
+        "select connection_id, key, state = 'open' from matches where tenant_id = $1",
+    )
+    .bind(tenant)
+    .fetch_all(pool)
+    .await?;
+    let asked = asked
+        .into_iter()
+        .map(|(connection, key, is_open)| (peer_of(connection), key, is_open));
+    let asked = asked.collect();
     let mut tokens = BTreeSet::new();
     for told in &told {
         collect(&told.0, &mut tokens);
@@ -200,6 +233,8 @@ async fn left(world: &World<'_>) -> Result<Left> {
             .map(|entity| (entity.id, entity))
             .collect(),
         conflicts,
+        asked,
+        said: said.into_iter().map(EntityId).collect(),
         frozen,
         writes: writes
             .into_iter()
@@ -254,6 +289,12 @@ impl Left {
         self.rows
             .iter()
             .find(|row| row.peer == peer && row.entity == entity && !row.is_removed)
+    }
+
+    /// Whether a person is asked whose a record is.
+    fn is_asked(&self, peer: usize, key: &str) -> bool {
+        let mut asked = self.asked.iter();
+        asked.any(|(place, asked, is_open)| *is_open && *place == peer && asked == key)
     }
 
     /// Whether somebody has been told that a field of a record is not in step.
@@ -347,7 +388,8 @@ fn edits_are_findable(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
             conflict.entity == edit.entity && tokens.contains(&token)
         });
         let mut rows = left.rows.iter().filter(|row| row.entity == edit.entity);
-        let was_deleted = rows.clone().next().is_some() && !rows.any(|row| row.is_merged);
+        let was_deleted =
+            rows.clone().next().is_some() && !rows.any(|row| row.merged_into.is_some());
         if entity.removed_at.is_some()
             && is_last
             && was_deleted
@@ -368,6 +410,7 @@ fn records_are_known(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
                 .iter()
                 .find(|row| row.peer == place && row.key == *key);
             match (known.is_gone(), row) {
+                (false, None) if left.is_asked(place, key) => {}
                 (false, None) => wrong.push(format!("unknown: {place}/{key}")),
                 (false, Some(row)) if row.is_removed && !row.is_let_alone => {
                     wrong.push(format!("known as gone: {place}/{key}"));
@@ -505,7 +548,11 @@ fn writes_have_ended(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
             parent.is_some_and(|parent| left.row_of(write.peer, EntityId(parent)).is_none());
         let names_parent = write.fields.iter().any(|field| field == FIELDS[PARENT].0);
         let is_create = left.row_of(write.peer, write.entity).is_none();
-        if !(waits && (names_parent || is_create)) {
+        let is_asked = left
+            .asked
+            .iter()
+            .any(|(peer, _, is_open)| *is_open && *peer == write.peer);
+        if !(waits && (names_parent || is_create) || is_create && is_asked) {
             let (name, peer) = (world.name(write.entity), write.peer);
             wrong.push(format!(
                 "unended write: of {name} to {peer}, {}",
@@ -525,11 +572,15 @@ fn conflicts_are_with_people(world: &World<'_>, left: &Left, wrong: &mut Vec<Str
         let Some(state) = world.peers.get(conflict.peer).map(|peer| peer.state()) else {
             continue;
         };
-        let theirs: BTreeSet<String> = state
+        let mut theirs: BTreeSet<String> = state
             .edits
             .iter()
             .filter_map(|edit| token(&edit.value))
             .collect();
+        // What another entity was given may meet this one's, where somebody said that it is the same.
+        if left.said.contains(&conflict.entity) {
+            theirs.extend(world.edits.iter().filter_map(|edit| token(&edit.value)));
+        }
         let mut remote = BTreeSet::new();
         let mut is_empty = false;
         for sides in conflict
@@ -546,6 +597,61 @@ fn conflicts_are_with_people(world: &World<'_>, left: &Left, wrong: &mut Vec<Str
             wrong.push(format!(
                 "own conflict: {name} on {group} with our own write: {remote:?}"
             ));
+        }
+    }
+}
+
+/// Records that were made to be the same, and were not renamed, are one entity, or a person was asked.
+fn twins_are_one(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
+    for twin in &world.twins {
+        let name = |(peer, key): &(usize, String)| {
+            let state = world.peers[*peer].state();
+            let known = state.records.get(key).filter(|known| !known.is_gone())?;
+            let mut ever = known
+                .ever
+                .get("Name")?
+                .iter()
+                .filter(|name| !name.is_null());
+            let only = ever.next()?.as_str()?.trim().to_lowercase();
+            let row = left
+                .rows
+                .iter()
+                .find(|row| row.peer == *peer && row.key == *key)?;
+            let entity = &left.entities[&row.entity];
+            (ever.next().is_none() && entity.removed_at.is_none()).then_some((only, row.entity))
+        };
+        let (Some(one), Some(other)) = (name(&twin.one), name(&twin.other)) else {
+            continue;
+        };
+        let was_asked = left.asked.iter().any(|(peer, key, _)| {
+            (*peer, key) == (twin.one.0, &twin.one.1)
+                || (*peer, key) == (twin.other.0, &twin.other.1)
+        });
+        // Each system holds one record of an entity: what has one is nobody else's twin.
+        let has_another = left.row_of(twin.one.0, other.1).is_some()
+            || left.row_of(twin.other.0, one.1).is_some();
+        if one.0 == other.0 && one.1 != other.1 && !was_asked && !has_another {
+            wrong.push(format!("twins apart: {:?} and {:?}", twin.one, twin.other));
+        }
+    }
+}
+
+/// What went into another record that is there left nothing behind without a record.
+fn merges_are_followed(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
+    for row in &left.rows {
+        let is_winner = |other: &Row| {
+            other.peer == row.peer
+                && Some(&other.key) == row.merged_into.as_ref()
+                && !other.is_removed
+        };
+        let entity = &left.entities[&row.entity];
+        let has_record = |other: &Row| other.entity == row.entity && !other.is_removed;
+        if left.rows.iter().any(is_winner)
+            && entity.removed_at.is_none()
+            && !left.rows.iter().any(has_record)
+        {
+            let name = world.name(row.entity);
+            wrong.push(format!("left behind: {name} of {}/{}", row.peer, row.key));
         }
     }
 }

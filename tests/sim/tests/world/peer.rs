@@ -577,6 +577,13 @@ impl State {
                 key.clone()
             }
             WriteOp::Delete { key } => {
+                let known = self.records.get(key).filter(|known| !known.is_gone());
+                let is_moved = known.is_some_and(|known| known.version() != write.expected);
+                let is_asked = self.habits.guard == Guard::Condition && write.expected.is_some();
+                if is_asked && is_moved {
+                    self.refused += 1;
+                    return Err(ConnectorError::moved());
+                }
                 self.remove(key, Removal::Deleted);
                 key.clone()
             }

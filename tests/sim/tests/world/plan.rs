@@ -46,6 +46,8 @@ pub(crate) struct Habits {
     pub(crate) canary: Option<i64>,
     /// Owner and policies of its mapping.
     pub(crate) rules: Rules,
+    /// What its mapping takes a name for.
+    pub(crate) names: Names,
 }
 
 /// What a system does about a change between a look and a write.
@@ -67,6 +69,17 @@ pub(crate) enum Rules {
     OwnsIndustry,
     /// The hub owns the industry, and wins at first contact.
     HubOwns,
+}
+
+/// What the name of a record says of whose it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Names {
+    #[default]
+    Nothing,
+    /// It is the one of that name.
+    Entity,
+    /// It may be the one of that name: a person is asked.
+    Question,
 }
 
 /// A value somebody sets.
@@ -144,6 +157,21 @@ pub(crate) enum Event {
     Sweep {
         peer: usize,
     },
+    /// A record is made in a system that is there in the next one.
+    TwinThere {
+        peer: usize,
+        record: usize,
+    },
+    /// A person says whose a held record is; how, by number.
+    Decide {
+        question: usize,
+        how: usize,
+    },
+    /// A person says that a linked record is another entity, or one of its own.
+    Relink {
+        record: usize,
+        to: usize,
+    },
 }
 
 /// What goes wrong in a step.
@@ -174,6 +202,8 @@ pub(crate) enum Family {
     Edits,
     /// What feeds do not tell, and sweeps.
     Feeds,
+    /// Whose records are.
+    Identity,
 }
 
 impl Family {
@@ -182,6 +212,7 @@ impl Family {
     fn of(seed: u64) -> Self {
         match seed.saturating_sub(1) / Self::SEEDS {
             1 => Self::Feeds,
+            2 => Self::Identity,
             _ => Self::Edits,
         }
     }
@@ -191,6 +222,7 @@ impl Family {
         match self {
             Self::Edits => 1,
             Self::Feeds => Self::SEEDS + 1,
+            Self::Identity => 2 * Self::SEEDS + 1,
         }
     }
 }
@@ -232,7 +264,45 @@ impl Plan {
         match Family::of(seed) {
             Family::Edits => plan,
             Family::Feeds => plan.uncovered(&mut rng),
+            Family::Identity => plan.identified(&mut rng),
         }
+    }
+
+    /// The same with records that are in several systems from the beginning, people who say which are the
+    /// same and change their minds, and more merges.
+    fn identified(mut self, rng: &mut Rng) -> Self {
+        for habits in &mut self.peers {
+            habits.names = if rng.percent(50) {
+                Names::Entity
+            } else {
+                Names::Question
+            };
+            // A name that comes after the record itself has made an entity already.
+            (habits.late_ms, habits.is_partial) = (0, false);
+            habits.canary = None;
+        }
+        for _ in 0..4 + rng.below(6) {
+            let (peer, one, other) = (rng.pick(), rng.pick(), rng.pick());
+            let event = match rng.below(10) {
+                0..5 => Event::TwinThere { peer, record: one },
+                5..7 => Event::Decide {
+                    question: one,
+                    how: other,
+                },
+                7 => Event::Relink {
+                    record: one,
+                    to: other,
+                },
+                _ => Event::MergeThere {
+                    peer,
+                    loser: one,
+                    winner: other,
+                },
+            };
+            let place = rng.pick() % (self.events.len() + 1);
+            self.events.insert(place, event);
+        }
+        self
     }
 
     /// The same with a feed that does not tell everything, and sweeps. Its lists tell all of a record at
@@ -309,6 +379,7 @@ fn habits(rng: &mut Rng, place: usize) -> Habits {
         automates: [0, 0, 1, 2][rng.pick() % 4],
         insists: None,
         canary: None,
+        names: Names::Nothing,
         guard: Guard::Condition,
         rules: match (place, rng.below(3)) {
             (_, 0) => Rules::Ask,

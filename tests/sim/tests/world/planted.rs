@@ -6,7 +6,7 @@ use super::plan::Family;
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Planted {
-    /// What was sent is not kept in mind: its echo looks like somebody's change.
+    /// What was sent is kept in mind nowhere: its echo looks like somebody's change.
     EchoForgotten,
     /// Any change within ten seconds of our write is taken for its echo.
     EchoByTime,
@@ -54,10 +54,20 @@ pub(crate) enum Planted {
     HalfListingBelieved,
     /// A gap is closed by a sweep of which a page could not be read.
     FailedPageSealed,
+    /// Nothing is looked for by names.
+    TwinsNotSought,
+    /// What goes into another record is left behind.
+    MergesNotFollowed,
+    /// A link is moved with what was agreed.
+    RelinkedBaseKept,
+    /// What attempts carried that may have arrived is forgotten when they are repeated.
+    AttemptsForgotten,
+    /// What a create carries is not what is agreed with a record that is read before its answer.
+    CreatesWithoutBase,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::EchoForgotten,
         Self::EchoByTime,
         Self::BaseMovesOnSending,
@@ -82,12 +92,20 @@ impl Planted {
         Self::GapsIgnored,
         Self::HalfListingBelieved,
         Self::FailedPageSealed,
+        Self::TwinsNotSought,
+        Self::MergesNotFollowed,
+        Self::RelinkedBaseKept,
+        Self::AttemptsForgotten,
+        Self::CreatesWithoutBase,
     ];
 
     /// The worlds in which it shows.
     pub(crate) fn family(self) -> Family {
         match self {
             Self::GapsIgnored | Self::HalfListingBelieved | Self::FailedPageSealed => Family::Feeds,
+            Self::TwinsNotSought | Self::MergesNotFollowed | Self::RelinkedBaseKept => {
+                Family::Identity
+            }
             _ => Family::Edits,
         }
     }

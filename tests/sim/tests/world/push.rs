@@ -119,6 +119,7 @@ impl World<'_> {
         let ids: Vec<WriteId> = due.iter().map(|(seen, _)| seen.id).collect();
         let doubts = doubts::among(&mut tx, connection, STREAM, &ids).await?;
         tx.commit().await?;
+        self.forget_attempts().await?;
         let (mut seen, wanted): (Vec<Seen>, Vec<Option<String>>) = due.into_iter().unzip();
         let keys: Vec<String> = wanted.iter().flatten().cloned().collect();
         if fault == Fault::Dies {
@@ -186,7 +187,11 @@ impl World<'_> {
             self.note(format!("{peer}: claims {:?} of {name}", outgoing.sent));
         }
         let statement = match self.planted {
-            Some(Planted::EchoForgotten) => Some("delete from echoes where tenant_id = $1"),
+            Some(Planted::EchoForgotten) => Some(
+                "with forgotten as (delete from echoes where tenant_id = $1)
+                 update writes set sent = null, earlier = null
+                 where tenant_id = $1 and state = 'sending'",
+            ),
             Some(Planted::BaseMovesOnSending) => Some(
                 "update records
                  set base = (records.base::jsonb || writes.sent)::json
@@ -194,6 +199,10 @@ impl World<'_> {
                  where writes.tenant_id = $1 and writes.state = 'sending'
                    and records.tenant_id = $1 and records.entity_id = writes.entity_id
                    and records.connection_id = writes.connection_id",
+            ),
+            Some(Planted::CreatesWithoutBase) => Some(
+                "update writes set sent = null
+                 where tenant_id = $1 and state = 'sending' and before is null",
             ),
             _ => None,
         };
@@ -323,6 +332,7 @@ impl World<'_> {
             return Ok(Went::On(At::Settle { outgoing, sent }));
         }
         tx.commit().await?;
+        self.forget_attempts().await?;
         if self.is(Planted::BreakerNeverTrips) {
             self.spoil().await?;
         }
@@ -335,6 +345,15 @@ impl World<'_> {
         } else {
             Went::On(At::Look)
         })
+    }
+
+    /// What a core with a planted fault does to writes that are repeated.
+    async fn forget_attempts(&self) -> Result<()> {
+        if !self.is(Planted::AttemptsForgotten) {
+            return Ok(());
+        }
+        let forget = "update writes set earlier = null where tenant_id = $1";
+        self.server.spoil(self.tenant, forget).await
     }
 
     /// The answer as a core with a planted fault takes it.

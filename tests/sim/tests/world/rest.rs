@@ -141,12 +141,19 @@ impl World<'_> {
     pub(crate) async fn come_to_rest(&mut self, is_resolved: bool) -> Result<u32> {
         self.note("edits and faults have stopped".to_owned());
         self.drain().await?;
+        // A pass that was cancelled goes on where it was, up to where it would have ended; what came
+        // after that is read by the next.
+        self.round().await?;
         if is_resolved {
             self.round().await?;
             for _ in 0..20 {
                 let open = oracle::open_conflicts(self).await?.len();
-                if open == 0 {
+                let questions = self.questions().await?.len();
+                if open + questions == 0 {
                     break;
+                }
+                for place in 0..questions {
+                    self.decide(0, place).await?;
                 }
                 for place in 0..open {
                     self.happen(&Event::Answer {

@@ -43,14 +43,15 @@ impl Server {
         }
     }
 
-    /// Runs that wait to be begun, oldest first, and whether they sweep.
+    /// Runs that wait to be begun, oldest first, with their workflows.
     pub(crate) async fn queued(
         &self,
         tenant: TenantId,
-    ) -> Result<Vec<(Uuid, Uuid, Option<DateTime<Utc>>, bool)>> {
+    ) -> Result<Vec<(Uuid, Uuid, Option<DateTime<Utc>>, String)>> {
         let rows = sqlx::query_as(
-            "select id, connection_id, due_at, workflow = 'sweep_stream' from runs
-             where tenant_id = $1 and workflow in ('push_writes', 'sweep_stream')
+            "select id, connection_id, due_at, workflow from runs
+             where tenant_id = $1
+               and workflow in ('push_writes', 'sweep_stream', 'follow_merge')
              order by due_at nulls first, id",
         );
         Ok(rows.bind(tenant.0).fetch_all(&self.pool).await?)

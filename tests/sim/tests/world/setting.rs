@@ -11,7 +11,7 @@ use engine::store::connections::{self, NewConnection};
 use engine::store::{mappings, streams};
 
 use super::peer::{Peer, Tokens};
-use super::plan::{Habits, Plan, Rules};
+use super::plan::{Habits, Names, Plan, Rules};
 use super::planted::Planted;
 use super::server::Server;
 use super::{STREAM, World};
@@ -53,6 +53,7 @@ impl<'a> World<'a> {
             planted,
             trace: Vec::new(),
             wrong: Vec::new(),
+            twins: Vec::new(),
             written_at: BTreeMap::new(),
         };
         let mut tx = world.begin().await?;
@@ -72,7 +73,13 @@ impl<'a> World<'a> {
             };
             connections::insert(&mut tx, &new).await?;
             streams::insert(&mut tx, id, "account", true, &description()).await?;
-            let mapping = mapping(habits.rules);
+            let sought = match habits.names {
+                _ if planted == Some(Planted::TwinsNotSought) => "",
+                Names::Nothing => "",
+                Names::Entity => "strong = [\"name\"]",
+                Names::Question => "similar = [\"name\", \"phone\"]",
+            };
+            let mapping = mapping(habits.rules, sought);
             let author = mappings::Author::named("simulated");
             let mapped =
                 mappings::insert(&mut tx, id, STREAM, "account", &mapping, author, true).await?;
@@ -104,7 +111,7 @@ impl<'a> World<'a> {
     }
 }
 
-fn mapping(rules: Rules) -> String {
+fn mapping(rules: Rules, sought: &str) -> String {
     let (first_contact, industry, newest) = match rules {
         Rules::Ask => ("ask", "", ""),
         Rules::OwnsIndustry => ("remote", "owner = \"remote\"", "policy = \"newest\""),
@@ -121,6 +128,7 @@ create = true
 [link]
 key = "Id"
 hub_id = "Hub_Id__c"
+{sought}
 
 [[field]]
 core = "name"

@@ -82,9 +82,11 @@ impl Shrinker<'_> {
 
     async fn habits(&mut self) {
         for place in 0..self.least.peers.len() {
-            let rules = self.least.peers[place].rules;
+            // What a mapping says is no oddity: without it other things go wrong.
+            let Habits { rules, names, .. } = self.least.peers[place];
             let plainest = Habits {
                 rules,
+                names,
                 reads_back: true,
                 ..Habits::default()
             };

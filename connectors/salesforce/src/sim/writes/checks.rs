@@ -23,6 +23,7 @@ impl Writer<'_> {
         self.check_unique(table, id, row)?;
         if self.api {
             if let Some(id) = id {
+                self.check_converted(id)?;
                 self.check_locks(table, id, row)?;
             } else {
                 self.check_parent_lock(table, row)?;
@@ -71,6 +72,15 @@ impl Writer<'_> {
                 );
                 return Err(RowError::new("DUPLICATE_VALUE", message).on(&field.name));
             }
+        }
+        Ok(())
+    }
+
+    fn check_converted(&self, id: Id) -> Result<(), RowError> {
+        let mut converted = self.faults.converted.iter();
+        if converted.any(|converted| Id::parse(converted) == Some(id)) {
+            let message = "cannot reference converted lead";
+            return Err(RowError::new("CANNOT_UPDATE_CONVERTED_LEAD", message));
         }
         Ok(())
     }

@@ -83,6 +83,9 @@ impl Pass {
             withheld: made.withheld,
             effects: made.effects.ready(&self.around.kind, now)?,
             beside: made.beside,
+            links: made.links,
+            answered: made.answered,
+            merges: made.merges,
         })
     }
 }
@@ -100,10 +103,10 @@ pub(super) fn row(record: Incoming, base: Values) -> Row {
         remote_changed_at: record.patch.changed_at,
         unresolved: record.unresolved,
         problems,
-        link_method: if record.named.is_some() {
-            "hub_id"
-        } else {
-            "first_read"
+        link_method: match &record.link {
+            Some(link) => link.method.as_str(),
+            None if record.named.is_some() => "hub_id",
+            None => "first_read",
         },
     }
 }

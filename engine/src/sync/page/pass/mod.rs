@@ -2,11 +2,14 @@
 
 mod batches;
 mod carried;
+mod identify;
 mod references;
 mod rewritten;
 mod taken;
 
 use self::batches::row;
+pub(super) use self::identify::Answered;
+use self::identify::{Linking, Sought};
 pub(in crate::sync) use self::rewritten::counts as rewrite_counts;
 
 use std::collections::{BTreeSet, HashMap};
@@ -27,12 +30,15 @@ use crate::provenance::By;
 use crate::store::approvals::Kind;
 use crate::store::changes::{Change as Logged, FieldChange};
 use crate::store::conflicts;
+use crate::store::link_events;
+use crate::store::matches::Held;
 use crate::store::records::{self, Linked, Row, Snapshot, Unresolved};
 use crate::store::rewrites::Written;
 use crate::store::withheld::Withheld;
 use crate::store::{Tx, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError, merge_context};
 use crate::sync::effects::{Beside, Effects, changed, is_heard_of};
+use crate::sync::identity::FollowInput;
 
 /// A record on its way through.
 pub(super) struct Incoming {
@@ -48,6 +54,10 @@ pub(super) struct Incoming {
     /// The entity it is merged into; one that is not loaded is made.
     pub(super) entity_id: EntityId,
     unresolved: Option<Unresolved>,
+    /// What names it, where neither a link nor the hub's id does.
+    sought: Sought,
+    /// How it comes to an entity that it was not linked with before.
+    link: Option<Linking>,
 }
 
 impl Incoming {
@@ -88,8 +98,12 @@ pub(super) struct Pass {
     /// Fields that are frozen, and the writes of the last minutes, which a change may be the answer to.
     frozen: HashMap<EntityId, BTreeSet<String>>,
     written: HashMap<EntityId, Vec<Written>>,
-    /// What our own creates carried whose answers are not here yet.
-    carried: HashMap<EntityId, Values>,
+    /// Entities that have a record in this stream, the page's own links included.
+    claimed: BTreeSet<EntityId>,
+    /// Records that wait for a person to say whose they are.
+    pub(super) held: Vec<Held>,
+    /// What our own writes carried whose answers are not here yet, by attempt.
+    carried: HashMap<EntityId, Vec<Values>>,
     pub(super) made: Made,
     pub(super) counts: Counts,
     /// How many values may be written over.
@@ -114,6 +128,10 @@ pub(super) struct Made {
     pub(super) withheld: Vec<Withheld>,
     pub(super) effects: Effects,
     pub(super) beside: Beside,
+    pub(super) links: Vec<link_events::Made>,
+    pub(super) answered: Vec<Answered>,
+    /// Records that went into others.
+    pub(super) merges: Vec<FollowInput>,
 }
 
 impl Pass {
@@ -132,6 +150,8 @@ impl Pass {
             open: HashMap::new(),
             frozen: HashMap::new(),
             written: HashMap::new(),
+            claimed: BTreeSet::new(),
+            held: Vec::new(),
             carried: HashMap::new(),
             made: Made::default(),
             counts: Counts::default(),
@@ -248,6 +268,8 @@ impl Pass {
                 named: mapped.named.filter(|_| known.is_none()),
                 entity_id: EntityId::fresh(),
                 unresolved: None,
+                sought: Sought::default(),
+                link: None,
             });
         }
         Ok(incoming)
@@ -276,6 +298,7 @@ impl Pass {
         let wanted: BTreeSet<EntityId> = incoming
             .iter()
             .filter_map(|record| record.named.or_else(|| record.returning()))
+            .chain(incoming.iter().flat_map(|record| record.sought.entities()))
             .collect();
         let wanted: Vec<EntityId> = wanted.into_iter().collect();
         let taken: BTreeSet<EntityId> = if wanted.is_empty() {
@@ -287,7 +310,8 @@ impl Pass {
                 .collect()
         };
         // One record of this stream per entity: a copied hub id makes no second link.
-        let mut claimed = taken;
+        self.claimed = taken;
+        let claimed = &mut self.claimed;
         for record in incoming.iter_mut() {
             record.named = record.named.filter(|id| claimed.insert(*id));
             if record.returning().is_some_and(|id| !claimed.insert(id)) {
@@ -298,6 +322,7 @@ impl Pass {
             .iter()
             .filter_map(|record| record.linked.as_ref().map(|linked| linked.entity_id))
             .chain(incoming.iter().filter_map(|record| record.named))
+            .chain(incoming.iter().flat_map(|record| record.sought.entities()))
             .chain(gone.iter().map(|(_, linked)| linked.entity_id))
             .collect();
         if ids.is_empty() {
@@ -330,8 +355,11 @@ impl Pass {
             return self.leave(record);
         }
         let core = self.entities.get(&record.entity_id).cloned();
+        // What another record of the entity is still to show says nothing about this one.
+        let is_moved = record.link.is_some();
         let echoes = core
             .as_ref()
+            .filter(|_| !is_moved)
             .and_then(|core| self.echoes.get(&core.id))
             .cloned()
             .unwrap_or_default();
@@ -342,11 +370,10 @@ impl Pass {
                 merge_context(core, echoes.clone(), frozen)
             })
             .unwrap_or_default();
-        let carried = self.carried_base(&record, core.as_ref());
-        let agreed = record.linked.as_ref().map(|linked| &linked.base);
+        let agreed = self.agreed(&record, core.as_ref());
         let merged = merge::merge(&MergeInput {
             rules: &self.stream.rules,
-            base: agreed.or(carried.as_ref()),
+            base: agreed.as_deref(),
             core: core.as_ref().map(|core| &core.values),
             patch: &record.patch,
             context: &context,
@@ -376,7 +403,8 @@ impl Pass {
         if let Some(watch) = &mut self.watch {
             let fields = (&*self.stream, &self.around.catalogue);
             let known = (!is_new).then_some(&entity);
-            watch.merged(fields, &record.patch, known, &entity.values, &merged);
+            let link = record.link.as_ref().map(|link| link.method);
+            watch.merged(fields, &record.patch, known, &entity.values, &merged, link);
         }
         let open = self.open.get(&entity.id).into_iter().flatten();
         let open: Vec<&String> = open
@@ -413,6 +441,7 @@ impl Pass {
             };
             self.made.effects.touch(entity, moved);
         }
+        self.note_link(&record);
         let rows = match record.stored {
             Stored::Never => &mut self.made.rows,
             Stored::Perhaps => &mut self.made.known_rows,

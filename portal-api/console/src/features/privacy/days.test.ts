@@ -8,6 +8,8 @@ it('shows what is kept for ever as an empty field, and sends nothing for it', ()
     previews: '',
     withheld: '',
     conflicts: '',
+    matches: '',
+    links: '',
     writes: '',
     mails: '30',
   });

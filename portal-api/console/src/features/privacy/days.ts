@@ -1,5 +1,14 @@
 /** Kinds of what is kept beside the records. */
-export const KEPT = ['history', 'previews', 'withheld', 'conflicts', 'writes', 'mails'] as const;
+export const KEPT = [
+  'history',
+  'previews',
+  'withheld',
+  'conflicts',
+  'matches',
+  'links',
+  'writes',
+  'mails',
+] as const;
 export type Kept = (typeof KEPT)[number];
 
 /** Longest time that can be said, in days. */

@@ -4,6 +4,8 @@ const ORDER = [
   'records',
   'changes',
   'conflicts',
+  'matches',
+  'link_events',
   'writes',
   'journals',
   'previews',

@@ -39,6 +39,8 @@ const ICON: Record<string, LucideIcon> = {
   undone: Undo2,
   undo_kept: Pin,
   linked: Link2,
+  joined: GitMerge,
+  relinked: Link2,
 };
 const TONE: Record<string, string> = {
   write_failed: 'text-bad',

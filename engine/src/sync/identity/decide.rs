@@ -1,0 +1,43 @@
+//! A person says whose a held record is.
+
+use connector_sdk::Change;
+
+use super::relink::check_target;
+use crate::entity::CoreTables;
+use crate::ids::{EntityId, MatchId, UserId};
+use crate::store::{Tx, matches};
+use crate::sync::context::SyncError;
+use crate::sync::page::{self, Applied, Page};
+
+/// Answers a question: the record is `entity`, or, without one, one of its own. It is applied as it was
+/// last seen, on behalf of the run that read it.
+///
+/// # Errors
+/// [`StoreError::NotFound`](crate::store::StoreError::NotFound) for a question or an entity that is not there, `Stale` when the
+/// question is past `version`, `Conflict` when it is answered already or the entity has another record in
+/// the stream, or is being given one; all inside [`SyncError::Store`].
+pub async fn decide(
+    tx: &mut Tx,
+    tables: &CoreTables,
+    (id, version): (MatchId, i64),
+    entity: Option<EntityId>,
+    note: Option<&str>,
+    by: UserId,
+) -> Result<Applied, SyncError> {
+    let open = matches::take(tx, id, version).await?;
+    if let Some(entity) = entity {
+        let place = (open.connection, open.stream.as_str());
+        check_target(tx, tables, &open.entity, entity, place).await?;
+    }
+    matches::decide(tx, id, entity, note, by).await?;
+    let page = Page {
+        connection: open.connection,
+        stream: open.stream,
+        run: open.run,
+        changes: vec![Change::Upsert(open.record)].into(),
+        cursor: None,
+        pass: None,
+        history_at: None,
+    };
+    page::apply(tx, tables, page).await
+}

@@ -1,0 +1,107 @@
+//! Records that became one in their system: what other systems have of the loser goes to the winner.
+
+use anyhow::Result;
+use connector_sdk::{Change, Removal, Tombstone};
+use engine::ids::ConnectionId;
+use engine::sync::identity::{self, FollowInput, Followed};
+
+use super::world::{MAPPING, World, record};
+
+/// Two accounts of the first system, the second of which another system has too.
+async fn world() -> Result<(World, ConnectionId, FollowInput)> {
+    let world = World::new().await?;
+    let by_name = MAPPING.replace("hub_id = \"Hub_Id__c\"", "strong = [\"name\"]");
+    let other = world.connect("Second", &by_name).await?;
+    let one = record("1", &[("Name", "One".into()), ("Phone", "5550001".into())]);
+    let two = record("2", &[("Name", "Two".into()), ("Industry", "Steel".into())]);
+    world.pull(vec![one, two]).await?;
+    let loser = world.account("2").await?.id;
+    let linked = record("x2", &[("Name", "two".into())]);
+    let applied = world.pull_from(other, vec![linked]).await?;
+    assert_eq!((applied.counts.linked, applied.counts.created), (1, 0));
+    assert_eq!(world.account_of(other, "x2").await?.id, loser);
+    let input = FollowInput {
+        connection: world.connection,
+        stream: "Account".to_owned(),
+        key: "1".to_owned(),
+        entity: "account".to_owned(),
+        loser,
+        is_conversion: false,
+    };
+    Ok((world, other, input))
+}
+
+fn merged_into(key: &str, winner: &str) -> Change {
+    Change::Delete(Tombstone {
+        key: key.to_owned(),
+        removed_at: None,
+        removal: Removal::MergedInto {
+            key: winner.to_owned(),
+        },
+    })
+}
+
+async fn follow(world: &World, input: &FollowInput, commits: bool) -> Result<Followed> {
+    let mut tx = world.begin().await?;
+    let followed = identity::follow(&mut tx, &world.tables, input, false).await?;
+    if commits {
+        tx.commit().await?;
+    }
+    Ok(followed)
+}
+
+#[tokio::test]
+async fn what_another_system_has_of_the_loser_goes_to_the_winner() -> Result<()> {
+    let (world, other, input) = world().await?;
+    world.pull(vec![merged_into("2", "1")]).await?;
+    let started = "select count(*) from runs where workflow = 'follow_merge'";
+    assert_eq!(world.count(started).await?, 1);
+    // Whoever follows it dies before it is stored, and somebody else begins anew.
+    follow(&world, &input, false).await?;
+    assert_eq!(world.account_of(other, "x2").await?.id, input.loser);
+    let followed = follow(&world, &input, true).await?;
+    assert_eq!((followed.moved.len(), followed.kept.len()), (1, 0));
+    assert!(followed.is_joined && !followed.is_early);
+    let winner = world.account("1").await?;
+    assert_eq!(world.account_of(other, "x2").await?.id, winner.id);
+    // The winner's own values stand, and what it had not is the loser's.
+    assert_eq!(winner.value("phone"), "5550001".into());
+    assert_eq!(winner.value("industry"), "Steel".into());
+    assert!(world.entity(input.loser).await?.removed_at.is_some());
+    // Done twice, nothing is done.
+    let again = follow(&world, &input, true).await?;
+    assert_eq!((again.moved.len(), again.is_joined), (0, false));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_winner_that_was_not_read_yet_is_waited_for() -> Result<()> {
+    let (world, other, mut input) = world().await?;
+    input.key = "3".to_owned();
+    world.pull(vec![merged_into("2", "3")]).await?;
+    let early = follow(&world, &input, true).await?;
+    assert!(early.is_early && !early.is_joined);
+    assert_eq!(world.account_of(other, "x2").await?.id, input.loser);
+    let three = record("3", &[("Name", "Three".into())]);
+    world.pull(vec![three]).await?;
+    assert!(follow(&world, &input, true).await?.is_joined);
+    let winner = world.account("3").await?.id;
+    assert_eq!(world.account_of(other, "x2").await?.id, winner);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_winner_has_of_its_own_there_stays_and_so_does_the_losers() -> Result<()> {
+    let (world, other, input) = world().await?;
+    let own = record("x1", &[("Name", "One".into())]);
+    world.pull_from(other, vec![own]).await?;
+    world.pull(vec![merged_into("2", "1")]).await?;
+    let followed = follow(&world, &input, true).await?;
+    assert_eq!((followed.moved.len(), followed.kept.len()), (0, 1));
+    assert!(!followed.is_joined);
+    let winner = world.account("1").await?.id;
+    assert_eq!(world.account_of(other, "x1").await?.id, winner);
+    assert_eq!(world.account_of(other, "x2").await?.id, input.loser);
+    assert!(world.entity(input.loser).await?.removed_at.is_none());
+    Ok(())
+}
