@@ -48,7 +48,11 @@ async fn finding_touches_no_row_of_others() {
     let store: &Store = &world.store;
     let mut tx = store.begin(world.tenant).await.unwrap();
     let sought = [("domain", texts()), ("name", texts()), ("parent", ids())];
-    let of_contacts = [("email", texts()), ("last_name", texts()), ("account", ids())];
+    let of_contacts = [
+        ("email", texts()),
+        ("last_name", texts()),
+        ("account", ids()),
+    ];
     for full in [false, true] {
         // More often than Postgres plans anew.
         for _ in 0..8 {

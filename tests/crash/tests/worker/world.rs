@@ -200,12 +200,21 @@ impl World {
                           where state <> 'succeeded' \
                           order by state in ('failed', 'parked', 'cancelled'), workflow, id limit 20) as r";
         let processes = "select string_agg(format('%s seen %s ago', id, clock_timestamp() - seen_at), E'\n') from processes";
+        let counts = "select string_agg(format('%s %s: %s', workflow, state, n), E'\n') \
+                      from (select workflow, state, count(*) as n from evidence.runs group by 1, 2 order by 1, 2) as c";
+        let server = "select string_agg(format('%s %s %s for %s: %s', state, wait_event_type, wait_event, \
+                      clock_timestamp() - state_change, left(btrim(query, E' \n'), 90)), E'\n') \
+                      from pg_stat_activity where datname = current_database() and state <> 'idle'";
         let runs: Option<String> = sqlx::query_scalar(runs).fetch_one(&self.sql).await?;
+        let counts: Option<String> = sqlx::query_scalar(counts).fetch_one(&self.sql).await?;
+        let server: Option<String> = sqlx::query_scalar(server).fetch_one(&self.sql).await?;
         let processes: Option<String> = sqlx::query_scalar(processes).fetch_one(&self.sql).await?;
         Ok(format!(
-            "runs:\n{}\nprocesses:\n{}\n{}",
+            "{}\nruns:\n{}\nprocesses:\n{}\nserver:\n{}\n{}",
+            counts.unwrap_or_default(),
             runs.unwrap_or_default(),
             processes.unwrap_or_default(),
+            server.unwrap_or_default(),
             self.logs(15)?
         ))
     }
