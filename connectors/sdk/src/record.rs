@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Value;
 
-/// Field name to value, as the system gave it. A field that is not in here was not in the payload.
+/// Field name to value, as the system gave it. A field that is not in here was not in the payload, which
+/// says nothing of it: feeds may carry only what changed. The first that they tell of a record, also of
+/// one that comes back after its removal, is all of it.
 pub type Fields = BTreeMap<String, Value>;
 
 /// One kind of thing in a system (`Account`), by the system's own name.

@@ -248,7 +248,12 @@ impl State {
         let mut fields = before
             .map(|version| version.fields.clone())
             .unwrap_or_default();
-        let mut changed = BTreeSet::new();
+        // A record that comes back is told of as a new one, whole.
+        let returns = gone.is_none() && before.is_some_and(|before| before.gone.is_some());
+        let mut changed: BTreeSet<String> = BTreeSet::new();
+        if returns {
+            changed.extend(fields.keys().cloned());
+        }
         for (name, value) in normal {
             known
                 .ever
