@@ -38,6 +38,9 @@ pub struct Receipt {
     pub key: String,
     pub version: Option<String>,
     pub created: bool,
+    /// What an earlier attempt made, as it is by now: nothing was written by this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_found: bool,
     /// The row as read back after the write, where the connector could: systems truncate and
     /// normalise. Holds at least the written fields.
     pub stored: Option<Record>,
@@ -56,6 +59,7 @@ impl Receipt {
             key: key.into(),
             version: None,
             created: false,
+            is_found: false,
             stored: None,
             is_checked: false,
             between: Vec::new(),

@@ -152,6 +152,7 @@ async fn found(
     Ok(there.map(|record| Receipt {
         version: record.version.clone(),
         created: true,
+        is_found: true,
         stored: Some(record.clone()),
         ..Receipt::of(record.key)
     }))

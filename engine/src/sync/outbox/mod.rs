@@ -4,6 +4,7 @@
 //! Between the two lies the network call, outside any transaction. What was claimed is journaled
 //! by the run before it is sent, so that a crash repeats the same writes with the same keys.
 
+mod agree;
 mod claim;
 mod early;
 mod misses;

@@ -6,20 +6,20 @@ use chrono::TimeDelta;
 use connector_sdk::{Receipt, Value, WriteOp};
 use serde::{Deserialize, Serialize};
 
+use super::agree::{Agreed, Sent, agree};
 use super::early;
 use super::misses::Misses;
 use super::overwritten::{self, Between};
 use super::retry::{is_moved, retry_at, wait};
 use super::{Outcome, Outgoing, Refusal};
-use crate::catalogue::{is_form_of, same};
+use crate::catalogue::same;
 use crate::entity::{CoreTables, Entity, Stored};
 use crate::ids::{ConnectionId, EntityId, RunId};
-use crate::mapping::{Patch, Values};
-use crate::merge::{self, Context, MergeInput, Rule, Winner};
-use crate::provenance::{By, Why};
+use crate::mapping::Values;
+use crate::provenance::By;
 use crate::store::Tx;
 use crate::store::canaries::{self, Seen};
-use crate::store::changes::{Actor, Change, FieldChange};
+use crate::store::changes::{Actor, Change};
 use crate::store::echoes::{self, Stamp};
 use crate::store::records::{self, Place, Row};
 use crate::store::writes::{self, Again};
@@ -266,7 +266,11 @@ async fn accept(
             stream,
             entity,
             &mut base,
-            (&outgoing.sent, earlier),
+            Sent {
+                now: &outgoing.sent,
+                earlier,
+                is_made_before: receipt.is_found && !earlier.is_empty(),
+            },
             patch.as_ref(),
         );
         if let Some(known) = read_since {
@@ -390,87 +394,4 @@ fn moved_on(stream: &Stream, entity: &Entity, base: &Values) -> Vec<String> {
         })
         .map(|rule| rule.name.to_string())
         .collect()
-}
-
-/// What became of the two sides after a write.
-#[derive(Default)]
-struct Agreed {
-    /// Where the hub takes over the system's form.
-    merged: Option<merge::Merged>,
-    lost: Vec<FieldChange>,
-    /// Fields that hold something else already, and that are the hub's.
-    put_back: BTreeSet<String>,
-}
-
-/// Moves the base to what was sent and accepted. Where the system shows another form of a value
-/// and the core has not moved on since, the system's form is merged in, so that both sides agree;
-/// where the core has moved on, the system's form is the base that the next write starts from, and is
-/// kept in mind: it may be somebody's value.
-fn agree(
-    stream: &Stream,
-    entity: &Entity,
-    base: &mut Values,
-    (sent, earlier): (&Values, &[Values]),
-    read_back: Option<&Patch>,
-) -> Agreed {
-    base.extend(sent.clone());
-    let Some(mut patch) = read_back.cloned() else {
-        return Agreed::default();
-    };
-    patch.values.retain(|field, _| sent.contains_key(field));
-    patch.references.clear();
-    patch.failed.clear();
-    let is_same = |field: &str, one: &Value, other: &Value| {
-        let rule = stream.rules.field(field);
-        rule.is_some_and(|rule| same(&rule.field, one, other, rule.empty))
-    };
-    let was_sent = |field: &str| sent.get(field).unwrap_or(&Value::Null);
-    // A record that an earlier attempt made holds what that one carried: agreed, and behind by now.
-    let is_earlier = |field: &String, stored: &Value| {
-        let is_form = |given: &Value| is_same(field, given, stored) || is_form_of(given, stored);
-        let mut earlier = earlier.iter().filter_map(|attempt| attempt.get(field));
-        earlier.any(is_form) && !is_form(was_sent(field))
-    };
-    let (made, rest): (Values, Values) = patch
-        .values
-        .into_iter()
-        .partition(|(field, stored)| is_earlier(field, stored));
-    base.extend(made);
-    let (later, now): (Values, Values) = rest
-        .into_iter()
-        .partition(|(field, _)| !is_same(field, &entity.value(field), was_sent(field)));
-    let lost = later
-        .iter()
-        .filter(|(field, stored)| {
-            // A read that came before this answer may have taken the system's form over already.
-            !is_same(field, stored, was_sent(field))
-                && !is_same(field, stored, &entity.value(field))
-        })
-        .map(|(field, stored)| FieldChange {
-            field: field.clone(),
-            old: Value::Null,
-            new: Value::Null,
-            why: Some(Why {
-                rule: Rule::MovedOn,
-                winner: Winner::Core,
-            }),
-            lost: Some(stored.clone()),
-            kept: None,
-            was: None,
-        })
-        .collect();
-    base.extend(later);
-    patch.values = now;
-    let merged = merge::merge(&MergeInput {
-        rules: &stream.rules,
-        base: Some(base),
-        core: Some(&entity.values),
-        patch: &patch,
-        context: &Context::default(),
-    });
-    Agreed {
-        put_back: merged.push.clone(),
-        merged: (!merged.changes.is_empty()).then_some(merged),
-        lost,
-    }
 }

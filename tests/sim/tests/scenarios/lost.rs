@@ -4,11 +4,11 @@ use anyhow::Result;
 use connector_sdk::Removal;
 use engine::ids::EntityId;
 
-use super::{DESCRIPTION, INDUSTRY, PHONE, plain};
+use super::{CITY, COUNTRY, DESCRIPTION, INDUSTRY, PHONE, plain};
 use crate::world::World;
 use crate::world::oracle::carriers;
 use crate::world::peer::NAME;
-use crate::world::plan::{Event, Fault, Habits, Set};
+use crate::world::plan::{Event, Fault, Habits, Rules, Set};
 use crate::world::server::Server;
 
 // 1
@@ -147,7 +147,7 @@ async fn an_edit_while_its_record_is_being_made_reaches_it() -> Result<()> {
 async fn a_push_of_a_record_that_waits_for_its_parent_comes_to_an_end() -> Result<()> {
     let server = Server::new().await?;
     let owned = Habits {
-        rules: crate::world::plan::Rules::HubOwns,
+        rules: Rules::HubOwns,
         ..plain()
     };
     let mut world = World::with(&server, &[owned], None).await?;
@@ -308,6 +308,37 @@ async fn what_a_lost_create_carried_does_not_come_back_over_newer_values() -> Re
         let last = if fails_again { "T72x" } else { "T71x" };
         let about = format!("read beside: {reads_beside}, failed again: {fails_again}");
         world.holds_the_last(account, last, &about).await?;
+    }
+    Ok(())
+}
+
+// What the record was made with is agreed, and no more: it lacks what was entered since.
+#[tokio::test]
+async fn what_was_entered_while_a_create_was_lost_reaches_the_record_that_it_made() -> Result<()> {
+    let server = Server::new().await?;
+    for rules in [Rules::Ask, Rules::OwnsIndustry, Rules::HubOwns] {
+        let habits = Habits { rules, ..plain() };
+        let mut world = World::with(&server, &[habits], None).await?;
+        let first = [(NAME, Set::Fresh), (COUNTRY, Set::Fresh)];
+        let account = world.create_here(&first).await?;
+        world.answer_is_lost().await?;
+        let since = [
+            (COUNTRY, "t71x entered since"),
+            (CITY, "t72x entered since"),
+            (DESCRIPTION, "t73x entered since"),
+        ];
+        for (field, text) in since {
+            world.sets(account, field, text).await?;
+        }
+        world.drain().await?;
+        let key = world.peers[0].state().living()[0].clone();
+        for (field, text) in since {
+            assert_eq!(world.there(0, &key, field), text.into(), "{rules:?}");
+            assert_eq!(world.here(account, field).await?, text.into(), "{rules:?}");
+        }
+        let met = "select count(*) from conflicts where tenant_id = $1";
+        assert_eq!(world.count(met).await?, 0, "{rules:?}");
+        world.rests().await?;
     }
     Ok(())
 }

@@ -25,6 +25,8 @@ use crate::world::{STREAM, World, oracle};
 pub(crate) const PHONE: usize = 1;
 pub(crate) const INDUSTRY: usize = 2;
 pub(crate) const DESCRIPTION: usize = 4;
+pub(crate) const CITY: usize = 5;
+pub(crate) const COUNTRY: usize = 6;
 
 /// A system that is no trouble and can be read back.
 pub(crate) fn plain() -> Habits {
