@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use connector_sdk::Value;
 use sqlx::types::{Json, Uuid};
 
+use super::changes::FieldChange;
 use super::{StoreError, Tx};
 use crate::ids::{ConflictId, ConnectionId, EntityId, RunId, UserId};
 
@@ -100,6 +101,48 @@ pub async fn open(
     )
     .execute(tx.conn())
     .await?;
+    Ok(())
+}
+
+/// Adds what a person sets to open questions over the removal of the entity's records: whoever answers
+/// decides over that too, and has to have seen it.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn add_edits(
+    tx: &mut Tx,
+    entity: EntityId,
+    edits: &[FieldChange],
+) -> Result<(), StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select id, fields as "fields: Json<BTreeMap<String, Sides>>"
+        from conflicts
+        where entity_id = $1 and state = 'open' and kind = 'delete'
+        for update
+        "#,
+        entity.0,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for row in rows {
+        let Json(mut fields) = row.fields;
+        for edit in edits {
+            let sides = fields.entry(edit.field.clone()).or_insert_with(|| Sides {
+                base: Some(edit.old.clone()),
+                core: Value::Null,
+                remote: Value::Null,
+            });
+            sides.core = edit.new.clone();
+        }
+        sqlx::query!(
+            "update conflicts set fields = $2, version = version + 1 where id = $1",
+            row.id,
+            Json(fields) as Json<BTreeMap<String, Sides>>,
+        )
+        .execute(tx.conn())
+        .await?;
+    }
     Ok(())
 }
 

@@ -150,6 +150,7 @@ async fn set(
         });
     }
     if !is_new {
+        conflicts::add_edits(tx, entity.id, &log).await?;
         effects.log(Change {
             entity: around.kind.name,
             entity_id: entity.id,

@@ -6,7 +6,7 @@ use engine::ids::EntityId;
 
 use super::{CITY, COUNTRY, DESCRIPTION, INDUSTRY, PHONE, plain};
 use crate::world::World;
-use crate::world::oracle::carriers;
+use crate::world::oracle::{carriers, open_conflicts};
 use crate::world::peer::NAME;
 use crate::world::plan::{Event, Fault, Habits, Rules, Set};
 use crate::world::server::Server;
@@ -232,6 +232,30 @@ async fn a_record_of_ours_that_is_read_before_its_receipt_is_no_conflict_with_ou
         world.rests().await?;
         assert_eq!(world.peers[0].state().living().len(), 1, "{about}");
     }
+    Ok(())
+}
+
+// The question over a removal tells of every edit that goes with it, and an answer to an older one counts
+// for nothing.
+#[tokio::test]
+async fn an_edit_after_the_question_over_a_removal_is_part_of_it() -> Result<()> {
+    let server = Server::new().await?;
+    let mut world = World::with(&server, &[plain()], None).await?;
+    let (key, account) = world.read_one(0, &[(PHONE, "5550001".into())]).await?;
+    world.sets(account.id, PHONE, "5550002").await?;
+    world.peers[0].state().remove(&key, Removal::Deleted);
+    world.pull(0, false);
+    world.drain().await?;
+    let before = open_conflicts(&world).await?;
+    assert_eq!(before.len(), 1);
+    world.sets(account.id, DESCRIPTION, "t71x set since").await?;
+    let after = open_conflicts(&world).await?;
+    assert_eq!(before[0].0, after[0].0);
+    assert!(before[0].1 < after[0].1, "seen in an older version");
+    let told = "select count(*) from conflicts where tenant_id = $1 and state = 'open'
+                and fields -> 'description' ->> 'core' = 't71x set since'
+                and fields -> 'phone' ->> 'core' = '5550002'";
+    assert_eq!(world.count(told).await?, 1);
     Ok(())
 }
 
