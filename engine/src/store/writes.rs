@@ -282,6 +282,7 @@ pub async fn adopt(
             id: WriteId(id),
             due_at: tx.now(),
             look_first: true,
+            in_doubt: true,
             error: None,
         })
         .collect();
@@ -383,13 +384,15 @@ pub async fn finish(
 pub struct Again {
     pub id: WriteId,
     pub due_at: DateTime<Utc>,
-    /// It may have taken effect: look before a create is repeated, and know what it carried.
+    /// It may have taken effect: look before a create is repeated.
     pub look_first: bool,
+    /// What it carried may be there by now: know it again.
+    pub in_doubt: bool,
     pub error: Option<serde_json::Value>,
 }
 
-/// Back to pending, with what was carried where that may have arrived. Where a newer intent for the same record is pending already, that one takes
-/// the fields over and this one ends as superseded.
+/// Back to pending, with what was carried where that may have arrived. Where a newer intent for the
+/// same record is pending already, that one takes the fields over and this one ends as superseded.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -404,7 +407,7 @@ pub async fn requeue(tx: &mut Tx, again: &[Again]) -> Result<(), StoreError> {
         .iter()
         .map(|row| row.error.as_ref().map(ToString::to_string))
         .collect();
-    let in_doubt = again.iter().filter(|row| row.look_first);
+    let in_doubt = again.iter().filter(|row| row.in_doubt);
     doubts::remember(tx, in_doubt.map(|row| row.id)).await?;
     sqlx::query!(
         "

@@ -122,6 +122,7 @@ impl Claiming {
                     id: write.id,
                     due_at: now + TimeDelta::seconds(30),
                     look_first: write.look_first,
+                    in_doubt: write.look_first,
                     error: None,
                 }),
             }

@@ -71,6 +71,8 @@ pub async fn settle(
                     id: outgoing.id,
                     due_at,
                     look_first: refusal.outcome_unknown,
+                    // A call that is made again after its worker died may find what it did itself.
+                    in_doubt: refusal.outcome_unknown || is_moved(&refusal),
                     error: (!is_moved(&refusal)).then(|| shown(&refusal)),
                 }),
                 None => ended.push((outgoing.id, Some(shown(&refusal)))),
@@ -155,6 +157,7 @@ pub async fn put_back(
             id: outgoing.id,
             due_at: tx.now() + wait(outgoing.attempt, refusal),
             look_first: refusal.outcome_unknown,
+            in_doubt: refusal.outcome_unknown,
             error: Some(shown(refusal)),
         })
         .collect();

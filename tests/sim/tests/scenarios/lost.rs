@@ -8,7 +8,7 @@ use super::{CITY, COUNTRY, DESCRIPTION, INDUSTRY, PHONE, plain};
 use crate::world::World;
 use crate::world::oracle::{carriers, open_conflicts};
 use crate::world::peer::NAME;
-use crate::world::plan::{Event, Fault, Habits, Rules, Set};
+use crate::world::plan::{Event, Fault, Guard, Habits, Rules, Set};
 use crate::world::server::Server;
 
 // 1
@@ -248,7 +248,9 @@ async fn an_edit_after_the_question_over_a_removal_is_part_of_it() -> Result<()>
     world.drain().await?;
     let before = open_conflicts(&world).await?;
     assert_eq!(before.len(), 1);
-    world.sets(account.id, DESCRIPTION, "t71x set since").await?;
+    world
+        .sets(account.id, DESCRIPTION, "t71x set since")
+        .await?;
     let after = open_conflicts(&world).await?;
     assert_eq!(before[0].0, after[0].0);
     assert!(before[0].1 < after[0].1, "seen in an older version");
@@ -386,6 +388,30 @@ async fn what_a_lost_update_carried_is_no_conflict_with_ourselves() -> Result<()
         }
         let last = if moves { "T72x" } else { "T71x" };
         let about = format!("moved: {moves}, late: {is_late}");
+        world.holds_the_last(account.id, last, &about).await?;
+    }
+    Ok(())
+}
+
+// The second call finds the record moved, by the first.
+#[tokio::test]
+async fn an_update_that_is_called_again_is_no_conflict_with_ourselves() -> Result<()> {
+    let server = Server::new().await?;
+    for moves in [false, true] {
+        let habits = Habits {
+            guard: Guard::Condition,
+            ..formal()
+        };
+        let mut world = World::with(&server, &[habits], None).await?;
+        let (_, account) = world.read_one(0, &[]).await?;
+        world.sets(account.id, NAME, " t71x  entered first").await?;
+        world.steps(3).await?;
+        world.one_step(Fault::DiesAfterCall).await?;
+        if moves {
+            world.sets(account.id, NAME, "t72x entered since").await?;
+        }
+        let last = if moves { "T72x" } else { "T71x" };
+        let about = format!("moved: {moves}");
         world.holds_the_last(account.id, last, &about).await?;
     }
     Ok(())
