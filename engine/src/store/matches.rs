@@ -328,6 +328,17 @@ pub async fn take(tx: &mut Tx, id: MatchId, version: i64) -> Result<Open, StoreE
                remote_version, remote_changed_at, version
         from matches
         where id = $1
+/// The kind of entity that a question is about; its row is not taken.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn kind_of(tx: &mut Tx, id: MatchId) -> Result<String, StoreError> {
+    let kind = sqlx::query_scalar!("select entity from matches where id = $1", id.0)
+        .fetch_optional(tx.conn())
+        .await?;
+    kind.ok_or_else(|| StoreError::NotFound(format!("match {id}")))
+}
+
         for update
         "#,
         id.0,

@@ -7,7 +7,7 @@ use engine::entity::CoreTables;
 use engine::ids::{ConnectionId, EntityId, UserId};
 use engine::store::{StoreError, connections, links, matches, plans};
 use engine::sync::identity::{self, Place, Relinked};
-use engine::sync::outbox;
+use engine::sync::{SyncError, outbox};
 
 use crate::entities::Refusal;
 use crate::previews::{Shown, Teller};
@@ -103,12 +103,18 @@ async fn relink(
         let missing = format!("record {} of {stream}", place.key);
         return Err(StoreError::NotFound(missing).into());
     }
-    let linked = links::take(tx, connection, stream, &place.key).await?;
-    let kind = tables.kind(&linked.entity)?;
+    let Some(plan) = plans::of_stream(tx, connection, stream).await? else {
+        let stream = stream.to_owned();
+        return Err(SyncError::NotEnabled { stream }.into());
+    };
+    let kind = tables.kind(&plan.entity)?;
+    // In the order in which they are taken to move it: a page might wait crosswise.
+    matches::in_turn(tx, kind.name).await?;
+    links::take(tx, connection, stream, &place.key).await?;
     let mut to_version = None;
     if let Some(to) = wish.to {
-        matches::in_turn(tx, kind.name).await?;
-        let target = kind.load(tx, &[to]).await?.pop();
+        let both = kind.load(tx, &[wish.from, to]).await?;
+        let target = both.into_iter().find(|one| one.id == to);
         to_version = target.map(|target| target.version);
         if wish.to_version.is_some() && wish.to_version != to_version {
             return Err(Refusal::Stale);

@@ -152,6 +152,13 @@ impl Changes {
         self.items.len()
     }
 
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.items
+            .iter()
+            .map(|item| item.key().to_owned())
+            .collect()
+    }
+
     /// The changes, mapped only where it was done with just this.
     pub(super) fn for_these(
         self,

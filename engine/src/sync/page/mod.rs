@@ -7,6 +7,7 @@ pub(crate) mod forgotten;
 mod gone;
 mod guard;
 mod pass;
+pub(super) mod turn;
 mod waiting;
 mod watch;
 
@@ -200,15 +201,16 @@ async fn apply_as(
         return Ok((advance(tx, &page, applied).await?, how.watch));
     }
     let plan = plans::of_stream(tx, page.connection, &page.stream).await?;
-    let Some(entity) = plan.map(|plan| plan.entity) else {
+    let Some(plan) = plan else {
         return Err(SyncError::NotEnabled {
             stream: page.stream,
         });
     };
-    let needed = Some((page.connection, page.stream.as_str()));
-    let around = Neighbourhood::of(tx, tables, &entity, needed).await?;
     let canary = canaries::running(tx, page.connection, &page.stream).await?;
     let Some(canary) = canary else {
+    turn::take(tx, &plan, canary.as_ref(), &page.changes.keys()).await?;
+    let needed = Some((page.connection, page.stream.as_str()));
+    let around = Neighbourhood::of(tx, tables, &plan.entity, needed).await?;
         let (applied, watch) = apply_part(tx, around, &mut page, how).await?;
         return Ok((advance(tx, &page, applied).await?, watch));
     };
@@ -319,6 +321,8 @@ pub(super) async fn look(
         pass,
         incoming,
         gone,
+    let plan = &around.stream(page.connection, &page.stream)?.plan;
+    turn::take(tx, plan, None, &page.changes.keys()).await?;
         ..
     } = ready;
     let looking = spawn_blocking(move || pass.look_all(incoming, gone, now));

@@ -12,5 +12,6 @@ mod preview;
 mod remove;
 mod together;
 mod undo;
+mod turns;
 mod world;
 mod writes;
