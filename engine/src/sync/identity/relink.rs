@@ -10,6 +10,7 @@ use crate::outcomes::Outcome;
 use crate::store::link_events::{self, Made, Method};
 use crate::store::links::{self, Linked};
 use crate::store::matches::{self, Moved};
+use crate::store::writes::{self, Cause, Intent, Op};
 use crate::store::{StoreError, Tx, plans, records};
 use crate::sync::context::{Neighbourhood, SyncError};
 use crate::sync::page::{self, Applied, Page, Watch};
@@ -141,6 +142,8 @@ pub(super) async fn move_link(
         run,
         ..
     } = linked;
+    let named = plan.hub_id_field();
+    let named = named.and_then(|_| page::named(&plan.mapping, &record.fields));
     let page = Page {
         connection,
         stream: stream.to_owned(),
@@ -159,6 +162,23 @@ pub(super) async fn move_link(
         return Err(StoreError::Conflict(why.to_owned()).into());
     };
     let entity = now.entity_id;
+    if named.is_some_and(|named| named != entity) {
+        // What it is known by over there is written over, though nothing else may be owed to it.
+        let rename = Intent {
+            connection,
+            stream: stream.to_owned(),
+            entity: tables.kind(&kind)?.name,
+            entity_id: entity,
+            op: Op::Upsert,
+            fields: Vec::new(),
+        };
+        let cause = Cause {
+            run: None,
+            user: mover.by,
+        };
+        writes::enqueue(tx, &[rename], cause).await?;
+        applied.owed.insert((connection, stream.to_owned()));
+    }
     if wish.to.is_none() {
         let made = Made {
             key: place.key.clone(),

@@ -113,7 +113,7 @@ impl Mapped {
 }
 
 /// The hub's id of the entity that a record names as its own.
-pub(super) fn named(mapping: &Mapping, fields: &Fields) -> Option<EntityId> {
+pub(in crate::sync) fn named(mapping: &Mapping, fields: &Fields) -> Option<EntityId> {
     let field = mapping.link.hub_id.as_ref()?;
     let id = uuid::Uuid::try_parse(fields.get(field)?.as_str()?).ok()?;
     Some(EntityId(id))

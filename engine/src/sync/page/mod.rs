@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use self::ahead::Item;
+pub(super) use self::ahead::named;
 pub use self::ahead::{Changes, MappedWith};
 use self::guard::Guard;
 pub use self::guard::Ledger;

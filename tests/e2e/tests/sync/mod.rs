@@ -6,6 +6,7 @@ mod disorder;
 mod edits;
 mod handover;
 mod merges;
+mod moves;
 mod pages;
 mod past;
 mod preview;
