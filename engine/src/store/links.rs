@@ -1,6 +1,6 @@
 //! Reading side of records: which records an entity is linked with, and what marks it in lists.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use connector_sdk::{Fields, Record};
@@ -357,4 +357,28 @@ pub async fn named_elsewhere(
         .into_iter()
         .filter_map(|row| Some((EntityId(row.from_entity?), row.key)));
     Ok(named.collect())
+}
+
+/// How many writes this transaction owes to each stream: those that it asked for, or added to.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn owed_by_this(
+    tx: &mut Tx,
+) -> Result<BTreeMap<(ConnectionId, String), u64>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select connection_id, stream, count(*) as "count!"
+        from writes
+        where state = 'pending' and xmin = pg_current_xact_id()::xid
+        group by connection_id, stream
+        "#,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let owed = rows.into_iter().map(|row| {
+        let place = (ConnectionId(row.connection_id), row.stream);
+        (place, u64::try_from(row.count).unwrap_or_default())
+    });
+    Ok(owed.collect())
 }

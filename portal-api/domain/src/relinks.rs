@@ -56,6 +56,8 @@ pub struct OwedView {
     pub connection_id: ConnectionId,
     pub connection_name: String,
     pub stream: String,
+    /// Records there that would be given values.
+    pub writes: u64,
 }
 
 /// What moving a link would do. It is done: the caller must not commit.
@@ -144,12 +146,14 @@ async fn relink(
     });
     let outcome = done.outcome.clone();
     let record = outcome.map(|outcome| teller.tell(0, false, wish.to, outcome));
-    let owing: Vec<ConnectionId> = done.applied.owed.iter().map(|(id, _)| *id).collect();
+    let owed = links::owed_by_this(tx).await?;
+    let owing: Vec<ConnectionId> = owed.keys().map(|(id, _)| *id).collect();
     let names = connections::names(tx, &owing).await?;
-    let owed = done.applied.owed.iter().map(|(id, stream)| OwedView {
-        connection_id: *id,
-        connection_name: names.get(id).cloned().unwrap_or_default(),
-        stream: stream.clone(),
+    let owed = owed.into_iter().map(|((id, stream), writes)| OwedView {
+        connection_id: id,
+        connection_name: names.get(&id).cloned().unwrap_or_default(),
+        stream,
+        writes,
     });
     let moved = Moved {
         to: wish.to.map(|id| show::id(kind.name, id)),

@@ -5857,6 +5857,11 @@ export interface components {
             connection_name: string;
             stream: string;
         };
+            /**
+             * Format: int64
+             * @description Records there that would be given values.
+             */
+            writes: number;
         /** @description What a link rests on. */
         LinkReason: {
             /** Format: date-time */
