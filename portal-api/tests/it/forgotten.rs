@@ -140,9 +140,13 @@ async fn compared(
     let mut tx = world.store.begin(world.tenant).await.unwrap();
     let connection = connected.id.parse().unwrap();
     let run = engine::ids::RunId::fresh();
-    matches::hold(&mut tx, connection, "Contact", "contact", run, &held)
-        .await
-        .unwrap();
+    let place = matches::Place {
+        connection,
+        stream: "Contact",
+        entity: "contact",
+        mapping_version: 1,
+    };
+    matches::hold(&mut tx, &place, run, &held).await.unwrap();
     sqlx::query(
         "update matches set state = 'different', decided_at = now(), note = $1
          where key = '003000000000002AAA'",

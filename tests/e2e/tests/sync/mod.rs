@@ -12,7 +12,7 @@ mod past;
 mod preview;
 mod remove;
 mod together;
-mod undo;
 mod turns;
+mod undo;
 mod world;
 mod writes;
