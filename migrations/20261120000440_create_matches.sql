@@ -20,6 +20,8 @@ create table matches (
     raw               json not null,
     remote_version    text,
     remote_changed_at timestamptz,
+    -- Of the mapping by which it is held, as in records.
+    mapping_version   integer not null,
     run_id            uuid not null,
     opened_at         timestamptz not null,
     seen_at           timestamptz not null,

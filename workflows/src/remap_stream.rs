@@ -72,6 +72,8 @@ fn counts(before: &Totals, now: &Totals) -> Counts {
         conflicts: now.conflicts - before.conflicts,
         failed: now.failed - before.failed,
         excluded: now.excluded - before.excluded,
+        linked: now.links - before.links,
+        held: now.holds - before.holds,
         ..Counts::default()
     }
 }

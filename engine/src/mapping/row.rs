@@ -197,3 +197,10 @@ pub struct Link {
     /// first, and writes below one parent are not sent side by side.
     pub parent: Option<String>,
 }
+
+impl Link {
+    /// Whether records are looked for by their values.
+    pub fn looks(&self) -> bool {
+        !(self.strong.is_empty() && self.similar.is_empty())
+    }
+}

@@ -1,6 +1,6 @@
 //! Reading side of records: which records an entity is linked with, and what marks it in lists.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use connector_sdk::{Fields, Record};
@@ -313,4 +313,72 @@ pub async fn merged_away(
     .fetch_all(tx.conn())
     .await?;
     Ok(rows.into_iter().map(EntityId).collect())
+}
+
+/// Those of these entities whose id a living record of the stream still holds in `field` that was moved
+/// away from them, with its key: a system that knows records by that id would take it for theirs.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn named_elsewhere(
+    tx: &mut Tx,
+    (connection, stream): (ConnectionId, &str),
+    field: &str,
+    entities: &[EntityId],
+) -> Result<HashMap<EntityId, String>, StoreError> {
+    let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        "
+        select e.from_entity, r.key
+        from unnest($4::uuid[]) as wanted (id)
+        cross join lateral (
+            select from_entity, key
+            from link_events
+            where from_entity = wanted.id and connection_id = $1 and stream = $2
+            offset 0
+        ) e
+        cross join lateral (
+            select key
+            from records
+            where connection_id = $1 and stream = $2 and key = e.key and removed_at is null
+              and entity_id <> wanted.id and lower(raw ->> $3) = wanted.id::text
+            offset 0
+        ) r
+        order by r.key
+        ",
+        connection.0,
+        stream,
+        field,
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let named = rows
+        .into_iter()
+        .filter_map(|row| Some((EntityId(row.from_entity?), row.key)));
+    Ok(named.collect())
+}
+
+/// How many writes this transaction owes to each stream: those that it asked for, or added to.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn owed_by_this(
+    tx: &mut Tx,
+) -> Result<BTreeMap<(ConnectionId, String), u64>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        select connection_id, stream, count(*) as "count!"
+        from writes
+        where state = 'pending' and xmin = pg_current_xact_id()::xid
+        group by connection_id, stream
+        "#,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let owed = rows.into_iter().map(|row| {
+        let place = (ConnectionId(row.connection_id), row.stream);
+        (place, u64::try_from(row.count).unwrap_or_default())
+    });
+    Ok(owed.collect())
 }

@@ -16,6 +16,17 @@ use crate::mapping::Values;
 /// Questions of one page that watchers are told of one by one.
 const MOST_NEWS: usize = 50;
 
+/// Where records are held, and by what.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    pub connection: ConnectionId,
+    pub stream: &'a str,
+    /// The kind that they are of.
+    pub entity: &'a str,
+    /// What they are marked with; see [`Plan::mark`](super::plans::Plan::mark).
+    pub mapping_version: i32,
+}
+
 /// Why a record is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -144,9 +155,7 @@ pub async fn said(
 /// [`StoreError`].
 pub async fn hold(
     tx: &mut Tx,
-    connection: ConnectionId,
-    stream: &str,
-    entity: &str,
+    place: &Place<'_>,
     run: RunId,
     held: &[Held],
 ) -> Result<(), StoreError> {
@@ -158,13 +167,14 @@ pub async fn hold(
             r#"
             insert into matches as known
                 (id, connection_id, stream, key, entity, why, state, candidates, candidate_ids, keys, raw,
-                 remote_version, remote_changed_at, run_id, opened_at, seen_at)
-            values ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $10::text::json, $11, $12, $13, $14, $14)
+                 remote_version, remote_changed_at, run_id, opened_at, seen_at, mapping_version)
+            values ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $10::text::json, $11, $12, $13, $14, $14, $15)
             on conflict (tenant_id, connection_id, stream, key) do update
             set entity = excluded.entity, why = excluded.why, state = 'open',
                 candidates = excluded.candidates, candidate_ids = excluded.candidate_ids,
                 keys = excluded.keys, raw = excluded.raw, remote_version = excluded.remote_version,
                 remote_changed_at = excluded.remote_changed_at, run_id = excluded.run_id,
+                mapping_version = excluded.mapping_version,
                 opened_at = case when known.state = 'open' then known.opened_at
                                  else excluded.opened_at end,
                 seen_at = excluded.seen_at, entity_id = null, method = null, from_entity = null, base = null, decided_at = null,
@@ -172,10 +182,10 @@ pub async fn hold(
             returning id as "id: MatchId"
             "#,
             MatchId::fresh().0,
-            connection.0,
-            stream,
+            place.connection.0,
+            place.stream,
             one.key,
-            entity,
+            place.entity,
             one.why.as_str(),
             candidates,
             &ids,
@@ -185,6 +195,7 @@ pub async fn hold(
             one.remote_changed_at,
             run.0,
             now,
+            place.mapping_version,
         )
         .fetch_one(tx.conn())
         .await?;
@@ -317,6 +328,17 @@ pub struct Open {
     pub record: Record,
 }
 
+/// The kind of entity that a question is about; its row is not taken.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn kind_of(tx: &mut Tx, id: MatchId) -> Result<String, StoreError> {
+    let kind = sqlx::query_scalar!("select entity from matches where id = $1", id.0)
+        .fetch_optional(tx.conn())
+        .await?;
+    kind.ok_or_else(|| StoreError::NotFound(format!("match {id}")))
+}
+
 /// An open question, locked, if its row still is at `version`.
 ///
 /// # Errors
@@ -421,10 +443,11 @@ pub async fn move_to(tx: &mut Tx, moved: Moved<'_>) -> Result<(), StoreError> {
         insert into matches as known
             (id, connection_id, stream, key, entity, why, state, candidates, candidate_ids, keys, raw,
              remote_version, remote_changed_at, run_id, opened_at, seen_at, entity_id, decided_at,
-             decided_by, note, method, from_entity, base)
+             decided_by, note, method, from_entity, base, mapping_version)
         values ($1, $2, $3, $4, $5, 'possible',
                 case when $6::uuid is null then 'different' else 'same' end, '[]', '{}', '{}',
-                $7::text::json, $8, $9, $10, $11, $11, $6, $11, $12, $13, $14, $15, $16::text::json)
+                $7::text::json, $8, $9, $10, $11, $11, $6, $11, $12, $13, $14, $15, $16::text::json,
+                0)
         on conflict (tenant_id, connection_id, stream, key) do update
         set state = excluded.state, entity_id = excluded.entity_id, raw = excluded.raw,
             remote_version = excluded.remote_version, remote_changed_at = excluded.remote_changed_at,

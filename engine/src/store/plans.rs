@@ -49,6 +49,14 @@ impl Plan {
         names
     }
 
+    /// The remote field for the hub's id, where the hub creates records and may change it in them.
+    pub fn hub_id_field(&self) -> Option<&str> {
+        let field = self.mapping.link.hub_id.as_deref()?;
+        let fields = &self.description.as_ref()?.fields;
+        let may_change = fields.iter().any(|one| one.name == field && one.can_update);
+        (self.mapping.create && may_change).then_some(field)
+    }
+
     /// What a record is marked with that is mapped by this plan: 0 where fields stand still, so that it
     /// is mapped again when they do no longer.
     pub fn mark(&self) -> i32 {

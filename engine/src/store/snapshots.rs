@@ -1,14 +1,16 @@
-//! Stored snapshots of a stream, read to map them again.
+//! Stored snapshots of a stream, of records that are linked or held, read to map them again.
 
 use chrono::{DateTime, Utc};
 use connector_sdk::{Fields, Record};
 use sqlx::types::{Json, Uuid};
 
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, matches};
 use crate::ids::ConnectionId;
 
-/// Living records of a stream that were last mapped by another version than this, by key from
-/// `after` on, as last seen. Takes their rows: nobody puts a newer snapshot under them meanwhile.
+/// Living records of a stream that were last mapped by another version than this, by key from `after` on,
+/// as last seen; among them those that are held until a person says whose they are. Takes the rows of
+/// those that are linked: nobody puts a newer snapshot under them meanwhile. Where any are held it
+/// takes the turn of their kind first, as pages do.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -20,18 +22,50 @@ pub async fn outdated(
     after: &str,
     limit: i64,
 ) -> Result<Vec<Record>, StoreError> {
+    let held = sqlx::query_scalar!(
+        "
+        select entity
+        from matches
+        where connection_id = $1 and stream = $2 and state = 'open' and mapping_version <> $3
+        limit 1
+        ",
+        connection.0,
+        stream,
+        version,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    if let Some(entity) = held {
+        matches::in_turn(tx, &entity).await?;
+    }
     let rows = sqlx::query!(
         r#"
-        select key, raw as "raw: Json<Fields>", remote_version, remote_changed_at
-        from records
-        where connection_id = $1
-          and stream = $2
-          and key > $3
-          and removed_at is null
-          and mapping_version <> $4
+        with linked as (
+            select key, raw, remote_version, remote_changed_at
+            from records
+            where connection_id = $1
+              and stream = $2
+              and key > $3
+              and removed_at is null
+              and mapping_version <> $4
+            order by key
+            limit $5
+            for update
+        ), held as (
+            select key, raw, remote_version, remote_changed_at
+            from matches
+            where connection_id = $1
+              and stream = $2
+              and key > $3
+              and state = 'open'
+              and mapping_version <> $4
+            order by key
+            limit $5
+        )
+        select key as "key!", raw as "raw!: Json<Fields>", remote_version, remote_changed_at
+        from (select * from linked union all select * from held) outdated
         order by key
         limit $5
-        for update
         "#,
         connection.0,
         stream,
@@ -62,12 +96,21 @@ pub async fn count_outdated(
 ) -> Result<i64, StoreError> {
     let count = sqlx::query_scalar!(
         r#"
-        select count(*) as "count!"
-        from records
-        where connection_id = $1
-          and stream = $2
-          and removed_at is null
-          and mapping_version <> $3
+        select (
+            select count(*)
+            from records
+            where connection_id = $1
+              and stream = $2
+              and removed_at is null
+              and mapping_version <> $3
+        ) + (
+            select count(*)
+            from matches
+            where connection_id = $1
+              and stream = $2
+              and state = 'open'
+              and mapping_version <> $3
+        ) as "count!"
         "#,
         connection.0,
         stream,

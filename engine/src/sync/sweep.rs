@@ -19,7 +19,7 @@ use crate::reconcile::{self, Cause, Sent, Sides};
 use crate::store::records::{self, Linked};
 use crate::store::runs::{self, Dedupe, DedupeMode, DedupeUntil, NewRun, StartOptions};
 use crate::store::sweeps::{self, NewDifference};
-use crate::store::{StoreError, Tx, coverage, echoes, failures, plans};
+use crate::store::{StoreError, Tx, canaries, coverage, echoes, failures, plans};
 
 /// The workflow that compares. Its code lives with the other workflows.
 pub const SWEEP_WORKFLOW: &str = "sweep_stream";
@@ -142,6 +142,8 @@ pub async fn compare(
         .iter()
         .map(|one| one.key().to_owned())
         .collect();
+    let canary = canaries::running(tx, connection, &name).await?;
+    page::turn::take(tx, &stream.plan, canary.as_ref(), &keys).await?;
     let known = Known::of(tx, stream, &keys).await?;
     let mut differences = Vec::new();
     let mut again = Vec::new();

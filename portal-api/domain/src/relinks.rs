@@ -7,7 +7,7 @@ use engine::entity::CoreTables;
 use engine::ids::{ConnectionId, EntityId, UserId};
 use engine::store::{StoreError, connections, links, matches, plans};
 use engine::sync::identity::{self, Place, Relinked};
-use engine::sync::outbox;
+use engine::sync::{SyncError, outbox};
 
 use crate::entities::Refusal;
 use crate::previews::{Shown, Teller};
@@ -56,6 +56,8 @@ pub struct OwedView {
     pub connection_id: ConnectionId,
     pub connection_name: String,
     pub stream: String,
+    /// Records there that would be given values.
+    pub writes: u64,
 }
 
 /// What moving a link would do. It is done: the caller must not commit.
@@ -103,12 +105,18 @@ async fn relink(
         let missing = format!("record {} of {stream}", place.key);
         return Err(StoreError::NotFound(missing).into());
     }
-    let linked = links::take(tx, connection, stream, &place.key).await?;
-    let kind = tables.kind(&linked.entity)?;
+    let Some(plan) = plans::of_stream(tx, connection, stream).await? else {
+        let stream = stream.to_owned();
+        return Err(SyncError::NotEnabled { stream }.into());
+    };
+    let kind = tables.kind(&plan.entity)?;
+    // In the order in which they are taken to move it: a page might wait crosswise.
+    matches::in_turn(tx, kind.name).await?;
+    links::take(tx, connection, stream, &place.key).await?;
     let mut to_version = None;
     if let Some(to) = wish.to {
-        matches::in_turn(tx, kind.name).await?;
-        let target = kind.load(tx, &[to]).await?.pop();
+        let both = kind.load(tx, &[wish.from, to]).await?;
+        let target = both.into_iter().find(|one| one.id == to);
         to_version = target.map(|target| target.version);
         if wish.to_version.is_some() && wish.to_version != to_version {
             return Err(Refusal::Stale);
@@ -138,12 +146,14 @@ async fn relink(
     });
     let outcome = done.outcome.clone();
     let record = outcome.map(|outcome| teller.tell(0, false, wish.to, outcome));
-    let owing: Vec<ConnectionId> = done.applied.owed.iter().map(|(id, _)| *id).collect();
+    let owed = links::owed_by_this(tx).await?;
+    let owing: Vec<ConnectionId> = owed.keys().map(|(id, _)| *id).collect();
     let names = connections::names(tx, &owing).await?;
-    let owed = done.applied.owed.iter().map(|(id, stream)| OwedView {
-        connection_id: *id,
-        connection_name: names.get(id).cloned().unwrap_or_default(),
-        stream: stream.clone(),
+    let owed = owed.into_iter().map(|((id, stream), writes)| OwedView {
+        connection_id: id,
+        connection_name: names.get(&id).cloned().unwrap_or_default(),
+        stream,
+        writes,
     });
     let moved = Moved {
         to: wish.to.map(|id| show::id(kind.name, id)),

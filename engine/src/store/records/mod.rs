@@ -102,6 +102,73 @@ pub async fn by_keys(
     Ok(linked.collect())
 }
 
+/// Whether one of these records is not linked yet. Takes no rows.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn is_any_unlinked(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    keys: &[String],
+) -> Result<bool, StoreError> {
+    let keys = in_order(keys);
+    let linked = sqlx::query_scalar!(
+        r#"
+        select count(*) as "count!"
+        from unnest($3::text[]) as wanted (key)
+        cross join lateral (
+            select key
+            from records
+            where connection_id = $1 and stream = $2 and key = wanted.key
+            offset 0
+        ) r
+        "#,
+        connection.0,
+        stream,
+        &keys as &[&str],
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(usize::try_from(linked).is_ok_and(|linked| linked < keys.len()))
+}
+
+/// Takes the rows of all living records of some entities, in the order in which pages take those of a
+/// stream.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn take_all(tx: &mut Tx, entities: &[EntityId]) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = entities.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        "
+        select r.key
+        from (
+            select place.connection_id, place.stream, place.key
+            from unnest($1::uuid[]) as wanted (entity_id)
+            cross join lateral (
+                select connection_id, stream, key
+                from records
+                where entity_id = wanted.entity_id and removed_at is null
+                offset 0
+            ) place
+            order by place.connection_id, place.stream, place.key
+        ) found
+        cross join lateral (
+            select key
+            from records
+            where connection_id = found.connection_id and stream = found.stream and key = found.key
+            for update
+            offset 0
+        ) r
+        ",
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// The record of each entity in one stream, where it has one that lives. Takes rows as [`by_keys`].
 ///
 /// # Errors

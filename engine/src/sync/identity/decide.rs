@@ -24,10 +24,12 @@ pub async fn decide(
     note: Option<&str>,
     by: UserId,
 ) -> Result<Applied, SyncError> {
+    let kind = matches::kind_of(tx, id).await?;
+    matches::in_turn(tx, &kind).await?;
     let open = matches::take(tx, id, version).await?;
     if let Some(entity) = entity {
         let place = (open.connection, open.stream.as_str());
-        check_target(tx, tables, &open.entity, entity, place).await?;
+        check_target(tx, tables, &open.entity, (None, entity), place).await?;
     }
     matches::decide(tx, id, entity, note, by).await?;
     let page = Page {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::join;
 use super::relink::{Mover, Place, Wish, move_link};
-use crate::entity::CoreTables;
+use crate::entity::{CoreTables, Entity};
 use crate::ids::{ConnectionId, EntityId};
 use crate::store::link_events::Method;
 use crate::store::runs::{self, NewRun, StartOptions};
@@ -84,14 +84,21 @@ pub async fn follow(
     let mut followed = Followed::default();
     matches::in_turn(tx, &input.entity).await?;
     let around = Neighbourhood::of(tx, tables, &input.entity, None).await?;
-    let loser = around.kind.load(tx, &[input.loser]).await?.pop();
-    let Some(mut loser) = loser.filter(|loser| loser.removed_at.is_none()) else {
+    let (connection, stream) = (input.connection, input.stream.as_str());
+    let keys = [input.key.clone()];
+    let there = records::targets(tx, connection, stream, &keys).await?;
+    let mut both = vec![input.loser];
+    both.extend(there.get(&input.key));
+    // All rows of their records before the two, as pages take them.
+    records::take_all(tx, &both).await?;
+    let entities = around.kind.load(tx, &both).await?;
+    let is_loser = |one: &Entity| one.id == input.loser && one.removed_at.is_none();
+    let Some(mut loser) = entities.into_iter().find(is_loser) else {
         return Ok(followed);
     };
-    let keys = [input.key.clone()];
-    let there = records::by_keys(tx, input.connection, &input.stream, &keys).await?;
-    let winner = there.get(&input.key).filter(|winner| !winner.removed);
-    let Some(winner) = winner.map(|winner| winner.entity_id) else {
+    let there = records::targets(tx, connection, stream, &keys).await?;
+    let winner = there.get(&input.key).filter(|id| both.contains(id));
+    let Some(&winner) = winner else {
         followed.is_early = true;
         let is_bare = records::links(tx, &[loser.id]).await?.is_empty();
         if is_last && is_bare {

@@ -10,6 +10,7 @@ use crate::outcomes::Outcome;
 use crate::store::link_events::{self, Made, Method};
 use crate::store::links::{self, Linked};
 use crate::store::matches::{self, Moved};
+use crate::store::writes::{self, Cause, Intent, Op};
 use crate::store::{StoreError, Tx, plans, records};
 use crate::sync::context::{Neighbourhood, SyncError};
 use crate::sync::page::{self, Applied, Page, Watch};
@@ -104,7 +105,7 @@ pub(super) async fn move_link(
             stream: stream.to_owned(),
         });
     };
-    // Before any row is taken: a page waits for its turn with rows of its own.
+    // Before any row is taken, and rows of records before entities, as pages take them.
     matches::in_turn(tx, &plan.entity).await?;
     let linked = links::take(tx, connection, stream, &place.key).await?;
     if linked.entity_id != wish.from {
@@ -113,7 +114,8 @@ pub(super) async fn move_link(
         });
     }
     if let Some(to) = wish.to {
-        check_target(tx, tables, &linked.entity, to, (connection, stream)).await?;
+        let both = (Some(wish.from), to);
+        check_target(tx, tables, &linked.entity, both, (connection, stream)).await?;
     }
     // Its answer would link a record with an entity that may be gone by then.
     if links::is_being_written(tx, wish.from, None).await? {
@@ -140,6 +142,8 @@ pub(super) async fn move_link(
         run,
         ..
     } = linked;
+    let named = plan.hub_id_field();
+    let named = named.and_then(|_| page::named(&plan.mapping, &record.fields));
     let page = Page {
         connection,
         stream: stream.to_owned(),
@@ -158,6 +162,23 @@ pub(super) async fn move_link(
         return Err(StoreError::Conflict(why.to_owned()).into());
     };
     let entity = now.entity_id;
+    if named.is_some_and(|named| named != entity) {
+        // What it is known by over there is written over, though nothing else may be owed to it.
+        let rename = Intent {
+            connection,
+            stream: stream.to_owned(),
+            entity: tables.kind(&kind)?.name,
+            entity_id: entity,
+            op: Op::Upsert,
+            fields: Vec::new(),
+        };
+        let cause = Cause {
+            run: None,
+            user: mover.by,
+        };
+        writes::enqueue(tx, &[rename], cause).await?;
+        applied.owed.insert((connection, stream.to_owned()));
+    }
     if wish.to.is_none() {
         let made = Made {
             key: place.key.clone(),
@@ -188,21 +209,25 @@ pub(super) async fn move_link(
 }
 
 /// Whether a record can be linked with an entity: it has to be there, without another record in the
-/// stream or one that is being made.
+/// stream or one that is being made. Takes it, and with it the one that the record is taken from: one
+/// after the other they might meet a page that takes them in its order.
 pub(super) async fn check_target(
     tx: &mut Tx,
     tables: &CoreTables,
     kind: &str,
-    id: EntityId,
+    (from, id): (Option<EntityId>, EntityId),
     (connection, stream): (ConnectionId, &str),
 ) -> Result<(), StoreError> {
     let kind = tables.kind(kind)?;
-    let entity = kind.load(tx, &[id]).await?.pop();
+    let ids: Vec<EntityId> = from.into_iter().chain([id]).collect();
+    let mut entities = kind.load(tx, &ids).await?.into_iter();
+    let entity = entities.find(|entity| entity.id == id);
     if entity.is_none_or(|entity| entity.removed_at.is_some()) {
         return Err(StoreError::NotFound(kind.shown(id)));
     }
-    let there = records::by_entities(tx, connection, stream, &[id]).await?;
-    if there.contains_key(&id) {
+    let links = records::links(tx, &[id]).await?;
+    let is_there = |link: &records::Link| link.connection == connection && link.stream == stream;
+    if links.iter().any(is_there) {
         let why = format!("the {} has another record there", kind.name);
         return Err(StoreError::Conflict(why));
     }

@@ -118,12 +118,12 @@ impl Claiming {
                 }
                 Prepared::Nothing => self.ended.push((write.id, None)),
                 Prepared::Refused(error) => self.ended.push((write.id, Some(error))),
-                Prepared::Later => self.again.push(Again {
+                Prepared::Later(error) => self.again.push(Again {
                     id: write.id,
                     due_at: now + TimeDelta::seconds(30),
                     look_first: write.look_first,
                     in_doubt: write.look_first,
-                    error: None,
+                    error,
                 }),
             }
         }
@@ -203,8 +203,8 @@ enum Prepared {
     Nothing,
     /// The values cannot be written in the system's terms.
     Refused(serde_json::Value),
-    /// Something it points at is not over there yet.
-    Later,
+    /// Something it points at is not over there yet, or something is in its way, which is told.
+    Later(Option<serde_json::Value>),
 }
 
 fn prepare(
@@ -226,7 +226,13 @@ fn prepare(
     let is_awaited = sides.awaited.contains(&write.entity_id);
     let waits = stream.plan.holds_creates || is_awaited;
     if linked.is_none() && write.op == Op::Upsert && waits {
-        return Prepared::Later;
+        return Prepared::Later(None);
+    }
+    if linked.is_none()
+        && write.op == Op::Upsert
+        && let Some(key) = sides.named_elsewhere.get(&write.entity_id)
+    {
+        return Prepared::Later(Some(in_the_way(around, stream, key)));
     }
     if write.op == Op::Delete {
         let Some(linked) = linked else {
@@ -248,7 +254,10 @@ fn prepare(
         return Prepared::Nothing;
     }
     let mut only = fields_to_send(stream, sides, entity, linked, write);
-    if only.is_empty() {
+    // It was moved from an entity that may be made there again, and must not be taken for its record.
+    let renamed = stream.plan.hub_id_field();
+    let renamed = renamed.filter(|_| sides.misnamed.contains(&write.entity_id));
+    if only.is_empty() && renamed.is_none() {
         return Prepared::Nothing;
     }
     let mut values: Values = only
@@ -269,15 +278,15 @@ fn prepare(
     // A record that is there is not held up by what one of its fields points at. One that is to be
     // made waits for it, but not for ever: two that point at each other would both.
     let waits = linked.is_none() && (write.attempt < PATIENCE || needs(stream, &later));
-    if only.len() == later.len() || waits && !later.is_empty() {
-        return Prepared::Later;
+    if !later.is_empty() && (waits || only.len() == later.len()) {
+        return Prepared::Later(None);
     }
     for field in &later {
         only.remove(field);
         values.remove(field);
         sent.remove(field);
     }
-    let fields = match stream
+    let mut fields = match stream
         .plan
         .mapping
         .outbound(&around.catalogue, &values, &only)
@@ -305,6 +314,10 @@ fn prepare(
             }));
         }
     };
+    if let Some(field) = renamed {
+        let id = write.entity_id.0.to_string();
+        fields.insert(field.to_owned(), id.into());
+    }
     let parent = stream.plan.mapping.link.parent.as_ref().and_then(|field| {
         let id = entity.values.get(field)?.as_str()?;
         sides.keys.get(&(field.clone(), id.to_owned())).cloned()
@@ -322,6 +335,27 @@ fn prepare(
     };
     let expected = linked.and_then(|_| sides.versions.get(&write.id).cloned());
     Prepared::Send(outgoing(write, parent, expected, op, sent), later)
+}
+
+/// Why an entity is not created: the system would take a record for it that is not its own any more.
+fn in_the_way(around: &Neighbourhood, stream: &Stream, key: &str) -> serde_json::Value {
+    let field = stream
+        .plan
+        .mapping
+        .link
+        .hub_id
+        .as_deref()
+        .unwrap_or_default();
+    let kind = around.kind.name;
+    serde_json::json!({
+        "kind": ErrorKind::Conflict,
+        "code": "hub_id_taken",
+        "message": format!(
+            "record {key}, which is another {kind} by now, still holds this one's id in {field}: it is \
+             created once that is written over or cleared"
+        ),
+        "fields": [field],
+    })
 }
 
 /// Whether the system makes no record without one of these fields.

@@ -15,6 +15,7 @@ use crate::store::records::{self, Linked};
 use crate::store::writes::Seen;
 use crate::store::{StoreError, Tx, conflicts, links, matches, rewrites};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
+use crate::sync::page::named;
 
 /// What is known of the other side of the claimed entities.
 pub(super) struct Sides {
@@ -37,6 +38,18 @@ pub(super) struct Sides {
     pub(super) awaited: BTreeSet<EntityId>,
     /// Those whose record went into another one: they follow it.
     pub(super) merged: BTreeSet<EntityId>,
+    /// Those whose record holds the hub's id of another entity, which it was moved from.
+    pub(super) misnamed: BTreeSet<EntityId>,
+    /// Entities without a record whose id is held by one that was moved away from them, by its key.
+    pub(super) named_elsewhere: HashMap<EntityId, String>,
+}
+
+/// What records were last seen to hold.
+#[derive(Default)]
+struct Held {
+    values: HashMap<EntityId, Values>,
+    withheld: HashMap<EntityId, BTreeSet<String>>,
+    misnamed: BTreeSet<EntityId>,
 }
 
 /// Entities whose record, as last seen, the mapping does not take: nothing of it is merged, so
@@ -102,10 +115,12 @@ impl Sides {
     ) -> Result<Self, SyncError> {
         let (connection, name) = (stream.plan.connection, &stream.plan.stream);
         let ids: Vec<EntityId> = entities.keys().copied().collect();
-        let (held, withheld) = held(tx, around, stream, &linked).await?;
+        let held = held(tx, around, stream, &linked).await?;
         Ok(Self {
-            held,
-            withheld,
+            held: held.values,
+            withheld: held.withheld,
+            misnamed: held.misnamed,
+            named_elsewhere: HashMap::new(),
             left: left(tx, stream, &linked).await?,
             linked,
             open: conflicts::open_groups(tx, connection, name, &ids).await?,
@@ -126,7 +141,8 @@ impl Sides {
     }
 
     /// Looks why entities without a record must not be given one: one that is held until a person says
-    /// whose it is may be theirs, or theirs went into another one.
+    /// whose it is may be theirs, theirs went into another one, or one that is not theirs any more would
+    /// be taken for it.
     pub(super) async fn look_for_theirs(
         &mut self,
         tx: &mut Tx,
@@ -157,6 +173,10 @@ impl Sides {
         self.awaited = matches::awaited(tx, connection, name, &unlinked).await?;
         let ids: Vec<EntityId> = unlinked.iter().map(|(id, _)| *id).collect();
         self.merged = links::merged_away(tx, connection, name, &ids).await?;
+        if let Some(field) = &link.hub_id {
+            let place = (connection, name.as_str());
+            self.named_elsewhere = links::named_elsewhere(tx, place, field, &ids).await?;
+        }
         Ok(())
     }
 
@@ -254,21 +274,14 @@ async fn held(
     around: &Neighbourhood,
     stream: &Stream,
     linked: &HashMap<EntityId, Linked>,
-) -> Result<
-    (
-        HashMap<EntityId, Values>,
-        HashMap<EntityId, BTreeSet<String>>,
-    ),
-    SyncError,
-> {
+) -> Result<Held, SyncError> {
     let plan = &stream.plan;
     let keys: HashMap<&str, EntityId> = linked
         .values()
         .map(|linked| (linked.key.as_str(), linked.entity_id))
         .collect();
     let places: Vec<String> = keys.keys().map(|key| (*key).to_owned()).collect();
-    let mut held = HashMap::with_capacity(keys.len());
-    let mut withheld = HashMap::new();
+    let mut held = Held::default();
     for record in records::raw(tx, plan.connection, &plan.stream, &places).await? {
         let patch = plan.mapping.inbound(&around.catalogue, &record);
         let patch = patch.map_err(|source| SyncError::Map {
@@ -276,12 +289,15 @@ async fn held(
             source,
         })?;
         if let Some(entity) = keys.get(record.key.as_str()) {
-            held.insert(*entity, patch.values);
+            held.values.insert(*entity, patch.values);
             let fields = plan.mapping.withheld(&record.fields);
             if !fields.is_empty() {
-                withheld.insert(*entity, fields);
+                held.withheld.insert(*entity, fields);
+            }
+            if named(&plan.mapping, &record.fields).is_some_and(|id| id != *entity) {
+                held.misnamed.insert(*entity);
             }
         }
     }
-    Ok((held, withheld))
+    Ok(held)
 }

@@ -113,7 +113,7 @@ impl Mapped {
 }
 
 /// The hub's id of the entity that a record names as its own.
-pub(super) fn named(mapping: &Mapping, fields: &Fields) -> Option<EntityId> {
+pub(in crate::sync) fn named(mapping: &Mapping, fields: &Fields) -> Option<EntityId> {
     let field = mapping.link.hub_id.as_ref()?;
     let id = uuid::Uuid::try_parse(fields.get(field)?.as_str()?).ok()?;
     Some(EntityId(id))
@@ -150,6 +150,13 @@ impl Changes {
 
     pub(super) fn len(&self) -> usize {
         self.items.len()
+    }
+
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.items
+            .iter()
+            .map(|item| item.key().to_owned())
+            .collect()
     }
 
     /// The changes, mapped only where it was done with just this.

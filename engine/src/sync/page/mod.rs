@@ -7,6 +7,7 @@ pub(crate) mod forgotten;
 mod gone;
 mod guard;
 mod pass;
+pub(super) mod turn;
 mod waiting;
 mod watch;
 
@@ -20,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use self::ahead::Item;
+pub(super) use self::ahead::named;
 pub use self::ahead::{Changes, MappedWith};
 use self::guard::Guard;
 pub use self::guard::Ledger;
@@ -200,14 +202,15 @@ async fn apply_as(
         return Ok((advance(tx, &page, applied).await?, how.watch));
     }
     let plan = plans::of_stream(tx, page.connection, &page.stream).await?;
-    let Some(entity) = plan.map(|plan| plan.entity) else {
+    let Some(plan) = plan else {
         return Err(SyncError::NotEnabled {
             stream: page.stream,
         });
     };
-    let needed = Some((page.connection, page.stream.as_str()));
-    let around = Neighbourhood::of(tx, tables, &entity, needed).await?;
     let canary = canaries::running(tx, page.connection, &page.stream).await?;
+    turn::take(tx, &plan, canary.as_ref(), &page.changes.keys()).await?;
+    let needed = Some((page.connection, page.stream.as_str()));
+    let around = Neighbourhood::of(tx, tables, &plan.entity, needed).await?;
     let Some(canary) = canary else {
         let (applied, watch) = apply_part(tx, around, &mut page, how).await?;
         return Ok((advance(tx, &page, applied).await?, watch));
@@ -281,7 +284,13 @@ async fn apply_part(
     let in_doubt = coverage::note(tx, connection, name, page.run, &in_doubt).await?;
     matches::gone(tx, connection, name, &unlinked).await?;
     doubts::note_removed(tx, connection, name, &unlinked).await?;
-    matches::hold(tx, connection, name, around.kind.name, page.run, &held).await?;
+    let place = matches::Place {
+        connection,
+        stream: name,
+        entity: around.kind.name,
+        mapping_version: stream.plan.mark(),
+    };
+    matches::hold(tx, &place, page.run, &held).await?;
     let merging = spawn_blocking(move || pass.merge_all(incoming, gone, now, &made));
     let mut owed = BTreeSet::new();
     while let Some(batch) = batches.recv().await {
@@ -312,6 +321,8 @@ pub(super) async fn look(
         watch: Some(watch),
         ..How::default()
     };
+    let plan = &around.stream(page.connection, &page.stream)?.plan;
+    turn::take(tx, plan, None, &page.changes.keys()).await?;
     let ready = prepare(tx, around, &mut page, how).await?;
     let now = tx.now();
     let Prepared {

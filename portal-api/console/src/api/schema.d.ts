@@ -2159,7 +2159,8 @@ export interface paths {
         put?: never;
         /**
          * Starts a preview of a version
-         * @description It looks at the stored snapshots with the code that would apply them, and writes nothing.
+         * @description It looks at the stored snapshots with the code that would apply them, and writes nothing. Records that wait
+         *     for a person to say whose they are count; one that is linked stays so, whatever `[link]` says now.
          */
         post: operations["start_preview"];
         delete?: never;
@@ -5856,6 +5857,11 @@ export interface components {
             connection_id: string;
             connection_name: string;
             stream: string;
+            /**
+             * Format: int64
+             * @description Records there that would be given values.
+             */
+            writes: number;
         };
         /** @description What a link rests on. */
         LinkReason: {
@@ -8314,12 +8320,12 @@ export interface components {
             failed: number;
             /**
              * Format: int64
-             * @description Records that a person has to say of whose they are.
+             * @description Records that a person has to say of whose they are; those that wait already are looked at too.
              */
             holds: number;
             /**
              * Format: int64
-             * @description Records linked to what is here already.
+             * @description Records linked to what is here already, of those that wait.
              */
             links: number;
             /**

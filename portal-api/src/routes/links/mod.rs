@@ -111,6 +111,8 @@ pub(crate) struct LinkOwed {
     connection_id: ConnectionId,
     connection_name: String,
     stream: String,
+    /// Records there that would be given values.
+    writes: u64,
 }
 
 impl From<Moved> for LinkMoved {
@@ -128,6 +130,7 @@ impl From<Moved> for LinkMoved {
             connection_id: owed.connection_id,
             connection_name: owed.connection_name,
             stream: owed.stream,
+            writes: owed.writes,
         };
         Self {
             to: moved.to,

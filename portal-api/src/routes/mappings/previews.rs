@@ -64,9 +64,9 @@ pub(crate) struct PreviewCounts {
     unchanged: u64,
     deletes: u64,
     excluded: u64,
-    /// Records that a person has to say of whose they are.
+    /// Records that a person has to say of whose they are; those that wait already are looked at too.
     holds: u64,
-    /// Records linked to what is here already.
+    /// Records linked to what is here already, of those that wait.
     links: u64,
     /// Groups of fields, and removals, that a person has to decide.
     conflicts: u64,
@@ -222,7 +222,8 @@ pub(crate) struct PreviewOrder {
 
 /// Starts a preview of a version
 ///
-/// It looks at the stored snapshots with the code that would apply them, and writes nothing.
+/// It looks at the stored snapshots with the code that would apply them, and writes nothing. Records that wait
+/// for a person to say whose they are count; one that is linked stays so, whatever `[link]` says now.
 #[utoipa::path(
     post, path = "/mappings/{id}/previews", operation_id = "start_preview", tag = "mappings",
     params(("id" = String, Path)), request_body = PreviewOrder,

@@ -31,7 +31,7 @@ async fn world() -> Result<(World, ConnectionId, FollowInput)> {
     Ok((world, other, input))
 }
 
-fn merged_into(key: &str, winner: &str) -> Change {
+pub(super) fn merged_into(key: &str, winner: &str) -> Change {
     Change::Delete(Tombstone {
         key: key.to_owned(),
         removed_at: None,

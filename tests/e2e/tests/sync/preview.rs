@@ -92,6 +92,8 @@ async fn everything(world: &World) -> Result<Vec<String>> {
         "select to_jsonb(t)::text from writes t order by id",
         "select to_jsonb(t)::text from echoes t order by entity_id, field",
         "select to_jsonb(t)::text from streams t order by connection_id",
+        "select to_jsonb(t)::text from matches t order by id",
+        "select to_jsonb(t)::text from link_events t order by id",
     ] {
         let rows: Vec<String> = sqlx::query_scalar(sql)
             .fetch_all(&world.db.pool().await?)
@@ -313,5 +315,100 @@ async fn values_that_do_not_come_back_as_they_went_out_are_named() -> Result<()>
     assert!(outcomes[0].not_kept.contains("name"));
     let (kept, _) = look(&world, draft(&world, &changed()).await?, 100).await?;
     assert_eq!(kept.totals.not_kept, 0);
+    Ok(())
+}
+
+/// The mapping with a domain, and with these rules of whose a record is.
+fn linking(rules: &str) -> String {
+    let hub_id = "hub_id = \"Hub_Id__c\"";
+    let text = MAPPING.replace(hub_id, &format!("{hub_id}\n{rules}"));
+    format!("{text}\n[[field]]\ncore = \"domain\"\nremote = \"Notes\"\n")
+}
+
+#[tokio::test]
+async fn what_is_held_is_looked_at_too_and_becomes_what_was_said() -> Result<()> {
+    let world = World::new().await?;
+    let other = world.connect("Second", &linking("")).await?;
+    let here = |key: &str, name: &str, phone: &str, domain: &str| {
+        let fields = [("Name", name), ("Phone", phone), ("Notes", domain)];
+        record(key, &fields.map(|(field, text)| (field, text.into())))
+    };
+    let known = vec![
+        here("x1", "Acme", "5550001", "acme.example"),
+        here("x2", "Birch", "5550002", "birch.example"),
+        here("x3", "Cedar", "5550003", "cedar.example"),
+    ];
+    world.pull_from(other, known).await?;
+    let similar = "similar = [\"name\", \"phone\"]";
+    let asks = draft(&world, &linking(similar)).await?;
+    put_in_force(&world, asks).await?;
+    let alike = vec![
+        here("1", "Acme", "5550001", "acme.example"),
+        here("2", "Birch", "5550002", "birches.example"),
+        here("3", "Cedar", "5550003", "cedar.example"),
+        here("4", "Dogwood", "5550004", "dogwood.example"),
+    ];
+    let applied = world.pull(alike).await?;
+    assert_eq!((applied.counts.held, applied.counts.created), (3, 1));
+
+    // A domain says whose it is; where that is another one, it is asked as before.
+    let strong = linking(&format!("strong = [\"domain\"]\n{similar}"));
+    let version = draft(&world, &strong).await?;
+    let before = everything(&world).await?;
+    let (part, outcomes) = look(&world, version, 2).await?;
+    assert_eq!(
+        everything(&world).await?,
+        before,
+        "a preview stores nothing"
+    );
+    let totals = &part.totals;
+    assert_eq!(
+        (totals.read, totals.links, totals.holds, totals.creates),
+        (4, 2, 1, 0)
+    );
+    let act = |key: &str| {
+        let mut outcomes = outcomes.iter().filter(|outcome| outcome.key == key);
+        outcomes.next().map(|outcome| outcome.act)
+    };
+    assert_eq!(act("2"), Some(Act::Hold));
+
+    put_in_force(&world, version).await?;
+    let applied = apply(&world, 3).await?;
+    assert_eq!(applied.digest, part.digest);
+    assert_eq!(
+        world.account("1").await?.id,
+        world.account_of(other, "x1").await?.id
+    );
+    assert_eq!(
+        world.account("3").await?.id,
+        world.account_of(other, "x3").await?.id
+    );
+    assert_eq!(
+        world
+            .count("select count(*) from matches where state = 'open'")
+            .await?,
+        1
+    );
+    assert_eq!(
+        apply(&world, 3).await?,
+        Part::default(),
+        "there is nothing left to do"
+    );
+
+    // Where nothing is asked any more, what is still held becomes one of its own.
+    let version = draft(&world, &linking("")).await?;
+    let (part, _) = look(&world, version, 10).await?;
+    assert_eq!(
+        (part.totals.read, part.totals.creates, part.totals.holds),
+        (4, 1, 0)
+    );
+    put_in_force(&world, version).await?;
+    assert_eq!(apply(&world, 10).await?.digest, part.digest);
+    assert_eq!(
+        world
+            .count("select count(*) from matches where state = 'open'")
+            .await?,
+        0
+    );
     Ok(())
 }

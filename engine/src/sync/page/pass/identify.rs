@@ -86,7 +86,8 @@ impl Pass {
         let plan = &self.stream.plan;
         let link = &plan.mapping.link;
         let kind = &self.around.kind;
-        if !(link.strong.is_empty() && link.similar.is_empty()) {
+        if link.looks() {
+            // Taken before, but for what was unlinked since.
             matches::in_turn(tx, kind.name).await?;
         }
         let keys: Vec<String> = open.iter().map(|record| record.patch.key.clone()).collect();
