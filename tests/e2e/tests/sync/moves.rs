@@ -1,7 +1,8 @@
 //! Records that were moved to another entity, and the hub's id that they hold over there.
 
 use anyhow::{Context, Result};
-use connector_sdk::{Fields, Value, WriteOp};
+use connector_sdk::{Change, Fields, Value, WriteOp};
+use engine::Clock;
 use engine::ids::EntityId;
 use engine::sync::identity::{self, Place, Wish};
 use engine::sync::outbox;
@@ -63,7 +64,7 @@ async fn wait(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn one(fields: &[(&str, Value)]) -> connector_sdk::Change {
+fn one(fields: &[(&str, Value)]) -> Change {
     let mut all = vec![("Name", Value::from("One"))];
     all.extend(fields.iter().cloned());
     record("1", &all)
@@ -129,8 +130,12 @@ async fn where_the_id_cannot_be_written_over_the_other_one_waits() -> Result<()>
         world.claim().await?.outgoing.is_empty(),
         "as often as it is asked"
     );
-    // Somebody clears it there.
-    world.pull(vec![one(&[("Hub_Id__c", Value::Null)])]).await?;
+    // Somebody clears it there, later.
+    let mut cleared = one(&[("Hub_Id__c", Value::Null)]);
+    if let Change::Upsert(record) = &mut cleared {
+        record.changed_at = Some(Clock::system().now());
+    }
+    world.pull(vec![cleared]).await?;
     wait(&world).await?;
     let batch = world.claim().await?;
     assert_eq!(batch.outgoing.len(), 1);
