@@ -90,7 +90,7 @@ pub async fn follow(
     };
     let keys = [input.key.clone()];
     let there = records::by_keys(tx, input.connection, &input.stream, &keys).await?;
-    let winner = there.get(&input.key).filter(|winner| !winner.removed);
+    let winner = there.get(&input.key).filter(|winner| !winner.is_removed());
     let Some(winner) = winner.map(|winner| winner.entity_id) else {
         followed.is_early = true;
         let is_bare = records::links(tx, &[loser.id]).await?.is_empty();
