@@ -382,3 +382,30 @@ pub async fn owed_by_this(
     });
     Ok(owed.collect())
 }
+
+/// The stream of an entity's record that went into one of another stream, and what both sides last
+/// agreed on of it; the last one, if there were several.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn converted(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    entity: EntityId,
+) -> Result<Option<(String, Values)>, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select stream, base as "base: Json<Values>"
+        from records
+        where entity_id = $2 and connection_id = $1 and removed_at is not null
+          and removal -> 'how' ->> 'kind' = 'converted_into'
+        order by removed_at desc
+        limit 1
+        "#,
+        connection.0,
+        entity.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(|row| (row.stream, row.base.0)))
+}

@@ -246,7 +246,7 @@ impl Known {
             Change::Upsert(record) => record,
             // Told by the system itself, while it was listed.
             Change::Delete(_) => {
-                let is_known = linked.is_some_and(|linked| !linked.removed);
+                let is_known = linked.is_some_and(|linked| !linked.is_removed());
                 let missed = reconcile::Difference {
                     cause: Cause::MissedChange,
                     fields: Vec::new(),
@@ -258,7 +258,7 @@ impl Known {
                 });
             }
         };
-        let Some(linked) = linked.filter(|linked| !linked.removed) else {
+        let Some(linked) = linked.filter(|linked| !linked.is_removed()) else {
             return Ok(if linked.is_some_and(|linked| linked.kept_out) {
                 Judged::Same
             } else {
@@ -334,7 +334,7 @@ pub async fn remove(
     let mut differences = Vec::with_capacity(keys.len());
     let mut changes = Vec::with_capacity(keys.len());
     for key in keys {
-        let Some(known) = linked.get(&key).filter(|known| !known.removed) else {
+        let Some(known) = linked.get(&key).filter(|known| !known.is_removed()) else {
             continue;
         };
         differences.push(NewDifference {

@@ -34,11 +34,20 @@ pub struct Linked {
     pub seen_at: DateTime<Utc>,
     pub mapping_version: i32,
     pub unresolved: Option<Unresolved>,
-    pub removed: bool,
+    /// When the hub learned that it is gone.
+    pub removed_at: Option<DateTime<Utc>>,
+    /// When the system says that it went, where it says so.
+    pub gone_at: Option<DateTime<Utc>>,
     /// When the hub last wrote it.
     pub written_at: Option<DateTime<Utc>>,
     /// An undo took back what was made of it: it stays out until that is undone.
     pub kept_out: bool,
+}
+
+impl Linked {
+    pub fn is_removed(&self) -> bool {
+        self.removed_at.is_some()
+    }
 }
 
 /// Every key once, in the order in which all transactions take rows.
@@ -63,8 +72,8 @@ pub async fn by_keys(
         r#"
         select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
                r.remote_version, r.remote_changed_at, r.seen_at, r.mapping_version,
-               r.unresolved as "unresolved: Json<Unresolved>", r.removed_at is not null as "removed!",
-               r.written_at,
+               r.unresolved as "unresolved: Json<Unresolved>", r.removed_at,
+               (r.removal ->> 'at')::timestamptz as gone_at, r.written_at,
                coalesce(r.removal ?| array['undone', 'removed_here'], false) as "kept_out!"
         from unnest($3::text[]) as wanted (key)
         cross join lateral (
@@ -93,7 +102,8 @@ pub async fn by_keys(
             seen_at: row.seen_at,
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
-            removed: row.removed,
+            removed_at: row.removed_at,
+            gone_at: row.gone_at,
             written_at: row.written_at,
             kept_out: row.kept_out,
         };
@@ -224,7 +234,8 @@ pub async fn by_entities(
             seen_at: row.seen_at,
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
-            removed: false,
+            removed_at: None,
+            gone_at: None,
             written_at: None,
             kept_out: false,
         };

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::join;
 use super::relink::{Mover, Place, Wish, move_link};
+use super::{converted, join};
 use crate::entity::{CoreTables, Entity};
 use crate::ids::{ConnectionId, EntityId};
 use crate::store::link_events::Method;
@@ -123,6 +123,10 @@ pub async fn follow(
     if links::is_being_written(tx, input.loser, None).await? {
         followed.is_early = true;
         return Ok(followed);
+    }
+    if input.is_conversion {
+        let carried = converted::carry_over(tx, &around, input.connection, &loser, winner).await?;
+        followed.owed.extend(carried);
     }
     for link in records::links(tx, &[input.loser]).await? {
         let place = Place {

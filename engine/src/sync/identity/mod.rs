@@ -1,6 +1,7 @@
 //! Whose records are: what people say of those that are held ([`decide()`]), links that are moved
 //! ([`relink()`]), and records that became one over there ([`follow()`]).
 
+mod converted;
 mod decide;
 mod follow;
 mod join;

@@ -256,7 +256,8 @@ async fn accept(
             made.push(receipt.key.clone());
         }
         // Read since it was made, and not by this answer: what was agreed on then stands.
-        let read_since = known.filter(|known| is_create && read_back.is_none() && !known.removed);
+        let read_since =
+            known.filter(|known| is_create && read_back.is_none() && !known.is_removed());
         let earlier: &[Values] = if is_create { &outgoing.earlier } else { &[] };
         if let Some(patch) = patch.as_ref().filter(|_| earlier.is_empty()) {
             misses.note(stream, &outgoing, patch);

@@ -70,19 +70,27 @@ impl Item {
         }
     }
 
+    /// When its system says that this happened.
+    pub(super) fn at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Record(record) => record.changed_at,
+            Self::Mapped(mapped) => mapped.patch.changed_at,
+            Self::Delete(tombstone) => tombstone.removed_at,
+        }
+    }
+
+    pub(super) fn is_removal(&self) -> bool {
+        matches!(self, Self::Delete(_))
+    }
+
     /// Whether it was read before what was last seen of the record, and so is older: a page may lie
     /// about while a push looks at its records, and a list may lag behind. Where stamps do not tell, a
     /// page of history is behind what was seen since it was asked for.
     pub(super) fn is_behind(&self, known: &Linked, history_at: Option<DateTime<Utc>>) -> bool {
-        let changed_at = match self {
-            Self::Record(record) => record.changed_at,
-            Self::Mapped(mapped) => mapped.patch.changed_at,
-            Self::Delete(_) => None,
-        };
-        if known.removed {
+        if known.is_removed() {
             return false;
         }
-        match changed_at.zip(known.remote_changed_at) {
+        match self.at().zip(known.remote_changed_at) {
             Some((this, seen)) => this < seen,
             None => history_at.is_some_and(|asked| known.seen_at > asked),
         }

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod batch;
+mod crossed;
 pub(crate) mod forgotten;
 mod gone;
 mod guard;
@@ -20,7 +21,6 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use self::ahead::Item;
 pub(super) use self::ahead::named;
 pub use self::ahead::{Changes, MappedWith};
 use self::guard::Guard;
@@ -377,7 +377,8 @@ async fn prepare(
     pass.counts.read = page.changes.len() as u64;
     let changes = std::mem::replace(&mut page.changes, Vec::new().into());
     let changes = changes.for_these(&stream.plan.mapping, &around.catalogue)?;
-    let (mut records, mut tombstones) = newest(changes);
+    let (mut records, mut tombstones, questions) = crossed::newest(changes);
+    pass.in_doubt = questions;
     let keys: Vec<String> = records
         .iter()
         .map(|item| item.key().to_owned())
@@ -413,8 +414,9 @@ async fn prepare(
                 .remove(&tombstone.key)
                 .map(|linked| (tombstone, linked))
         })
-        .filter(|(_, linked)| !linked.removed)
+        .filter(|(_, linked)| !linked.is_removed())
         .collect();
+    pass.leave_crossed(&mut gone);
     pass.seek(tx, &mut incoming).await?;
     pass.load(tx, &mut incoming, &gone).await?;
     pass.identify(tx, &mut incoming).await?;
@@ -468,23 +470,4 @@ async fn joined<T>(task: JoinHandle<T>) -> T {
             Err(_cancelled) => std::future::pending().await,
         },
     }
-}
-
-/// The last change of each record in the page, removals apart; earlier ones are behind it.
-fn newest(changes: Vec<Item>) -> (Vec<Item>, Vec<Tombstone>) {
-    let mut last: HashMap<String, usize> = HashMap::with_capacity(changes.len());
-    for (at, change) in changes.iter().enumerate() {
-        last.insert(change.key().to_owned(), at);
-    }
-    let (mut records, mut tombstones) = (Vec::new(), Vec::new());
-    for (at, change) in changes.into_iter().enumerate() {
-        if last.get(change.key()) != Some(&at) {
-            continue;
-        }
-        match change {
-            Item::Delete(tombstone) => tombstones.push(tombstone),
-            record => records.push(record),
-        }
-    }
-    (records, tombstones)
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta};
-use connector_sdk::{Change, Value};
+use connector_sdk::{Change, Removal, Tombstone, Value};
 use engine::ids::RunId;
-use engine::sync::page;
+use engine::store::coverage;
+use engine::sync::page::{self, Ledger};
+use engine::sync::sweep::{self, Found};
 
-use super::world::{World, record};
+use super::world::{World, later, record};
 
 /// What a record of the system held so many hours after the beginning: whole records, each with its stamp.
 fn told(key: &str, hours: i64, name: &str, phone: &str) -> Change {
@@ -20,11 +22,7 @@ fn told(key: &str, hours: i64, name: &str, phone: &str) -> Change {
             if key == "1" { Value::Null } else { "1".into() },
         ),
     ];
-    let mut change = record(key, &fields);
-    if let Change::Upsert(record) = &mut change {
-        record.changed_at = Some(DateTime::UNIX_EPOCH + TimeDelta::hours(hours));
-    }
-    change
+    later(TimeDelta::hours(hours), record(key, &fields))
 }
 
 /// What the hub holds of both records: name, phone, and whether the second hangs below the first.
@@ -85,5 +83,135 @@ async fn scenario_12_deliveries_twice_in_disorder_and_days_late_end_where_ordere
     );
     assert_eq!(world.count("select count(*) from conflicts").await?, 0);
     assert_eq!(world.count("select count(*) from accounts").await?, 2);
+    Ok(())
+}
+
+/// A record's end, so many hours after the beginning.
+fn gone(key: &str, hours: i64) -> Change {
+    Change::Delete(Tombstone {
+        key: key.to_owned(),
+        removed_at: Some(DateTime::UNIX_EPOCH + TimeDelta::hours(hours)),
+        removal: Removal::Deleted,
+    })
+}
+
+/// Whether the hub holds the first record's account, by its name.
+async fn named(world: &World) -> Result<Option<Value>> {
+    let account = world.account("1").await?;
+    let is_here = account.removed_at.is_none();
+    Ok(is_here.then(|| account.value("name")))
+}
+
+/// What asking the system for the record brings: what it holds, or that it is not there.
+async fn ask(world: &World, found: Option<Change>) -> Result<()> {
+    let mut tx = world.begin().await?;
+    let open = coverage::open(&mut tx, world.connection, "Account").await?;
+    let keys: Vec<String> = open
+        .iter()
+        .flat_map(|gap| gap.keys.clone().unwrap())
+        .collect();
+    assert_eq!(
+        keys,
+        ["1"],
+        "what is in doubt is asked for, and nothing else"
+    );
+    let asked_at = tx.now() + TimeDelta::seconds(1);
+    let (tables, run) = (&world.tables, RunId::fresh());
+    if found.is_none() {
+        let place = (world.connection, "Account");
+        let ledger = Ledger::default();
+        sweep::remove(&mut tx, tables, place, run, keys, ledger, 1).await?;
+    }
+    let found = Found {
+        connection: world.connection,
+        stream: "Account".to_owned(),
+        run,
+        changes: found.into_iter().collect(),
+        asked_at,
+    };
+    sweep::compare(&mut tx, tables, found, Ledger::default()).await?;
+    let gaps: Vec<_> = open.iter().map(|gap| gap.id).collect();
+    coverage::close(&mut tx, &gaps, run).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_update_from_before_its_removal_does_not_bring_a_record_back() -> Result<()> {
+    let world = World::new().await?;
+    world.pull(vec![told("1", 0, "One", "5550001")]).await?;
+    world.pull(vec![gone("1", 3)]).await?;
+    // What happened before comes after it, and so does what happened in the same moment.
+    for hours in [1, 3] {
+        let late = world.pull(vec![told("1", hours, "Uno", "5550001")]).await?;
+        assert_eq!((late.in_doubt, late.counts.updated), (1, 0));
+        assert_eq!(named(&world).await?, None);
+        ask(&world, None).await?;
+        assert_eq!(named(&world).await?, None);
+    }
+    // What was made again after it is there, with its links.
+    let before = world.account("1").await?.id;
+    world.pull(vec![told("1", 4, "Eins", "5550001")]).await?;
+    assert_eq!(named(&world).await?, Some("Eins".into()));
+    assert_eq!(world.account("1").await?.id, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_that_comes_back_as_it_was_is_found_by_asking_for_it() -> Result<()> {
+    let world = World::new().await?;
+    let one = told("1", 0, "One", "5550001");
+    world.pull(vec![one.clone()]).await?;
+    world.pull(vec![gone("1", 3)]).await?;
+    assert_eq!(world.pull(vec![one.clone()]).await?.in_doubt, 1);
+    assert_eq!(named(&world).await?, None);
+    ask(&world, Some(one)).await?;
+    assert_eq!(named(&world).await?, Some("One".into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_removal_from_before_a_later_change_takes_nothing_away() -> Result<()> {
+    let world = World::new().await?;
+    world.pull(vec![told("1", 0, "One", "5550001")]).await?;
+    let back = told("1", 4, "Uno", "5550001");
+    world.pull(vec![back.clone()]).await?;
+    let late = world.pull(vec![gone("1", 2)]).await?;
+    assert_eq!((late.in_doubt, late.counts.deleted), (1, 0));
+    assert_eq!(named(&world).await?, Some("Uno".into()));
+    ask(&world, Some(back)).await?;
+    assert_eq!(named(&world).await?, Some("Uno".into()));
+    // By a clock that was set back it was the last word after all.
+    assert_eq!(world.pull(vec![gone("1", 2)]).await?.in_doubt, 1);
+    ask(&world, None).await?;
+    assert_eq!(named(&world).await?, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_one_page_the_newest_of_a_record_counts_and_not_the_last() -> Result<()> {
+    let story = || {
+        [
+            told("1", 1, "One", "5550001"),
+            told("1", 2, "Uno", "5550002"),
+            gone("1", 3),
+            told("1", 4, "Eins", "5550003"),
+        ]
+    };
+    for turn in 0..4 {
+        let world = World::new().await?;
+        world.pull(vec![told("1", 0, "Zero", "5550000")]).await?;
+        let mut page = story();
+        page.rotate_left(turn);
+        world.pull(page.into()).await?;
+        assert_eq!(named(&world).await?, Some("Eins".into()), "{turn}");
+    }
+    // A removal that stands before what happened earlier.
+    let world = World::new().await?;
+    let [one, _, gone, _] = story();
+    world.pull(vec![one.clone()]).await?;
+    let applied = world.pull(vec![gone, one]).await?;
+    assert_eq!((applied.counts.deleted, applied.in_doubt), (1, 1));
+    assert_eq!(named(&world).await?, None);
     Ok(())
 }

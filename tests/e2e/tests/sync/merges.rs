@@ -1,7 +1,7 @@
 //! Records that became one in their system: what other systems have of the loser goes to the winner.
 
 use anyhow::Result;
-use connector_sdk::{Change, Removal, Tombstone};
+use connector_sdk::{Change, Removal, Tombstone, WriteOp};
 use engine::ids::ConnectionId;
 use engine::sync::identity::{self, FollowInput, Followed};
 
@@ -103,5 +103,79 @@ async fn what_the_winner_has_of_its_own_there_stays_and_so_does_the_losers() -> 
     assert_eq!(world.account_of(other, "x1").await?.id, winner);
     assert_eq!(world.account_of(other, "x2").await?.id, input.loser);
     assert!(world.entity(input.loser).await?.removed_at.is_none());
+    Ok(())
+}
+
+// 10, as far as the core goes: no connector has a stream of leads yet.
+#[tokio::test]
+async fn scenario_10_what_a_converted_lead_was_to_be_given_is_written_to_the_contact_it_became()
+-> Result<()> {
+    let world = World::new().await?;
+    let mut tx = world.begin().await?;
+    let leads = MAPPING.replace("stream = \"Account\"", "stream = \"Lead\"");
+    World::add_stream(&mut tx, world.connection, "Lead", &leads).await?;
+    tx.commit().await?;
+    let by_name = MAPPING.replace("hub_id = \"Hub_Id__c\"", "strong = [\"name\"]");
+    let other = world.connect("Second", &by_name).await?;
+    let values = [
+        ("Name", "One".into()),
+        ("Phone", "5550001".into()),
+        ("BillingCity", "Bonn".into()),
+        ("BillingCountry", "Germany".into()),
+    ];
+    world.pull_in("Lead", vec![record("l1", &values)]).await?;
+    world
+        .pull_from(other, vec![record("x1", &[("Name", "one".into())])])
+        .await?;
+    let lead = world.account_of(other, "x1").await?;
+    let edits = [
+        ("phone", "5559999".into()),
+        ("billing_city", "Berlin".into()),
+    ];
+    world.edit(&lead, &edits).await?;
+
+    // It becomes a contact with what it held, and somebody over there changes half of the address.
+    let mut contact = values.clone();
+    contact[3].1 = "Austria".into();
+    world.pull(vec![record("c1", &contact)]).await?;
+    let converted = Change::Delete(Tombstone {
+        key: "l1".to_owned(),
+        removed_at: None,
+        removal: Removal::ConvertedInto {
+            stream: "Account".into(),
+            key: "c1".to_owned(),
+        },
+    });
+    world.pull_in("Lead", vec![converted]).await?;
+    let to_lead = "select count(*) from writes where stream = 'Lead' and state = 'pending'";
+    assert_eq!(world.count(to_lead).await?, 0, "it takes none any more");
+    let input = FollowInput {
+        connection: world.connection,
+        stream: "Account".to_owned(),
+        key: "c1".to_owned(),
+        entity: "account".to_owned(),
+        loser: lead.id,
+        is_conversion: true,
+    };
+    let followed = follow(&world, &input, true).await?;
+    assert!(followed.is_joined && !followed.is_early);
+    let stays = world.account("c1").await?;
+    assert_eq!(world.account_of(other, "x1").await?.id, stays.id);
+    assert!(world.entity(lead.id).await?.removed_at.is_some());
+
+    // The edit goes to the contact; what moves together with a change over there does not.
+    assert_eq!(stays.value("phone"), "5559999".into());
+    assert_eq!(stays.value("billing_city"), "Bonn".into());
+    let batch = world.claim().await?;
+    let sent: Vec<_> = batch.outgoing.iter().map(|row| &row.write.op).collect();
+    let [WriteOp::Update { key, fields }] = sent[..] else {
+        panic!("one update: {sent:?}");
+    };
+    assert_eq!((key.as_str(), &fields["Phone"]), ("c1", &"5559999".into()));
+    assert!(!fields.contains_key("BillingCity"), "{fields:?}");
+    let kept = "select count(*) from changes, jsonb_array_elements(fields) as field
+                where kind = 'kept' and field ->> 'lost' like '%Berlin%'";
+    assert_eq!(world.count(kept).await?, 1, "and is in the history");
+    assert_eq!(world.count(to_lead).await?, 0);
     Ok(())
 }

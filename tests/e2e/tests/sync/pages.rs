@@ -5,7 +5,7 @@ use connector_sdk::Value;
 use engine::ids::RunId;
 use engine::sync::page;
 
-use super::world::{MAPPING, World, deleted, record};
+use super::world::{MAPPING, World, deleted, later, record};
 
 #[tokio::test]
 async fn a_page_makes_entities_with_their_origin_and_comes_again_without_a_change() -> Result<()> {
@@ -141,9 +141,11 @@ async fn a_deleted_record_lets_its_entity_go_and_an_undeleted_one_brings_it_back
     assert!(world.account("1").await?.removed_at.is_some());
     let again = world.pull(vec![deleted("1")]).await?;
     assert_eq!(again.counts.deleted, 0, "a removal that is known is none");
-    world
-        .pull(vec![record("1", &[("Name", "One".into())])])
-        .await?;
+    let back = later(
+        chrono::TimeDelta::minutes(1),
+        record("1", &[("Name", "One".into())]),
+    );
+    world.pull(vec![back]).await?;
     let after = world.account("1").await?;
     assert_eq!((after.id, after.removed_at), (before.id, None));
     Ok(())
@@ -270,9 +272,11 @@ async fn a_record_that_is_back_finds_its_place_taken_and_becomes_another() -> Re
     let again = record("2", &[("Name", "One".into()), ("Hub_Id__c", hub_id.into())]);
     world.pull(vec![again]).await?;
     assert_eq!(world.account("2").await?.id, account.id);
-    world
-        .pull(vec![record("1", &[("Name", "One".into())])])
-        .await?;
+    let back = later(
+        chrono::TimeDelta::minutes(1),
+        record("1", &[("Name", "One".into())]),
+    );
+    world.pull(vec![back]).await?;
     assert_ne!(world.account("1").await?.id, account.id);
     assert_eq!(world.account("2").await?.id, account.id);
     Ok(())

@@ -10,7 +10,7 @@ use engine::provenance::Origin;
 use engine::sync::remove::{self, Removing};
 use engine::sync::undo::{self, Place, Undoing};
 
-use super::world::{World, deleted, record, stored, stored_as};
+use super::world::{World, deleted, later, record, stored, stored_as};
 
 const SEEDS: u64 = 20;
 const STEPS: usize = 25;
@@ -73,9 +73,9 @@ async fn step(world: &World, dice: &mut Dice, undoable: &mut Vec<Undoing>) -> Re
                 ("Industry", dice.pick(&["Rail", "Air"]).into()),
                 ("BillingCity", dice.pick(&["Bern", "Lyon"]).into()),
             ];
-            world
-                .pull_as(run, world.connection, vec![record(key, &fields)])
-                .await?;
+            let by = from - chrono::DateTime::UNIX_EPOCH;
+            let change = later(by, record(key, &fields));
+            world.pull_as(run, world.connection, vec![change]).await?;
         }
         3 => {
             world

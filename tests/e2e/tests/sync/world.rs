@@ -146,6 +146,15 @@ impl World {
         self.pull_from(self.connection, changes).await
     }
 
+    /// Applies changes as one page of another stream of the first connection.
+    pub(crate) async fn pull_in(&self, stream: &str, changes: Vec<Change>) -> Result<Applied> {
+        let page = page::Page {
+            stream: stream.to_owned(),
+            ..Self::page(self.connection, changes)
+        };
+        self.apply(page).await
+    }
+
     pub(crate) async fn pull_from(
         &self,
         connection: ConnectionId,
@@ -161,11 +170,15 @@ impl World {
         connection: ConnectionId,
         changes: Vec<Change>,
     ) -> Result<Applied> {
-        let mut tx = self.begin().await?;
         let page = page::Page {
             run,
             ..Self::page(connection, changes)
         };
+        self.apply(page).await
+    }
+
+    async fn apply(&self, page: Page) -> Result<Applied> {
+        let mut tx = self.begin().await?;
         let applied = page::apply(&mut tx, &self.tables, page).await?;
         tx.commit().await?;
         Ok(applied)
@@ -345,6 +358,15 @@ pub(crate) fn record(key: &str, fields: &[(&str, Value)]) -> Change {
         changed_at: Some(chrono::DateTime::UNIX_EPOCH),
         fields,
     })
+}
+
+/// A record that changed so long after those that [`record`] gives.
+pub(crate) fn later(by: chrono::TimeDelta, change: Change) -> Change {
+    let Change::Upsert(mut record) = change else {
+        return change;
+    };
+    record.changed_at = Some(chrono::DateTime::UNIX_EPOCH + by);
+    Change::Upsert(record)
 }
 
 pub(crate) fn deleted(key: &str) -> Change {

@@ -8,6 +8,7 @@ mod crossed;
 mod identity;
 mod lost;
 mod removed;
+mod twice;
 mod uncovered;
 mod undone;
 

@@ -25,6 +25,11 @@ pub(crate) enum At {
     Begin {
         what: What,
     },
+    /// Before `ComparePart` reads these records directly.
+    These {
+        so_far: SoFar,
+        keys: Vec<String>,
+    },
     /// Before `ListPage` reads.
     List {
         so_far: SoFar,
@@ -62,6 +67,8 @@ pub(crate) struct SoFar {
     began_at: DateTime<Utc>,
     /// Reads what changed since, and not everything.
     since: Option<DateTime<Utc>>,
+    /// Everything was listed: what was not is suspected to be gone.
+    is_whole: bool,
     ledger: Ledger,
 }
 
@@ -127,6 +134,7 @@ impl World<'_> {
         let dies = fault == Fault::DiesAfterCall;
         match at {
             At::Begin { what } => self.begin_sweep(peer, what).await,
+            At::These { so_far, keys } => self.compare_these(run, peer, so_far, keys, dies).await,
             At::List { so_far, after } => self.list(peer, so_far, after).await,
             At::Compare { so_far, after, .. } if fault == Fault::Dies => {
                 self.note(format!("{peer}: dies with a listed page in hand"));
@@ -163,16 +171,73 @@ impl World<'_> {
             .any(|gap| gap.reason == connector_sdk::GapReason::Lost);
         let from: Option<Vec<DateTime<Utc>>> = open.iter().map(|gap| gap.from_at).collect();
         let from = from.and_then(|from| from.into_iter().min());
+        let named: Option<Vec<Vec<String>>> = open.iter().map(|gap| gap.keys.clone()).collect();
+        let named = named.filter(|_| what == What::Gaps);
+        let since = from.filter(|_| what == What::Gaps && !is_lost);
         let so_far = SoFar {
             gaps: open.into_iter().map(|gap| gap.id).collect(),
             began_at,
-            since: from.filter(|_| what == What::Gaps && !is_lost),
+            is_whole: named.is_none() && since.is_none(),
+            since,
             ledger: Ledger::default(),
         };
-        Ok(Went::On(At::List {
-            so_far,
-            after: None,
+        Ok(Went::On(match named {
+            Some(named) => At::These {
+                so_far,
+                keys: named.concat(),
+            },
+            None => At::List {
+                so_far,
+                after: None,
+            },
         }))
+    }
+
+    async fn compare_these(
+        &mut self,
+        run: RunId,
+        peer: usize,
+        mut so_far: SoFar,
+        mut keys: Vec<String>,
+        dies: bool,
+    ) -> Result<Went<At>> {
+        keys.sort_unstable();
+        keys.dedup();
+        self.note(format!("{peer}: asks for {keys:?}"));
+        let asked_at = self.now();
+        let names: Vec<String> = FIELDS.iter().map(|(_, name)| (*name).to_owned()).collect();
+        let found = match self.peers[peer].fetch(&STREAM.into(), &keys, &names).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.note(format!("{peer}: a direct read fails: {error}"));
+                return Ok(Went::Again(At::These { so_far, keys }));
+            }
+        };
+        if dies {
+            return Ok(Went::On(At::These { so_far, keys }));
+        }
+        let connection = self.connections[peer];
+        let answers = keys.iter().zip(&found);
+        let missing = answers.filter(|(_, record)| record.is_none());
+        let missing: Vec<String> = missing.map(|(key, _)| key.clone()).collect();
+        let mut tx = self.begin().await?;
+        sweeps::suspect(&mut tx, connection, STREAM, run, &missing).await?;
+        let found = Found {
+            connection,
+            stream: STREAM.to_owned(),
+            run,
+            changes: found.into_iter().flatten().map(Change::Upsert).collect(),
+            asked_at,
+        };
+        let compared = sweep::compare(&mut tx, &self.server.tables, found, so_far.ledger).await;
+        let Some(compared) = settled(compared)? else {
+            return Ok(Went::Again(At::These { so_far, keys }));
+        };
+        self.owe(&mut tx, &compared.applied).await?;
+        tx.commit().await?;
+        self.learn(peer).await?;
+        so_far.ledger = compared.applied.ledger;
+        Ok(Went::On(At::Suspect { so_far }))
     }
 
     async fn list(
@@ -229,7 +294,7 @@ impl World<'_> {
     ) -> Result<Went<At>> {
         let connection = self.connections[peer];
         let mut tx = self.begin().await?;
-        if so_far.since.is_none() {
+        if so_far.is_whole {
             let living = page.changes.iter().filter_map(|change| match change {
                 Change::Upsert(record) => Some(record.key.clone()),
                 Change::Delete(_) => None,
@@ -278,13 +343,14 @@ impl World<'_> {
     }
 
     async fn suspect(&mut self, run: RunId, peer: usize, so_far: SoFar) -> Result<Went<At>> {
-        if so_far.since.is_some() {
-            return Ok(Went::On(At::End { so_far }));
-        }
         let connection = self.connections[peer];
         let mut tx = self.begin().await?;
         let began_at = so_far.began_at;
-        let count = sweeps::suspect_unlisted(&mut tx, connection, STREAM, run, began_at).await?;
+        let count = if so_far.is_whole {
+            sweeps::suspect_unlisted(&mut tx, connection, STREAM, run, began_at).await?
+        } else {
+            0
+        };
         if self.is(Planted::HalfListingBelieved) {
             let place = (connection, STREAM);
             let all = sweeps::absent(&mut tx, place, run, false, "", 1_000).await?;

@@ -16,10 +16,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use connector_sdk::{Gap, GapReason, Tombstone};
+use connector_sdk::{Gap, Tombstone};
 
 use super::Counts;
 use super::ahead::{Item, Mapped, named};
+use super::crossed::question;
 use super::guard::Room;
 use super::watch::Watch;
 use crate::entity::{Entity, Stored};
@@ -63,7 +64,7 @@ pub(super) struct Incoming {
 impl Incoming {
     /// The entity of a record that was removed and is back.
     fn returning(&self) -> Option<EntityId> {
-        let linked = self.linked.as_ref().filter(|linked| linked.removed)?;
+        let linked = self.linked.as_ref().filter(|linked| linked.is_removed())?;
         Some(linked.entity_id)
     }
 
@@ -114,7 +115,8 @@ pub(super) struct Pass {
     pub(super) history_at: Option<DateTime<Utc>>,
     /// Where its page is of a list: since when the list may not show a write of ours.
     pub(super) lags_since: Option<DateTime<Utc>>,
-    /// Records that may be shown as they were before such a write.
+    /// Records that may be shown as they were before such a write, or before something else that is
+    /// known of them.
     pub(super) in_doubt: Vec<Gap>,
 }
 
@@ -189,12 +191,14 @@ impl Pass {
         let mut incoming = Vec::with_capacity(records.len());
         for item in records {
             let known = linked.get(item.key());
-            let is_record = !matches!(item, Item::Delete(_));
-            if is_record && known.is_some_and(|known| known.kept_out) {
+            if !item.is_removal() && known.is_some_and(|known| known.kept_out) {
                 self.counts.excluded += 1;
                 if let Some(watch) = &mut self.watch {
                     watch.excluded(item.key(), None);
                 }
+                continue;
+            }
+            if known.is_some_and(|known| self.leaves(&item, known)) {
                 continue;
             }
             if known.is_some_and(|known| item.is_behind(known, self.history_at)) {
@@ -203,7 +207,7 @@ impl Pass {
             }
             let is_same = |snapshot: &Snapshot| {
                 known.is_some_and(|known| {
-                    !known.removed
+                    !known.is_removed()
                         && known.unresolved.is_none()
                         && known.mapping_version == plan.mark()
                         && known.content_hash == snapshot.content_hash
@@ -241,12 +245,8 @@ impl Pass {
                 && known.content_hash != mapped.snapshot.content_hash
                 && self.is_in_doubt(known, mapped.patch.changed_at)
             {
-                self.in_doubt.push(Gap {
-                    reason: GapReason::Gap,
-                    from: mapped.patch.changed_at,
-                    to: None,
-                    keys: vec![mapped.patch.key],
-                });
+                let question = question(&mapped.patch.key, mapped.patch.changed_at);
+                self.in_doubt.push(question);
                 self.counts.unchanged += 1;
                 continue;
             }
@@ -282,7 +282,7 @@ impl Pass {
         let is_written = |since| known.written_at.is_some_and(|written| written > since);
         let is_tied = changed_at.is_some() && changed_at == known.remote_changed_at;
         is_tied
-            && !known.removed
+            && !known.is_removed()
             && (self.lags_since.is_some_and(is_written)
                 || self.history_at.is_some_and(|asked| known.seen_at > asked))
     }
@@ -383,7 +383,10 @@ impl Pass {
             self.withhold(&record, &merged);
             return;
         }
-        let was_removed = record.linked.as_ref().is_some_and(|linked| linked.removed);
+        let was_removed = record
+            .linked
+            .as_ref()
+            .is_some_and(|linked| linked.is_removed());
         let is_removed_here = core
             .as_ref()
             .is_some_and(|core| core.removed_at.is_some() && !was_removed);

@@ -19,7 +19,7 @@ impl Pass {
         if let Some(watch) = &mut self.watch {
             watch.excluded(&patch.key, failure.as_ref());
         }
-        let is_here = known.is_some_and(|known| !known.removed);
+        let is_here = known.is_some_and(|known| !known.is_removed());
         if !is_here {
             self.counts.failed += u64::from(failure.is_some());
             return None;
