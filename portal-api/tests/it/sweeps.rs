@@ -298,21 +298,60 @@ async fn a_listing_that_goes_in_circles_or_breaks_off_is_told_and_removes_nothin
     );
 }
 
+/// Scenario 14, as far as the core goes: a feed that says that it lost our place. What it would have told
+/// is found by reading everything, as a comparison.
 #[tokio::test]
-async fn a_feed_that_forgot_is_read_anew_and_what_went_meanwhile_is_found() {
+async fn scenario_14_a_feed_that_forgot_leaves_no_gap_and_makes_nothing_twice() {
     let world = World::new().await;
     let scripted = world.scripted(30).await;
     world.reads(&scripted).await;
-    scripted.script().records.remove("k00011");
-    scripted.script().forgets = true;
-    let started = world.admin.post(&scripted.path("/pull"), &json!({})).await;
-    let started = started.expect(202);
-    let run = world.ended(&started).await;
-    assert_eq!(run["state"], "succeeded", "{run}");
+    // One was cancelled before the feed was lost.
+    scripted.script().records.remove("k00003");
+    world.sweeps(&scripted, "all").await;
     assert_eq!(phones(&world, "5550001").await, 29);
+
+    {
+        let mut script = scripted.script();
+        script.forgets = true;
+        script.records.remove("k00011");
+        script.put("k00005", &[("Phone", "5559999".into())], Some(now()));
+        script.put("k90000", &[("Name", "New".into())], Some(now()));
+    }
+    let run = world.reads(&scripted).await;
+    assert_eq!(run["state"], "succeeded", "{run}");
+    assert_eq!(
+        (&run["counts"]["created"], &run["counts"]["updated"]),
+        (&json!(1), &json!(1)),
+        "{run}"
+    );
+    // The cancelled ones are not back, what changed is here, and nothing is here twice.
+    assert_eq!(phones(&world, "5550001").await, 27);
+    assert_eq!(phones(&world, "5559999").await, 1);
+    let pool = world.db.pool().await.unwrap();
+    let (all, living): (i64, i64) =
+        sqlx::query_as("select count(*), count(*) filter (where removed_at is null) from accounts")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    assert_eq!((all, living), (31, 29));
     let gap = get(&world, &scripted, "/gaps").await["items"][0].clone();
     assert_eq!(gap["reason"], "lost", "{gap}");
     assert!(!gap["closed_at"].is_null(), "{gap}");
+    let coverage = get(&world, &scripted, "/coverage").await;
+    assert_eq!(coverage["state"], "complete", "{coverage}");
+
+    // From there on the feed is read as before.
+    let listings = {
+        let mut script = scripted.script();
+        script.forgets = false;
+        script.put("k00006", &[("Phone", "5559999".into())], Some(now()));
+        script.feed.push(Said::Changed("k00006".to_owned()));
+        script.listings
+    };
+    let run = world.reads(&scripted).await;
+    assert_eq!(run["counts"]["updated"], 1, "{run}");
+    assert_eq!(phones(&world, "5559999").await, 2);
+    assert_eq!(scripted.script().listings, listings);
 }
 
 #[tokio::test]
