@@ -213,8 +213,10 @@ pub async fn destroy(
     .execute(tx.conn())
     .await?;
     counts.insert("withheld".to_owned(), withheld.rows_affected());
-    let questions = forget_questions(tx, id, (&connections, &streams, &keys), &addresses).await?;
+    let places = (&*connections, &*streams, &*keys);
+    let (questions, previewed) = forget_questions(tx, id, places, &addresses).await?;
     counts.insert("matches".to_owned(), questions);
+    *counts.entry("previews".to_owned()).or_default() += previewed;
     let came = sqlx::query!(
         "delete from link_events e
          where e.entity_id = $1 or e.from_entity = $1
@@ -284,29 +286,42 @@ pub async fn destroy(
 }
 
 /// Destroys questions about records that are the entity's, or may be; what was answered of others stays,
-/// without what was compared.
+/// without what was compared. Returns how many these were, and how many rows of previews showed them.
 async fn forget_questions(
     tx: &mut Tx,
     id: EntityId,
     (connections, streams, keys): (&[Uuid], &[String], &[String]),
     addresses: &[String],
-) -> Result<u64, StoreError> {
-    let questions = sqlx::query!(
-        "delete from matches m
-         where m.entity_id = $1
-            or $1 = any(m.candidate_ids) and m.state in ('open', 'gone')
-            or exists (select from unnest($2::uuid[], $3::text[], $4::text[])
-                            as place (connection_id, stream, key)
-                       where place.connection_id = m.connection_id and place.stream = m.stream
-                         and place.key = m.key)
-            or m.state <> 'same' and mask_text(lower(m.raw::text), $5) <> lower(m.raw::text)",
+) -> Result<(u64, u64), StoreError> {
+    // What a preview showed of them has no entity to be found by.
+    let destroyed = sqlx::query!(
+        r#"with gone as (
+             delete from matches m
+             where m.entity_id = $1
+                or $1 = any(m.candidate_ids) and m.state in ('open', 'gone')
+                or exists (select from unnest($2::uuid[], $3::text[], $4::text[])
+                                as place (connection_id, stream, key)
+                           where place.connection_id = m.connection_id and place.stream = m.stream
+                             and place.key = m.key)
+                or m.state <> 'same' and mask_text(lower(m.raw::text), $5) <> lower(m.raw::text)
+             returning m.connection_id, m.stream, m.key
+         ), previewed as (
+             delete from preview_rows r
+             using previews p, mappings of, gone
+             where p.id = r.preview_id and of.id = p.mapping_id
+               and of.connection_id = gone.connection_id and of.stream = gone.stream
+               and r.record_key = gone.key
+             returning r.number
+         )
+         select (select count(*) from gone) as "questions!",
+                (select count(*) from previewed) as "previewed!""#,
         id.0,
         connections,
         streams,
         keys,
         addresses,
     )
-    .execute(tx.conn())
+    .fetch_one(tx.conn())
     .await?;
     let emptied = sqlx::query!(
         "update matches
@@ -317,7 +332,9 @@ async fn forget_questions(
     )
     .execute(tx.conn())
     .await?;
-    Ok(questions.rows_affected() + emptied.rows_affected())
+    let count = |count: i64| u64::try_from(count).unwrap_or_default();
+    let questions = count(destroyed.questions) + emptied.rows_affected();
+    Ok((questions, count(destroyed.previewed)))
 }
 
 /// Runs that had to do with an entity: that the rows of the entity name, or whose journals name the

@@ -106,6 +106,8 @@ async fn relink(
         return Err(StoreError::NotFound(missing).into());
     }
     let Some(plan) = plans::of_stream(tx, connection, stream).await? else {
+        // Unless there is no such record.
+        links::take(tx, connection, stream, &place.key).await?;
         let stream = stream.to_owned();
         return Err(SyncError::NotEnabled { stream }.into());
     };
