@@ -143,8 +143,7 @@ pub async fn is_any_unlinked(
     Ok(usize::try_from(linked).is_ok_and(|linked| linked < keys.len()))
 }
 
-/// Takes the rows of all living records of some entities, in the order in which pages take those of a
-/// stream.
+/// Takes the rows of all living records of some entities, in the order in which pages take theirs.
 ///
 /// # Errors
 /// [`StoreError`].
