@@ -108,7 +108,7 @@ async fn ask(world: &World, found: Option<Change>) -> Result<()> {
     let open = coverage::open(&mut tx, world.connection, "Account").await?;
     let keys: Vec<String> = open
         .iter()
-        .flat_map(|gap| gap.keys.clone().unwrap())
+        .flat_map(|gap| gap.keys.clone().unwrap_or_default())
         .collect();
     assert_eq!(
         keys,

@@ -194,7 +194,7 @@ async fn a_link_is_moved_once_it_is_its_turn() -> Result<()> {
     };
     let held = turn(&world).await?;
     let takes = async |tx: &mut Tx| row(tx, other, "x1").await;
-    meets(&world, held, late, takes).await?;
+    Box::pin(meets(&world, held, late, takes)).await?;
     assert_eq!(world.account_of(other, "x1").await?.id, to);
     Ok(())
 }
@@ -236,7 +236,7 @@ async fn who_follows_a_merge_comes_to_the_rows_without_the_entities() -> Result<
         anyhow::ensure!(kind.load(tx, &both).await?.len() == 2);
         Ok(())
     };
-    let followed = meets(&world, held, late, takes).await?;
+    let followed = Box::pin(meets(&world, held, late, takes)).await?;
     assert_eq!((followed.moved.len(), followed.is_joined), (1, true));
     assert_eq!(world.account_of(other, "x2").await?.id, winner);
     Ok(())
