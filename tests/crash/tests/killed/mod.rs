@@ -85,27 +85,48 @@ impl World {
         Ok(format!("runs: {runs:?}\nwrites: {writes:?}\n{log}"))
     }
 
+    /// `waited`, and what was under way if it was in vain.
+    async fn told<T>(&self, waited: Result<T>) -> Result<T> {
+        match waited {
+            Ok(value) => Ok(value),
+            Err(error) => Err(error.context(self.state().await?)),
+        }
+    }
+
     async fn until_count(&self, what: &str, sql: &'static str, at_least: i64) -> Result<i64> {
-        until(what, LONG, || async {
+        let waited = until(what, LONG, || async {
             let count = self.count(sql).await?;
             Ok((count >= at_least).then_some(count))
-        })
-        .await
+        });
+        self.told(waited.await).await
+    }
+
+    /// The run once it succeeded. It may take as long as it likes, so long as it goes on: a busy
+    /// machine is no failure, a run that reads nothing more for a minute is one.
+    async fn ended(&self, api: &Api, run: &str) -> Result<Json> {
+        loop {
+            let before = self.count(ACCOUNTS_READ).await?;
+            let waited = until("the end of the run or more accounts", LONG, || async {
+                let run = api.get(&format!("/runs/{run}")).await?;
+                let state = run["state"].as_str().context("no state")?;
+                ensure!(
+                    !["failed", "cancelled", "parked"].contains(&state),
+                    "the run ended badly: {run}"
+                );
+                let goes_on = self.count(ACCOUNTS_READ).await? > before;
+                Ok(match state {
+                    "succeeded" => Some(Some(run)),
+                    _ => goes_on.then_some(None),
+                })
+            });
+            if let Some(run) = self.told(waited.await).await? {
+                return Ok(run);
+            }
+        }
     }
 }
 
-async fn ended(api: &Api, run: &str) -> Result<Json> {
-    until("the end of the run", LONG, || async {
-        let run = api.get(&format!("/runs/{run}")).await?;
-        let state = run["state"].as_str().context("no state")?;
-        ensure!(
-            !["failed", "cancelled", "parked"].contains(&state),
-            "the run ended badly: {run}"
-        );
-        Ok((state == "succeeded").then_some(run))
-    })
-    .await
-}
+const ACCOUNTS_READ: &str = "select count(*) from accounts";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pull_that_is_killed_goes_on_with_nothing_lost_and_nothing_doubled() -> Result<()> {
@@ -113,7 +134,7 @@ async fn a_pull_that_is_killed_goes_on_with_nothing_lost_and_nothing_doubled() -
     let (world, hub, api) = World::new(ACCOUNTS).await?;
     let run = world.pull(&api).await?;
     let mut before = world
-        .until_count("the first pages", "select count(*) from accounts", 1_000)
+        .until_count("the first pages", ACCOUNTS_READ, 1_000)
         .await?;
     let mut hub = hub;
     let mut api = api;
@@ -122,11 +143,7 @@ async fn a_pull_that_is_killed_goes_on_with_nothing_lost_and_nothing_doubled() -
         let killed = Instant::now();
         (hub, api) = world.restart().await?;
         let after = world
-            .until_count(
-                "a page after the kill",
-                "select count(*) from accounts",
-                before + 1,
-            )
+            .until_count("a page after the kill", ACCOUNTS_READ, before + 1)
             .await?;
         ensure!(
             killed.elapsed() < RESUMED,
@@ -135,12 +152,9 @@ async fn a_pull_that_is_killed_goes_on_with_nothing_lost_and_nothing_doubled() -
         );
         before = after;
     }
-    let ended = ended(&api, &run).await?;
+    let ended = world.ended(&api, &run).await?;
     let expected = i64::try_from(ACCOUNTS)?;
-    assert_eq!(
-        world.count("select count(*) from accounts").await?,
-        expected
-    );
+    assert_eq!(world.count(ACCOUNTS_READ).await?, expected);
     assert_eq!(world.count("select count(*) from records").await?, expected);
     assert_eq!(
         world
@@ -165,7 +179,7 @@ async fn a_push_that_is_killed_writes_every_edit_and_creates_nothing_twice() -> 
     const GROUPS: usize = 5;
     let (world, hub, api) = World::new(ACCOUNTS).await?;
     let run = world.pull(&api).await?;
-    ended(&api, &run).await?;
+    world.ended(&api, &run).await?;
 
     // Each answer takes a while, so that the kill falls between the call and its receipt.
     world.salesforce.sim.faults().answers.push(AnswerFault {
@@ -200,10 +214,7 @@ async fn a_push_that_is_killed_writes_every_edit_and_creates_nothing_twice() -> 
             )
         })
         .await;
-        let caught = match caught {
-            Ok(caught) => caught,
-            Err(error) => return Err(error.context(world.state().await?)),
-        };
+        let caught = world.told(caught).await?;
         kills += i32::from(caught);
         hub.kill()?;
         (hub, api) = world.restart().await?;
