@@ -185,6 +185,21 @@ pub async fn open_groups(
     Ok(groups)
 }
 
+/// Whose a conflict is: the kind of entity and which one. Takes no row.
+///
+/// # Errors
+/// [`StoreError::NotFound`].
+pub async fn entity_of(tx: &mut Tx, id: ConflictId) -> Result<(String, EntityId), StoreError> {
+    let row = sqlx::query!(
+        "select entity, entity_id from conflicts where id = $1",
+        id.0
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or_else(|| StoreError::NotFound(format!("conflict {id}")))?;
+    Ok((row.entity, EntityId(row.entity_id)))
+}
+
 /// An open conflict, locked for resolution, if its row still is at `version`.
 ///
 /// # Errors

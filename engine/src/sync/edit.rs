@@ -261,16 +261,17 @@ pub async fn resolve(
     note: Option<&str>,
     user: UserId,
 ) -> Result<Edited, SyncError> {
+    // Entities before questions about them, as pages and edits take them.
+    let (kind, entity_id) = conflicts::entity_of(tx, id).await?;
+    let entity = tables.kind(&kind)?.load(tx, &[entity_id]).await?.pop();
     let open = conflicts::take(tx, id, version).await?;
+    if open.entity_id != entity_id {
+        return Err(StoreError::Stale(format!("conflict {id}")).into());
+    }
+    let entity = entity.ok_or_else(|| StoreError::NotFound(format!("{kind} {entity_id}")))?;
     let needed = Some((open.connection, open.stream.as_str()));
-    let around = Neighbourhood::of(tx, tables, &open.entity, needed).await?;
+    let around = Neighbourhood::of(tx, tables, &kind, needed).await?;
     let stream = around.stream(open.connection, &open.stream)?;
-    let entity = around
-        .kind
-        .load(tx, &[open.entity_id])
-        .await?
-        .pop()
-        .ok_or_else(|| StoreError::NotFound(format!("{} {}", open.entity, open.entity_id)))?;
     let edited = if open.kind == "delete" {
         super::remove::decide(tx, &around, entity, answer, &open, user).await?
     } else {

@@ -9,4 +9,4 @@ mod wait;
 pub use api::{Answer, Api};
 pub use process::{ADMIN_EMAIL, ADMIN_PASSWORD, HubProcess, binary};
 pub use sim::Salesforce;
-pub use wait::until;
+pub use wait::{until, until_done};

@@ -5,7 +5,7 @@ use connector_salesforce::sim::{Answer, AnswerFault, SimOptions};
 use serde_json::{Value as Json, json};
 use sqlx::PgPool;
 use testdb::TestDb;
-use testkit::{Api, HubProcess, Salesforce, until};
+use testkit::{Api, HubProcess, Salesforce, until, until_done};
 
 /// A killed process's work must go on within this time.
 const RESUMED: Duration = Duration::from_secs(30);
@@ -101,28 +101,19 @@ impl World {
         self.told(waited.await).await
     }
 
-    /// The run once it succeeded. It may take as long as it likes, so long as it goes on: a busy
-    /// machine is no failure, a run that reads nothing more for a minute is one.
+    /// The run once it succeeded. It may take as long as it likes, so long as it goes on reading.
     async fn ended(&self, api: &Api, run: &str) -> Result<Json> {
-        loop {
-            let before = self.count(ACCOUNTS_READ).await?;
-            let waited = until("the end of the run or more accounts", LONG, || async {
-                let run = api.get(&format!("/runs/{run}")).await?;
-                let state = run["state"].as_str().context("no state")?;
-                ensure!(
-                    !["failed", "cancelled", "parked"].contains(&state),
-                    "the run ended badly: {run}"
-                );
-                let goes_on = self.count(ACCOUNTS_READ).await? > before;
-                Ok(match state {
-                    "succeeded" => Some(Some(run)),
-                    _ => goes_on.then_some(None),
-                })
-            });
-            if let Some(run) = self.told(waited.await).await? {
-                return Ok(run);
-            }
-        }
+        let waited = until_done("the end of the run", LONG, || async {
+            let run = api.get(&format!("/runs/{run}")).await?;
+            let state = run["state"].as_str().context("no state")?;
+            ensure!(
+                !["failed", "cancelled", "parked"].contains(&state),
+                "the run ended badly: {run}"
+            );
+            let is_over = state == "succeeded";
+            Ok((self.count(ACCOUNTS_READ).await?, is_over.then_some(run)))
+        });
+        self.told(waited.await).await
     }
 }
 
@@ -220,10 +211,11 @@ async fn a_push_that_is_killed_writes_every_edit_and_creates_nothing_twice() -> 
         (hub, api) = world.restart().await?;
     }
     ensure!(kills >= 3, "only {kills} kills met a write on its way");
-    until("the last write to settle", LONG, || async {
-        Ok((world.count(OPEN).await? == 0).then_some(()))
-    })
-    .await?;
+    let settled = until_done("the last write to settle", LONG, || async {
+        let open = world.count(OPEN).await?;
+        Ok((-open, (open == 0).then_some(())))
+    });
+    world.told(settled.await).await?;
     world.salesforce.sim.faults().answers.clear();
 
     let sim = &world.salesforce.sim;

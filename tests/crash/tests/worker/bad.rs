@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use engine::runtime::{Class, EngineBuilder, Progress, Retry};
 use engine::store::runs::{self, NewRun, StartOptions};
 use engine::{Run, RunError, Step, StepCx, StepError, Workflow};
-use testkit::until;
+use testkit::{until, until_done};
 
 use super::world::{Load, World};
 
@@ -153,8 +153,9 @@ async fn bad_runs_among_a_thousand_come_to_rest_and_stop_nobody() -> Result<()> 
     let mut worker = world.worker(|_orders| {}).await?;
     let registration = worker.registered().await?;
     let good = "select count(*) from evidence.runs where workflow = 'five' and state = 'succeeded'";
-    let done = until("the good runs", Duration::from_secs(60), || async {
-        Ok((world.count(good).await? == 1_002).then_some(()))
+    let done = until_done("the good runs", Duration::from_secs(60), || async {
+        let done = world.count(good).await?;
+        Ok((done, (done == 1_002).then_some(())))
     })
     .await;
     if let Err(error) = done {

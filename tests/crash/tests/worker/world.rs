@@ -13,7 +13,7 @@ use localpg::Cluster;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use testdb::TestDb;
-use testkit::until;
+use testkit::until_done;
 
 use super::process::{Orders, Worker};
 use super::verify::{self, Found};
@@ -174,16 +174,17 @@ impl World {
         .await
     }
 
-    /// Waits until all runs that are expected are there and over.
-    pub(crate) async fn drain(&self, limit: Duration) -> Result<()> {
+    /// Waits until all runs that are expected are there and over. Fails once none came to an end for
+    /// `stall`.
+    pub(crate) async fn drain(&self, stall: Duration) -> Result<()> {
         let expected: i64 = self.expected.values().sum();
-        let over = until("the end of all runs", limit, || async {
+        let over = until_done("the end of all runs", stall, || async {
             let all = self.count("select count(*) from evidence.runs").await;
             // The server may be away.
             let (Ok(all), Ok(open)) = (all, self.open().await) else {
-                return Ok(None);
+                return Ok((i64::MIN, None));
             };
-            Ok((all >= expected && open == 0).then_some(()))
+            Ok((all - open, (all >= expected && open == 0).then_some(())))
         })
         .await;
         match over {

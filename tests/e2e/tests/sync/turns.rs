@@ -2,21 +2,24 @@
 //! then entities. Each test meets one that waits with what it must not have yet; Postgres ends one of two
 //! that wait crosswise.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use connector_sdk::Change;
 use domain::relinks;
-use engine::Tx;
-use engine::ids::{ConnectionId, EntityId, RunId};
-use engine::store::{matches, records};
+use engine::ids::{ConflictId, ConnectionId, EntityId, RunId};
+use engine::store::{conflicts, matches, records};
+use engine::sync::SyncError;
+use engine::sync::edit::{self, Answer};
 use engine::sync::identity::{self, FollowInput, Place};
 use engine::sync::page::{self, Ledger};
 use engine::sync::sweep::{self, Found};
+use engine::{StoreError, Tx};
 
 use super::merges::merged_into;
-use super::world::{MAPPING, World, record};
+use super::world::{MAPPING, World, deleted, record};
 
 fn acme(key: &str, phone: &str) -> Change {
     record(key, &[("Name", "Acme".into()), ("Phone", phone.into())])
@@ -34,22 +37,24 @@ async fn world(link: &str) -> Result<(Arc<World>, ConnectionId)> {
 const STRONG: &str = "strong = [\"name\"]";
 
 /// Lets somebody come to what `held` has, takes what they may have come with, and lets them go on.
-async fn meets<T: Send + 'static>(
-    world: &World,
+fn meets<'a, T: Send + 'static>(
+    world: &'a World,
     mut held: Tx,
     late: impl Future<Output = Result<T>> + Send + 'static,
-    takes: impl AsyncFnOnce(&mut Tx) -> Result<()>,
-) -> Result<T> {
-    let late = tokio::spawn(late);
-    let waits = "select count(*) from pg_locks where not granted and pid in \
-                 (select pid from pg_stat_activity where datname = current_database())";
-    testkit::until("somebody to wait", Duration::from_secs(20), || async {
-        Ok((world.count(waits).await? > 0).then_some(()))
+    takes: impl AsyncFnOnce(&mut Tx) -> Result<()> + 'a,
+) -> Pin<Box<dyn Future<Output = Result<T>> + 'a>> {
+    Box::pin(async move {
+        let late = tokio::spawn(late);
+        let waits = "select count(*) from pg_locks where not granted and pid in \
+                     (select pid from pg_stat_activity where datname = current_database())";
+        testkit::until("somebody to wait", Duration::from_secs(20), || async {
+            Ok((world.count(waits).await? > 0).then_some(()))
+        })
+        .await?;
+        takes(&mut held).await?;
+        held.commit().await?;
+        late.await?
     })
-    .await?;
-    takes(&mut held).await?;
-    held.commit().await?;
-    late.await?
 }
 
 /// A transaction that has the turn of accounts.
@@ -194,7 +199,7 @@ async fn a_link_is_moved_once_it_is_its_turn() -> Result<()> {
     };
     let held = turn(&world).await?;
     let takes = async |tx: &mut Tx| row(tx, other, "x1").await;
-    Box::pin(meets(&world, held, late, takes)).await?;
+    meets(&world, held, late, takes).await?;
     assert_eq!(world.account_of(other, "x1").await?.id, to);
     Ok(())
 }
@@ -236,8 +241,42 @@ async fn who_follows_a_merge_comes_to_the_rows_without_the_entities() -> Result<
         anyhow::ensure!(kind.load(tx, &both).await?.len() == 2);
         Ok(())
     };
-    let followed = Box::pin(meets(&world, held, late, takes)).await?;
+    let followed = meets(&world, held, late, takes).await?;
     assert_eq!((followed.moved.len(), followed.is_joined), (1, true));
     assert_eq!(world.account_of(other, "x2").await?.id, winner);
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_decides_a_conflict_comes_to_the_entity_without_the_question() -> Result<()> {
+    let world = Arc::new(World::new().await?);
+    world.pull(vec![acme("1", "5550001")]).await?;
+    let account = world.account("1").await?;
+    world.edit(&account, &[("phone", "5550002".into())]).await?;
+    world.pull(vec![deleted("1")]).await?;
+    let (id, version): (sqlx::types::Uuid, i64) =
+        sqlx::query_as("select id, version from conflicts where kind = 'delete'")
+            .fetch_one(&world.db.pool().await?)
+            .await?;
+    let late = {
+        let world = world.clone();
+        async move {
+            let mut tx = world.begin().await?;
+            let (tables, user) = (&world.tables, world.user);
+            let (id, answer) = (ConflictId(id), Answer::Core);
+            let decided = edit::resolve(&mut tx, tables, id, version, &answer, None, user).await;
+            Ok(decided.map(drop))
+        }
+    };
+    // Who edits has the entity, and adds to the question what was set.
+    let mut held = world.begin().await?;
+    let kind = world.tables.kind("account")?;
+    kind.load(&mut held, &[account.id]).await?;
+    let takes = async |tx: &mut Tx| Ok(conflicts::add_edits(tx, account.id, &[]).await?);
+    let decided = meets(&world, held, late, takes).await?;
+    anyhow::ensure!(
+        matches!(decided, Err(SyncError::Store(StoreError::Stale(_)))),
+        "decided over what was not seen: {decided:?}"
+    );
     Ok(())
 }
