@@ -87,6 +87,32 @@ pub trait CoreTable: Send + Sync + 'static {
         field: &str,
         texts: &[String],
     ) -> impl Future<Output = Result<Vec<(String, EntityId)>, StoreError>> + Send;
+
+    /// As [`CoreTable::sought`], for the whole of a value where that is but a part of it: what two have
+    /// in common who have the same strong key.
+    fn sought_whole(field: &str, text: &str) -> Option<String> {
+        Self::sought(field, text)
+    }
+
+    /// As [`CoreTable::find`], by the texts of [`CoreTable::sought_whole`].
+    ///
+    /// # Errors
+    /// As there.
+    fn find_whole(
+        tx: &mut Tx,
+        field: &str,
+        texts: &[String],
+    ) -> impl Future<Output = Result<Vec<(String, EntityId)>, StoreError>> + Send {
+        Self::find(tx, field, texts)
+    }
+}
+
+/// By how much of a value entities are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LookUp {
+    /// By what similar values have in common.
+    Part,
+    Whole,
 }
 
 /// Entities that one look-up returns for one text. More than that are not told apart by it.
@@ -116,10 +142,11 @@ trait AnyTable: Send + Sync {
         stored: Stored,
         now: DateTime<Utc>,
     ) -> Result<Statement, StoreError>;
-    fn sought(&self, field: &str, text: &str) -> Option<String>;
+    fn sought(&self, by: LookUp, field: &str, text: &str) -> Option<String>;
     fn find<'a>(
         &'a self,
         tx: &'a mut Tx,
+        by: LookUp,
         field: &'a str,
         texts: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<(String, EntityId)>, StoreError>>;
@@ -153,17 +180,24 @@ impl<T: CoreTable> AnyTable for Named<T> {
         T::save(entities, stored, now)
     }
 
-    fn sought(&self, field: &str, text: &str) -> Option<String> {
-        T::sought(field, text)
+    fn sought(&self, by: LookUp, field: &str, text: &str) -> Option<String> {
+        match by {
+            LookUp::Part => T::sought(field, text),
+            LookUp::Whole => T::sought_whole(field, text),
+        }
     }
 
     fn find<'a>(
         &'a self,
         tx: &'a mut Tx,
+        by: LookUp,
         field: &'a str,
         texts: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<(String, EntityId)>, StoreError>> {
-        Box::pin(T::find(tx, field, texts))
+        match by {
+            LookUp::Part => Box::pin(T::find(tx, field, texts)),
+            LookUp::Whole => Box::pin(T::find_whole(tx, field, texts)),
+        }
     }
 }
 
@@ -231,18 +265,25 @@ impl Kind {
         self.table.load(tx, &ids).await
     }
 
-    /// See [`CoreTable::sought`].
-    pub(crate) fn sought(&self, field: &str, value: &connector_sdk::Value) -> Option<String> {
-        self.table.sought(field, value.as_str()?)
+    /// See [`CoreTable::sought`] and [`CoreTable::sought_whole`].
+    pub(crate) fn sought(
+        &self,
+        by: LookUp,
+        field: &str,
+        value: &connector_sdk::Value,
+    ) -> Option<String> {
+        self.table.sought(by, field, value.as_str()?)
     }
 
-    /// The entities that are found by each of these texts. See [`CoreTable::find`].
+    /// The entities that are found by each of these texts. See [`CoreTable::find`] and
+    /// [`CoreTable::find_whole`].
     ///
     /// # Errors
     /// As there.
     pub(crate) async fn find(
         &self,
         tx: &mut Tx,
+        by: LookUp,
         field: &str,
         texts: &[String],
     ) -> Result<HashMap<String, Vec<EntityId>>, StoreError> {
@@ -250,7 +291,7 @@ impl Kind {
         if texts.is_empty() {
             return Ok(found);
         }
-        for (text, id) in self.table.find(tx, field, texts).await? {
+        for (text, id) in self.table.find(tx, by, field, texts).await? {
             found.entry(text).or_default().push(id);
         }
         Ok(found)

@@ -43,24 +43,25 @@ pub(crate) enum Planted {
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 17] = [
-        Self::NoFence,
-        Self::UnknownIsDone,
-        Self::LastStepRunsAgain,
-        Self::SignalTakenEarly,
-        Self::NoKeyLimit,
-        Self::EndedTwice,
-        Self::BackOffForgotten,
-        Self::ParentNotWoken,
-        Self::FiredTwice,
-        Self::LivingBuried,
-        Self::NotReleased,
-        Self::NoDedupe,
-        Self::CancelForgotten,
-        Self::CalledForgotten,
-        Self::CallsToTheEnd,
-        Self::EffectApart,
-        Self::FailureForgotten,
+    /// Each with the first seed that found it when somebody last looked, which is tried before others.
+    pub(crate) const ALL: [(Self, u64); 17] = [
+        (Self::NoFence, 103),
+        (Self::UnknownIsDone, 4),
+        (Self::LastStepRunsAgain, 1),
+        (Self::SignalTakenEarly, 55),
+        (Self::NoKeyLimit, 1),
+        (Self::EndedTwice, 1),
+        (Self::BackOffForgotten, 1),
+        (Self::ParentNotWoken, 4),
+        (Self::FiredTwice, 19),
+        (Self::LivingBuried, 3),
+        (Self::NotReleased, 1),
+        (Self::NoDedupe, 10),
+        (Self::CancelForgotten, 138),
+        (Self::CalledForgotten, 3),
+        (Self::CallsToTheEnd, 138),
+        (Self::EffectApart, 4),
+        (Self::FailureForgotten, 4),
     ];
 }
 

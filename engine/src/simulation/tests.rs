@@ -168,8 +168,10 @@ fn a_failing_seed_is_told_with_the_least_of_its_events_and_how_to_see_it_again()
 #[test]
 fn every_planted_fault_is_found() {
     let mut missed = Vec::new();
-    for fault in Planted::ALL {
-        match try_seeds(1..1 + ENOUGH, Some(fault)).failing {
+    for (fault, hint) in Planted::ALL {
+        assert!(hint <= ENOUGH, "{fault:?}");
+        let found = try_seeds(hint..hint + 1, Some(fault)).failing;
+        match found.or_else(|| try_seeds(1..1 + ENOUGH, Some(fault)).failing) {
             Some((seed, outcome)) => eprintln!("{fault:?}: seed {seed}: {}", outcome.wrong[0]),
             None => missed.push(fault),
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::Method;
-use connector_salesforce::sim::{Condition, Validation};
+use connector_salesforce::sim::{Condition, SimOptions, Validation};
 
 use engine::catalogue::{FieldKind, Personal};
 use engine::ids::EntityId;
@@ -355,4 +355,50 @@ async fn no_column_of_the_database_holds_what_a_forgotten_persons_fields_held() 
     let run = pull(&world, &connected, true).await;
     assert_eq!(run["counts"]["suppressed"], 1, "{run}");
     assert_eq!(places_of(&world, &texts).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_record_of_somebody_forgotten_is_no_question_either() {
+    let world = World::new().await;
+    let connected = world.pulled().await;
+    let sim = &connected.salesforce.sim;
+    // Two share an address: whose a record with it is, elsewhere, is a question.
+    let shared = "shared@person.example";
+    for name in ["Onesharer", "Othersharer"] {
+        let fields = json!({"LastName": name, "Email": shared});
+        sim.insert("Contact", fields).unwrap();
+    }
+    let person = json!({
+        "FirstName": "Canaryfirst", "LastName": "Canarylast", "Email": "canary@person.example",
+        "Phone": "+49 30 5550199",
+    });
+    sim.insert("Contact", person.clone()).unwrap();
+    pull(&world, &connected, false).await;
+    let page = world.admin.get("/contacts?q=Canarylast").await.expect(200);
+    let contact = page["items"][0]["id"].as_str().unwrap();
+    let second = second_admin(&world).await;
+    forget(&world, &second, contact, "erase", 0, "asked by letter").await;
+    world.work_until_idle().await;
+
+    let other = world
+        .connected_as("Another", SimOptions::default(), 0, 0)
+        .await;
+    // What is written in the second in which a first read begins is left to the next one.
+    pull(&world, &other, false).await;
+    let mut known_by_number = person;
+    known_by_number["Email"] = json!(shared);
+    let stranger = json!({"LastName": "Stranger", "Email": shared});
+    for fields in [known_by_number, stranger] {
+        other.salesforce.sim.insert("Contact", fields).unwrap();
+    }
+    let run = pull(&world, &other, false).await;
+    assert_eq!(
+        (&run["counts"]["suppressed"], &run["counts"]["held"]),
+        (&json!(1), &json!(1)),
+        "{run}"
+    );
+    let names = ["Canaryfirst", "Canarylast", "5550199"];
+    assert_eq!(places_of(&world, &names).await, Vec::<String>::new());
+    let asked = places_of(&world, &["Stranger"]).await;
+    assert!(asked.contains(&"matches: Stranger".to_owned()), "{asked:?}");
 }

@@ -2,7 +2,7 @@
 
 use domain::accounts::Accounts;
 use domain::contacts::Contacts;
-use engine::entity::CoreTable;
+use engine::entity::{CoreTable, MOST_FOUND};
 use engine::{Store, Tx};
 
 use crate::world::World;
@@ -87,4 +87,23 @@ async fn fill(tx: &mut Tx) {
             .await
             .unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_whole_name_is_found_among_many_that_begin_with_the_same_word() {
+    let world = World::new().await;
+    let mut tx = world.store.begin(world.tenant).await.unwrap();
+    fill(&mut tx).await;
+    let names: Vec<String> = (1..=ENTITIES)
+        .step_by(97)
+        .map(|n| format!("firm {n}"))
+        .collect();
+    let found = Accounts::find_whole(&mut tx, "name", &names).await.unwrap();
+    let mut found: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
+    found.sort();
+    let mut names = names;
+    names.sort();
+    assert_eq!(found, names);
+    let alike = Accounts::find(&mut tx, "name", &["firm".to_owned()]).await;
+    assert_eq!(alike.unwrap().len(), usize::try_from(MOST_FOUND).unwrap());
 }

@@ -14,6 +14,7 @@ mod breakers;
 mod budgets;
 mod canaries;
 mod canary;
+mod come_back;
 mod conflicts;
 mod connections;
 mod contacts;

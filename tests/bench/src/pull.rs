@@ -1,4 +1,4 @@
-//! First pull of many accounts into the core, then a pull with nothing new.
+//! First pull of many accounts into the core, then one with nothing new and one with 1 % changed.
 //!
 //! Three processes on this machine: the simulated Salesforce, Postgres with its durable settings,
 //! the hub. The same records are also only read (what the simulator and the network cost without a
@@ -109,18 +109,20 @@ async fn measured(options: &Pull, cluster: &Cluster, folder: &Path) -> Result<()
     for what in ["next pull, reads the overlap", "idle pull"] {
         let before = there.requests().await?;
         let idle = pull(&api, &connection, hub.pid(), there.process.id(), postmaster).await?;
-        let counts = idle.counts;
-        println!("{what:<34}{:>12.2} s", idle.took);
-        println!("  records looked at               {:>12}", counts["read"]);
-        println!(
-            "  changed                         {:>12}",
-            counts["updated"]
-        );
-        println!(
-            "  requests                        {:>12}",
-            there.requests().await? - before
-        );
+        idle.print(what, there.requests().await? - before);
     }
+    there.change(&pool, options.records / 100).await?;
+    let before = there.requests().await?;
+    let part = pull(&api, &connection, hub.pid(), there.process.id(), postmaster).await?;
+    part.print("pull of 1 % that changed", there.requests().await? - before);
+    println!(
+        "  of the first pull               {:>12.2} %",
+        100.0 * part.took / first.took
+    );
+    println!(
+        "  its processor, of the first     {:>12.2} %",
+        100.0 * (part.hub + part.postgres) / (first.hub + first.postgres)
+    );
     // Nobody watches this one, so that nothing is counted that only serves the watcher.
     let at_rest = log.during(async { Ok(()) }).await?;
     let with_pull = log.during(start(&api, &connection)).await?;
@@ -176,6 +178,19 @@ pub(crate) struct Figures {
 impl Figures {
     fn all(&self) -> f64 {
         self.hub + self.simulator + self.postgres
+    }
+
+    fn print(&self, what: &str, requests: u64) {
+        println!("{what:<34}{:>12.2} s", self.took);
+        println!(
+            "  records looked at               {:>12}",
+            self.counts["read"]
+        );
+        println!(
+            "  changed                         {:>12}",
+            self.counts["updated"]
+        );
+        println!("  requests                        {requests:>12}");
     }
 }
 
@@ -264,6 +279,20 @@ impl There {
             None => self.client.get(url),
         };
         Ok(request.send().await?.error_for_status()?.json().await?)
+    }
+
+    /// Gives so many records another number over there.
+    async fn change(&self, pool: &PgPool, count: u64) -> Result<()> {
+        let keys: Vec<String> = sqlx::query_scalar("select key from records order by key limit $1")
+            .bind(i64::try_from(count)?)
+            .fetch_all(pool)
+            .await?;
+        for (number, key) in keys.iter().enumerate() {
+            let fields = json!({ "Phone": format!("+49 30 {number:07}") });
+            let row = json!({ "op": "update", "object": "Account", "id": key, "fields": fields });
+            self.control("rows", Some(&row)).await?;
+        }
+        Ok(())
     }
 
     async fn requests(&self) -> Result<u64> {

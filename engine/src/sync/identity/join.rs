@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use connector_sdk::Value;
 
 use crate::catalogue::{Empty, same};
-use crate::entity::{CoreTables, Entity};
+use crate::entity::{CoreTables, Entity, LookUp};
 use crate::ids::{ConnectionId, EntityId, UserId};
 use crate::merge::{Rule, Winner};
 use crate::provenance::{By, Origin, Why};
@@ -161,7 +161,9 @@ async fn repoint(
         let around = Neighbourhood::of(tx, tables, name, None).await?;
         loop {
             // Each round moves what it found, so that the next finds others.
-            let found = kind.find(tx, field, &[loser.0.to_string()]).await?;
+            let found = kind
+                .find(tx, LookUp::Whole, field, &[loser.0.to_string()])
+                .await?;
             let ids: Vec<EntityId> = found.into_values().flatten().collect();
             if ids.is_empty() {
                 break;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use connector_sdk::Value;
 
 use crate::catalogue::same;
-use crate::entity::Entity;
+use crate::entity::{Entity, LookUp};
 use crate::ids::{EntityId, WriteId};
 use crate::mapping::Values;
 use crate::merge::{Rule, Winner};
@@ -152,7 +152,9 @@ impl Sides {
     ) -> Result<(), StoreError> {
         let link = &stream.plan.mapping.link;
         let text = |entity: &Entity, field: &String| {
-            let text = around.kind.sought(field, entity.values.get(field)?)?;
+            let text = around
+                .kind
+                .sought(LookUp::Part, field, entity.values.get(field)?)?;
             Some(format!("{field}:{text}"))
         };
         let unlinked = entities

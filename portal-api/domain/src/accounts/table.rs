@@ -240,4 +240,27 @@ impl CoreTable for Accounts {
             _ => Err(StoreError::NotFound(format!("look-up by {field}"))),
         }
     }
+
+    fn sought_whole(field: &str, text: &str) -> Option<String> {
+        match field {
+            "name" => lower(text),
+            _ => Self::sought(field, text),
+        }
+    }
+
+    async fn find_whole(
+        tx: &mut Tx,
+        field: &str,
+        texts: &[String],
+    ) -> Result<Vec<(String, EntityId)>, StoreError> {
+        match field {
+            "name" => find!(
+                tx,
+                texts,
+                "accounts",
+                "first_word = split_part(wanted.text, ' ', 1) and lower(btrim(name)) = wanted.text"
+            ),
+            _ => Self::find(tx, field, texts).await,
+        }
+    }
 }

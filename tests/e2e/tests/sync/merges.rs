@@ -179,3 +179,28 @@ async fn scenario_10_what_a_converted_lead_was_to_be_given_is_written_to_the_con
     assert_eq!(world.count(to_lead).await?, 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_strong_key_finds_the_one_that_has_it_among_many_that_are_like_it() -> Result<()> {
+    let world = World::new().await?;
+    let all = |prefix: &str| -> Vec<Change> {
+        (0..60)
+            .map(|n| {
+                record(
+                    &format!("{prefix}{n}"),
+                    &[("Name", format!("Acme {n}").into())],
+                )
+            })
+            .collect()
+    };
+    world.pull(all("a")).await?;
+    let by_name = MAPPING.replace("hub_id = \"Hub_Id__c\"", "strong = [\"name\"]");
+    let other = world.connect("Second", &by_name).await?;
+    let applied = world.pull_from(other, all("b")).await?;
+    assert_eq!((applied.counts.linked, applied.counts.created), (60, 0));
+    assert_eq!(
+        world.account_of(other, "b59").await?.id,
+        world.account("a59").await?.id
+    );
+    Ok(())
+}

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
-use connector_sdk::{Change, Cursor, ErrorKind, Opened, Page, Read};
+use connector_sdk::{Change, Cursor, ErrorKind, Opened, Page, Read, Record};
 use engine::ids::{GapId, RunId};
 use engine::store::{StoreError, coverage, sweeps};
 use engine::sync::SyncError;
@@ -193,6 +193,18 @@ impl World<'_> {
         }))
     }
 
+    /// What is there by these keys; `None` if that cannot be read now.
+    async fn asked(&mut self, peer: usize, keys: &[String]) -> Option<Vec<Option<Record>>> {
+        let names: Vec<String> = FIELDS.iter().map(|(_, name)| (*name).to_owned()).collect();
+        match self.peers[peer].fetch(&STREAM.into(), keys, &names).await {
+            Ok(found) => Some(found),
+            Err(error) => {
+                self.note(format!("{peer}: a direct read fails: {error}"));
+                None
+            }
+        }
+    }
+
     async fn compare_these(
         &mut self,
         run: RunId,
@@ -205,13 +217,8 @@ impl World<'_> {
         keys.dedup();
         self.note(format!("{peer}: asks for {keys:?}"));
         let asked_at = self.now();
-        let names: Vec<String> = FIELDS.iter().map(|(_, name)| (*name).to_owned()).collect();
-        let found = match self.peers[peer].fetch(&STREAM.into(), &keys, &names).await {
-            Ok(found) => found,
-            Err(error) => {
-                self.note(format!("{peer}: a direct read fails: {error}"));
-                return Ok(Went::Again(At::These { so_far, keys }));
-            }
+        let Some(found) = self.asked(peer, &keys).await else {
+            return Ok(Went::Again(At::These { so_far, keys }));
         };
         if dies {
             return Ok(Went::On(At::These { so_far, keys }));
@@ -377,13 +384,8 @@ impl World<'_> {
         let keys = sweeps::absent(&mut tx, place, run, false, &after, PART).await?;
         tx.commit().await?;
         let asked_at = self.now();
-        let names: Vec<String> = FIELDS.iter().map(|(_, name)| (*name).to_owned()).collect();
-        let found = match self.peers[peer].fetch(&STREAM.into(), &keys, &names).await {
-            Ok(found) => found,
-            Err(error) => {
-                self.note(format!("{peer}: a direct read fails: {error}"));
-                return Ok(Went::Again(At::Confirm { so_far, after }));
-            }
+        let Some(found) = self.asked(peer, &keys).await else {
+            return Ok(Went::Again(At::Confirm { so_far, after }));
         };
         if dies {
             return Ok(Went::On(At::Confirm { so_far, after }));

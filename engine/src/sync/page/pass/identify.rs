@@ -7,6 +7,7 @@ use connector_sdk::Value;
 
 use super::{Incoming, Pass};
 use crate::catalogue::{Empty, same};
+use crate::entity::{Kind, LookUp};
 use crate::ids::{EntityId, UserId};
 use crate::likeness::{self, Agreement, Evidence, Likeness};
 use crate::mapping::Values;
@@ -107,7 +108,7 @@ impl Pass {
             is_asked && record.named.is_none()
         });
         for field in &link.strong {
-            let found = find(tx, kind, field, &mut open).await?;
+            let found = find(tx, kind, LookUp::Whole, field, &mut open).await?;
             for (record, ids) in open.iter_mut().zip(found) {
                 let named = ids.into_iter().map(|id| (field.clone(), id));
                 record.sought.strong.extend(named);
@@ -115,7 +116,7 @@ impl Pass {
         }
         if let Some(field) = link.similar.first() {
             open.retain(|record| record.sought.strong.is_empty());
-            let found = find(tx, kind, field, &mut open).await?;
+            let found = find(tx, kind, LookUp::Part, field, &mut open).await?;
             for (record, ids) in open.iter_mut().zip(found) {
                 record.sought.alike = ids;
             }
@@ -355,20 +356,24 @@ impl Pass {
 /// The entities that each of the records is found to be by a field, in their order.
 async fn find(
     tx: &mut Tx,
-    kind: &crate::entity::Kind,
+    kind: &Kind,
+    by: LookUp,
     field: &str,
     open: &mut [&mut Incoming],
 ) -> Result<Vec<Vec<EntityId>>, StoreError> {
     let sought: Vec<Option<String>> = open
         .iter()
-        .map(|record| kind.sought(field, record.patch.values.get(field)?))
+        .map(|record| kind.sought(by, field, record.patch.values.get(field)?))
         .collect();
     let texts: BTreeSet<String> = sought.iter().flatten().cloned().collect();
     let texts: Vec<String> = texts.into_iter().collect();
-    let found: HashMap<String, Vec<EntityId>> = kind.find(tx, field, &texts).await?;
+    let found: HashMap<String, Vec<EntityId>> = kind.find(tx, by, field, &texts).await?;
     let ids = sought.into_iter().zip(open).map(|(text, record)| {
         let Some(text) = text else { return Vec::new() };
-        record.sought.keys.push(format!("{field}:{text}"));
+        let value = record.patch.values.get(field);
+        if let Some(part) = value.and_then(|value| kind.sought(LookUp::Part, field, value)) {
+            record.sought.keys.push(format!("{field}:{part}"));
+        }
         found.get(&text).cloned().unwrap_or_default()
     });
     Ok(ids.collect())
