@@ -323,13 +323,15 @@ impl World {
     /// Works off all runs.
     pub(crate) async fn work_until_idle(&self) {
         let engine = self.worker().await;
-        testkit::until("idle engine", Duration::from_secs(30), || async {
+        let idle = testkit::until("idle engine", Duration::from_secs(30), || async {
             let overview = self.admin.get("/overview").await.expect(200);
             let open = |state: &str| overview["runs"][state].as_i64();
             Ok((open("running") == Some(0) && open("queued") == Some(0)).then_some(()))
-        })
-        .await
-        .unwrap();
+        });
+        if let Err(error) = idle.await {
+            let runs = self.admin.get("/runs").await.expect(200);
+            panic!("{error}; the last runs: {runs:#}");
+        }
         engine.shutdown().await;
     }
 }
