@@ -220,7 +220,7 @@ create index writes_due on writes (tenant_id, connection_id, stream, due_at, id)
     where state = 'pending';
 create index writes_sending on writes (tenant_id, connection_id, stream) where state = 'sending';
 create index writes_in_doubt on writes (tenant_id, connection_id, stream, entity_id)
-    where state = 'sending' or (state = 'pending' and earlier is not null);
+    where state = 'sending' or earlier is not null;
 create index writes_entity on writes (tenant_id, entity_id, created_at desc);
 create index writes_run on writes (tenant_id, run_id, id) where run_id is not null;
 create index writes_failed on writes (tenant_id, created_at desc) where state = 'failed';

@@ -1,25 +1,12 @@
 //! Follows records that became one over there: what is linked with the one that went goes to the one
 //! that stays.
 
-use std::time::Duration;
-
 use engine::Tx;
 use engine::runtime::{Run, RunError, StepCx, StepError, TxStep, Workflow};
-use engine::sync::identity::{self, FOLLOW_WORKFLOW, FollowInput, Followed};
+use engine::sync::identity::{self, FOLLOW_WAITS, FOLLOW_WORKFLOW, FollowInput, Followed};
 use engine::sync::outbox;
 
 use crate::hub::{Hub, sync_error};
-
-/// How long the record that stays is waited for, each time: it may come with a later page, or by
-/// another stream.
-const WAITS: [Duration; 6] = [
-    Duration::from_secs(2),
-    Duration::from_secs(30),
-    Duration::from_mins(5),
-    Duration::from_mins(30),
-    Duration::from_hours(6),
-    Duration::from_hours(24),
-];
 
 /// See the module.
 pub struct FollowMerge;
@@ -34,7 +21,7 @@ impl Workflow for FollowMerge {
     }
 
     async fn run(cx: &mut Run, input: FollowInput) -> Result<Followed, RunError> {
-        for (number, wait) in WAITS.into_iter().enumerate() {
+        for (number, wait) in FOLLOW_WAITS.into_iter().enumerate() {
             let step = Follow {
                 number,
                 input: input.clone(),
@@ -47,7 +34,7 @@ impl Workflow for FollowMerge {
             cx.sleep("winner", wait).await?;
         }
         cx.tx(Follow {
-            number: WAITS.len(),
+            number: FOLLOW_WAITS.len(),
             input,
             is_last: true,
         })

@@ -108,7 +108,7 @@ pub async fn remember(
 }
 
 /// What writes to these entities carried that are on their way, or may have been carried out: by attempt,
-/// in order.
+/// in order. What was left in doubt and is owed no more counts while the entity has no record.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -123,9 +123,15 @@ pub async fn carried(
         r#"
         select entity_id, earlier as "earlier: Json<Vec<Values>>",
                case when state = 'sending' then sent end as "sent: Json<Values>"
-        from writes
+        from writes w
         where connection_id = $1 and stream = $2 and entity_id = any($3) and op = 'upsert'
-          and (state = 'sending' or (state = 'pending' and earlier is not null))
+          and (state = 'sending'
+               or (earlier is not null
+                   and (state = 'pending'
+                        or (state = 'settled' and not exists (
+                            select from records r
+                            where r.entity_id = w.entity_id and r.connection_id = w.connection_id
+                              and r.stream = w.stream and r.removed_at is null)))))
         order by entity_id, created_at
         "#,
         connection.0,

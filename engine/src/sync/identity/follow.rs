@@ -1,6 +1,7 @@
 //! Records that became one over there: what is linked with the loser's entity goes to the winner's.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,17 @@ use crate::sync::context::{Neighbourhood, SyncError};
 
 /// The workflow that follows a merge. Its code lives with the other workflows.
 pub const FOLLOW_WORKFLOW: &str = "follow_merge";
+
+/// How long the record that stays is waited for, each time: it may come with a later page, or by another
+/// stream, or what is under way about it has to come to its end.
+pub const FOLLOW_WAITS: [Duration; 6] = [
+    Duration::from_secs(2),
+    Duration::from_secs(30),
+    Duration::from_mins(5),
+    Duration::from_mins(30),
+    Duration::from_hours(6),
+    Duration::from_hours(24),
+];
 
 /// Input of [`FOLLOW_WORKFLOW`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,8 @@ mod join;
 mod relink;
 
 pub use self::decide::decide;
-pub use self::follow::{FOLLOW_WORKFLOW, FollowInput, Followed, follow, start_follow};
+pub use self::follow::{
+    FOLLOW_WAITS, FOLLOW_WORKFLOW, FollowInput, Followed, follow, start_follow,
+};
 pub use self::join::Joined;
 pub use self::relink::{Place, Relinked, Wish, preview, relink};

@@ -76,16 +76,24 @@ pub(super) fn agree(
     };
     let was_sent = |field: &str| sent.get(field).unwrap_or(&Value::Null);
     // A record that an earlier attempt made holds what that one carried: agreed, and behind by now.
+    let is_form = |field: &str, given: &Value, stored: &Value| {
+        is_same(field, given, stored) || is_form_of(given, stored)
+    };
     let is_earlier = |field: &String, stored: &Value| {
-        let is_form = |given: &Value| is_same(field, given, stored) || is_form_of(given, stored);
         let mut earlier = earlier.iter().filter_map(|attempt| attempt.get(field));
-        earlier.any(is_form) && !is_form(was_sent(field))
+        earlier.any(|given| is_form(field, given, stored))
+            && !is_form(field, was_sent(field), stored)
     };
     let (made, rest): (Values, Values) = patch
         .values
         .into_iter()
         .partition(|(field, stored)| is_earlier(field, stored));
     base.extend(made);
+    // What it holds is a form of what this attempt carries, whichever made it.
+    let ours = rest
+        .iter()
+        .filter(|(field, stored)| is_form(field, was_sent(field), stored));
+    base.extend(ours.map(|(field, _)| (field.clone(), was_sent(field).clone())));
     let (later, now): (Values, Values) = rest
         .into_iter()
         .partition(|(field, _)| !is_same(field, &entity.value(field), was_sent(field)));

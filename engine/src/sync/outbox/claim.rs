@@ -84,6 +84,8 @@ pub async fn claim(
 struct Claiming {
     batch: Batch,
     ended: Vec<(WriteId, Option<serde_json::Value>)>,
+    /// Not owed any more, and an attempt may have arrived.
+    left: Vec<WriteId>,
     again: Vec<Again>,
     sent: Vec<Carried>,
     /// References that have to wait, apart from the other fields of their records.
@@ -116,6 +118,7 @@ impl Claiming {
                 Prepared::Send(outgoing, later) => {
                     self.send(around, stream, sides, *outgoing, later);
                 }
+                Prepared::Nothing if write.look_first => self.left.push(write.id),
                 Prepared::Nothing => self.ended.push((write.id, None)),
                 Prepared::Refused(error) => self.ended.push((write.id, Some(error))),
                 Prepared::Later(error) => self.again.push(Again {
@@ -176,8 +179,9 @@ impl Claiming {
         connection: ConnectionId,
         run: RunId,
     ) -> Result<Batch, SyncError> {
-        self.batch.settled = self.ended.len() as u64;
+        self.batch.settled = (self.ended.len() + self.left.len()) as u64;
         writes::finish(tx, &self.ended).await?;
+        writes::leave(tx, &self.left).await?;
         writes::requeue(tx, &self.again).await?;
         let cause = Cause {
             run: Some(run),

@@ -4,7 +4,7 @@ use anyhow::Result;
 use chrono::TimeDelta;
 use engine::StoreError;
 use engine::ids::{ConnectionId, EntityId, MatchId, RunId};
-use engine::sync::identity::{self, FollowInput, Place, Wish};
+use engine::sync::identity::{self, FOLLOW_WAITS, FollowInput, Place, Wish};
 use engine::sync::{SyncError, outbox};
 use sqlx::types::Uuid;
 
@@ -13,8 +13,15 @@ use super::plan::{Fault, Set};
 use super::planted::Planted;
 use super::{At, Flight, STREAM, Went, World};
 
-/// Tries after which a merge whose winner is nowhere to be found is left.
-const MOST_TRIES: u32 = 6;
+/// The wait before the follow-up's try of this number.
+pub(super) fn follow_wait(tries: u32) -> TimeDelta {
+    let wait = usize::try_from(tries)
+        .ok()
+        .and_then(|tries| FOLLOW_WAITS.get(tries.checked_sub(1)?));
+    wait.map_or(TimeDelta::zero(), |wait| {
+        TimeDelta::from_std(*wait).expect("a day can be told")
+    })
+}
 
 /// A record that was made in one system to be the same as that of another: system and key of both.
 #[derive(Clone, Debug)]
@@ -204,7 +211,7 @@ impl World<'_> {
             tries,
         };
         let mut tx = self.begin().await?;
-        let is_last = tries == MOST_TRIES;
+        let is_last = tries as usize == FOLLOW_WAITS.len();
         let followed = identity::follow(&mut tx, &self.server.tables, &input, is_last).await?;
         outbox::start_pushes(&mut tx, &followed.owed, "merge").await?;
         if matches!(fault, Fault::Dies | Fault::DiesAfterCall) {

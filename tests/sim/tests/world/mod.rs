@@ -335,12 +335,16 @@ impl<'a> World<'a> {
             }
             Went::Over => return Ok(()),
         };
-        let wait = if tries == 0 { 0 } else { 1_000 << tries };
+        let wait = match &at {
+            At::Follow { tries, .. } => identity::follow_wait(*tries),
+            _ if tries == 0 => TimeDelta::zero(),
+            _ => TimeDelta::milliseconds(1_000 << tries),
+        };
         self.flights.push(Flight {
             run,
             peer,
             at,
-            not_before: self.now() + TimeDelta::milliseconds(wait),
+            not_before: self.now() + wait,
             tries,
         });
         Ok(())
