@@ -367,6 +367,21 @@ struct AfterCommit {
 }
 
 impl Tx {
+    /// Has statements planned for the tables as they are now, or again by plans that are kept, as usual. A
+    /// plan that was made while a table was empty may take any of its indexes, and stays for as long as
+    /// nobody counts the rows anew: in a first read that is one that walks all of a tenant's rows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn plan_anew(&mut self, anew: bool) -> Result<(), StoreError> {
+        let mode = match anew {
+            true => "set local plan_cache_mode = force_custom_plan",
+            false => "set local plan_cache_mode = auto",
+        };
+        sqlx::query(mode).execute(self.conn()).await?;
+        Ok(())
+    }
+
     pub fn tenant(&self) -> TenantId {
         self.tenant
     }

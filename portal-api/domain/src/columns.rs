@@ -178,9 +178,11 @@ pub(crate) fn lower(text: &str) -> Option<String> {
 }
 
 /// Living rows of `$table` of which `$is` holds for one of the texts, each text looked up by itself.
-/// Columns are compared as they are: row security keeps an expression from using an index.
+/// Columns are compared as they are: row security keeps an expression from using an index. Planned each
+/// time: a first read begins with an empty table.
 macro_rules! find {
     ($tx:ident, $texts:ident, $table:literal, $is:literal) => {{
+        $tx.plan_anew(true).await?;
         let rows = sqlx::query!(
             r#"
             select wanted.text as "text!", e.id
@@ -199,6 +201,7 @@ macro_rules! find {
         )
         .fetch_all($tx.conn())
         .await?;
+        $tx.plan_anew(false).await?;
         let found = rows.into_iter().map(|row| (row.text, EntityId(row.id)));
         Ok(found.collect())
     }};
