@@ -13,14 +13,12 @@ use super::plan::{Fault, Set};
 use super::planted::Planted;
 use super::{At, Flight, STREAM, Went, World};
 
-/// The wait before the follow-up's try of this number.
+/// The wait before the follow-up's try of this number. Those of hours show no more than two minutes do.
 pub(super) fn follow_wait(tries: u32) -> TimeDelta {
-    let wait = usize::try_from(tries)
-        .ok()
-        .and_then(|tries| FOLLOW_WAITS.get(tries.checked_sub(1)?));
-    wait.map_or(TimeDelta::zero(), |wait| {
-        TimeDelta::from_std(*wait).expect("a day can be told")
-    })
+    let number = usize::try_from(tries).ok();
+    let wait = number.and_then(|number| FOLLOW_WAITS.get(number.checked_sub(1)?));
+    let wait = wait.and_then(|wait| TimeDelta::from_std(*wait).ok());
+    wait.unwrap_or_default().min(TimeDelta::minutes(2))
 }
 
 /// A record that was made in one system to be the same as that of another: system and key of both.
