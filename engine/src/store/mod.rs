@@ -367,18 +367,18 @@ struct AfterCommit {
 }
 
 impl Tx {
-    /// Has statements planned for the tables as they are now, or again by plans that are kept, as usual. A
-    /// plan that was made while a table was empty may take any of its indexes, and stays for as long as
-    /// nobody counts the rows anew: in a first read that is one that walks all of a tenant's rows.
+    /// Has what is asked for in an order read in that order by an index, or sorted where that costs less,
+    /// as usual. Costs are guessed from counts of rows that may be as old as the table: in a first read any
+    /// index of a tenant looks as good as the one that is meant.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn plan_anew(&mut self, anew: bool) -> Result<(), StoreError> {
-        let mode = match anew {
-            true => "set local plan_cache_mode = force_custom_plan",
-            false => "set local plan_cache_mode = auto",
+    pub async fn read_in_order(&mut self, only: bool) -> Result<(), StoreError> {
+        let setting = match only {
+            true => "set local enable_sort = off",
+            false => "set local enable_sort = on",
         };
-        sqlx::query(mode).execute(self.conn()).await?;
+        sqlx::query(setting).execute(self.conn()).await?;
         Ok(())
     }
 

@@ -177,12 +177,13 @@ pub(crate) fn lower(text: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Living rows of `$table` of which `$is` holds for one of the texts, each text looked up by itself.
-/// Columns are compared as they are: row security keeps an expression from using an index. Planned each
-/// time: a first read begins with an empty table.
+/// Living rows of `$table` of which `$column` is `$value`, which is made of `wanted.text`, and `$also`
+/// holds; each text is looked up by itself. The column is compared as it is: row security keeps an
+/// expression from using an index. Only the index that is meant has the order that is asked for: what is
+/// equal to one value has no order by it, hence a range of one.
 macro_rules! find {
-    ($tx:ident, $texts:ident, $table:literal, $is:literal) => {{
-        $tx.plan_anew(true).await?;
+    ($tx:ident, $texts:ident, $table:literal, $column:literal, $value:literal, $also:literal) => {{
+        $tx.read_in_order(true).await?;
         let rows = sqlx::query!(
             r#"
             select wanted.text as "text!", e.id
@@ -190,10 +191,21 @@ macro_rules! find {
             cross join lateral (
                 select id from "#
                 + $table
-                + r#" where "#
-                + $is
+                + r#"
+                where "#
+                + $column
+                + ">="
+                + $value
+                + " and "
+                + $column
+                + "<="
+                + $value
+                + " and "
+                + $also
                 + r#" and removed_at is null
-                order by id limit $2 offset 0
+                order by "#
+                + $column
+                + r#", id limit $2 offset 0
             ) e
             "#,
             $texts,
@@ -201,9 +213,12 @@ macro_rules! find {
         )
         .fetch_all($tx.conn())
         .await?;
-        $tx.plan_anew(false).await?;
+        $tx.read_in_order(false).await?;
         let found = rows.into_iter().map(|row| (row.text, EntityId(row.id)));
         Ok(found.collect())
     }};
+    ($tx:ident, $texts:ident, $table:literal, $column:literal, $value:literal) => {
+        find!($tx, $texts, $table, $column, $value, "true")
+    };
 }
 pub(crate) use find;

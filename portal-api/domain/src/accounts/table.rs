@@ -234,9 +234,9 @@ impl CoreTable for Accounts {
         texts: &[String],
     ) -> Result<Vec<(String, EntityId)>, StoreError> {
         match field {
-            "domain" => find!(tx, texts, "accounts", "domain_key = wanted.text"),
-            "name" => find!(tx, texts, "accounts", "first_word = wanted.text"),
-            "parent" => find!(tx, texts, "accounts", "parent = wanted.text::uuid"),
+            "domain" => find!(tx, texts, "accounts", "domain_key", "wanted.text"),
+            "name" => find!(tx, texts, "accounts", "first_word", "wanted.text"),
+            "parent" => find!(tx, texts, "accounts", "parent", "wanted.text::uuid"),
             _ => Err(StoreError::NotFound(format!("look-up by {field}"))),
         }
     }
@@ -258,7 +258,9 @@ impl CoreTable for Accounts {
                 tx,
                 texts,
                 "accounts",
-                "first_word = split_part(wanted.text, ' ', 1) and lower(btrim(name)) = wanted.text"
+                "first_word",
+                "split_part(wanted.text, ' ', 1)",
+                "lower(btrim(name)) = wanted.text"
             ),
             _ => Self::find(tx, field, texts).await,
         }

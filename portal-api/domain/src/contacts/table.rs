@@ -212,9 +212,9 @@ impl CoreTable for Contacts {
         texts: &[String],
     ) -> Result<Vec<(String, EntityId)>, StoreError> {
         match field {
-            "email" => find!(tx, texts, "contacts", "email_key = wanted.text"),
-            "last_name" => find!(tx, texts, "contacts", "last_name_key = wanted.text"),
-            "account" => find!(tx, texts, "contacts", "account = wanted.text::uuid"),
+            "email" => find!(tx, texts, "contacts", "email_key", "wanted.text"),
+            "last_name" => find!(tx, texts, "contacts", "last_name_key", "wanted.text"),
+            "account" => find!(tx, texts, "contacts", "account", "wanted.text::uuid"),
             _ => Err(StoreError::NotFound(format!("look-up by {field}"))),
         }
     }
