@@ -107,6 +107,31 @@ pub async fn remember(
     Ok(())
 }
 
+/// Ends writes that are owed no more, of which it is not known whether an attempt arrived: what it carried
+/// is known again in a record that nothing is linked with.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn leave(tx: &mut Tx, left: &[WriteId]) -> Result<(), StoreError> {
+    if left.is_empty() {
+        return Ok(());
+    }
+    remember(tx, left.iter().copied()).await?;
+    let now = tx.now();
+    let ids: Vec<Uuid> = left.iter().map(|id| id.0).collect();
+    sqlx::query!(
+        "
+        update writes set state = 'settled', error = null, settled_at = $1
+        where id = any($2) and state = 'sending'
+        ",
+        now,
+        &ids,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// What writes to these entities carried that are on their way, or may have been carried out: by attempt,
 /// in order. What was left in doubt and is owed no more counts while the entity has no record.
 ///

@@ -15,7 +15,7 @@ use crate::merge::FieldRule;
 use crate::store::changes::{self, Actor, Change};
 use crate::store::records;
 use crate::store::writes::{self, Again, Carried, Cause, Claimed, Intent, Op, Seen};
-use crate::store::{StoreError, Tx, canaries, echoes};
+use crate::store::{StoreError, Tx, canaries, doubts, echoes};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::{RECORD, writes_field};
 
@@ -181,7 +181,7 @@ impl Claiming {
     ) -> Result<Batch, SyncError> {
         self.batch.settled = (self.ended.len() + self.left.len()) as u64;
         writes::finish(tx, &self.ended).await?;
-        writes::leave(tx, &self.left).await?;
+        doubts::leave(tx, &self.left).await?;
         writes::requeue(tx, &self.again).await?;
         let cause = Cause {
             run: Some(run),
