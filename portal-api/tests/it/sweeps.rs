@@ -319,12 +319,8 @@ async fn scenario_14_a_feed_that_forgot_leaves_no_gap_and_makes_nothing_twice() 
     }
     let run = world.reads(&scripted).await;
     assert_eq!(run["state"], "succeeded", "{run}");
-    assert_eq!(
-        (&run["counts"]["created"], &run["counts"]["updated"]),
-        (&json!(1), &json!(1)),
-        "{run}"
-    );
-    // The cancelled ones are not back, what changed is here, and nothing is here twice.
+    // By the read or by the sweep that it asked for, whichever came first: the cancelled ones are not
+    // back, what changed is here, and nothing is here twice.
     assert_eq!(phones(&world, "5550001").await, 27);
     assert_eq!(phones(&world, "5559999").await, 1);
     let pool = world.db.pool().await.unwrap();

@@ -225,12 +225,6 @@ fn prepare(
         return Prepared::Nothing;
     }
     let linked = sides.linked.get(&write.entity_id);
-    let open = sides.open.get(&write.entity_id);
-    let is_asked = open.is_some_and(|groups| groups.iter().any(|group| group == RECORD));
-    // Its record went although it was edited: a person decides, and owes it again or does not.
-    if linked.is_none() && write.op == Op::Upsert && is_asked {
-        return Prepared::Nothing;
-    }
     // A new record lacks what the system asks for by now, until somebody has said what that is.
     // Nor is one made while a person is asked whether it is there already.
     let is_awaited = sides.awaited.contains(&write.entity_id);
@@ -248,8 +242,9 @@ fn prepare(
         let Some(linked) = linked else {
             return Prepared::Nothing;
         };
-        // It was edited over there meanwhile, which a person is asked about in the same way.
-        if is_asked {
+        // It was edited over there meanwhile: a person decides, and owes it again or does not.
+        let open = sides.open.get(&write.entity_id);
+        if open.is_some_and(|groups| groups.iter().any(|group| group == RECORD)) {
             return Prepared::Nothing;
         }
         let op = WriteOp::Delete {
