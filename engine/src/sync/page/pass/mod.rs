@@ -275,18 +275,16 @@ impl Pass {
         Ok(incoming)
     }
 
-    /// Whether a record that differs from what is known of it may be older although its stamp does not
-    /// say so: it is the same, which may tell no more than the second, or no stamp of our last write to it
-    /// is known. A list may not show that write yet, and what was seen may have been read after this was
-    /// asked for. Asking for the record itself tells.
+    /// Whether a record that differs from what is known of it may be older although its stamp is the
+    /// same, which may tell no more than the second: a list may not show a write of ours yet, and what
+    /// was seen may have been read after this was asked for. Asking for the record itself tells.
     fn is_in_doubt(&self, known: &Linked, changed_at: Option<DateTime<Utc>>) -> bool {
         let is_written = |since| known.written_at.is_some_and(|written| written > since);
-        let may_lack_it = self.lags_since.is_some_and(is_written);
         let is_tied = changed_at.is_some() && changed_at == known.remote_changed_at;
-        let is_overtaken = self.history_at.is_some_and(|asked| known.seen_at > asked);
-        !known.is_removed()
-            && (is_tied && (may_lack_it || is_overtaken)
-                || may_lack_it && is_written(known.seen_at))
+        is_tied
+            && !known.is_removed()
+            && (self.lags_since.is_some_and(is_written)
+                || self.history_at.is_some_and(|asked| known.seen_at > asked))
     }
 
     /// Reads the entities that are known, and what is under way about them.
