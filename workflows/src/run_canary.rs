@@ -7,7 +7,7 @@ use engine::runtime::{Counts, Run, RunError, StepCx, StepError, TxStep, Workflow
 use engine::sdk::Change;
 use engine::store::{canaries, snapshots};
 use engine::sync::outbox;
-use engine::sync::page::{self, Ledger, Page};
+use engine::sync::page::{self, Ledger, Origin, Page};
 use serde::{Deserialize, Serialize};
 
 use crate::hub::{Hub, sync_error};
@@ -107,7 +107,7 @@ impl TxStep for CanaryPart {
                 changes: changes.into(),
                 cursor: None,
                 pass: None,
-                history_at: None,
+                origin: Origin::Hub,
             };
             let applied = page::apply_within(tx, &hub.tables, page, done.ledger)
                 .await

@@ -67,6 +67,9 @@ pub(super) fn precedes_write(rule: &FieldRule, input: &MergeInput<'_>) -> bool {
     let Some(changed) = input.patch.changed_at else {
         return false;
     };
+    if input.context.shows_writes {
+        return false;
+    }
     let mut ours = input.context.echoes.iter();
     ours.any(|echo| {
         *echo.field == *rule.name

@@ -43,6 +43,9 @@ pub struct Context {
     /// Values the hub wrote to this record and has not seen come back; expired ones left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub echoes: Vec<Echo>,
+    /// The record is sure to show the hub's writes to it, whatever its stamp says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shows_writes: bool,
 }
 
 /// The peer's clock.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::types::Uuid;
 
 use super::context::SyncError;
-use super::page::{self, Page};
+use super::page::{self, Origin, Page};
 use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, EntityId, FailureClassId, RunId, UserId};
 use crate::store::failures::{self, ClassRow, Source, Thing};
@@ -179,7 +179,7 @@ async fn map_again(
         changes: changes.into(),
         cursor: None,
         pass: None,
-        history_at: None,
+        origin: Origin::Hub,
     };
     page::apply(tx, tables, page).await
 }

@@ -6,7 +6,7 @@ use connector_sdk::{Change, Record, Removal, Tombstone};
 use serde::{Deserialize, Serialize};
 
 use super::context::SyncError;
-use super::page::{self, Applied, Page};
+use super::page::{self, Applied, Origin, Page};
 use crate::entity::CoreTables;
 use crate::ids::{ApprovalId, ConnectionId, RunId, UserId, WithheldId};
 use crate::store::approvals::{ApprovalRow, Kind};
@@ -80,7 +80,7 @@ pub async fn apply(
         changes: changes.into(),
         cursor: None,
         pass: None,
-        history_at: None,
+        origin: Origin::Hub,
     };
     let done = page::apply(tx, tables, page).await?;
     for (keys, end) in [

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::context::{Neighbourhood, SyncError};
-use super::page::{self, Counts, Ledger, Page, Watch};
+use super::page::{self, Counts, Ledger, Origin, Page, Watch};
 use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, RunId};
 use crate::outcomes::{Digest, Outcome, Owed, Part, Totals};
@@ -198,7 +198,7 @@ fn page_of(connection: ConnectionId, stream: &str, run: RunId, changes: Vec<Chan
         changes: changes.into(),
         cursor: None,
         pass: None,
-        history_at: None,
+        origin: Origin::Hub,
     }
 }
 

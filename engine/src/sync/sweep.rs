@@ -11,7 +11,7 @@ use connector_sdk::{Change, Fields, Record, Removal, Tombstone};
 use serde::{Deserialize, Serialize};
 
 use super::context::{Neighbourhood, Stream, SyncError};
-use super::page::{self, Applied, Ledger, Page};
+use super::page::{self, Applied, Ledger, Origin, Page};
 use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::Patch;
@@ -96,8 +96,8 @@ pub struct Found {
     pub stream: String,
     pub run: RunId,
     pub changes: Vec<Change>,
-    /// When they were asked for.
-    pub asked_at: DateTime<Utc>,
+    /// A listing, or the records themselves.
+    pub origin: Origin,
 }
 
 /// What comparing came to.
@@ -193,7 +193,7 @@ pub async fn compare(
         changes: differing.into(),
         cursor: None,
         pass: None,
-        history_at: Some(found.asked_at),
+        origin: found.origin,
     };
     compared.applied = page::apply_within(tx, tables, page, ledger).await?;
     Ok(compared)
@@ -359,7 +359,7 @@ pub async fn remove(
         changes: changes.into(),
         cursor: None,
         pass: None,
-        history_at: None,
+        origin: Origin::Hub,
     };
     let applied = page::apply_within(tx, tables, page, ledger.expecting(all)).await?;
     let differing = if missing > 0 {

@@ -5,7 +5,7 @@ use connector_salesforce::sim::SimOptions;
 use engine::ids::RunId;
 use engine::sdk::{Change, Removal, Tombstone, Value};
 use engine::store::links;
-use engine::sync::page::{self, Page};
+use engine::sync::page::{self, Origin, Page};
 use serde_json::{Value as Json, json};
 
 use crate::privacy::{forget, places_of, pull, second_admin};
@@ -27,7 +27,7 @@ async fn applied(world: &World, connected: &Connected, change: Change) -> page::
         changes: vec![change].into(),
         cursor: None,
         pass: None,
-        history_at: None,
+        origin: Origin::Hub,
     };
     let applied = page::apply(&mut tx, &domain::core_tables(), page).await;
     tx.commit().await.unwrap();

@@ -25,7 +25,7 @@ use engine::runtime::{
 };
 use engine::store::coverage;
 use engine::store::plans::{self, Pass, Phase};
-use engine::sync::page::{self, Applied, Ledger};
+use engine::sync::page::{self, Applied, Ledger, Origin};
 use engine::sync::sweep::{self, SweepInput, What};
 use engine::sync::{self, drift, outbox};
 use serde::{Deserialize, Serialize};
@@ -316,7 +316,7 @@ impl TxStep for ApplyPage {
                     is_anew: self.after.cursor.is_none(),
                     is_over: !more,
                 }),
-                history_at: asked_at.filter(|_| self.after.phase == Phase::Full),
+                origin: Origin::of_read(self.after.phase, asked_at),
             },
             self.ledger,
         )

@@ -46,7 +46,7 @@ pub(super) struct Ready {
     /// The stream as the system described it right after the page was read.
     pub(super) described: Option<Arc<Described>>,
     /// When the page was asked for.
-    pub(super) asked_at: Option<DateTime<Utc>>,
+    pub(super) asked_at: DateTime<Utc>,
 }
 
 /// A read under way.
@@ -79,7 +79,7 @@ impl Reader {
                     source.clone(),
                     step,
                     step.after.cursor.clone(),
-                    Some(cx.clock().now()),
+                    cx.clock().now(),
                 )
                 .await
             }
@@ -93,12 +93,7 @@ impl Reader {
                 .await?
         {
             let after = page.cursor.clone();
-            let next = read(
-                source.clone(),
-                step,
-                Some(after.clone()),
-                Some(cx.clock().now()),
-            );
+            let next = read(source.clone(), step, Some(after.clone()), cx.clock().now());
             let next = trace::within(trace::current(), next);
             let page = AbortOnDropHandle::new(tokio::spawn(next));
             self.ahead.put(Ahead { after, page });
@@ -150,7 +145,7 @@ fn read(
     source: Source,
     step: &ApplyPage,
     after: Option<Cursor>,
-    asked_at: Option<DateTime<Utc>>,
+    asked_at: DateTime<Utc>,
 ) -> impl Future<Output = Result<Ready, ConnectorError>> + Send + use<> {
     let stream = step.stream.as_str().into();
     async move {

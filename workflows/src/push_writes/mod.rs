@@ -24,7 +24,7 @@ use engine::store::writes::{self, Seen};
 use engine::sync::outbox::{
     self, Batch, Between, Outcome, Outgoing, PUSH_WORKFLOW, PushInput, Refusal, Settled,
 };
-use engine::sync::page;
+use engine::sync::page::{self, Origin};
 use serde::{Deserialize, Serialize};
 
 pub use self::calls::{look_between, note_versions, send};
@@ -240,7 +240,7 @@ impl TxStep for ReadFirst {
                 .into(),
             cursor: None,
             pass: None,
-            history_at: None,
+            origin: Origin::Records(found.asked_at),
         };
         let mut applied = page::apply(tx, &hub.tables, page)
             .await

@@ -5,7 +5,7 @@ use engine::Tx;
 use engine::runtime::{StepCx, StepError, TxStep};
 use engine::store::sweeps;
 use engine::sync::outbox;
-use engine::sync::page::Ledger;
+use engine::sync::page::{Ledger, Origin};
 use engine::sync::sweep::{self, Found, SweepInput};
 
 use super::PART;
@@ -78,7 +78,7 @@ impl TxStep for ConfirmPart {
             stream: place.1.to_owned(),
             run: cx.run_id(),
             changes: there,
-            asked_at: looked.asked_at,
+            origin: Origin::Records(looked.asked_at),
         };
         let compared = sweep::compare(tx, &hub.tables, found, self.ledger)
             .await

@@ -10,7 +10,7 @@ use engine::runtime::{Class, StepCx, StepError, TxStep};
 use engine::store::sweeps::{self, Compared as Range};
 use engine::store::{coverage, plans};
 use engine::sync::outbox;
-use engine::sync::page::Ledger;
+use engine::sync::page::{Ledger, Origin};
 use engine::sync::sweep::{self, Compared, Found, SweepInput};
 use serde::{Deserialize, Serialize};
 
@@ -184,7 +184,7 @@ impl TxStep for ComparePart {
             stream: stream.to_owned(),
             run: cx.run_id(),
             changes,
-            asked_at: looked.asked_at,
+            origin: Origin::Records(looked.asked_at),
         };
         let mut compared = sweep::compare(tx, &hub.tables, found, self.ledger)
             .await
@@ -383,7 +383,7 @@ impl TxStep for ListPage {
             stream: stream.to_owned(),
             run: cx.run_id(),
             changes: page.changes,
-            asked_at,
+            origin: Origin::Listing(asked_at),
         };
         let compared = sweep::compare(tx, &hub.tables, found, self.ledger)
             .await

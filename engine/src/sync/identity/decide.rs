@@ -7,7 +7,7 @@ use crate::entity::CoreTables;
 use crate::ids::{EntityId, MatchId, UserId};
 use crate::store::{Tx, matches};
 use crate::sync::context::SyncError;
-use crate::sync::page::{self, Applied, Page};
+use crate::sync::page::{self, Applied, Origin, Page};
 
 /// Answers a question: the record is `entity`, or, without one, one of its own. It is applied as it was
 /// last seen, on behalf of the run that read it.
@@ -39,7 +39,7 @@ pub async fn decide(
         changes: vec![Change::Upsert(open.record)].into(),
         cursor: None,
         pass: None,
-        history_at: None,
+        origin: Origin::Hub,
     };
     page::apply(tx, tables, page).await
 }

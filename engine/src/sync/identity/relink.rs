@@ -13,7 +13,7 @@ use crate::store::matches::{self, Moved};
 use crate::store::writes::{self, Cause, Intent, Op};
 use crate::store::{StoreError, Tx, plans, records};
 use crate::sync::context::{Neighbourhood, SyncError};
-use crate::sync::page::{self, Applied, Page, Watch};
+use crate::sync::page::{self, Applied, Origin, Page, Watch};
 
 const UNDER_WAY: &str = "a write is under way; try again when it is answered";
 
@@ -151,7 +151,7 @@ pub(super) async fn move_link(
         changes: vec![Change::Upsert(record)].into(),
         cursor: None,
         pass: None,
-        history_at: None,
+        origin: Origin::Hub,
     };
     let (mut applied, watch) = page::apply_told(tx, tables, page, Watch::default()).await?;
     let keys = [place.key.clone()];

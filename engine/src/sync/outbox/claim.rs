@@ -225,6 +225,12 @@ fn prepare(
         return Prepared::Nothing;
     }
     let linked = sides.linked.get(&write.entity_id);
+    // It went on one side and was edited on the other: a person decides, and owes it again or does not.
+    let open = sides.open.get(&write.entity_id);
+    let is_asked = open.is_some_and(|groups| groups.iter().any(|group| group == RECORD));
+    if is_asked && (write.op == Op::Delete || linked.is_none()) {
+        return Prepared::Nothing;
+    }
     // A new record lacks what the system asks for by now, until somebody has said what that is.
     // Nor is one made while a person is asked whether it is there already.
     let is_awaited = sides.awaited.contains(&write.entity_id);
@@ -242,11 +248,6 @@ fn prepare(
         let Some(linked) = linked else {
             return Prepared::Nothing;
         };
-        // It was edited over there meanwhile: a person decides, and owes it again or does not.
-        let open = sides.open.get(&write.entity_id);
-        if open.is_some_and(|groups| groups.iter().any(|group| group == RECORD)) {
-            return Prepared::Nothing;
-        }
         let op = WriteOp::Delete {
             key: linked.key.clone(),
         };

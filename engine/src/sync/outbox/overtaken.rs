@@ -10,9 +10,10 @@ use crate::store::writes::Seen;
 use crate::store::{StoreError, Tx, records};
 
 /// Takes records out that were read by somebody else, and stored, since they were asked for at
-/// `asked_at`, where the stamps of the two reads are the same: stamps may tell no more than the
-/// second, so that either may be the older one. With them goes what was to be written to them, which
-/// stays due and is looked at anew. Returns the writes that remain.
+/// `asked_at`, unless their stamp says that they are newer: stamps may tell no more than the second,
+/// so that of two with the same either may be the older one. Those that were written to since then go
+/// whatever their stamp says, as the answer to that need not have told one. With them goes what was to
+/// be written to them, which stays due and is looked at anew. Returns the writes that remain.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -31,9 +32,9 @@ pub async fn drop_overtaken(
     };
     let is_overtaken = |record: &Record| {
         linked.get(&record.key).is_some_and(|known| {
-            known.seen_at > asked_at
-                && record.changed_at.is_some()
-                && record.changed_at == known.remote_changed_at
+            let stamps = record.changed_at.zip(known.remote_changed_at);
+            known.seen_at > asked_at && stamps.is_none_or(|(this, seen)| this <= seen)
+                || known.written_at.is_some_and(|written| written > asked_at)
         })
     };
     let overtaken: HashSet<String> = looked_at

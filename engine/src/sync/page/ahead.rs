@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use connector_sdk::{Change, Fields, Record, Tombstone};
 
+use super::Origin;
 use crate::catalogue::Catalogue;
 use crate::entity::CoreTables;
 use crate::ids::EntityId;
@@ -84,15 +85,17 @@ impl Item {
     }
 
     /// Whether it was read before what was last seen of the record, and so is older: a page may lie
-    /// about while a push looks at its records, and a list may lag behind. Where stamps do not tell, a
-    /// page of history is behind what was seen since it was asked for.
-    pub(super) fn is_behind(&self, known: &Linked, history_at: Option<DateTime<Utc>>) -> bool {
+    /// about while a push looks at its records, and a list may lag behind. Where stamps do not tell,
+    /// whatever but a feed is behind what was seen since it was asked for.
+    pub(super) fn is_behind(&self, known: &Linked, origin: Origin) -> bool {
         if known.is_removed() {
             return false;
         }
         match self.at().zip(known.remote_changed_at) {
             Some((this, seen)) => this < seen,
-            None => history_at.is_some_and(|asked| known.seen_at > asked),
+            None => origin
+                .history_at()
+                .is_some_and(|asked| known.seen_at > asked),
         }
     }
 }

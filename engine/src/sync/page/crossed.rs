@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use connector_sdk::{Gap, GapReason, Tombstone};
 
+use super::Origin;
 use super::ahead::Item;
 use super::pass::Pass;
 use crate::store::records::Linked;
@@ -24,10 +25,11 @@ pub(super) fn question(key: &str, from: Option<DateTime<Utc>>) -> Gap {
 }
 
 /// Whether a record that is said to be there may be from before its removal, which is known.
-fn is_before_removal(item: &Item, known: &Linked, history_at: Option<DateTime<Utc>>) -> bool {
+fn is_before_removal(item: &Item, known: &Linked, origin: Origin) -> bool {
     let Some(removed_at) = known.removed_at else {
         return false;
     };
+    let history_at = origin.history_at();
     match history_at {
         // It was there when it was asked for, which was after it had gone.
         Some(asked) if asked > removed_at => false,
@@ -45,14 +47,14 @@ fn is_changed_since(tombstone: &Tombstone, known: &Linked) -> bool {
 }
 
 impl Pass {
-    /// Whether what comes is told by others: by a feed or a listing, not by asking for the record.
+    /// Whether what comes is told by the system, and may have been told before what is known.
     fn is_told(&self) -> bool {
-        self.lags_since.is_some() || self.history_at.is_some()
+        self.origin != Origin::Hub
     }
 
     /// Leaves a record that may be from before its removal.
     pub(super) fn leaves(&mut self, item: &Item, known: &Linked) -> bool {
-        let leaves = self.is_told() && is_before_removal(item, known, self.history_at);
+        let leaves = self.is_told() && is_before_removal(item, known, self.origin);
         if leaves {
             self.in_doubt.push(question(item.key(), item.at()));
             self.counts.unchanged += 1;

@@ -50,9 +50,54 @@ pub struct Page {
     pub cursor: Option<(Cursor, Phase)>,
     /// The pass that the page is part of, where the cursor moves.
     pub pass: Option<Pass>,
-    /// When it was asked for, where it is history: what was seen of a record since then is newer,
-    /// though nothing of it says so, and the feed brings what changed meanwhile.
-    pub history_at: Option<DateTime<Utc>>,
+    pub origin: Origin,
+}
+
+/// Where the changes of a page come from, and when these were asked for: what they may be older than.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The hub itself, which kept the records or found out that they are gone.
+    Hub,
+    /// A feed of what changed, which may lag behind.
+    Feed(DateTime<Utc>),
+    /// A listing: what was seen of a record since then is newer, though nothing of it says so, and the
+    /// feed brings what changed meanwhile.
+    Listing(DateTime<Utc>),
+    /// Records that were asked for one by one: they are as they were at that moment, or are newer.
+    Records(DateTime<Utc>),
+}
+
+impl Origin {
+    /// Of a page that was read in this phase.
+    #[must_use]
+    pub fn of_read(phase: Phase, asked_at: DateTime<Utc>) -> Self {
+        match phase {
+            Phase::Full => Self::Listing(asked_at),
+            Phase::Never | Phase::Incremental => Self::Feed(asked_at),
+        }
+    }
+
+    /// When the system was asked, if it was.
+    fn asked_at(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Hub => None,
+            Self::Feed(at) | Self::Listing(at) | Self::Records(at) => Some(at),
+        }
+    }
+
+    /// Since when what was seen of a record is newer than what is said of it here without a stamp.
+    fn history_at(self) -> Option<DateTime<Utc>> {
+        self.asked_at().filter(|_| !matches!(self, Self::Feed(_)))
+    }
+
+    /// Until when a write of ours is sure to be shown, if it had been answered by then.
+    fn shows_until(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Hub => None,
+            Self::Feed(at) | Self::Listing(at) => Some(at - rewrites::WINDOW),
+            Self::Records(at) => Some(at),
+        }
+    }
 }
 
 /// What became of the records of a page, or of many.
@@ -157,7 +202,6 @@ pub(super) async fn apply_watched(
     let how = How {
         ledger: Some(ledger),
         watch,
-        is_listed: false,
     };
     apply_as(tx, tables, page, how).await
 }
@@ -183,17 +227,14 @@ struct How {
     /// Within the caps of the stream, by what the run did so far.
     ledger: Option<Ledger>,
     watch: Option<Watch>,
-    /// It comes from a list, which may lag behind.
-    is_listed: bool,
 }
 
 async fn apply_as(
     tx: &mut Tx,
     tables: &CoreTables,
     mut page: Page,
-    mut how: How,
+    how: How,
 ) -> Result<(Applied, Option<Watch>), SyncError> {
-    how.is_listed = page.cursor.is_some();
     if page.changes.len() == 0 {
         let applied = Applied {
             ledger: how.ledger.unwrap_or_default(),
@@ -222,9 +263,9 @@ async fn apply_as(
         changes: page.changes.take_out(|key| canary.takes(key)),
         cursor: None,
         pass: None,
-        history_at: page.history_at,
+        origin: page.origin,
     };
-    let (is_within, is_listed) = (how.ledger.is_some(), how.is_listed);
+    let is_within = how.ledger.is_some();
     let (mut applied, watch) = apply_part(tx, around, &mut page, how).await?;
     if apart.changes.len() > 0 {
         let place = (page.connection, page.stream.as_str());
@@ -232,7 +273,6 @@ async fn apply_as(
         let how = How {
             ledger: is_within.then_some(applied.ledger),
             watch: None,
-            is_listed,
         };
         let (part, _) = apply_part(tx, around, &mut apart, how).await?;
         canaries::note(tx, canary.id, seen(&part.counts)).await?;
@@ -372,8 +412,7 @@ async fn prepare(
         page.run,
         how.watch,
     );
-    pass.history_at = page.history_at;
-    pass.lags_since = how.is_listed.then(|| tx.now() - rewrites::WINDOW);
+    pass.origin = page.origin;
     pass.counts.read = page.changes.len() as u64;
     let changes = std::mem::replace(&mut page.changes, Vec::new().into());
     let changes = changes.for_these(&stream.plan.mapping, &around.catalogue)?;
@@ -419,7 +458,7 @@ async fn prepare(
     pass.leave_crossed(&mut gone);
     pass.seek(tx, &mut incoming).await?;
     pass.load(tx, &mut incoming, &gone).await?;
-    pass.identify(tx, &mut incoming).await?;
+    pass.identify(tx, &mut incoming, &gone).await?;
     if let Some(guard) = &mut guard {
         let (withheld, room) = guard.withhold(tx, &pass, &mut incoming, &mut gone).await?;
         pass.counts.withheld += withheld;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use connector_sdk::Change;
 use serde::{Deserialize, Serialize};
 
-use super::{Applied, Page, apply};
+use super::{Applied, Origin, Page, apply};
 use crate::entity::CoreTables;
 use crate::ids::{ConnectionId, RunId};
 use crate::mapping::Reference;
@@ -59,7 +59,7 @@ pub async fn apply_waiting(
             .into(),
         cursor: None,
         pass: None,
-        history_at: None,
+        origin: Origin::Hub,
     };
     let applied = apply(tx, tables, page).await?;
     Ok(Waited { applied, next })

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta};
-use connector_sdk::{Change, Removal, Tombstone, Value};
+use connector_sdk::{Change, Receipt, Removal, Tombstone, Value};
+use engine::Clock;
 use engine::ids::RunId;
 use engine::store::coverage;
-use engine::sync::page::{self, Ledger};
+use engine::sync::outbox::Outcome;
+use engine::sync::page::{self, Ledger, Origin, Page};
 use engine::sync::sweep::{self, Found};
 
 use super::world::{World, later, record};
@@ -127,7 +129,7 @@ async fn ask(world: &World, found: Option<Change>) -> Result<()> {
         stream: "Account".to_owned(),
         run,
         changes: found.into_iter().collect(),
-        asked_at,
+        origin: Origin::Records(asked_at),
     };
     sweep::compare(&mut tx, tables, found, Ledger::default()).await?;
     let gaps: Vec<_> = open.iter().map(|gap| gap.id).collect();
@@ -213,5 +215,56 @@ async fn of_one_page_the_newest_of_a_record_counts_and_not_the_last() -> Result<
     let applied = world.pull(vec![gone, one]).await?;
     assert_eq!((applied.counts.deleted, applied.in_doubt), (1, 1));
     assert_eq!(named(&world).await?, None);
+    Ok(())
+}
+
+/// Of a system whose answers to writes tell no stamp: the phone was written, and the answer has come.
+async fn written(phone: &str) -> Result<World> {
+    let world = World::new().await?;
+    world.pull(vec![told("1", 1, "One", "5550001")]).await?;
+    let one = world.account("1").await?;
+    world.edit(&one, &[("phone", phone.into())]).await?;
+    let batch = world.claim().await?;
+    assert_eq!(batch.outgoing.len(), 1);
+    let outcome = |outgoing| {
+        let receipt = Receipt::of("1");
+        (outgoing, Outcome::Stored { receipt })
+    };
+    let answers = batch.outgoing.into_iter().map(outcome).collect();
+    world.settle(answers).await?;
+    Ok(world)
+}
+
+async fn phone(world: &World) -> Result<Value> {
+    Ok(world.account("1").await?.value("phone"))
+}
+
+#[tokio::test]
+async fn a_page_from_before_the_answer_to_a_write_does_not_take_it_back() -> Result<()> {
+    let asked = Clock::system().now();
+    let world = written("5552222").await?;
+    let page = Page {
+        origin: Origin::Feed(asked),
+        ..World::page(world.connection, vec![told("1", 2, "One", "5550001")])
+    };
+    let mut tx = world.begin().await?;
+    let applied = page::apply(&mut tx, &world.tables, page).await?;
+    tx.commit().await?;
+    assert_eq!((applied.in_doubt, applied.counts.updated), (1, 0));
+    assert_eq!(phone(&world).await?, "5552222".into());
+    // It was set again after the write, by somebody.
+    ask(&world, Some(told("1", 3, "One", "5553333"))).await?;
+    assert_eq!(phone(&world).await?, "5553333".into());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_somebody_set_in_the_moment_of_a_write_is_seen_by_asking_for_it() -> Result<()> {
+    let world = written("5552222").await?;
+    let tied = told("1", 1, "One", "5559999");
+    assert_eq!(world.pull(vec![tied.clone()]).await?.in_doubt, 1);
+    assert_eq!(phone(&world).await?, "5552222".into());
+    ask(&world, Some(tied)).await?;
+    assert_eq!(phone(&world).await?, "5559999".into());
     Ok(())
 }

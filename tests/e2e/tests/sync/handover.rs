@@ -7,7 +7,7 @@ use engine::Clock;
 use engine::ids::RunId;
 use engine::store::coverage;
 use engine::store::plans::{Pass, Phase};
-use engine::sync::page::{self, Ledger, Page};
+use engine::sync::page::{self, Ledger, Origin, Page};
 use engine::sync::sweep::{self, Found};
 
 use super::world::{World, record};
@@ -33,7 +33,7 @@ async fn history(world: &World, changes: Vec<Change>, asked: DateTime<Utc>) -> R
     let mut tx = world.begin().await?;
     let page = Page {
         cursor: Some((Cursor("page 2".to_owned()), Phase::Full)),
-        history_at: Some(asked),
+        origin: Origin::Listing(asked),
         ..World::page(world.connection, changes)
     };
     let applied = page::apply(&mut tx, &world.tables, page).await?;
@@ -263,7 +263,7 @@ async fn a_sweep_finds_no_difference_in_what_it_read_too_early() -> Result<()> {
         stream: "Account".to_owned(),
         run: RunId::fresh(),
         changes: vec![stamped("5550001", 1)],
-        asked_at: now(),
+        origin: Origin::Listing(now()),
     };
     let compared = sweep::compare(&mut tx, &world.tables, found, Ledger::default()).await?;
     tx.commit().await?;

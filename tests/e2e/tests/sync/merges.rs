@@ -5,7 +5,7 @@ use connector_sdk::{Change, Removal, Tombstone, WriteOp};
 use engine::ids::ConnectionId;
 use engine::sync::identity::{self, FollowInput, Followed};
 
-use super::world::{MAPPING, World, record};
+use super::world::{MAPPING, World, deleted, record};
 
 /// Two accounts of the first system, the second of which another system has too.
 async fn world() -> Result<(World, ConnectionId, FollowInput)> {
@@ -103,6 +103,23 @@ async fn what_the_winner_has_of_its_own_there_stays_and_so_does_the_losers() -> 
     assert_eq!(world.account_of(other, "x1").await?.id, winner);
     assert_eq!(world.account_of(other, "x2").await?.id, input.loser);
     assert!(world.entity(input.loser).await?.removed_at.is_none());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_comes_with_the_end_of_the_record_it_replaces_is_linked_in_its_place() -> Result<()> {
+    let (world, other, input) = world().await?;
+    let two = world.account("2").await?;
+    world.edit(&two, &[("phone", "5552222".into())]).await?;
+    let instead = record("x3", &[("Name", "Two".into())]);
+    let page = vec![deleted("x2"), instead.clone()];
+    let applied = world.pull_from(other, page).await?;
+    // Whether the account is to go is asked, as it was edited here.
+    assert_eq!((applied.counts.deleted, applied.counts.conflicts), (1, 1));
+    assert_eq!((applied.counts.created, applied.in_doubt), (0, 1));
+    let again = world.pull_from(other, vec![instead]).await?;
+    assert_eq!((again.counts.linked, again.counts.created), (1, 0));
+    assert_eq!(world.account_of(other, "x3").await?.id, input.loser);
     Ok(())
 }
 

@@ -310,7 +310,7 @@ async fn a_page_reads_its_own_records_and_no_others() -> Result<()> {
         changes: page(1_000..1_050, "7654321").into(),
         cursor: None,
         pass: None,
-        history_at: None,
+        origin: page::Origin::Hub,
     };
     let applied = engine::sync::page::apply(&mut tx, &world.tables, changed).await?;
     assert_eq!(applied.counts.updated, 50);

@@ -14,7 +14,7 @@ use engine::store::{conflicts, matches, records};
 use engine::sync::SyncError;
 use engine::sync::edit::{self, Answer};
 use engine::sync::identity::{self, FollowInput, Place};
-use engine::sync::page::{self, Ledger};
+use engine::sync::page::{self, Ledger, Origin};
 use engine::sync::sweep::{self, Found};
 use engine::{StoreError, Tx};
 
@@ -121,7 +121,7 @@ async fn records_that_are_compared_come_to_their_turn_without_rows() -> Result<(
                     acme("x1", "5550001"),
                     record("x2", &[("Name", "Other".into())]),
                 ],
-                asked_at: tx.now(),
+                origin: Origin::Listing(tx.now()),
             };
             let compared = sweep::compare(&mut tx, &world.tables, found, Ledger::default()).await?;
             tx.commit().await?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use chrono::Utc;
 use connector_sdk::{
     Change, Cursor, FieldType, Fields, Receipt, Record, Removal, Stream, StreamField, StreamName,
     Tombstone, Value,
@@ -15,7 +16,7 @@ use engine::store::plans::Phase;
 use engine::store::writes::{self, Seen};
 use engine::store::{mappings, streams};
 use engine::sync::outbox::{self, Batch, Outcome, Outgoing, Settled};
-use engine::sync::page::{self, Applied, Changes, Page};
+use engine::sync::page::{self, Applied, Changes, Origin, Page};
 use engine::sync::{SyncError, edit};
 use engine::{Clock, Store, Tx};
 use testdb::TestDb;
@@ -192,7 +193,7 @@ impl World {
             changes: changes.into(),
             cursor: Some((Cursor("there".to_owned()), Phase::Incremental)),
             pass: None,
-            history_at: None,
+            origin: Origin::Feed(Utc::now()),
         }
     }
 

@@ -627,9 +627,17 @@ fn twins_are_one(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
             (*peer, key) == (twin.one.0, &twin.one.1)
                 || (*peer, key) == (twin.other.0, &twin.other.1)
         });
-        // Each system holds one record of an entity: what has one is nobody else's twin.
-        let has_another = left.row_of(twin.one.0, other.1).is_some()
-            || left.row_of(twin.other.0, one.1).is_some();
+        // Each system holds one record of an entity: what has one is nobody else's twin, nor what may
+        // be given one again, as soon as a person has said so.
+        let has_one = |peer: usize, entity: EntityId| {
+            let mut conflicts = left.conflicts.iter();
+            left.row_of(peer, entity).is_some()
+                || conflicts.any(|conflict| {
+                    let is_removal = conflict.is_open && conflict.kind == "delete";
+                    is_removal && (conflict.peer, conflict.entity) == (peer, entity)
+                })
+        };
+        let has_another = has_one(twin.one.0, other.1) || has_one(twin.other.0, one.1);
         if one.0 == other.0 && one.1 != other.1 && !was_asked && !has_another {
             wrong.push(format!("twins apart: {:?} and {:?}", twin.one, twin.other));
         }

@@ -9,7 +9,7 @@ use connector_sdk::{Change, Cursor, ErrorKind, Opened, Page, Read, Record, Value
 use engine::ids::{EntityId, RunId};
 use engine::store::coverage;
 use engine::store::plans::{self, Pass, Phase};
-use engine::sync::page::{self, Applied};
+use engine::sync::page::{self, Applied, Origin};
 use engine::sync::sweep::{self, SweepInput, What};
 use engine::sync::{SyncError, outbox};
 use engine::{StoreError, Tx};
@@ -35,7 +35,7 @@ pub(crate) enum At {
     /// Before `ApplyPage` applies what it read.
     Apply {
         after: Place,
-        page: Box<Page>,
+        page: Box<Asked>,
         ahead: Option<Box<Ahead>>,
     },
     /// Before `ApplyWaiting`.
@@ -53,7 +53,13 @@ pub(crate) struct Place {
 /// A page that was read while the one before it was applied.
 pub(crate) struct Ahead {
     after: Cursor,
+    page: Asked,
+}
+
+/// A page, and when it was asked for.
+pub(crate) struct Asked {
     page: Page,
+    at: DateTime<Utc>,
 }
 
 impl World<'_> {
@@ -106,14 +112,16 @@ impl World<'_> {
         Ok(Went::On(At::Read { after, ahead: None }))
     }
 
-    async fn ask(&self, peer: usize, after: Option<Cursor>) -> connector_sdk::Result<Page> {
+    async fn ask(&self, peer: usize, after: Option<Cursor>) -> connector_sdk::Result<Asked> {
+        let at = self.now();
         let read = Read {
             stream: STREAM.into(),
             fields: FIELDS.iter().map(|(_, name)| (*name).to_owned()).collect(),
             after,
             limit: 4_000,
         };
-        self.peers[peer].read(&read).await
+        let page = self.peers[peer].read(&read).await?;
+        Ok(Asked { page, at })
     }
 
     async fn read_page(
@@ -138,6 +146,7 @@ impl World<'_> {
                 return Ok(Went::Again(At::Read { after, ahead: None }));
             }
         };
+        let Asked { page, at } = page;
         let read: Vec<String> = page.changes.iter().map(told).collect();
         self.note(format!(
             "{peer}: reads {read:?}{}",
@@ -160,7 +169,7 @@ impl World<'_> {
                 return Ok(Went::Over);
             }
         }
-        let page = Box::new(page);
+        let page = Box::new(Asked { page, at });
         Ok(Went::On(At::Apply { after, page, ahead }))
     }
 
@@ -168,7 +177,7 @@ impl World<'_> {
         &mut self,
         run: RunId,
         peer: usize,
-        (after, page, ahead): (Place, Page, Option<Box<Ahead>>),
+        (after, Asked { page, at }, ahead): (Place, Asked, Option<Box<Ahead>>),
         dies: bool,
     ) -> Result<Went<At>> {
         let phase = if page.more {
@@ -189,8 +198,9 @@ impl World<'_> {
         };
         let mut tx = self.begin().await?;
         let cursor = Some(((page.cursor, phase), pass));
+        let origin = Origin::of_read(after.phase, at);
         let applied = self
-            .apply(&mut tx, run, peer, page.changes, cursor, "pull")
+            .apply(&mut tx, run, peer, (page.changes, origin), cursor)
             .await?;
         let mut is_gap_open = false;
         if applied.is_some() && !page.gaps.is_empty() && !self.is(Planted::GapsIgnored) {
@@ -237,9 +247,8 @@ impl World<'_> {
         tx: &mut Tx,
         run: RunId,
         peer: usize,
-        changes: Vec<Change>,
+        (changes, origin): (Vec<Change>, Origin),
         cursor: Option<((Cursor, Phase), Pass)>,
-        trigger: &str,
     ) -> Result<Option<Applied>> {
         let connection = self.connections[peer];
         let page = page::Page {
@@ -249,16 +258,18 @@ impl World<'_> {
             changes: self.spoilt(peer, changes).into(),
             pass: cursor.as_ref().map(|(_, pass)| *pass),
             cursor: cursor.map(|(cursor, _)| cursor),
-            history_at: None,
+            origin,
         };
         let mut applied = match page::apply(tx, &self.server.tables, page).await {
             Ok(applied) => applied,
             Err(SyncError::Store(StoreError::Stale(_))) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        if trigger == "push" {
+        let is_push = matches!(origin, Origin::Records(_));
+        if is_push {
             applied.owed.remove(&(connection, STREAM.to_owned()));
         }
+        let trigger = if is_push { "push" } else { "pull" };
         outbox::start_pushes(tx, &applied.owed, trigger).await?;
         Ok(Some(applied))
     }

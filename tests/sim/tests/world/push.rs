@@ -7,6 +7,7 @@ use engine::ids::{RunId, WriteId};
 use engine::store::doubts;
 use engine::store::writes::{self, Seen};
 use engine::sync::outbox::{self, Between, Outcome, Outgoing, Refusal};
+use engine::sync::page::Origin;
 use workflows::push_writes::{look_between, note_versions, send};
 
 use super::plan::Fault;
@@ -78,7 +79,13 @@ impl World<'_> {
                 let changes: Vec<Change> = records.into_iter().map(Change::Upsert).collect();
                 if !changes.is_empty() {
                     let applied = self
-                        .apply(&mut tx, run, peer, changes, None, "push")
+                        .apply(
+                            &mut tx,
+                            run,
+                            peer,
+                            (changes, Origin::Records(asked_at)),
+                            None,
+                        )
                         .await?;
                     if applied.is_none() {
                         return Ok(Went::Again(At::Look));

@@ -8,7 +8,7 @@ use engine::ids::{GapId, RunId};
 use engine::store::{StoreError, coverage, sweeps};
 use engine::sync::SyncError;
 use engine::sync::outbox;
-use engine::sync::page::{Applied, Ledger};
+use engine::sync::page::{Applied, Ledger, Origin};
 use engine::sync::sweep::{self, Compared, Found, SweepInput, What};
 
 use super::peer::FIELDS;
@@ -234,7 +234,7 @@ impl World<'_> {
             stream: STREAM.to_owned(),
             run,
             changes: found.into_iter().flatten().map(Change::Upsert).collect(),
-            asked_at,
+            origin: Origin::Records(asked_at),
         };
         let compared = sweep::compare(&mut tx, &self.server.tables, found, so_far.ledger).await;
         let Some(compared) = settled(compared)? else {
@@ -315,7 +315,7 @@ impl World<'_> {
             stream: STREAM.to_owned(),
             run,
             changes: page.changes,
-            asked_at,
+            origin: Origin::Listing(asked_at),
         };
         let compared = sweep::compare(&mut tx, &self.server.tables, found, so_far.ledger).await;
         let Some(compared) = settled(compared)? else {
@@ -406,7 +406,7 @@ impl World<'_> {
             stream: STREAM.to_owned(),
             run,
             changes: there,
-            asked_at,
+            origin: Origin::Records(asked_at),
         };
         let compared = sweep::compare(&mut tx, &self.server.tables, found, so_far.ledger).await;
         let Some(compared) = settled(compared)? else {

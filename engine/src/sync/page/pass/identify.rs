@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use connector_sdk::Value;
+use connector_sdk::{Tombstone, Value};
 
 use super::{Incoming, Pass};
 use crate::catalogue::{Empty, same};
@@ -13,7 +13,9 @@ use crate::likeness::{self, Agreement, Evidence, Likeness};
 use crate::mapping::Values;
 use crate::store::link_events::{Made, Method};
 use crate::store::matches::{Candidate, Held, Said, Why};
+use crate::store::records::Linked;
 use crate::store::{StoreError, Tx, doubts, matches, records};
+use crate::sync::page::crossed::question;
 
 /// A question that answered itself: the record's key, and what it is linked with.
 pub(in crate::sync::page) type Answered = (String, Option<(EntityId, Method)>);
@@ -60,6 +62,15 @@ struct Candidates {
     /// Entities all of whose records are of this stream: two of one system are two.
     own: BTreeSet<EntityId>,
     being_made: BTreeSet<EntityId>,
+    /// Their record of this stream goes with this page.
+    going: BTreeSet<EntityId>,
+}
+
+impl Candidates {
+    fn is_any_going(&self, possible: &[Candidate]) -> bool {
+        let mut possible = possible.iter();
+        possible.any(|one| self.going.contains(&one.entity_id))
+    }
 }
 
 /// What becomes of a record that is not linked.
@@ -70,6 +81,8 @@ enum Verdict {
     Held(Why, Vec<Candidate>),
     /// A newer one is held already.
     Behind,
+    /// It may be one whose record goes with this very page: seen once that has gone.
+    Later,
 }
 
 impl Pass {
@@ -129,6 +142,7 @@ impl Pass {
         &mut self,
         tx: &mut Tx,
         incoming: &mut Vec<Incoming>,
+        gone: &[(Tombstone, Linked)],
     ) -> Result<(), StoreError> {
         let ids: BTreeSet<EntityId> = incoming
             .iter()
@@ -138,7 +152,8 @@ impl Pass {
             return Ok(());
         }
         let ids: Vec<EntityId> = ids.into_iter().collect();
-        let candidates = self.candidates(tx, &ids).await?;
+        let mut candidates = self.candidates(tx, &ids).await?;
+        candidates.going = gone.iter().map(|(_, linked)| linked.entity_id).collect();
         let mut left = Vec::with_capacity(incoming.len());
         for mut record in incoming.drain(..) {
             if record.linked.is_some() || record.named.is_some() {
@@ -155,6 +170,11 @@ impl Pass {
                 }
                 Verdict::New => left.push(record),
                 Verdict::Behind => self.counts.unchanged += 1,
+                Verdict::Later => {
+                    let question = question(&record.patch.key, record.patch.changed_at);
+                    self.in_doubt.push(question);
+                    self.counts.unchanged += 1;
+                }
                 Verdict::Held(why, candidates) => {
                     let held = hold(record, why, candidates);
                     self.counts.held += 1;
@@ -182,6 +202,7 @@ impl Pass {
         Ok(Candidates {
             own: own.collect(),
             being_made,
+            going: BTreeSet::new(),
         })
     }
 
@@ -192,6 +213,9 @@ impl Pass {
         };
         match &record.sought.said {
             Some(Said::Same { entity, .. }) if !is_here(entity) => return Verdict::New,
+            Some(Said::Same { entity, .. }) if candidates.going.contains(entity) => {
+                return Verdict::Later;
+            }
             Some(Said::Same { entity, .. }) if self.claimed.contains(entity) => {
                 return Verdict::Held(Why::Taken, self.rated(record, [*entity].into_iter()));
             }
@@ -230,10 +254,9 @@ impl Pass {
         if !strong.is_empty() {
             return self.by_strong(record, &strong, candidates);
         }
-        let alike =
-            record.sought.alike.iter().filter(|id| {
-                is_here(id) && !candidates.own.contains(id) && !self.claimed.contains(id)
-            });
+        let is_free = |id: &EntityId| !self.claimed.contains(id) || candidates.going.contains(id);
+        let alike = record.sought.alike.iter();
+        let alike = alike.filter(|id| is_here(id) && !candidates.own.contains(id) && is_free(id));
         let alike = self.rated(record, alike.copied());
         let possible: Vec<Candidate> = alike
             .into_iter()
@@ -241,6 +264,8 @@ impl Pass {
             .collect();
         if possible.is_empty() {
             Verdict::New
+        } else if candidates.is_any_going(&possible) {
+            Verdict::Later
         } else {
             Verdict::Held(Why::Possible, possible)
         }
@@ -257,6 +282,9 @@ impl Pass {
         let Some(&first) = theirs.first() else {
             return Verdict::New;
         };
+        if candidates.going.contains(&first) {
+            return Verdict::Later;
+        }
         let why = if strong.len() > 1 {
             Why::Ambiguous
         } else if self.claimed.contains(&first) {

@@ -18,15 +18,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use connector_sdk::{Gap, Tombstone};
 
-use super::Counts;
 use super::ahead::{Item, Mapped, named};
 use super::crossed::question;
 use super::guard::Room;
 use super::watch::Watch;
+use super::{Counts, Origin};
 use crate::entity::{Entity, Stored};
 use crate::ids::{EntityId, RunId};
 use crate::mapping::{Patch, Values};
-use crate::merge::{self, MergeInput, Merged};
+use crate::merge::{self, Context, MergeInput, Merged};
 use crate::provenance::By;
 use crate::store::approvals::Kind;
 use crate::store::changes::{Change as Logged, FieldChange};
@@ -111,10 +111,8 @@ pub(super) struct Pass {
     pub(super) room: Room,
     /// Told what becomes of each record, where somebody wants to know.
     pub(super) watch: Option<Watch>,
-    /// When its page was asked for, where that is history.
-    pub(super) history_at: Option<DateTime<Utc>>,
-    /// Where its page is of a list: since when the list may not show a write of ours.
-    pub(super) lags_since: Option<DateTime<Utc>>,
+    /// Where its page comes from.
+    pub(super) origin: Origin,
     /// Records that may be shown as they were before such a write, or before something else that is
     /// known of them.
     pub(super) in_doubt: Vec<Gap>,
@@ -159,8 +157,7 @@ impl Pass {
             counts: Counts::default(),
             room: Room::default(),
             watch,
-            history_at: None,
-            lags_since: None,
+            origin: Origin::Hub,
             in_doubt: Vec::new(),
             around,
         }
@@ -201,7 +198,7 @@ impl Pass {
             if known.is_some_and(|known| self.leaves(&item, known)) {
                 continue;
             }
-            if known.is_some_and(|known| item.is_behind(known, self.history_at)) {
+            if known.is_some_and(|known| item.is_behind(known, self.origin)) {
                 self.counts.unchanged += 1;
                 continue;
             }
@@ -275,16 +272,30 @@ impl Pass {
         Ok(incoming)
     }
 
-    /// Whether a record that differs from what is known of it may be older although its stamp is the
-    /// same, which may tell no more than the second: a list may not show a write of ours yet, and what
-    /// was seen may have been read after this was asked for. Asking for the record itself tells.
+    /// Whether a record that differs from what is known of it may be older although its stamp does not
+    /// say so. It is the same, which may tell no more than the second: a list may not show a write of
+    /// ours yet, and what was seen may have been read after this was asked for. Or it is newer, and a
+    /// write whose answer told no stamp came after it. Asking for the record itself tells.
     fn is_in_doubt(&self, known: &Linked, changed_at: Option<DateTime<Utc>>) -> bool {
+        if known.is_removed() {
+            return false;
+        }
         let is_written = |since| known.written_at.is_some_and(|written| written > since);
+        if self.origin.asked_at().is_some_and(is_written) {
+            return true;
+        }
         let is_tied = changed_at.is_some() && changed_at == known.remote_changed_at;
+        let is_overtaken = |asked| known.seen_at > asked;
         is_tied
-            && !known.is_removed()
-            && (self.lags_since.is_some_and(is_written)
-                || self.history_at.is_some_and(|asked| known.seen_at > asked))
+            && (self.origin.shows_until().is_some_and(is_written)
+                || self.origin.history_at().is_some_and(is_overtaken))
+    }
+
+    /// Whether a record is sure to show all that we wrote to it.
+    fn shows_writes(&self, known: Option<&Linked>) -> bool {
+        let written = known.and_then(|known| known.written_at);
+        let until = self.origin.shows_until();
+        until.is_some_and(|until| written.is_none_or(|written| written <= until))
     }
 
     /// Reads the entities that are known, and what is under way about them.
@@ -367,7 +378,10 @@ impl Pass {
             .as_ref()
             .map(|core| {
                 let frozen = self.frozen.get(&core.id).cloned().unwrap_or_default();
-                merge_context(core, echoes.clone(), frozen)
+                Context {
+                    shows_writes: self.shows_writes(record.linked.as_ref()),
+                    ..merge_context(core, echoes.clone(), frozen)
+                }
             })
             .unwrap_or_default();
         let agreed = self.agreed(&record, core.as_ref());
