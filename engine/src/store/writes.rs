@@ -148,8 +148,8 @@ pub struct Seen {
     pub is_absent: bool,
 }
 
-/// The oldest due writes of one stream, each with the key of the record it is about, if there is
-/// one yet.
+/// The oldest due writes of one stream, each with the key of the record it is about, if there is one; of
+/// one that was deleted too, which may be back by now.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -162,19 +162,25 @@ pub async fn due(
     let now = tx.now();
     let rows = sqlx::query!(
         r#"
-        select due.id, due.asked_at, records.key as "key?"
+        select due.id, due.asked_at, record.key as "key?"
         from (
-            select id, asked_at, due_at, entity_id
+            select id, asked_at, due_at, entity_id, op
             from writes
             where connection_id = $1 and stream = $2 and state = 'pending' and due_at <= $3
             order by due_at, id
             limit $4
         ) as due
-        left join records
-          on records.entity_id = due.entity_id
-         and records.connection_id = $1
-         and records.stream = $2
-         and records.removed_at is null
+        left join lateral (
+            (select key from records
+             where (entity_id, connection_id, stream) = (due.entity_id, $1, $2) and removed_at is null)
+            union all
+            (select key from records
+             where (entity_id, connection_id, stream) = (due.entity_id, $1, $2)
+               and removed_at is not null and due.op = 'upsert'
+               and removal -> 'how' ->> 'kind' = 'deleted'
+             order by removed_at desc limit 1)
+            limit 1
+        ) record on true
         order by due.due_at, due.id
         "#,
         connection.0,

@@ -1,9 +1,11 @@
-//! Records that were gone before the hub heard that it made them.
+//! Records that were gone before the hub heard that it made them, and what a list that lags shows instead.
+
+use std::collections::HashMap;
 
 use connector_sdk::{Gap, GapReason};
 
-use crate::ids::{ConnectionId, RunId};
-use crate::store::{Tx, coverage, doubts};
+use crate::ids::{ConnectionId, EntityId, RunId};
+use crate::store::{Tx, coverage, doubts, records};
 use crate::sync::context::SyncError;
 use crate::sync::sweep::{self, SweepInput, What};
 
@@ -15,6 +17,44 @@ pub(super) async fn look_again(
     made: &[String],
 ) -> Result<(), SyncError> {
     let keys = doubts::removed_early(tx, connection, stream, made).await?;
+    ask(tx, (connection, stream), run, keys).await
+}
+
+/// Makes way for records that were made: their entities may have been linked meanwhile with what an
+/// earlier attempt had made, and somebody deleted, because a list that lags still showed that. It is
+/// looked at.
+pub(super) async fn make_way(
+    tx: &mut Tx,
+    (connection, stream): (ConnectionId, &str),
+    run: RunId,
+    made: &HashMap<EntityId, String>,
+) -> Result<(), SyncError> {
+    if made.is_empty() {
+        return Ok(());
+    }
+    let entities: Vec<EntityId> = made.keys().copied().collect();
+    let linked = records::by_entities(tx, connection, stream, &entities).await?;
+    let others = linked
+        .into_values()
+        .map(|linked| (linked.entity_id, linked.key));
+    let keys: Vec<String> = others
+        .filter(|(entity, key)| made.get(entity) != Some(key))
+        .map(|(_, key)| key)
+        .collect();
+    let how = serde_json::json!({ "how": { "kind": "deleted" } });
+    let gone: Vec<_> = keys.iter().map(|key| (key.clone(), how.clone())).collect();
+    if !gone.is_empty() {
+        records::remove(tx, connection, stream, Some(run), &gone).await?;
+    }
+    ask(tx, (connection, stream), run, keys).await
+}
+
+async fn ask(
+    tx: &mut Tx,
+    (connection, stream): (ConnectionId, &str),
+    run: RunId,
+    keys: Vec<String>,
+) -> Result<(), SyncError> {
     if keys.is_empty() {
         return Ok(());
     }

@@ -205,7 +205,7 @@ async fn accept(
     let entities = around.kind.load(tx, &ids).await?;
     let mut entities: HashMap<_, _> = entities.into_iter().map(|row| (row.id, row)).collect();
     let (mut rows, mut removed, mut stamps) = (Vec::new(), Vec::new(), Vec::new());
-    let mut made = Vec::new();
+    let mut made = HashMap::new();
     let mut misses = Misses::default();
     let mut effects = Effects::default();
     for (outgoing, receipt) in stored {
@@ -253,7 +253,7 @@ async fn accept(
             })?;
         let is_create = matches!(outgoing.write.op, WriteOp::Create { .. });
         if is_create {
-            made.push(receipt.key.clone());
+            made.insert(outgoing.entity_id, receipt.key.clone());
         }
         // Read since it was made, and not by this answer: what was agreed on then stands.
         let read_since =
@@ -373,6 +373,7 @@ async fn accept(
         mapping_version: plan.mark(),
         run: Some(run),
     };
+    early::make_way(tx, (connection, name), run, &made).await?;
     if !rows.is_empty() {
         let save = records::save(place, Stored::Perhaps, tx.now(), &rows)?;
         save.execute(tx).await?;
@@ -380,6 +381,7 @@ async fn accept(
     if !removed.is_empty() {
         records::remove(tx, connection, name, Some(run), &removed).await?;
     }
+    let made: Vec<String> = made.into_values().collect();
     early::look_again(tx, (connection, name), run, &made).await?;
     echoes::note_stamp(tx, &stamps).await?;
     records::note_written(tx, connection, name, &keys).await?;

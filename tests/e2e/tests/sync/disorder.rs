@@ -12,7 +12,7 @@ use engine::sync::outbox::Outcome;
 use engine::sync::page::{self, Ledger, Origin, Page};
 use engine::sync::sweep::{self, Found};
 
-use super::world::{World, later, record};
+use super::world::{World, later, record, whole};
 
 /// What a record of the system held so many hours after the beginning: whole records, each with its stamp.
 fn told(key: &str, hours: i64, name: &str, phone: &str) -> Change {
@@ -24,7 +24,7 @@ fn told(key: &str, hours: i64, name: &str, phone: &str) -> Change {
             if key == "1" { Value::Null } else { "1".into() },
         ),
     ];
-    later(TimeDelta::hours(hours), record(key, &fields))
+    later(TimeDelta::hours(hours), whole(record(key, &fields)))
 }
 
 /// What the hub holds of both records: name, phone, and whether the second hangs below the first.
@@ -55,13 +55,13 @@ async fn scenario_12_deliveries_twice_in_disorder_and_days_late_end_where_ordere
     };
     let ordered = World::new().await?;
     for change in story() {
-        ordered.pull(vec![change]).await?;
+        ordered.feed(vec![change]).await?;
     }
     let world = World::new().await?;
     // The updates before what they update, the child before its parent, each three times.
     for change in story().into_iter().rev() {
         for _ in 0..3 {
-            world.pull(vec![change.clone()]).await?;
+            world.feed(vec![change.clone()]).await?;
         }
     }
     let mut tx = world.begin().await?;
@@ -77,7 +77,7 @@ async fn scenario_12_deliveries_twice_in_disorder_and_days_late_end_where_ordere
     // One comes 70 hours late, on a record that somebody edited here meanwhile.
     let two = world.account("2").await?;
     world.edit(&two, &[("phone", "5559999".into())]).await?;
-    let late = world.pull(vec![told("2", 1, "Two", "5552222")]).await?;
+    let late = world.feed(vec![told("2", 1, "Two", "5552222")]).await?;
     assert_eq!((late.counts.unchanged, late.counts.updated), (1, 0));
     assert_eq!(
         held(&world).await?["2"],
@@ -141,11 +141,11 @@ async fn ask(world: &World, found: Option<Change>) -> Result<()> {
 #[tokio::test]
 async fn an_update_from_before_its_removal_does_not_bring_a_record_back() -> Result<()> {
     let world = World::new().await?;
-    world.pull(vec![told("1", 0, "One", "5550001")]).await?;
-    world.pull(vec![gone("1", 3)]).await?;
+    world.feed(vec![told("1", 0, "One", "5550001")]).await?;
+    world.feed(vec![gone("1", 3)]).await?;
     // What happened before comes after it, and so does what happened in the same moment.
     for hours in [1, 3] {
-        let late = world.pull(vec![told("1", hours, "Uno", "5550001")]).await?;
+        let late = world.feed(vec![told("1", hours, "Uno", "5550001")]).await?;
         assert_eq!((late.in_doubt, late.counts.updated), (1, 0));
         assert_eq!(named(&world).await?, None);
         ask(&world, None).await?;
@@ -153,7 +153,7 @@ async fn an_update_from_before_its_removal_does_not_bring_a_record_back() -> Res
     }
     // What was made again after it is there, with its links.
     let before = world.account("1").await?.id;
-    world.pull(vec![told("1", 4, "Eins", "5550001")]).await?;
+    world.feed(vec![told("1", 4, "Eins", "5550001")]).await?;
     assert_eq!(named(&world).await?, Some("Eins".into()));
     assert_eq!(world.account("1").await?.id, before);
     Ok(())
@@ -163,9 +163,9 @@ async fn an_update_from_before_its_removal_does_not_bring_a_record_back() -> Res
 async fn a_record_that_comes_back_as_it_was_is_found_by_asking_for_it() -> Result<()> {
     let world = World::new().await?;
     let one = told("1", 0, "One", "5550001");
-    world.pull(vec![one.clone()]).await?;
-    world.pull(vec![gone("1", 3)]).await?;
-    assert_eq!(world.pull(vec![one.clone()]).await?.in_doubt, 1);
+    world.feed(vec![one.clone()]).await?;
+    world.feed(vec![gone("1", 3)]).await?;
+    assert_eq!(world.feed(vec![one.clone()]).await?.in_doubt, 1);
     assert_eq!(named(&world).await?, None);
     ask(&world, Some(one)).await?;
     assert_eq!(named(&world).await?, Some("One".into()));
@@ -175,16 +175,16 @@ async fn a_record_that_comes_back_as_it_was_is_found_by_asking_for_it() -> Resul
 #[tokio::test]
 async fn a_removal_from_before_a_later_change_takes_nothing_away() -> Result<()> {
     let world = World::new().await?;
-    world.pull(vec![told("1", 0, "One", "5550001")]).await?;
+    world.feed(vec![told("1", 0, "One", "5550001")]).await?;
     let back = told("1", 4, "Uno", "5550001");
-    world.pull(vec![back.clone()]).await?;
-    let late = world.pull(vec![gone("1", 2)]).await?;
+    world.feed(vec![back.clone()]).await?;
+    let late = world.feed(vec![gone("1", 2)]).await?;
     assert_eq!((late.in_doubt, late.counts.deleted), (1, 0));
     assert_eq!(named(&world).await?, Some("Uno".into()));
     ask(&world, Some(back)).await?;
     assert_eq!(named(&world).await?, Some("Uno".into()));
     // By a clock that was set back it was the last word after all.
-    assert_eq!(world.pull(vec![gone("1", 2)]).await?.in_doubt, 1);
+    assert_eq!(world.feed(vec![gone("1", 2)]).await?.in_doubt, 1);
     ask(&world, None).await?;
     assert_eq!(named(&world).await?, None);
     Ok(())
@@ -202,17 +202,17 @@ async fn of_one_page_the_newest_of_a_record_counts_and_not_the_last() -> Result<
     };
     for turn in 0..4 {
         let world = World::new().await?;
-        world.pull(vec![told("1", 0, "Zero", "5550000")]).await?;
+        world.feed(vec![told("1", 0, "Zero", "5550000")]).await?;
         let mut page = story();
         page.rotate_left(turn);
-        world.pull(page.into()).await?;
+        world.feed(page.into()).await?;
         assert_eq!(named(&world).await?, Some("Eins".into()), "{turn}");
     }
     // A removal that stands before what happened earlier.
     let world = World::new().await?;
     let [one, _, gone, _] = story();
-    world.pull(vec![one.clone()]).await?;
-    let applied = world.pull(vec![gone, one]).await?;
+    world.feed(vec![one.clone()]).await?;
+    let applied = world.feed(vec![gone, one]).await?;
     assert_eq!((applied.counts.deleted, applied.in_doubt), (1, 1));
     assert_eq!(named(&world).await?, None);
     Ok(())
@@ -221,7 +221,7 @@ async fn of_one_page_the_newest_of_a_record_counts_and_not_the_last() -> Result<
 /// Of a system whose answers to writes tell no stamp: the phone was written, and the answer has come.
 async fn written(phone: &str) -> Result<World> {
     let world = World::new().await?;
-    world.pull(vec![told("1", 1, "One", "5550001")]).await?;
+    world.feed(vec![told("1", 1, "One", "5550001")]).await?;
     let one = world.account("1").await?;
     world.edit(&one, &[("phone", phone.into())]).await?;
     let batch = world.claim().await?;
@@ -262,9 +262,32 @@ async fn a_page_from_before_the_answer_to_a_write_does_not_take_it_back() -> Res
 async fn what_somebody_set_in_the_moment_of_a_write_is_seen_by_asking_for_it() -> Result<()> {
     let world = written("5552222").await?;
     let tied = told("1", 1, "One", "5559999");
-    assert_eq!(world.pull(vec![tied.clone()]).await?.in_doubt, 1);
+    assert_eq!(world.feed(vec![tied.clone()]).await?.in_doubt, 1);
     assert_eq!(phone(&world).await?, "5552222".into());
     ask(&world, Some(tied)).await?;
     assert_eq!(phone(&world).await?, "5559999".into());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_feed_that_tells_only_what_changed_makes_nothing_of_a_part_of_a_record() -> Result<()> {
+    let world = World::new().await?;
+    let part = record("1", &[("Phone", "5550001".into())]);
+    let applied = world.feed(vec![part.clone()]).await?;
+    assert_eq!((applied.in_doubt, applied.counts.created), (1, 0));
+    ask(&world, Some(told("1", 0, "One", "5550001"))).await?;
+    assert_eq!(named(&world).await?, Some("One".into()));
+    // Of what is known a part is enough.
+    let part = record("1", &[("Phone", "5552222".into())]);
+    let applied = world.feed(vec![later(TimeDelta::hours(1), part)]).await?;
+    assert_eq!((applied.in_doubt, applied.counts.updated), (0, 1));
+    assert_eq!(named(&world).await?, Some("One".into()));
+    // What it tells of one that was removed may be from before that, or less than all.
+    world.feed(vec![gone("1", 2)]).await?;
+    let part = record("1", &[("Phone", "5553333".into())]);
+    let applied = world.feed(vec![later(TimeDelta::hours(3), part)]).await?;
+    assert_eq!((applied.in_doubt, applied.counts.updated), (1, 0));
+    ask(&world, Some(told("1", 3, "Uno", "5553333"))).await?;
+    assert_eq!(named(&world).await?, Some("Uno".into()));
     Ok(())
 }

@@ -178,6 +178,15 @@ impl World {
         self.apply(page).await
     }
 
+    /// Applies changes as what a feed of the first connection tells.
+    pub(crate) async fn feed(&self, changes: Vec<Change>) -> Result<Applied> {
+        let page = Page {
+            origin: Origin::Feed(Utc::now()),
+            ..Self::page(self.connection, changes)
+        };
+        self.apply(page).await
+    }
+
     async fn apply(&self, page: Page) -> Result<Applied> {
         let mut tx = self.begin().await?;
         let applied = page::apply(&mut tx, &self.tables, page).await?;
@@ -193,7 +202,8 @@ impl World {
             changes: changes.into(),
             cursor: Some((Cursor("there".to_owned()), Phase::Incremental)),
             pass: None,
-            origin: Origin::Feed(Utc::now()),
+            // A feed would have to tell whole records of what is new.
+            origin: Origin::Listing(Utc::now()),
         }
     }
 
@@ -359,6 +369,17 @@ pub(crate) fn record(key: &str, fields: &[(&str, Value)]) -> Change {
         changed_at: Some(chrono::DateTime::UNIX_EPOCH),
         fields,
     })
+}
+
+/// A record with all its fields; null where nothing was said of one.
+pub(crate) fn whole(change: Change) -> Change {
+    let Change::Upsert(mut record) = change else {
+        return change;
+    };
+    for field in fields() {
+        record.fields.entry(field.name).or_default();
+    }
+    Change::Upsert(record)
 }
 
 /// A record that changed so long after those that [`record`] gives.

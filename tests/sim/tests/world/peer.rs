@@ -647,12 +647,17 @@ fn all_null() -> Fields {
     names.map(|name| (name.to_owned(), Value::Null)).collect()
 }
 
+/// A whole record: what it has no value for is there as null.
 fn record(key: &str, version: &Version) -> Record {
+    let mut fields = version.fields.clone();
+    for name in FIELDS.iter().map(|(_, name)| *name).chain([HUB_ID]) {
+        fields.entry(name.to_owned()).or_default();
+    }
     Record {
         key: key.to_owned(),
         version: None,
         changed_at: Some(version.stamp),
-        fields: version.fields.clone(),
+        fields,
     }
 }
 

@@ -3,6 +3,7 @@
 mod batches;
 mod carried;
 mod identify;
+mod lack;
 mod references;
 mod rewritten;
 mod taken;
@@ -214,6 +215,11 @@ impl Pass {
                 Item::Delete(_) => continue,
                 Item::Mapped(mapped) => (!is_same(&mapped.snapshot)).then_some(*mapped),
                 Item::Record(record) => {
+                    if self.lacks_parts(&record, known) {
+                        self.in_doubt.push(question(&record.key, record.changed_at));
+                        self.counts.unchanged += 1;
+                        continue;
+                    }
                     let snapshot = records::snapshot(&record.fields)?;
                     if is_same(&snapshot) {
                         None
@@ -270,32 +276,6 @@ impl Pass {
             });
         }
         Ok(incoming)
-    }
-
-    /// Whether a record that differs from what is known of it may be older although its stamp does not
-    /// say so. It is the same, which may tell no more than the second: a list may not show a write of
-    /// ours yet, and what was seen may have been read after this was asked for. Or it is newer, and a
-    /// write whose answer told no stamp came after it. Asking for the record itself tells.
-    fn is_in_doubt(&self, known: &Linked, changed_at: Option<DateTime<Utc>>) -> bool {
-        if known.is_removed() {
-            return false;
-        }
-        let is_written = |since| known.written_at.is_some_and(|written| written > since);
-        if self.origin.asked_at().is_some_and(is_written) {
-            return true;
-        }
-        let is_tied = changed_at.is_some() && changed_at == known.remote_changed_at;
-        let is_overtaken = |asked| known.seen_at > asked;
-        is_tied
-            && (self.origin.shows_until().is_some_and(is_written)
-                || self.origin.history_at().is_some_and(is_overtaken))
-    }
-
-    /// Whether a record is sure to show all that we wrote to it.
-    fn shows_writes(&self, known: Option<&Linked>) -> bool {
-        let written = known.and_then(|known| known.written_at);
-        let until = self.origin.shows_until();
-        until.is_some_and(|until| written.is_none_or(|written| written <= until))
     }
 
     /// Reads the entities that are known, and what is under way about them.
