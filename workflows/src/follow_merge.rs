@@ -58,7 +58,7 @@ impl TxStep for Follow {
 
     async fn run(&self, cx: &StepCx, tx: &mut Tx) -> Result<Followed, StepError> {
         let hub = Hub::of(cx)?;
-        let followed = identity::follow(tx, &hub.tables, &self.input, self.is_last)
+        let followed = identity::follow(tx, &hub.tables, cx.run_id(), &self.input, self.is_last)
             .await
             .map_err(sync_error)?;
         outbox::start_pushes(tx, &followed.owed, "merge").await?;

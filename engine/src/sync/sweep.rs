@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use connector_sdk::{Change, Fields, Record, Removal, Tombstone};
+use connector_sdk::{Change, Fields, Gap, GapReason, Record, Removal, Tombstone};
 use serde::{Deserialize, Serialize};
 
 use super::context::{Neighbourhood, Stream, SyncError};
@@ -87,6 +87,36 @@ pub async fn start(tx: &mut Tx, input: SweepInput, trigger: &str) -> Result<RunI
     };
     let new = NewRun::named(SWEEP_WORKFLOW, &input, options)?;
     Ok(runs::start(tx, new).await?.id())
+}
+
+/// Has records asked for by their keys.
+///
+/// # Errors
+/// [`StoreError`].
+pub(super) async fn ask_for(
+    tx: &mut Tx,
+    (connection, stream): (ConnectionId, &str),
+    run: RunId,
+    keys: Vec<String>,
+    trigger: &str,
+) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let gap = Gap {
+        reason: GapReason::Gap,
+        from: None,
+        to: None,
+        keys,
+    };
+    coverage::note(tx, connection, stream, run, &[gap]).await?;
+    let input = SweepInput {
+        connection,
+        stream: stream.to_owned(),
+        what: What::Gaps,
+    };
+    start(tx, input, trigger).await?;
+    Ok(())
 }
 
 /// Records to compare.

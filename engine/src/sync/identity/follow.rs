@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::relink::{Mover, Place, Wish, move_link};
 use super::{converted, join};
 use crate::entity::{CoreTables, Entity};
-use crate::ids::{ConnectionId, EntityId};
+use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::store::link_events::Method;
 use crate::store::runs::{self, NewRun, StartOptions};
-use crate::store::{StoreError, Tx, links, matches, records};
+use crate::store::{StoreError, Tx, links, matches, plans, records};
 use crate::sync::context::{Neighbourhood, SyncError};
+use crate::sync::sweep;
 
 /// The workflow that follows a merge. Its code lives with the other workflows.
 pub const FOLLOW_WORKFLOW: &str = "follow_merge";
@@ -82,14 +83,16 @@ pub async fn start_follow(tx: &mut Tx, input: &FollowInput) -> Result<(), StoreE
 }
 
 /// Moves the links of the loser's entity to the winner's, but for those that the winner has of its own,
-/// and joins the entity into the winner's where none is left. Repeating it changes nothing. `is_last`:
-/// it is not tried again; an entity without any record then goes as one whose record was deleted.
+/// and joins the entity into the winner's where none is left. Repeating it changes nothing. A winner that
+/// was not read yet is asked for. `is_last`: it is not tried again; an entity without any record then
+/// goes as one whose record was deleted.
 ///
 /// # Errors
 /// [`SyncError`].
 pub async fn follow(
     tx: &mut Tx,
     tables: &CoreTables,
+    run: RunId,
     input: &FollowInput,
     is_last: bool,
 ) -> Result<Followed, SyncError> {
@@ -113,6 +116,9 @@ pub async fn follow(
     let Some(&winner) = winner else {
         followed.is_early = true;
         let is_bare = records::links(tx, &[loser.id]).await?.is_empty();
+        if !is_last && plans::of_stream(tx, connection, stream).await?.is_some() {
+            sweep::ask_for(tx, (connection, stream), run, keys.into(), "merge").await?;
+        }
         if is_last && is_bare {
             loser.removed_at = Some(tx.now());
             join::remove(tx, &around, loser).await?;

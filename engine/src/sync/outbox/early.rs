@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 
-use connector_sdk::{Gap, GapReason};
-
 use crate::ids::{ConnectionId, EntityId, RunId};
-use crate::store::{Tx, coverage, doubts, records};
+use crate::store::{Tx, doubts, records};
 use crate::sync::context::SyncError;
-use crate::sync::sweep::{self, SweepInput, What};
+use crate::sync::sweep;
 
 /// Has records looked at that were made, and whose removal was told before the answer to that.
 pub(super) async fn look_again(
@@ -17,7 +15,8 @@ pub(super) async fn look_again(
     made: &[String],
 ) -> Result<(), SyncError> {
     let keys = doubts::removed_early(tx, connection, stream, made).await?;
-    ask(tx, (connection, stream), run, keys).await
+    sweep::ask_for(tx, (connection, stream), run, keys, "push").await?;
+    Ok(())
 }
 
 /// Makes way for records that were made: their entities may have been linked meanwhile with what an
@@ -46,30 +45,6 @@ pub(super) async fn make_way(
     if !gone.is_empty() {
         records::remove(tx, connection, stream, Some(run), &gone).await?;
     }
-    ask(tx, (connection, stream), run, keys).await
-}
-
-async fn ask(
-    tx: &mut Tx,
-    (connection, stream): (ConnectionId, &str),
-    run: RunId,
-    keys: Vec<String>,
-) -> Result<(), SyncError> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let gap = Gap {
-        reason: GapReason::Gap,
-        from: None,
-        to: None,
-        keys,
-    };
-    coverage::note(tx, connection, stream, run, &[gap]).await?;
-    let input = SweepInput {
-        connection,
-        stream: stream.to_owned(),
-        what: What::Gaps,
-    };
-    sweep::start(tx, input, "push").await?;
+    sweep::ask_for(tx, (connection, stream), run, keys, "push").await?;
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use connector_sdk::{Change, Removal, Tombstone, WriteOp};
-use engine::ids::ConnectionId;
+use engine::ids::{ConnectionId, RunId};
+use engine::store::coverage;
 use engine::sync::identity::{self, FollowInput, Followed};
 
 use super::world::{MAPPING, World, deleted, record};
@@ -43,7 +44,7 @@ pub(super) fn merged_into(key: &str, winner: &str) -> Change {
 
 async fn follow(world: &World, input: &FollowInput, commits: bool) -> Result<Followed> {
     let mut tx = world.begin().await?;
-    let followed = identity::follow(&mut tx, &world.tables, input, false).await?;
+    let followed = identity::follow(&mut tx, &world.tables, RunId::fresh(), input, false).await?;
     if commits {
         tx.commit().await?;
     }
@@ -82,6 +83,12 @@ async fn a_winner_that_was_not_read_yet_is_waited_for() -> Result<()> {
     let early = follow(&world, &input, true).await?;
     assert!(early.is_early && !early.is_joined);
     assert_eq!(world.account_of(other, "x2").await?.id, input.loser);
+    let mut tx = world.begin().await?;
+    let asked = coverage::open(&mut tx, world.connection, "Account").await?;
+    assert_eq!(asked[0].keys, Some(vec!["3".to_owned()]));
+    drop(tx);
+    let sweeps = "select count(*) from runs where workflow = 'sweep_stream'";
+    assert_eq!(world.count(sweeps).await?, 1);
     let three = record("3", &[("Name", "Three".into())]);
     world.pull(vec![three]).await?;
     assert!(follow(&world, &input, true).await?.is_joined);

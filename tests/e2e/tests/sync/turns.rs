@@ -227,7 +227,8 @@ async fn who_follows_a_merge_comes_to_the_rows_without_the_entities() -> Result<
         let world = world.clone();
         async move {
             let mut tx = world.begin().await?;
-            let followed = identity::follow(&mut tx, &world.tables, &input, false).await?;
+            let followed =
+                identity::follow(&mut tx, &world.tables, RunId::fresh(), &input, false).await?;
             tx.commit().await?;
             Ok(followed)
         }

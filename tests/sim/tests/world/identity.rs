@@ -200,8 +200,8 @@ impl World<'_> {
     /// The step of `workflows::follow_merge`.
     pub(crate) async fn follow_step(
         &mut self,
-        input: FollowInput,
-        tries: u32,
+        run: RunId,
+        (input, tries): (FollowInput, u32),
         fault: Fault,
     ) -> Result<Went<At>> {
         let at = |tries| At::Follow {
@@ -210,7 +210,7 @@ impl World<'_> {
         };
         let mut tx = self.begin().await?;
         let is_last = tries as usize == FOLLOW_WAITS.len();
-        let followed = identity::follow(&mut tx, &self.server.tables, &input, is_last).await?;
+        let followed = identity::follow(&mut tx, &self.server.tables, run, &input, is_last).await?;
         outbox::start_pushes(&mut tx, &followed.owed, "merge").await?;
         if matches!(fault, Fault::Dies | Fault::DiesAfterCall) {
             drop(tx);

@@ -318,7 +318,7 @@ impl<'a> World<'a> {
                 Went::Again(at) => Went::Again(At::Sweep(at)),
                 Went::Over => Went::Over,
             },
-            At::Follow { input, tries } => self.follow_step(input, tries, fault).await?,
+            At::Follow { input, tries } => self.follow_step(run, (input, tries), fault).await?,
             At::Push(at) => match self.push_step(run, peer, at, fault).await? {
                 Went::On(at) => Went::On(At::Push(at)),
                 Went::Again(at) => Went::Again(At::Push(at)),
