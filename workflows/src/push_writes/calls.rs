@@ -69,7 +69,8 @@ pub async fn look_between(
 
 /// Sends the rows; the answer has one entry per row, in order. Where they `may_be_sent` already, what
 /// is to be created is looked for first. Until such a row is stored it stays unknown whether it is
-/// there; where the system cannot be searched, the row is left to a person.
+/// there; where the system cannot be searched, the row is left to a person. Nor does a system that takes
+/// nothing now say what it took before.
 ///
 /// # Errors
 /// The system decided nothing about any row, as far as is known.
@@ -117,7 +118,7 @@ pub async fn send(
         Vec::new()
     } else {
         let sent = opened.write(stream, &writes).await;
-        sent.map_err(|error| unknown(error, is_any_unknown))?
+        sent.map_err(|error| unknown(error, is_any_unknown || may_be_sent))?
     };
     if sent.len() != writes.len() {
         return Err(
@@ -130,7 +131,10 @@ pub async fn send(
         let answer = answer.or_else(|| sent.next());
         let unanswered = || Err(ConnectorError::transient("the row was not sent"));
         let answer = answer.unwrap_or_else(unanswered);
-        answer.map_err(|error| unknown(error, may_exist(row)))
+        answer.map_err(|error| {
+            let is_put_off = matches!(error.kind, ErrorKind::Transient | ErrorKind::RateLimited);
+            unknown(error, may_exist(row) || may_be_sent && is_put_off)
+        })
     });
     let mut answers: Vec<_> = answers.collect();
     tell_between(opened, stream, outgoing, &mut answers).await;

@@ -17,12 +17,12 @@ use crate::entity::{CoreTables, Entity, Stored};
 use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::Values;
 use crate::provenance::By;
-use crate::store::Tx;
 use crate::store::canaries::{self, Seen};
 use crate::store::changes::{Actor, Change};
 use crate::store::echoes::{self, Stamp};
 use crate::store::records::{self, Place, Row};
 use crate::store::writes::{self, Again};
+use crate::store::{Tx, failures};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::{Effects, MOST_NEWS, changed};
 
@@ -205,7 +205,7 @@ async fn accept(
     let entities = around.kind.load(tx, &ids).await?;
     let mut entities: HashMap<_, _> = entities.into_iter().map(|row| (row.id, row)).collect();
     let (mut rows, mut removed, mut stamps) = (Vec::new(), Vec::new(), Vec::new());
-    let mut made = HashMap::new();
+    let (mut made, mut unsettled) = (HashMap::new(), Vec::new());
     let mut misses = Misses::default();
     let mut effects = Effects::default();
     for (outgoing, receipt) in stored {
@@ -307,8 +307,7 @@ async fn accept(
             base = merged.base;
         }
         if let WriteOp::Create { fields } | WriteOp::Update { fields, .. } = &outgoing.write.op {
-            // What was not merged here must look new to the next read: what was not written, and
-            // what could not be agreed on.
+            // What could not be agreed on is merged with the next read, though nothing may change by then.
             let said = patch.as_ref().map(|patch| &patch.values);
             let is_agreed = outgoing.sent.keys().all(|field| {
                 let said = said.and_then(|said| said.get(field));
@@ -319,9 +318,12 @@ async fn accept(
                         same(&rule.field, said, agreed, rule.empty)
                     })
             });
+            if !is_agreed {
+                unsettled.push(receipt.key.clone());
+            }
             for (name, sent) in fields {
                 let stored = read_back.and_then(|read_back| read_back.fields.get(name));
-                let seen = stored.filter(|_| is_agreed).unwrap_or(sent);
+                let seen = stored.unwrap_or(sent);
                 if read_since.is_some() {
                     record.fields.entry(name.clone()).or_insert(seen.clone());
                 } else {
@@ -377,6 +379,9 @@ async fn accept(
     if !rows.is_empty() {
         let save = records::save(place, Stored::Perhaps, tx.now(), &rows)?;
         save.execute(tx).await?;
+    }
+    if !unsettled.is_empty() {
+        failures::remap(tx, connection, name, &unsettled).await?;
     }
     if !removed.is_empty() {
         records::remove(tx, connection, name, Some(run), &removed).await?;

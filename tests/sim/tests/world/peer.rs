@@ -411,11 +411,11 @@ impl State {
                 }),
                 None => {
                     let mut record = record(key, version);
-                    if self.habits.is_partial && !whole && place.start > 0 {
+                    if self.habits.is_partial && !whole && place.before > 0 {
                         let since = known
                             .versions
                             .iter()
-                            .filter(|version| version.stamp.timestamp_millis() >= place.start);
+                            .filter(|version| version.stamp.timestamp_millis() >= place.before);
                         let said: BTreeSet<&String> =
                             since.flat_map(|version| &version.changed).collect();
                         record.fields.retain(|name, _| {
@@ -449,6 +449,7 @@ impl State {
             let start = place.start.max(place.newest - late - OVERLAP_MS);
             place = Place {
                 start,
+                before: place.start,
                 at: start,
                 ..Place::default()
             };
@@ -665,6 +666,8 @@ fn record(key: &str, version: &Version) -> Record {
 #[derive(Default)]
 struct Place {
     start: i64,
+    /// Where the pass before began: a record that changed while that went by was not in it.
+    before: i64,
     at: i64,
     key: String,
     until: i64,
@@ -680,7 +683,7 @@ impl Place {
         };
         let bad = || ConnectorError::gone("cursor is not one of ours");
         let parts: Vec<&str> = text.split('/').collect();
-        let [start, at, key, until, newest, whole] = parts.as_slice() else {
+        let [start, before, at, key, until, newest, whole] = parts.as_slice() else {
             return Err(bad());
         };
         let number = |text: &str| {
@@ -689,6 +692,7 @@ impl Place {
         };
         Ok(Self {
             start: number(start)?,
+            before: number(before)?,
             at: number(at)?,
             key: (*key).to_owned(),
             until: number(until)?,
@@ -700,6 +704,7 @@ impl Place {
     fn cursor(&self) -> Cursor {
         let Self {
             start,
+            before,
             at,
             key,
             until,
@@ -707,7 +712,9 @@ impl Place {
             whole,
         } = self;
         let whole = if *whole { "whole" } else { "" };
-        Cursor(format!("{start}/{at}/{key}/{until}/{newest}/{whole}"))
+        Cursor(format!(
+            "{start}/{before}/{at}/{key}/{until}/{newest}/{whole}"
+        ))
     }
 }
 

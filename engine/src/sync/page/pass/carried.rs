@@ -63,6 +63,12 @@ impl Pass {
             let Some(rule) = self.stream.rules.field(field) else {
                 continue;
             };
+            // An attempt that did not carry it has left it empty, if it was that one.
+            let is_left_empty = |attempt: &Values| !attempt.contains_key(field);
+            if base.is_none() && said.is_null() && attempts.iter().any(is_left_empty) {
+                agreed.insert(field.clone(), Value::Null);
+                continue;
+            }
             // What stands as it was agreed is not what we sent, though it may look like a form of it.
             let known = base.and_then(|base| base.get(field));
             if known.is_some_and(|known| same(&rule.field, known, said, rule.empty)) {

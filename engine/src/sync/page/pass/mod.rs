@@ -431,11 +431,15 @@ impl Pass {
                 .owe(&self.stream, kind, id, merged.push.iter().cloned());
         }
         if is_new || restored || !merged.changes.is_empty() {
-            let moved = if self.has_others {
+            let mut moved = if self.has_others {
                 changed(&merged)
             } else {
                 BTreeSet::new()
             };
+            if restored && self.has_others {
+                // What was owed while it was gone was let go.
+                moved.extend(entity.values.keys().cloned());
+            }
             self.made.effects.touch(entity, moved);
         }
         self.note_link(&record);
