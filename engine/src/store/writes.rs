@@ -159,7 +159,6 @@ pub async fn due(
     stream: &str,
     limit: i64,
 ) -> Result<Vec<(Seen, Option<String>)>, StoreError> {
-    let now = tx.now();
     let rows = sqlx::query!(
         r#"
         select due.id, due.asked_at, record.key as "key?"
@@ -185,7 +184,7 @@ pub async fn due(
         "#,
         connection.0,
         stream,
-        now,
+        tx.now(),
         limit,
     )
     .fetch_all(tx.conn())
@@ -361,7 +360,6 @@ pub async fn finish(
     if ended.is_empty() {
         return Ok(());
     }
-    let now = tx.now();
     let ids: Vec<Uuid> = ended.iter().map(|(id, _)| id.0).collect();
     let errors: Vec<Option<String>> = ended
         .iter()
@@ -377,7 +375,7 @@ pub async fn finish(
         from unnest($2::uuid[], $3::text[]) as row (id, error)
         where writes.id = row.id and writes.state = 'sending'
         ",
-        now,
+        tx.now(),
         &ids,
         &errors as &[Option<String>],
     )

@@ -7,6 +7,7 @@ mod crossed;
 pub(crate) mod forgotten;
 mod gone;
 mod guard;
+mod origin;
 mod pass;
 pub(super) mod turn;
 mod waiting;
@@ -15,7 +16,6 @@ mod watch;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use connector_sdk::{Cursor, Gap, Tombstone};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -25,6 +25,7 @@ pub(super) use self::ahead::named;
 pub use self::ahead::{Changes, MappedWith};
 use self::guard::Guard;
 pub use self::guard::Ledger;
+pub use self::origin::Origin;
 pub(super) use self::pass::rewrite_counts;
 use self::pass::{Incoming, Pass as Applying};
 pub use self::waiting::{Waited, apply_waiting};
@@ -37,7 +38,7 @@ use crate::store::canaries::{self, Seen};
 use crate::store::matches::{self, Held};
 use crate::store::plans::{self, Pass, Phase};
 use crate::store::records::{self, Linked};
-use crate::store::{coverage, doubts, quotas, rewrites};
+use crate::store::{coverage, doubts, quotas};
 
 /// A page to apply.
 #[derive(Debug)]
@@ -51,53 +52,6 @@ pub struct Page {
     /// The pass that the page is part of, where the cursor moves.
     pub pass: Option<Pass>,
     pub origin: Origin,
-}
-
-/// Where the changes of a page come from, and when these were asked for: what they may be older than.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The hub itself, which kept the records or found out that they are gone.
-    Hub,
-    /// A feed of what changed, which may lag behind.
-    Feed(DateTime<Utc>),
-    /// A listing: what was seen of a record since then is newer, though nothing of it says so, and the
-    /// feed brings what changed meanwhile.
-    Listing(DateTime<Utc>),
-    /// Records that were asked for one by one: they are as they were at that moment, or are newer.
-    Records(DateTime<Utc>),
-}
-
-impl Origin {
-    /// Of a page that was read in this phase.
-    #[must_use]
-    pub fn of_read(phase: Phase, asked_at: DateTime<Utc>) -> Self {
-        match phase {
-            Phase::Full => Self::Listing(asked_at),
-            Phase::Never | Phase::Incremental => Self::Feed(asked_at),
-        }
-    }
-
-    /// When the system was asked, if it was.
-    fn asked_at(self) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Hub => None,
-            Self::Feed(at) | Self::Listing(at) | Self::Records(at) => Some(at),
-        }
-    }
-
-    /// Since when what was seen of a record is newer than what is said of it here without a stamp.
-    fn history_at(self) -> Option<DateTime<Utc>> {
-        self.asked_at().filter(|_| !matches!(self, Self::Feed(_)))
-    }
-
-    /// Until when a write of ours is sure to be shown, if it had been answered by then.
-    fn shows_until(self) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Hub => None,
-            Self::Feed(at) | Self::Listing(at) => Some(at - rewrites::WINDOW),
-            Self::Records(at) => Some(at),
-        }
-    }
 }
 
 /// What became of the records of a page, or of many.
