@@ -139,6 +139,15 @@ impl Script {
         })
     }
 
+    /// A record as the feed tells it: what it has no value for is null.
+    fn whole(&self, key: &str) -> Option<Record> {
+        let mut record = self.record(key)?;
+        for field in &self.fields {
+            record.fields.entry(field.name.clone()).or_default();
+        }
+        Some(record)
+    }
+
     fn stream(&self) -> Stream {
         Stream {
             name: "Account".into(),
@@ -197,7 +206,7 @@ impl Script {
         let (mut changes, mut gaps) = (Vec::new(), Vec::new());
         for said in self.feed.iter().skip(from) {
             match said {
-                Said::Changed(key) => changes.extend(self.record(key).map(Change::Upsert)),
+                Said::Changed(key) => changes.extend(self.whole(key).map(Change::Upsert)),
                 Said::Gap(gap) => gaps.push(gap.clone()),
             }
         }

@@ -52,7 +52,18 @@ fn at(text: &str) -> DateTime<Utc> {
     format!("2026-11-20T{text}Z").parse().unwrap()
 }
 
+/// A schedule, and a table of what fires: keys are forgotten once they have expired.
 async fn insert(world: &World, spec: &ScheduleSpec) -> ScheduleId {
+    sqlx::raw_sql(
+        "create table if not exists fired (key text, run_id uuid);
+         create or replace function note_fired() returns trigger language plpgsql security definer as
+             $$ begin insert into fired values (new.key, new.run_id); return new; end $$;
+         create or replace trigger note_fired after insert on run_dedupe
+             for each row execute function note_fired();",
+    )
+    .execute(&world.sql)
+    .await
+    .unwrap();
     let mut tx = world.store.begin(world.tenant).await.unwrap();
     let id = schedules::insert(&mut tx, spec).await.unwrap();
     tx.commit().await.unwrap();
@@ -75,7 +86,7 @@ async fn runs(world: &World) -> i64 {
 /// Nominal times that were fired; their runs have them in their dedupe keys.
 async fn nominals(world: &World) -> Vec<i64> {
     sqlx::query_scalar(
-        "select split_part(d.key, '/', 3)::bigint from all_runs r join run_dedupe d on d.run_id = r.id
+        "select split_part(f.key, '/', 3)::bigint from all_runs r join fired f on f.run_id = r.id
          order by 1",
     )
     .fetch_all(&world.sql)
