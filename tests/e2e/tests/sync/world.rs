@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use chrono::Utc;
 use connector_sdk::{
     Change, Cursor, FieldType, Fields, Receipt, Record, Removal, Stream, StreamField, StreamName,
     Tombstone, Value,
@@ -181,7 +180,7 @@ impl World {
     /// Applies changes as what a feed of the first connection tells.
     pub(crate) async fn feed(&self, changes: Vec<Change>) -> Result<Applied> {
         let page = Page {
-            origin: Origin::Feed(Utc::now()),
+            origin: Origin::Feed(Clock::system().now()),
             ..Self::page(self.connection, changes)
         };
         self.apply(page).await
@@ -203,7 +202,7 @@ impl World {
             cursor: Some((Cursor("there".to_owned()), Phase::Incremental)),
             pass: None,
             // A feed would have to tell whole records of what is new.
-            origin: Origin::Listing(Utc::now()),
+            origin: Origin::Listing(Clock::system().now()),
         }
     }
 
