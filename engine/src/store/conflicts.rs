@@ -309,3 +309,41 @@ pub async fn settle(
     .await?;
     Ok(())
 }
+
+/// Ends what is asked about an entity that went into `winner`: there is nothing left of it to decide
+/// over. What a write of ours went over is asked of the winner from now on, unless the same is already.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn join(tx: &mut Tx, loser: EntityId, winner: EntityId) -> Result<(), StoreError> {
+    let now = tx.now();
+    sqlx::query!(
+        "
+        update conflicts as c
+        set entity_id = $2, version = version + 1
+        where c.entity_id = $1 and c.state = 'open' and c.kind = 'overwritten'
+          and not exists (
+              select from conflicts as own
+              where own.entity_id = $2 and own.state = 'open' and own.kind = c.kind
+                and own.connection_id = c.connection_id and own.stream = c.stream
+                and own.field_group = c.field_group
+          )
+        ",
+        loser.0,
+        winner.0,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "
+        update conflicts
+        set state = 'resolved', choice = 'joined', resolved_at = $2, version = version + 1
+        where entity_id = $1 and state = 'open'
+        ",
+        loser.0,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}

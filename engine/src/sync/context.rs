@@ -130,6 +130,14 @@ impl Neighbourhood {
         Self::with_draft(tx, tables, draft).await
     }
 
+    /// Names of all fields of the kind.
+    pub(super) fn field_names(&self) -> impl Iterator<Item = String> + '_ {
+        self.catalogue
+            .fields()
+            .iter()
+            .map(|field| field.name.clone())
+    }
+
     async fn gather(
         tx: &mut Tx,
         tables: &CoreTables,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::{Invalid, Neighbourhood, SyncError};
 use super::edit::{Answer, Edited};
-use super::effects::Effects;
+use super::effects::{Effects, writes_field};
 use crate::entity::{CoreTables, Entity};
 use crate::ids::{ConnectionId, EntityId, UserId};
 use crate::mapping::Values;
@@ -220,8 +220,13 @@ pub(super) async fn decide(
             removals::drop_deletions(tx, id).await?;
             let agreed = take_over(&mut effects, around, &mut entity, open, (tx.now(), user));
             records::agree(tx, connection, name, &open.record_key, &agreed).await?;
-            // The values are new to the other systems that hold it.
-            effects.touch(entity.clone(), agreed.keys().cloned().collect());
+            // What was owed while it was gone was let go, also to the system that brings it back.
+            let all: BTreeSet<String> = around.field_names().collect();
+            let is_other = |field: &&String| {
+                !agreed.contains_key(*field) && writes_field(&stream.rules, field)
+            };
+            effects.owe(stream, kind, id, all.iter().filter(is_other).cloned());
+            effects.touch(entity.clone(), all);
             source = Some((connection, name));
             log(&mut effects, around, id, "restored");
         }

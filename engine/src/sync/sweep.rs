@@ -89,6 +89,16 @@ pub async fn start(tx: &mut Tx, input: SweepInput, trigger: &str) -> Result<RunI
     Ok(runs::start(tx, new).await?.id())
 }
 
+/// The question how records are by now.
+pub(super) fn question(keys: Vec<String>, from: Option<DateTime<Utc>>) -> Gap {
+    Gap {
+        reason: GapReason::Gap,
+        from,
+        to: None,
+        keys,
+    }
+}
+
 /// Has records asked for by their keys.
 ///
 /// # Errors
@@ -103,13 +113,7 @@ pub(super) async fn ask_for(
     if keys.is_empty() {
         return Ok(());
     }
-    let gap = Gap {
-        reason: GapReason::Gap,
-        from: None,
-        to: None,
-        keys,
-    };
-    coverage::note(tx, connection, stream, run, &[gap]).await?;
+    coverage::note(tx, connection, stream, run, &[question(keys, None)]).await?;
     let input = SweepInput {
         connection,
         stream: stream.to_owned(),

@@ -10,7 +10,7 @@ use crate::ids::{ConnectionId, EntityId, UserId};
 use crate::merge::{Rule, Winner};
 use crate::provenance::{By, Origin, Why};
 use crate::store::changes::{Actor, Change, FieldChange};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, conflicts};
 use crate::sync::context::{Neighbourhood, SyncError};
 use crate::sync::effects::Effects;
 
@@ -64,6 +64,7 @@ pub(super) async fn join(
     effects.log(log(loser, "joined", Vec::new()));
     gone.removed_at = Some(tx.now());
     effects.touch(gone, BTreeSet::new());
+    conflicts::join(tx, loser, winner).await?;
     if !joined.filled.is_empty() {
         effects.touch(stays, joined.filled.clone());
     }

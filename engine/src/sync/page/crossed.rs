@@ -7,22 +7,13 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use connector_sdk::{Gap, GapReason, Tombstone};
+use connector_sdk::{Gap, Tombstone};
 
 use super::Origin;
 use super::ahead::Item;
 use super::pass::Pass;
 use crate::store::records::Linked;
-
-/// The question how a record is by now.
-pub(super) fn question(key: &str, from: Option<DateTime<Utc>>) -> Gap {
-    Gap {
-        reason: GapReason::Gap,
-        from,
-        to: None,
-        keys: vec![key.to_owned()],
-    }
-}
+use crate::sync::sweep::question;
 
 /// Whether a record that is said to be there may be from before its removal, which is known.
 fn is_before_removal(item: &Item, known: &Linked, origin: Origin) -> bool {
@@ -52,12 +43,17 @@ impl Pass {
         self.origin != Origin::Hub
     }
 
+    /// Leaves a record, or its removal, and asks how it is by now.
+    pub(super) fn ask(&mut self, key: &str, from: Option<DateTime<Utc>>) {
+        self.in_doubt.push(question(vec![key.to_owned()], from));
+        self.counts.unchanged += 1;
+    }
+
     /// Leaves a record that may be from before its removal.
     pub(super) fn leaves(&mut self, item: &Item, known: &Linked) -> bool {
         let leaves = self.is_told() && is_before_removal(item, known, self.origin);
         if leaves {
-            self.in_doubt.push(question(item.key(), item.at()));
-            self.counts.unchanged += 1;
+            self.ask(item.key(), item.at());
         }
         leaves
     }
@@ -69,9 +65,7 @@ impl Pass {
         }
         let crossed = gone.extract_if(.., |(tombstone, known)| is_changed_since(tombstone, known));
         for (tombstone, _) in crossed {
-            let question = question(&tombstone.key, tombstone.removed_at);
-            self.in_doubt.push(question);
-            self.counts.unchanged += 1;
+            self.ask(&tombstone.key, tombstone.removed_at);
         }
     }
 }
@@ -91,7 +85,7 @@ pub(super) fn newest(changes: Vec<Item>) -> (Vec<Item>, Vec<Tombstone>, Vec<Gap>
         if stamps.is_none_or(|(this, known)| this >= known) {
             *best = at;
         } else if change.is_removal() != known.is_removal() {
-            questions.push(question(change.key(), change.at()));
+            questions.push(question(vec![change.key().to_owned()], change.at()));
         }
     }
     let (mut records, mut tombstones) = (Vec::new(), Vec::new());

@@ -15,7 +15,6 @@ use crate::store::link_events::{Made, Method};
 use crate::store::matches::{Candidate, Held, Said, Why};
 use crate::store::records::Linked;
 use crate::store::{StoreError, Tx, doubts, matches, records};
-use crate::sync::page::crossed::question;
 
 /// A question that answered itself: the record's key, and what it is linked with.
 pub(in crate::sync::page) type Answered = (String, Option<(EntityId, Method)>);
@@ -152,8 +151,7 @@ impl Pass {
             return Ok(());
         }
         let ids: Vec<EntityId> = ids.into_iter().collect();
-        let mut candidates = self.candidates(tx, &ids).await?;
-        candidates.going = gone.iter().map(|(_, linked)| linked.entity_id).collect();
+        let candidates = self.candidates(tx, &ids, gone).await?;
         let mut left = Vec::with_capacity(incoming.len());
         for mut record in incoming.drain(..) {
             if record.linked.is_some() || record.named.is_some() {
@@ -171,9 +169,7 @@ impl Pass {
                 Verdict::New => left.push(record),
                 Verdict::Behind => self.counts.unchanged += 1,
                 Verdict::Later => {
-                    let question = question(&record.patch.key, record.patch.changed_at);
-                    self.in_doubt.push(question);
-                    self.counts.unchanged += 1;
+                    self.ask(&record.patch.key, record.patch.changed_at);
                 }
                 Verdict::Held(why, candidates) => {
                     let held = hold(record, why, candidates);
@@ -189,7 +185,12 @@ impl Pass {
         Ok(())
     }
 
-    async fn candidates(&self, tx: &mut Tx, ids: &[EntityId]) -> Result<Candidates, StoreError> {
+    async fn candidates(
+        &self,
+        tx: &mut Tx,
+        ids: &[EntityId],
+        gone: &[(Tombstone, Linked)],
+    ) -> Result<Candidates, StoreError> {
         let plan = &self.stream.plan;
         let (connection, stream) = (plan.connection, plan.stream.as_str());
         let mut own: BTreeMap<EntityId, bool> = BTreeMap::new();
@@ -202,7 +203,7 @@ impl Pass {
         Ok(Candidates {
             own: own.collect(),
             being_made,
-            going: BTreeSet::new(),
+            going: gone.iter().map(|(_, linked)| linked.entity_id).collect(),
         })
     }
 

@@ -20,7 +20,6 @@ use chrono::{DateTime, Utc};
 use connector_sdk::{Gap, Tombstone};
 
 use super::ahead::{Item, Mapped, named};
-use super::crossed::question;
 use super::guard::Room;
 use super::watch::Watch;
 use super::{Counts, Origin};
@@ -216,8 +215,7 @@ impl Pass {
                 Item::Mapped(mapped) => (!is_same(&mapped.snapshot)).then_some(*mapped),
                 Item::Record(record) => {
                     if self.lacks_parts(&record, known) {
-                        self.in_doubt.push(question(&record.key, record.changed_at));
-                        self.counts.unchanged += 1;
+                        self.ask(&record.key, record.changed_at);
                         continue;
                     }
                     let snapshot = records::snapshot(&record.fields)?;
@@ -248,9 +246,7 @@ impl Pass {
                 && known.content_hash != mapped.snapshot.content_hash
                 && self.is_in_doubt(known, mapped.patch.changed_at)
             {
-                let question = question(&mapped.patch.key, mapped.patch.changed_at);
-                self.in_doubt.push(question);
-                self.counts.unchanged += 1;
+                self.ask(&mapped.patch.key, mapped.patch.changed_at);
                 continue;
             }
             let Some((patch, is_left)) = self.taken(mapped.patch, known) else {
@@ -431,14 +427,11 @@ impl Pass {
                 .owe(&self.stream, kind, id, merged.push.iter().cloned());
         }
         if is_new || restored || !merged.changes.is_empty() {
-            let mut moved = if self.has_others {
-                changed(&merged)
-            } else {
-                BTreeSet::new()
-            };
-            if restored && self.has_others {
+            let mut moved = BTreeSet::new();
+            if self.has_others {
+                moved = changed(&merged);
                 // What was owed while it was gone was let go.
-                moved.extend(entity.values.keys().cloned());
+                moved.extend(self.around.field_names().filter(|_| restored));
             }
             self.made.effects.touch(entity, moved);
         }
