@@ -347,3 +347,56 @@ pub async fn join(tx: &mut Tx, loser: EntityId, winner: EntityId) -> Result<(), 
     .await?;
     Ok(())
 }
+
+/// Says of open conflicts over these groups that what the system held is not there any more: a write of
+/// ours that had been on its way when they were opened went over it. Where such a question is open
+/// already, that one is left to answer.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn went_over(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    written: &[(EntityId, String)],
+) -> Result<(), StoreError> {
+    if written.is_empty() {
+        return Ok(());
+    }
+    let now = tx.now();
+    let entities: Vec<Uuid> = written.iter().map(|(id, _)| id.0).collect();
+    let groups: Vec<&str> = written.iter().map(|(_, group)| group.as_str()).collect();
+    sqlx::query!(
+        "
+        update conflicts as c
+        set kind = case when asked.already then c.kind else 'overwritten' end,
+            state = case when asked.already then 'resolved' else c.state end,
+            choice = case when asked.already then 'overwritten' end,
+            resolved_at = case when asked.already then $3::timestamptz end,
+            version = c.version + 1
+        from unnest($4::uuid[], $5::text[]) as written (entity_id, field_group)
+        cross join lateral (
+            select exists (
+                select from conflicts as own
+                where own.entity_id = written.entity_id and own.connection_id = $1
+                  and own.stream = $2 and own.field_group = written.field_group
+                  and own.kind = 'overwritten' and own.state = 'open'
+            ) as already
+        ) as asked
+        where c.connection_id = $1
+          and c.stream = $2
+          and c.entity_id = written.entity_id
+          and c.field_group = written.field_group
+          and c.kind = 'edit'
+          and c.state = 'open'
+        ",
+        connection.0,
+        stream,
+        now,
+        &entities,
+        &groups as &[&str],
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}

@@ -70,7 +70,7 @@ pub(super) async fn keep(
 ) -> Result<BTreeSet<(ConnectionId, String)>, SyncError> {
     let mut found = Vec::new();
     for one in between {
-        let patch = overwritten(around, stream, &one)?;
+        let patch = overwritten(tx, around, stream, &one).await?;
         if !patch.values.is_empty() {
             found.push((one, patch));
         }
@@ -136,7 +136,12 @@ pub(super) async fn keep(
 }
 
 /// What was written over, as if the record had said it.
-fn overwritten(around: &Neighbourhood, stream: &Stream, one: &Between) -> Result<Patch, SyncError> {
+async fn overwritten(
+    tx: &mut Tx,
+    around: &Neighbourhood,
+    stream: &Stream,
+    one: &Between,
+) -> Result<Patch, SyncError> {
     let plan = &stream.plan;
     let mut patch = Patch {
         key: one.key.clone(),
@@ -150,6 +155,7 @@ fn overwritten(around: &Neighbourhood, stream: &Stream, one: &Between) -> Result
             source,
         })?);
     }
+    resolve(tx, stream, &mut states).await?;
     for (field, sent) in &one.sent {
         let (Some(rule), Some(before)) = (stream.rules.field(field), one.before.get(field)) else {
             continue;
@@ -163,6 +169,28 @@ fn overwritten(around: &Neighbourhood, stream: &Stream, one: &Between) -> Result
         }
     }
     Ok(patch)
+}
+
+/// Puts ids of entities in the place of keys that references held; one that is not known here is left.
+async fn resolve(tx: &mut Tx, stream: &Stream, states: &mut [Patch]) -> Result<(), SyncError> {
+    let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for reference in states.iter().flat_map(|said| said.references.values()) {
+        let keys = wanted.entry(reference.stream.0.clone()).or_default();
+        keys.insert(reference.key.clone());
+    }
+    for (name, keys) in wanted {
+        let keys: Vec<String> = keys.into_iter().collect();
+        let found = records::targets(tx, stream.plan.connection, &name, &keys).await?;
+        for said in &mut *states {
+            for (field, reference) in said.references.clone() {
+                let target = found.get(&reference.key);
+                if let Some(id) = target.filter(|_| reference.stream.0 == name) {
+                    said.resolve(&field, id.0.to_string());
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The last value that was neither there before nor ours, where what is there now is ours. Where it is

@@ -22,7 +22,7 @@ use crate::store::changes::{Actor, Change};
 use crate::store::echoes::{self, Stamp};
 use crate::store::records::{self, Place, Row};
 use crate::store::writes::{self, Again};
-use crate::store::{Tx, failures};
+use crate::store::{Tx, conflicts, failures};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::{Effects, MOST_NEWS, changed};
 
@@ -205,7 +205,7 @@ async fn accept(
     let entities = around.kind.load(tx, &ids).await?;
     let mut entities: HashMap<_, _> = entities.into_iter().map(|row| (row.id, row)).collect();
     let (mut rows, mut removed, mut stamps) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut made, mut unsettled) = (HashMap::new(), Vec::new());
+    let (mut made, mut unsettled, mut written) = (HashMap::new(), Vec::new(), BTreeSet::new());
     let mut misses = Misses::default();
     let mut effects = Effects::default();
     for (outgoing, receipt) in stored {
@@ -254,6 +254,10 @@ async fn accept(
         let is_create = matches!(outgoing.write.op, WriteOp::Create { .. });
         if is_create {
             made.insert(outgoing.entity_id, receipt.key.clone());
+        } else {
+            let groups = outgoing.sent.keys();
+            let groups = groups.filter_map(|field| stream.rules.group_of(field));
+            written.extend(groups.map(|group| (outgoing.entity_id, group.name.to_string())));
         }
         // Read since it was made, and not by this answer: what was agreed on then stands.
         let read_since =
@@ -368,6 +372,8 @@ async fn accept(
         .await?
         .owed;
     settled.owed.extend(owed);
+    let written: Vec<_> = written.into_iter().collect();
+    conflicts::went_over(tx, connection, name, &written).await?;
     let place = Place {
         connection,
         stream: name,

@@ -5,6 +5,8 @@ use connector_sdk::Value;
 
 use super::{DESCRIPTION, INDUSTRY, PHONE, plain};
 use crate::world::World;
+use crate::world::oracle::open_conflicts;
+use crate::world::peer::PARENT;
 use crate::world::plan::{Event, Fault, Guard, Habits, Rules};
 use crate::world::server::Server;
 
@@ -390,6 +392,69 @@ async fn what_is_set_between_look_and_write_is_refused_or_found_and_a_person_dec
         world.rests().await?;
     }
     Ok(())
+}
+
+// What is set between look and write is read before the write is answered: it is gone over there, and
+// to bring it back takes a write.
+#[tokio::test]
+async fn what_is_read_while_a_write_goes_over_it_is_brought_back_by_a_write() -> Result<()> {
+    let server = Server::new().await?;
+    let told = Habits {
+        guard: Guard::History,
+        ..plain()
+    };
+    let mut world = World::with(&server, &[told], None).await?;
+    let (key, account) = world.read_one(0, &[(INDUSTRY, "before".into())]).await?;
+    world.sets(account.id, INDUSTRY, "ours").await?;
+    world.steps(3).await?;
+    world.sets_there(0, &key, INDUSTRY, "theirs");
+    world.read_beside().await?;
+    world.drain().await?;
+    world.rests().await?;
+    assert_eq!(world.there(0, &key, INDUSTRY), "ours".into());
+    let open = open_conflicts(&world).await?;
+    let kinds: Vec<&str> = open.iter().map(|(_, _, kind)| kind.as_str()).collect();
+    assert_eq!(kinds, ["overwritten"]);
+    let theirs = Event::Answer {
+        conflict: 0,
+        how: 1,
+    };
+    world.happen(&theirs).await?;
+    world.drain().await?;
+    assert_eq!(world.here(account.id, INDUSTRY).await?, "theirs".into());
+    assert_eq!(world.there(0, &key, INDUSTRY), "theirs".into());
+    world.rests().await
+}
+
+// A reference is kept as any other value is.
+#[tokio::test]
+async fn a_reference_that_a_write_went_over_is_kept() -> Result<()> {
+    let server = Server::new().await?;
+    let told = Habits {
+        guard: Guard::History,
+        ..plain()
+    };
+    let mut world = World::with(&server, &[told], None).await?;
+    let (theirs, _) = world.read_one(0, &[(INDUSTRY, "one".into())]).await?;
+    let (_, ours) = world.read_one(0, &[(INDUSTRY, "other".into())]).await?;
+    let (key, account) = world.read_one(0, &[]).await?;
+    world
+        .sets(account.id, PARENT, ours.id.0.to_string())
+        .await?;
+    world.steps(3).await?;
+    world.sets_there(0, &key, PARENT, &*theirs);
+    world.drain().await?;
+    let open = "select count(*) from conflicts
+                where tenant_id = $1 and kind = 'overwritten' and state = 'open'";
+    assert_eq!(world.count(open).await?, 1);
+    let answer = Event::Answer {
+        conflict: 0,
+        how: 1,
+    };
+    world.happen(&answer).await?;
+    world.drain().await?;
+    assert_eq!(world.there(0, &key, PARENT), (*theirs).into());
+    world.rests().await
 }
 
 // The same, and the process dies before it knows what became of its write.

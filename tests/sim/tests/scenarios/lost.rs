@@ -284,7 +284,7 @@ impl World<'_> {
     }
 
     /// A read from its beginning to its first page, beside a push that has claimed its writes.
-    async fn read_beside(&mut self) -> Result<()> {
+    pub(super) async fn read_beside(&mut self) -> Result<()> {
         self.pull(0, false);
         for _ in 0..3 {
             let fault = Fault::None;

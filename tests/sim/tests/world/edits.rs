@@ -112,7 +112,7 @@ impl World<'_> {
         outbox::start_pushes(&mut tx, &edited.owed, "edit").await?;
         tx.commit().await?;
         self.note(format!(
-            "{}: conflict is answered: {answer:?}",
+            "{}: conflict ({kind}) is answered: {answer:?}",
             self.name(edited.entity.id)
         ));
         Ok(())

@@ -13,6 +13,7 @@ pub(super) use self::identify::Answered;
 use self::identify::{Linking, Sought};
 pub(in crate::sync) use self::rewritten::counts as rewrite_counts;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -382,6 +383,12 @@ impl Pass {
             .is_some_and(|core| core.removed_at.is_some() && !was_removed);
         if is_removed_here && !merged.changes.is_empty() {
             self.edited_but_removed(&record, &merged);
+            if record.linked.is_none() {
+                // The answer is about a record that has to be known as the entity's.
+                let base = agreed.map(Cow::into_owned).unwrap_or_default();
+                self.note_link(&record);
+                self.made.rows.push(row(record, base));
+            }
             return;
         }
         let mut entity = core.unwrap_or_else(|| Entity::new(record.entity_id, now));
