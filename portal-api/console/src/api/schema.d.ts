@@ -8648,7 +8648,11 @@ export interface components {
             at: string;
             /** @description Name of the person; null where nobody had to. */
             by: string | null;
-            /** @description core, remote, base, value, or agreed where both sides came to the same by themselves */
+            /**
+             * @description core, remote, base, value; or how it ended without an answer: agreed where both sides came to the
+             *     same by themselves, joined where the record went into another one, overwritten where a write went
+             *     over it and a question about that was open already
+             */
             choice: string;
             note: string | null;
         };

@@ -74,3 +74,21 @@ it('does nothing before a side is chosen', async () => {
   const button = await screen.findByRole('button', { name: 'Choose a side' });
   expect(button.hasAttribute('disabled')).toBe(true);
 });
+
+it('says what was written over, and how one ended that nobody answered', async () => {
+  const ended = {
+    ...conflict,
+    kind: 'overwritten',
+    state: 'resolved',
+    resolution: { choice: 'joined', by: null, at: conflict.opened_at, note: null },
+  };
+  serve({
+    'GET /api/v1/session': SESSION,
+    'GET /api/v1/connections': page([]),
+    'GET /api/v1/conflicts': page([ended]),
+    [`GET /api/v1/conflicts/${conflict.id}`]: ended,
+  });
+  await open('/conflicts');
+  await screen.findByText(/went over what was set in Salesforce/);
+  await screen.findByText(/The record went into another one/);
+});

@@ -76,7 +76,9 @@ pub(crate) struct ConflictField {
 /// What was decided.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Resolution {
-    /// core, remote, base, value, or agreed where both sides came to the same by themselves
+    /// core, remote, base, value; or how it ended without an answer: agreed where both sides came to the
+    /// same by themselves, joined where the record went into another one, overwritten where a write went
+    /// over it and a question about that was open already
     choice: String,
     /// Name of the person; null where nobody had to.
     by: Option<String>,

@@ -20,6 +20,22 @@ import './words';
 
 type ConflictViewProps = { conflict: Conflict; onNext: () => void };
 
+const ASKED = {
+  delete: 'conflicts.what_delete',
+  overwritten: 'conflicts.what_overwritten',
+} as const;
+
+/** How one ended that nobody had to answer. */
+const ENDED = {
+  agreed: 'conflicts.ended_agreed',
+  joined: 'conflicts.ended_joined',
+  overwritten: 'conflicts.ended_overwritten',
+} as const;
+
+const isIn = <T extends object>(words: T, word: PropertyKey): word is keyof T => word in words;
+const asked = (kind: string) => (isIn(ASKED, kind) ? ASKED[kind] : 'conflicts.what');
+const ended = (choice: string) => (isIn(ENDED, choice) ? ENDED[choice] : 'conflicts.was');
+
 /** Both sides and what they last agreed on; a person says which one stands. */
 export function ConflictView({ conflict, onNext }: ConflictViewProps) {
   const t = useWords();
@@ -90,9 +106,7 @@ export function ConflictView({ conflict, onNext }: ConflictViewProps) {
           </Link>
         </h2>
         <p className="text-sm text-ink-2">
-          {t(conflict.kind === 'delete' ? 'conflicts.what_delete' : 'conflicts.what', {
-            name: conflict.connection_name,
-          })}{' '}
+          {t(asked(conflict.kind), { name: conflict.connection_name })}{' '}
           <Time at={conflict.opened_at} as="full" />
           {conflict.run_id && (
             <>
@@ -139,7 +153,7 @@ export function ConflictView({ conflict, onNext }: ConflictViewProps) {
       ) : (
         conflict.resolution && (
           <p className="rounded-control bg-ok-soft px-3 py-2 text-sm text-ok-ink">
-            {t('conflicts.was', { by: conflict.resolution.by })}{' '}
+            {t(ended(conflict.resolution.choice), { by: conflict.resolution.by })}{' '}
             <Time at={conflict.resolution.at} as="full" />
             {conflict.resolution.note && ` · ${conflict.resolution.note}`}
           </p>
