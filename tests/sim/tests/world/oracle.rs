@@ -291,6 +291,14 @@ impl Left {
             .find(|row| row.peer == peer && row.entity == entity && !row.is_removed)
     }
 
+    /// The systems of whose record of an entity a person is asked whether it goes.
+    fn removals_asked(&self, entity: EntityId) -> impl Iterator<Item = usize> + '_ {
+        let open = self.conflicts.iter().filter(move |conflict| {
+            conflict.is_open && conflict.kind == "delete" && conflict.entity == entity
+        });
+        open.map(|conflict| conflict.peer)
+    }
+
     /// Whether a person is asked whose a record is.
     fn is_asked(&self, peer: usize, key: &str) -> bool {
         let mut asked = self.asked.iter();
@@ -630,12 +638,8 @@ fn twins_are_one(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
         // Each system holds one record of an entity: what has one is nobody else's twin, nor what may
         // be given one again, as soon as a person has said so.
         let has_one = |peer: usize, entity: EntityId| {
-            let mut conflicts = left.conflicts.iter();
             left.row_of(peer, entity).is_some()
-                || conflicts.any(|conflict| {
-                    let is_removal = conflict.is_open && conflict.kind == "delete";
-                    is_removal && (conflict.peer, conflict.entity) == (peer, entity)
-                })
+                || left.removals_asked(entity).any(|asked| asked == peer)
         };
         let has_another = has_one(twin.one.0, other.1) || has_one(twin.other.0, one.1);
         if one.0 == other.0 && one.1 != other.1 && !was_asked && !has_another {
@@ -644,7 +648,8 @@ fn twins_are_one(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
     }
 }
 
-/// What went into another record that is there left nothing behind without a record.
+/// What went into another record that is there left nothing behind without a record, unless a person is
+/// still to say whether it is to be given one again.
 fn merges_are_followed(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) {
     for row in &left.rows {
         let is_winner = |other: &Row| {
@@ -657,6 +662,7 @@ fn merges_are_followed(world: &World<'_>, left: &Left, wrong: &mut Vec<String>) 
         if left.rows.iter().any(is_winner)
             && entity.removed_at.is_none()
             && !left.rows.iter().any(has_record)
+            && left.removals_asked(row.entity).next().is_none()
         {
             let name = world.name(row.entity);
             wrong.push(format!("left behind: {name} of {}/{}", row.peer, row.key));
