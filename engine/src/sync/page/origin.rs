@@ -42,8 +42,7 @@ impl Origin {
         self.asked_at().filter(|_| !matches!(self, Self::Feed(_)))
     }
 
-    /// Until when a write of ours is sure to be shown, if it had been answered by then, and what was
-    /// seen of a record.
+    /// Until when a write of ours is sure to be shown, if it had been answered by then.
     pub(super) fn shows_until(self) -> Option<DateTime<Utc>> {
         match self {
             Self::Hub => None,
