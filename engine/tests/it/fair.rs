@@ -85,8 +85,9 @@ async fn a_tenant_with_half_the_backlog_gets_at_most_twice_its_fair_share() {
     engine.shutdown().await;
     let first: Vec<_> = begun.0.lock().unwrap()[..3000].to_vec();
     let big = first.iter().filter(|one| **one == world.tenant).count();
-    // A fair share is 15.
-    assert!((5..=30).contains(&big), "{big} of 3000");
+    // A fair share is 15. It may be less: time is what is shared, and one run of its that the machine
+    // held up counts as many.
+    assert!(big <= 30, "{big} of 3000");
     let mut shares: HashMap<TenantId, u32> = HashMap::new();
     for one in first {
         *shares.entry(one).or_default() += 1;
