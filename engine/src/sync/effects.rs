@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use connector_sdk::Value;
 
 use super::context::{Neighbourhood, Stream, SyncError};
+use crate::catalogue::same;
 use crate::entity::{Entity, Kind};
 use crate::ids::{ConnectionId, EntityId};
-use crate::mapping::Patch;
+use crate::mapping::{Patch, Values};
 use crate::merge::{Decision, FieldRule, Merged, Rule, Rules};
 use crate::provenance::{By, Origin, Why};
 use crate::store::changes::{self, Actor, Change, FieldChange};
@@ -309,6 +311,20 @@ pub(super) fn writes_field(rules: &Rules, field: &str) -> bool {
     rules
         .group_of(field)
         .is_some_and(|group| group.direction.writes())
+}
+
+/// Fields that the stream writes and that the core holds differently than was agreed.
+pub(super) fn moved_on(stream: &Stream, entity: &Entity, base: &Values) -> Vec<String> {
+    let groups = stream.rules.groups().iter();
+    groups
+        .filter(|group| group.direction.writes())
+        .flat_map(|group| &group.fields)
+        .filter(|rule| {
+            let agreed = base.get(&*rule.name).unwrap_or(&Value::Null);
+            !same(&rule.field, &entity.value(&rule.name), agreed, rule.empty)
+        })
+        .map(|rule| rule.name.to_string())
+        .collect()
 }
 
 /// What merges with one stream's records leave beside the entities.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::{Invalid, Neighbourhood, SyncError};
 use super::edit::{Answer, Edited};
-use super::effects::{Effects, writes_field};
+use super::effects::{Effects, moved_on};
 use crate::entity::{CoreTables, Entity};
 use crate::ids::{ConnectionId, EntityId, UserId};
 use crate::mapping::Values;
@@ -221,12 +221,13 @@ pub(super) async fn decide(
             let agreed = take_over(&mut effects, around, &mut entity, open, (tx.now(), user));
             records::agree(tx, connection, name, &open.record_key, &agreed).await?;
             // What was owed while it was gone was let go, also to the system that brings it back.
-            let all: BTreeSet<String> = around.field_names().collect();
-            let is_other = |field: &&String| {
-                !agreed.contains_key(*field) && writes_field(&stream.rules, field)
-            };
-            effects.owe(stream, kind, id, all.iter().filter(is_other).cloned());
-            effects.touch(entity.clone(), all);
+            let linked = records::by_entities(tx, connection, name, &[id]).await?;
+            let behind = linked.get(&id);
+            let behind = behind.map(|linked| moved_on(stream, &entity, &linked.base));
+            if let Some(behind) = behind.filter(|behind| !behind.is_empty()) {
+                effects.owe(stream, kind, id, behind);
+            }
+            effects.touch(entity.clone(), around.field_names().collect());
             source = Some((connection, name));
             log(&mut effects, around, id, "restored");
         }

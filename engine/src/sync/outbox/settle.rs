@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::TimeDelta;
-use connector_sdk::{Receipt, Value, WriteOp};
+use connector_sdk::{Receipt, WriteOp};
 use serde::{Deserialize, Serialize};
 
 use super::agree::{Agreed, Sent, agree};
@@ -13,7 +13,7 @@ use super::overwritten::{self, Between};
 use super::retry::{is_moved, retry_at, wait};
 use super::{Outcome, Outgoing, Refusal};
 use crate::catalogue::same;
-use crate::entity::{CoreTables, Entity, Stored};
+use crate::entity::{CoreTables, Stored};
 use crate::ids::{ConnectionId, EntityId, RunId};
 use crate::mapping::Values;
 use crate::provenance::By;
@@ -24,7 +24,7 @@ use crate::store::records::{self, Place, Row};
 use crate::store::writes::{self, Again};
 use crate::store::{Tx, conflicts, failures};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
-use crate::sync::effects::{Effects, MOST_NEWS, changed};
+use crate::sync::effects::{Effects, MOST_NEWS, changed, moved_on};
 
 /// What settling a batch did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -397,18 +397,4 @@ async fn accept(
     echoes::note_stamp(tx, &stamps).await?;
     records::note_written(tx, connection, name, &keys).await?;
     misses.store(tx, place, &around.kind).await
-}
-
-/// Fields that the stream writes and that the core holds differently than was agreed.
-fn moved_on(stream: &Stream, entity: &Entity, base: &Values) -> Vec<String> {
-    let groups = stream.rules.groups().iter();
-    groups
-        .filter(|group| group.direction.writes())
-        .flat_map(|group| &group.fields)
-        .filter(|rule| {
-            let agreed = base.get(&*rule.name).unwrap_or(&Value::Null);
-            !same(&rule.field, &entity.value(&rule.name), agreed, rule.empty)
-        })
-        .map(|rule| rule.name.to_string())
-        .collect()
 }
