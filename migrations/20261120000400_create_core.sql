@@ -112,6 +112,8 @@ create table records (
     link_method       text not null,
     linked_at         timestamptz not null,
     seen_at           timestamptz not null,
+    -- It was asked for by itself then: a list may not show that yet.
+    is_asked          boolean not null default false,
     run_id            uuid,
     removed_at        timestamptz,
     removal           jsonb,

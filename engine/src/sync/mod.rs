@@ -18,6 +18,7 @@ pub mod identity;
 pub mod outbox;
 pub mod page;
 pub mod preview;
+mod references;
 pub mod remove;
 pub mod sweep;
 pub mod undo;

@@ -32,6 +32,8 @@ pub struct Linked {
     pub remote_changed_at: Option<DateTime<Utc>>,
     /// When it was last seen to be otherwise than before.
     pub seen_at: DateTime<Utc>,
+    /// It was asked for by itself then, not listed.
+    pub is_asked: bool,
     pub mapping_version: i32,
     pub unresolved: Option<Unresolved>,
     /// When the hub learned that it is gone.
@@ -71,14 +73,14 @@ pub async fn by_keys(
     let rows = sqlx::query!(
         r#"
         select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
-               r.remote_version, r.remote_changed_at, r.seen_at, r.mapping_version,
+               r.remote_version, r.remote_changed_at, r.seen_at, r.is_asked, r.mapping_version,
                r.unresolved as "unresolved: Json<Unresolved>", r.removed_at,
                (r.removal ->> 'at')::timestamptz as gone_at, r.written_at,
                coalesce(r.removal ?| array['undone', 'removed_here'], false) as "kept_out!"
         from unnest($3::text[]) as wanted (key)
         cross join lateral (
             select key, entity_id, base, content_hash, remote_version, remote_changed_at, seen_at,
-                   mapping_version, unresolved, removed_at, removal, written_at
+                   is_asked, mapping_version, unresolved, removed_at, removal, written_at
             from records
             where connection_id = $1 and stream = $2 and key = wanted.key
             for update
@@ -100,6 +102,7 @@ pub async fn by_keys(
             remote_version: row.remote_version,
             remote_changed_at: row.remote_changed_at,
             seen_at: row.seen_at,
+            is_asked: row.is_asked,
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
             removed_at: row.removed_at,
@@ -231,6 +234,7 @@ pub async fn by_entities(
             remote_version: row.remote_version,
             remote_changed_at: row.remote_changed_at,
             seen_at: row.seen_at,
+            is_asked: false,
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
             removed_at: None,

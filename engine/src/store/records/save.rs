@@ -32,6 +32,8 @@ pub struct Place<'a> {
     pub entity: &'a str,
     pub mapping_version: i32,
     pub run: Option<RunId>,
+    /// The rows were asked for one by one, not listed.
+    pub is_asked: bool,
 }
 
 /// A record as it was seen.
@@ -113,10 +115,10 @@ pub fn save(
                 insert into records
                     (connection_id, stream, key, entity, entity_id, raw, base, remote_version,
                      remote_changed_at, content_hash, unresolved, problems, mapping_version, link_method,
-                     linked_at, seen_at, run_id)
+                     linked_at, seen_at, run_id, is_asked)
                 select $1, $2, key, $3, entity_id, raw::json, base::json, remote_version,
                        remote_changed_at, content_hash, unresolved::jsonb, problems::jsonb, $4, link_method,
-                       $5, $5, $6
+                       $5, $5, $6, $17
                 from unnest($7::text[], $8::uuid[], $9::text[], $10::text[], $11::text[],
                             $12::timestamptz[], $13::bytea[], $14::text[], $15::text[], $16::text[])
                     as row (key, entity_id, raw, base, remote_version, remote_changed_at, content_hash,
@@ -139,6 +141,7 @@ pub fn save(
                 &unresolved as &[Option<String>],
                 &problems as &[Option<String>],
                 &methods as &[&str],
+                place.is_asked,
             )
         };
     }
@@ -158,6 +161,7 @@ pub fn save(
                 mapping_version = excluded.mapping_version,
                 seen_at = excluded.seen_at,
                 run_id = excluded.run_id,
+                is_asked = excluded.is_asked,
                 removed_at = null,
                 removal = null
             "

@@ -18,6 +18,7 @@ use crate::store::conflicts::{self, Opened, Sides};
 use crate::store::{Tx, records};
 use crate::sync::context::{Neighbourhood, Stream, SyncError};
 use crate::sync::effects::{Effects, changed};
+use crate::sync::references::Targets;
 
 /// Kind of the conflicts with such values.
 pub(in crate::sync) const OVERWRITTEN: &str = "overwritten";
@@ -155,7 +156,11 @@ async fn overwritten(
             source,
         })?);
     }
-    resolve(tx, stream, &mut states).await?;
+    let references = states.iter().flat_map(|said| said.references.values());
+    let targets = Targets::of(tx, plan.connection, references, |_| None).await?;
+    for said in &mut states {
+        targets.resolve(said);
+    }
     for (field, sent) in &one.sent {
         let (Some(rule), Some(before)) = (stream.rules.field(field), one.before.get(field)) else {
             continue;
@@ -169,28 +174,6 @@ async fn overwritten(
         }
     }
     Ok(patch)
-}
-
-/// Puts ids of entities in the place of keys that references held; one that is not known here is left.
-async fn resolve(tx: &mut Tx, stream: &Stream, states: &mut [Patch]) -> Result<(), SyncError> {
-    let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for reference in states.iter().flat_map(|said| said.references.values()) {
-        let keys = wanted.entry(reference.stream.0.clone()).or_default();
-        keys.insert(reference.key.clone());
-    }
-    for (name, keys) in wanted {
-        let keys: Vec<String> = keys.into_iter().collect();
-        let found = records::targets(tx, stream.plan.connection, &name, &keys).await?;
-        for said in &mut *states {
-            for (field, reference) in said.references.clone() {
-                let target = found.get(&reference.key);
-                if let Some(id) = target.filter(|_| reference.stream.0 == name) {
-                    said.resolve(&field, id.0.to_string());
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The last value that was neither there before nor ours, where what is there now is ours. Where it is

@@ -380,6 +380,7 @@ async fn accept(
         entity: around.kind.name,
         mapping_version: plan.mark(),
         run: Some(run),
+        is_asked: true,
     };
     early::make_way(tx, (connection, name), run, &made).await?;
     if !rows.is_empty() {

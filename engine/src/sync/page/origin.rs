@@ -42,7 +42,8 @@ impl Origin {
         self.asked_at().filter(|_| !matches!(self, Self::Feed(_)))
     }
 
-    /// Until when a write of ours is sure to be shown, if it had been answered by then.
+    /// Until when a write of ours is sure to be shown, if it had been answered by then, and what was
+    /// told of a record that was asked for by itself.
     pub(super) fn shows_until(self) -> Option<DateTime<Utc>> {
         match self {
             Self::Hub => None,

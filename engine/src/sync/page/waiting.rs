@@ -1,7 +1,5 @@
 //! Records that came before what they point at.
 
-use std::collections::{BTreeSet, HashMap};
-
 use connector_sdk::Change;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +9,7 @@ use crate::ids::{ConnectionId, RunId};
 use crate::mapping::Reference;
 use crate::store::{Tx, records};
 use crate::sync::context::SyncError;
+use crate::sync::references::Targets;
 
 /// What looking at waiting records did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,24 +70,11 @@ async fn resolvable(
     connection: ConnectionId,
     waiting: Vec<(String, records::Unresolved)>,
 ) -> Result<Vec<String>, SyncError> {
-    let mut wanted: HashMap<String, BTreeSet<String>> = HashMap::new();
-    for reference in waiting
+    let references = waiting
         .iter()
-        .flat_map(|(_, unresolved)| unresolved.values())
-    {
-        let keys = wanted.entry(reference.stream.0.clone()).or_default();
-        keys.insert(reference.key.clone());
-    }
-    let mut found: HashMap<String, BTreeSet<String>> = HashMap::new();
-    for (stream, keys) in wanted {
-        let keys: Vec<String> = keys.into_iter().collect();
-        let targets = records::targets(tx, connection, &stream, &keys).await?;
-        found.insert(stream, targets.into_keys().collect());
-    }
-    let is_there = |reference: &Reference| {
-        let keys = found.get(reference.stream.as_str());
-        keys.is_some_and(|keys| keys.contains(&reference.key))
-    };
+        .flat_map(|(_, unresolved)| unresolved.values());
+    let targets = Targets::of(tx, connection, references, |_| None).await?;
+    let is_there = |reference: &Reference| targets.contains(reference);
     let ready = waiting
         .into_iter()
         .filter(|(_, unresolved)| unresolved.values().any(is_there))

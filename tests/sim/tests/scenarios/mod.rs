@@ -7,6 +7,7 @@ mod bad_input;
 mod crossed;
 mod identity;
 mod lost;
+mod overwritten;
 mod removed;
 mod twice;
 mod uncovered;

@@ -160,7 +160,8 @@ fn what_failed_once_holds() {
         let server = Server::new().await.unwrap();
         for seed in [
             1_655, 1_713, 1_913, 2_370, 3_028, 3_132, 3_239, 3_240, 3_477, 4_022, 4_532, 5_723,
-            6_284, 6_641, 7_149, 7_520, 9_875, 11_002, 12_102, 16_516, 18_389, 18_613, 18_761,
+            6_284, 6_641, 7_149, 7_520, 9_875, 11_002, 12_102, 12_615, 12_954, 16_516, 18_389,
+            18_613, 18_761,
         ] {
             let outcome = simulate(&server, &Plan::of(seed), None).await;
             assert_eq!(outcome.wrong, Vec::<String>::new(), "seed {seed}");

@@ -9,6 +9,7 @@ use crate::mapping::Values;
 use crate::store::StoreError;
 use crate::store::records::{self, Linked, Place, Row};
 use crate::sync::effects::Effects;
+use crate::sync::page::Origin;
 use crate::sync::page::batch::Batch;
 use crate::sync::page::guard::Room;
 use crate::sync::page::watch::Watch;
@@ -67,6 +68,7 @@ impl Pass {
             entity: self.around.kind.name,
             mapping_version: plan.mark(),
             run: Some(self.run),
+            is_asked: matches!(self.origin, Origin::Records(_)),
         };
         let mut rows = Vec::with_capacity(2);
         for (stored, some) in [

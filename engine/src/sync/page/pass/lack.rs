@@ -9,9 +9,10 @@ use crate::sync::page::Origin;
 
 impl Pass {
     /// Whether a record that differs from what is known of it may be older although its stamp does not
-    /// say so. It is the same, which may tell no more than the second: a list may not show a write of
-    /// ours yet, and what was seen may have been read after this was asked for. Or it is newer, and a
-    /// write whose answer told no stamp came after it. Asking for the record itself tells.
+    /// say so. It is the same, which may tell no more than the second: a list may not show yet what we
+    /// wrote or what was asked for by itself, and what was seen may have been read after this was asked
+    /// for. Or it is newer, and a write whose answer told no stamp came after it. Asking for the record
+    /// itself tells.
     pub(super) fn is_in_doubt(&self, known: &Linked, changed_at: Option<DateTime<Utc>>) -> bool {
         if known.is_removed() {
             return false;
@@ -22,8 +23,9 @@ impl Pass {
         }
         let is_tied = changed_at.is_some() && changed_at == known.remote_changed_at;
         let is_overtaken = |asked| known.seen_at > asked;
+        let is_lacked = |until| is_written(until) || known.is_asked && is_overtaken(until);
         is_tied
-            && (self.origin.shows_until().is_some_and(is_written)
+            && (self.origin.shows_until().is_some_and(is_lacked)
                 || self.origin.history_at().is_some_and(is_overtaken))
     }
 

@@ -386,8 +386,7 @@ impl Pass {
             if record.linked.is_none() {
                 // The answer is about a record that has to be known as the entity's.
                 let base = agreed.map(Cow::into_owned).unwrap_or_default();
-                self.note_link(&record);
-                self.made.rows.push(row(record, base));
+                self.keep(record, base);
             }
             return;
         }
@@ -442,12 +441,17 @@ impl Pass {
             }
             self.made.effects.touch(entity, moved);
         }
+        self.keep(record, merged.base);
+    }
+
+    /// Has a record stored as its entity's, with what is agreed of it.
+    fn keep(&mut self, record: Incoming, base: Values) {
         self.note_link(&record);
         let rows = match record.stored {
             Stored::Never => &mut self.made.rows,
             Stored::Perhaps => &mut self.made.known_rows,
         };
-        rows.push(row(record, merged.base));
+        rows.push(row(record, base));
     }
 
     pub(super) fn log(&mut self, entity: &Entity, kind: &'static str, fields: Vec<FieldChange>) {
