@@ -265,8 +265,15 @@ pub async fn withdraw(
     echoes::drop_all(tx, connection, &[entity]).await
 }
 
-/// Ends a link: the record's row goes, and with it what [`withdraw`] ends. Whoever calls this links the
-/// record anew in the same transaction.
+/// How a record came to be known as it is, whoever's it is: what of it a page may not show yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    written_at: Option<DateTime<Utc>>,
+    is_asked: bool,
+}
+
+/// Ends a link that [`take`] took: the record's row goes, and with it what [`withdraw`] ends. Whoever calls
+/// this links the record anew in the same transaction, and calls [`keep`] then.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -275,13 +282,46 @@ pub async fn release(
     connection: ConnectionId,
     stream: &str,
     (key, entity): (&str, EntityId),
-) -> Result<(), StoreError> {
+) -> Result<Known, StoreError> {
     withdraw(tx, connection, stream, entity).await?;
-    sqlx::query!(
-        "delete from records where connection_id = $1 and stream = $2 and key = $3",
+    let known = sqlx::query_as!(
+        Known,
+        "
+        delete from records
+        where connection_id = $1 and stream = $2 and key = $3
+        returning written_at, is_asked
+        ",
         connection.0,
         stream,
         key,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(known)
+}
+
+/// Says of a record that was linked anew how it came to be known.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn keep(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    stream: &str,
+    key: &str,
+    known: Known,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "
+        update records
+        set written_at = $4, is_asked = $5
+        where connection_id = $1 and stream = $2 and key = $3
+        ",
+        connection.0,
+        stream,
+        key,
+        known.written_at,
+        known.is_asked,
     )
     .execute(tx.conn())
     .await?;

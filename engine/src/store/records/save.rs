@@ -22,6 +22,8 @@ pub struct Row {
     pub unresolved: Option<Unresolved>,
     pub problems: Option<serde_json::Value>,
     pub link_method: &'static str,
+    /// It was asked for by itself, not listed.
+    pub is_asked: bool,
 }
 
 /// Where rows belong: one stream of one connection, mapped to one kind of entity.
@@ -32,8 +34,6 @@ pub struct Place<'a> {
     pub entity: &'a str,
     pub mapping_version: i32,
     pub run: Option<RunId>,
-    /// The rows were asked for one by one, not listed.
-    pub is_asked: bool,
 }
 
 /// A record as it was seen.
@@ -90,6 +90,7 @@ pub fn save(
     let mut unresolved = Vec::with_capacity(rows.len());
     let mut problems = Vec::with_capacity(rows.len());
     let mut methods = Vec::with_capacity(rows.len());
+    let mut asked = Vec::with_capacity(rows.len());
     for row in rows {
         keys.push(row.key.as_str());
         entities.push(row.entity_id.0);
@@ -106,6 +107,7 @@ pub fn save(
         unresolved.push(waiting.map_err(StoreError::Encode)?);
         problems.push(row.problems.as_ref().map(ToString::to_string));
         methods.push(row.link_method);
+        asked.push(row.is_asked);
     }
     // `$end` says what to do about rows that are there.
     macro_rules! save {
@@ -118,11 +120,12 @@ pub fn save(
                      linked_at, seen_at, run_id, is_asked)
                 select $1, $2, key, $3, entity_id, raw::json, base::json, remote_version,
                        remote_changed_at, content_hash, unresolved::jsonb, problems::jsonb, $4, link_method,
-                       $5, $5, $6, $17
+                       $5, $5, $6, is_asked
                 from unnest($7::text[], $8::uuid[], $9::text[], $10::text[], $11::text[],
-                            $12::timestamptz[], $13::bytea[], $14::text[], $15::text[], $16::text[])
+                            $12::timestamptz[], $13::bytea[], $14::text[], $15::text[], $16::text[],
+                            $17::boolean[])
                     as row (key, entity_id, raw, base, remote_version, remote_changed_at, content_hash,
-                            unresolved, problems, link_method)
+                            unresolved, problems, link_method, is_asked)
                 "
                     + $end,
                 place.connection.0,
@@ -141,7 +144,7 @@ pub fn save(
                 &unresolved as &[Option<String>],
                 &problems as &[Option<String>],
                 &methods as &[&str],
-                place.is_asked,
+                &asked,
             )
         };
     }

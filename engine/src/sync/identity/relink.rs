@@ -135,7 +135,7 @@ pub(super) async fn move_link(
         note: mover.note,
     };
     matches::move_to(tx, moved).await?;
-    links::release(tx, connection, stream, (&place.key, wish.from)).await?;
+    let known = links::release(tx, connection, stream, (&place.key, wish.from)).await?;
     let Linked {
         entity: kind,
         record,
@@ -162,6 +162,7 @@ pub(super) async fn move_link(
         return Err(StoreError::Conflict(why.to_owned()).into());
     };
     let entity = now.entity_id;
+    links::keep(tx, connection, stream, &place.key, known).await?;
     if named.is_some_and(|named| named != entity) {
         // What it is known by over there is written over, though nothing else may be owed to it.
         let rename = Intent {

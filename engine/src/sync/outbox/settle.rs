@@ -354,6 +354,7 @@ async fn accept(
             unresolved: known.and_then(|known| known.unresolved.clone()),
             problems: None,
             link_method: "written",
+            is_asked: true,
         });
     }
     // What the system holds by now is news, though nothing of the entity itself changed.
@@ -380,7 +381,6 @@ async fn accept(
         entity: around.kind.name,
         mapping_version: plan.mark(),
         run: Some(run),
-        is_asked: true,
     };
     early::make_way(tx, (connection, name), run, &made).await?;
     if !rows.is_empty() {

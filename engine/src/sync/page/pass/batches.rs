@@ -68,7 +68,6 @@ impl Pass {
             entity: self.around.kind.name,
             mapping_version: plan.mark(),
             run: Some(self.run),
-            is_asked: matches!(self.origin, Origin::Records(_)),
         };
         let mut rows = Vec::with_capacity(2);
         for (stored, some) in [
@@ -92,7 +91,7 @@ impl Pass {
     }
 }
 
-pub(super) fn row(record: Incoming, base: Values) -> Row {
+pub(super) fn row(record: Incoming, base: Values, origin: Origin) -> Row {
     let problems = (!record.patch.failed.is_empty())
         .then(|| serde_json::to_value(&record.patch.failed).ok())
         .flatten();
@@ -109,6 +108,11 @@ pub(super) fn row(record: Incoming, base: Values) -> Row {
             Some(link) => link.method.as_str(),
             None if record.named.is_some() => "hub_id",
             None => "first_read",
+        },
+        is_asked: match origin {
+            Origin::Records(_) => true,
+            Origin::Feed(_) | Origin::Listing(_) => false,
+            Origin::Hub => record.linked.is_some_and(|linked| linked.is_asked),
         },
     }
 }

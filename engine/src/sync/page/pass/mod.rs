@@ -451,7 +451,7 @@ impl Pass {
             Stored::Never => &mut self.made.rows,
             Stored::Perhaps => &mut self.made.known_rows,
         };
-        rows.push(row(record, base));
+        rows.push(row(record, base, self.origin));
     }
 
     pub(super) fn log(&mut self, entity: &Entity, kind: &'static str, fields: Vec<FieldChange>) {

@@ -37,6 +37,6 @@ impl Pass {
     pub(super) fn leave(&mut self, record: Incoming) {
         let linked = record.linked.as_ref();
         let base = linked.map(|linked| linked.base.clone()).unwrap_or_default();
-        self.made.known_rows.push(row(record, base));
+        self.made.known_rows.push(row(record, base, self.origin));
     }
 }
