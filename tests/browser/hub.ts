@@ -7,6 +7,7 @@ type Account = Item & {
   name: string;
   conflicts: number;
   pending_writes: number;
+  website: string | null;
   links: { key: string }[];
 };
 type Run = Item & { workflow: string; finished_at: string | null };
@@ -30,10 +31,12 @@ export async function first<T extends Item>(request: APIRequestContext, path: st
   return item;
 }
 
-/** Accounts that nobody has to decide about and that no write is under way for, by name. */
+/** Accounts with a record there that nobody has to decide about and that no write is under way for, by name. */
 export async function quietAccounts(request: APIRequestContext): Promise<Account[]> {
   const accounts = await list<Account>(request, '/accounts?limit=200');
-  return accounts.filter((account) => account.conflicts + account.pending_writes === 0);
+  return accounts.filter(
+    (account) => account.links.length > 0 && account.conflicts + account.pending_writes === 0,
+  );
 }
 
 /** Waits for the writes under way, so that the next edit starts a push of its own, which then looks at the other side. */
@@ -80,6 +83,36 @@ export async function makeConflict(request: APIRequestContext): Promise<Conflict
     if (found) return found;
   }
   throw new Error('a pull came between all the changes that were to be a conflict');
+}
+
+/**
+ * Takes an account's record in the simulated Salesforce for one of its own, brings in another one of the same website,
+ * and waits for the question whose that is.
+ */
+export async function makeMatch(request: APIRequestContext) {
+  const connection = await first<Item & { config: { login_url: string } }>(request, '/connections');
+  const accounts = await quietAccounts(request);
+  const account = accounts.slice(20).find((one) => one.website);
+  if (!account) throw new Error('no account with a website');
+  await make(request, '/links/move', {
+    connection_id: connection.id,
+    stream: 'Account',
+    key: account.links[0]?.key,
+    from: account.id,
+    to: null,
+  });
+  const theirs = await request.post(`${connection.config.login_url}/__control/rows`, {
+    data: {
+      op: 'insert',
+      object: 'Account',
+      fields: { Name: `${account.name} Group`, Website: account.website },
+    },
+  });
+  expect(theirs.ok(), await theirs.text()).toBe(true);
+  await make(request, `/connections/${connection.id}/streams/Account/pull`, {});
+  await expect
+    .poll(async () => (await list(request, '/matches?state=open')).length, UNTIL_PUSHED)
+    .toBeGreaterThan(0);
 }
 
 type User = Item & { email: string };

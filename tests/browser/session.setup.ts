@@ -4,6 +4,7 @@ import {
   list,
   makeConflict,
   makeHolders,
+  makeMatch,
   makeOrganisation,
   makePeople,
   makeRequests,
@@ -18,6 +19,7 @@ setup('sign in, and make sure that every screen has something to show', async ({
 
   await decide(page.request, await makeConflict(page.request));
   await makeConflict(page.request);
+  await makeMatch(page.request);
   await makePeople(page.request);
   await makeOrganisation(page.request);
   await makeHolders(page.request);
@@ -30,6 +32,7 @@ setup('sign in, and make sure that every screen has something to show', async ({
     '/runs?state=succeeded',
     '/conflicts?state=open',
     '/conflicts?state=resolved',
+    '/matches?state=open',
   ];
   for (const path of needed) {
     await expect.poll(async () => (await list(page.request, path)).length, path).toBeGreaterThan(0);

@@ -20,6 +20,7 @@ import { Route as AppSplatRouteImport } from './routes/_app/$'
 import { Route as AppAssignmentsRouteImport } from './routes/_app/assignments'
 import { Route as AppAuditRouteImport } from './routes/_app/audit'
 import { Route as AppConflictsRouteImport } from './routes/_app/conflicts'
+import { Route as AppMatchesRouteImport } from './routes/_app/matches'
 import { Route as AppOrganisationRouteImport } from './routes/_app/organisation'
 import { Route as AppPersonalDataRouteImport } from './routes/_app/personal-data'
 import { Route as AppRetentionRouteImport } from './routes/_app/retention'
@@ -125,6 +126,11 @@ const AppAuditRoute = AppAuditRouteImport.update({
 const AppConflictsRoute = AppConflictsRouteImport.update({
   id: '/conflicts',
   path: '/conflicts',
+  getParentRoute: () => AppRoute,
+} as any)
+const AppMatchesRoute = AppMatchesRouteImport.update({
+  id: '/matches',
+  path: '/matches',
   getParentRoute: () => AppRoute,
 } as any)
 const AppOrganisationRoute = AppOrganisationRouteImport.update({
@@ -400,6 +406,7 @@ export interface FileRoutesByFullPath {
   '/assignments': typeof AppAssignmentsRoute
   '/audit': typeof AppAuditRoute
   '/conflicts': typeof AppConflictsRoute
+  '/matches': typeof AppMatchesRoute
   '/organisation': typeof AppOrganisationRoute
   '/personal-data': typeof AppPersonalDataRoute
   '/retention': typeof AppRetentionRoute
@@ -463,6 +470,7 @@ export interface FileRoutesByTo {
   '/assignments': typeof AppAssignmentsRoute
   '/audit': typeof AppAuditRoute
   '/conflicts': typeof AppConflictsRoute
+  '/matches': typeof AppMatchesRoute
   '/organisation': typeof AppOrganisationRoute
   '/personal-data': typeof AppPersonalDataRoute
   '/retention': typeof AppRetentionRoute
@@ -529,6 +537,7 @@ export interface FileRoutesById {
   '/_app/assignments': typeof AppAssignmentsRoute
   '/_app/audit': typeof AppAuditRoute
   '/_app/conflicts': typeof AppConflictsRoute
+  '/_app/matches': typeof AppMatchesRoute
   '/_app/organisation': typeof AppOrganisationRoute
   '/_app/personal-data': typeof AppPersonalDataRoute
   '/_app/retention': typeof AppRetentionRoute
@@ -596,6 +605,7 @@ export interface FileRouteTypes {
     | '/assignments'
     | '/audit'
     | '/conflicts'
+    | '/matches'
     | '/organisation'
     | '/personal-data'
     | '/retention'
@@ -659,6 +669,7 @@ export interface FileRouteTypes {
     | '/assignments'
     | '/audit'
     | '/conflicts'
+    | '/matches'
     | '/organisation'
     | '/personal-data'
     | '/retention'
@@ -724,6 +735,7 @@ export interface FileRouteTypes {
     | '/_app/assignments'
     | '/_app/audit'
     | '/_app/conflicts'
+    | '/_app/matches'
     | '/_app/organisation'
     | '/_app/personal-data'
     | '/_app/retention'
@@ -865,6 +877,13 @@ declare module '@tanstack/react-router' {
       path: '/conflicts'
       fullPath: '/conflicts'
       preLoaderRoute: typeof AppConflictsRouteImport
+      parentRoute: typeof AppRoute
+    }
+    '/_app/matches': {
+      id: '/_app/matches'
+      path: '/matches'
+      fullPath: '/matches'
+      preLoaderRoute: typeof AppMatchesRouteImport
       parentRoute: typeof AppRoute
     }
     '/_app/organisation': {
@@ -1239,6 +1258,7 @@ interface AppRouteChildren {
   AppAssignmentsRoute: typeof AppAssignmentsRoute
   AppAuditRoute: typeof AppAuditRoute
   AppConflictsRoute: typeof AppConflictsRoute
+  AppMatchesRoute: typeof AppMatchesRoute
   AppOrganisationRoute: typeof AppOrganisationRoute
   AppPersonalDataRoute: typeof AppPersonalDataRoute
   AppRetentionRoute: typeof AppRetentionRoute
@@ -1299,6 +1319,7 @@ const AppRouteChildren: AppRouteChildren = {
   AppAssignmentsRoute: AppAssignmentsRoute,
   AppAuditRoute: AppAuditRoute,
   AppConflictsRoute: AppConflictsRoute,
+  AppMatchesRoute: AppMatchesRoute,
   AppOrganisationRoute: AppOrganisationRoute,
   AppPersonalDataRoute: AppPersonalDataRoute,
   AppRetentionRoute: AppRetentionRoute,

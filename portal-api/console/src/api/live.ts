@@ -15,6 +15,7 @@ const STALE: Record<string, readonly string[]> = {
   account: ['accounts', 'conflicts'],
   contact: ['contacts', 'conflicts'],
   conflict: ['conflicts', 'accounts', 'contacts', 'overview'],
+  match: ['matches'],
   mapping: ['mappings'],
   schedule: ['schedules'],
   overview: ['overview'],

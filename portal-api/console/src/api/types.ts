@@ -79,6 +79,8 @@ export type FieldProvenance = Schemas['ProvenanceField'];
 export type Side = Schemas['ProvenanceSide'];
 export type TimelineEntry = Schemas['TimelineEntry'];
 export type Conflict = Schemas['Conflict'];
+export type Match = Schemas['Match'];
+export type MatchDetail = Schemas['MatchDetail'];
 
 /** A page of a list: `next` asks for the following one, `total` may be unknown. */
 export type Page<T> = { items: T[]; next?: string | null; total?: number | null };

@@ -54,7 +54,14 @@ const PLACES: readonly (readonly Place[])[] = [
   [
     { to: '/accounts', needs: 'records.read', word: 'place.accounts', icon: Building2, key: 'a' },
     { to: '/contacts', needs: 'records.read', word: 'place.contacts', icon: Users, key: 'c' },
-    { to: '/conflicts', needs: 'conflicts.read', word: 'place.conflicts', icon: GitCompareArrows, key: 'x' },
+    {
+      to: '/conflicts',
+      also: ['/matches'],
+      needs: 'conflicts.read',
+      word: 'place.conflicts',
+      icon: GitCompareArrows,
+      key: 'x',
+    },
   ],
   [
     { to: '/runs', needs: 'runs.read', word: 'place.runs', icon: Route, key: 'r' },

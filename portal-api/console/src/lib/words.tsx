@@ -3,10 +3,12 @@ import type conflicts from '#/words/conflicts.json';
 import en from '#/words/en.json';
 import type home from '#/words/home.json';
 import type mappings from '#/words/mappings.json';
+import type matches from '#/words/matches.json';
 import type organisation from '#/words/organisation.json';
 import type own from '#/words/own-organisation.json';
 import type people from '#/words/people.json';
 import type privacy from '#/words/privacy.json';
+import type records from '#/words/records.json';
 import type schedules from '#/words/schedules.json';
 import type security from '#/words/security.json';
 import type stepUp from '#/words/step_up.json';
@@ -17,10 +19,12 @@ type More = typeof conflicts &
   typeof deletion &
   typeof home &
   typeof mappings &
+  typeof matches &
   typeof organisation &
   typeof own &
   typeof people &
   typeof privacy &
+  typeof records &
   typeof schedules &
   typeof security &
   typeof stepUp &

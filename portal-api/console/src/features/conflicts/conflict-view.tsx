@@ -4,6 +4,7 @@ import { useRef, useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import type { Conflict } from '#/api/types';
+import '#/features/records/words';
 import { useMay } from '#/features/session/queries';
 import { useKeys } from '#/lib/keys';
 import { useWords } from '#/lib/words';

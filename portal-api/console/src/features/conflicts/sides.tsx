@@ -5,6 +5,7 @@ import { Radio, RadioGroup } from 'react-aria-components/RadioGroup';
 import { TextField } from 'react-aria-components/TextField';
 import type { Conflict } from '#/api/types';
 import { useWords } from '#/lib/words';
+import { Dot } from '#/ui/dot';
 import { INPUT } from '#/ui/field';
 import { Keys } from '#/ui/keys';
 import { Value } from '#/ui/value';
@@ -104,13 +105,5 @@ export function Sides({ conflict, choice, onChoose, isLocked, own, onOwn }: Side
         </div>
       )}
     </RadioGroup>
-  );
-}
-
-function Dot() {
-  return (
-    <span className="flex size-4 shrink-0 items-center justify-center rounded-full border border-edge bg-surface group-selected:border-accent">
-      <span className="hidden size-2 rounded-full bg-accent group-selected:block" />
-    </span>
   );
 }

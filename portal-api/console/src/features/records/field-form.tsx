@@ -12,6 +12,7 @@ import { CheckBox } from '#/ui/check-box';
 import { INPUT } from '#/ui/field';
 import { Select } from '#/ui/select';
 import { typedValue, writable } from './typed';
+import './words';
 
 type FieldFormProps = {
   field: Field;

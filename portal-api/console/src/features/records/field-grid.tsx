@@ -11,6 +11,7 @@ import { Value } from '#/ui/value';
 import { differs } from './sides';
 import { Why } from './why';
 import { WriteMark } from './write-mark';
+import './words';
 
 type GridProps = {
   label: string;

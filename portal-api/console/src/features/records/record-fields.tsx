@@ -14,6 +14,7 @@ import { FieldGrid } from './field-grid';
 import { catalogueQuery, editRecord, type Noun, recordQuery } from './queries';
 import { isShown, SHOWS, type Show } from './sides';
 import { StaleEdit } from './stale-edit';
+import './words';
 
 type RecordFieldsProps = {
   noun: Noun;

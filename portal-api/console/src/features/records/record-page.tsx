@@ -16,6 +16,7 @@ import { RecordFields } from './record-fields';
 import { RowMarks } from './row-marks';
 import type { Show } from './sides';
 import { Timeline } from './timeline';
+import './words';
 
 const TABS = ['holders', 'timeline'] as const;
 

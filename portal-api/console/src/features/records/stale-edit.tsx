@@ -3,6 +3,7 @@ import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { Dialog } from '#/ui/dialog';
 import { Value } from '#/ui/value';
+import './words';
 
 type StaleEditProps = {
   field: FieldProvenance;

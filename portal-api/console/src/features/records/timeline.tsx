@@ -25,6 +25,7 @@ import { EmptyState } from '#/ui/states';
 import { Time } from '#/ui/time';
 import { Value } from '#/ui/value';
 import { type Noun, timelineQuery } from './queries';
+import './words';
 
 const ICON: Record<string, LucideIcon> = {
   created: Plus,

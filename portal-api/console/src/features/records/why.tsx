@@ -4,6 +4,7 @@ import { useWords } from '#/lib/words';
 import { LINK } from '#/ui/link';
 import { Time } from '#/ui/time';
 import { Value } from '#/ui/value';
+import './words';
 
 type WhyProps = { id: string; field: FieldProvenance; connections: Provenance['connections'] };
 

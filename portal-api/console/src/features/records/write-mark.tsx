@@ -1,6 +1,7 @@
 import type { Side } from '#/api/types';
 import { useWords, wordFor } from '#/lib/words';
 import { type Status, StatusPill } from '#/ui/status-pill';
+import './words';
 
 const STATUS: Record<string, Status> = {
   pending: 'queued',

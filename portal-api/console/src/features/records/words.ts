@@ -1,0 +1,4 @@
+import { addWords } from '#/lib/words';
+import records from '#/words/records.json';
+
+addWords(records);
