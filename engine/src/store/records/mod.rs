@@ -4,6 +4,7 @@
 //! With `= any` the planner may read a whole stream instead: on a young table without statistics it
 //! takes the part of an index that all its rows share for selective.
 
+mod references;
 mod save;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,6 +13,7 @@ use chrono::{DateTime, Utc};
 use connector_sdk::{Fields, Record};
 use sqlx::types::{Json, Uuid};
 
+pub use self::references::{targets, waiting};
 pub use self::save::{Place, Row, Snapshot, save, snapshot};
 use super::{StoreError, Tx};
 use crate::ids::{ConnectionId, EntityId, RunId};
@@ -247,41 +249,6 @@ pub async fn by_entities(
     Ok(linked.collect())
 }
 
-/// The living entities that records of `stream` with these keys are linked to: what references
-/// point at.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn targets(
-    tx: &mut Tx,
-    connection: ConnectionId,
-    stream: &str,
-    keys: &[String],
-) -> Result<HashMap<String, EntityId>, StoreError> {
-    let rows = sqlx::query!(
-        "
-        select r.key, r.entity_id
-        from unnest($3::text[]) as wanted (key)
-        cross join lateral (
-            select key, entity_id, removed_at
-            from records
-            where connection_id = $1 and stream = $2 and key = wanted.key
-            offset 0
-        ) r
-        where r.removed_at is null
-        ",
-        connection.0,
-        stream,
-        keys,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.key, EntityId(row.entity_id)))
-        .collect())
-}
-
 /// Notes that records were written now.
 ///
 /// # Errors
@@ -327,40 +294,6 @@ pub async fn count(tx: &mut Tx, connection: ConnectionId, stream: &str) -> Resul
     .fetch_one(tx.conn())
     .await?;
     Ok(u64::try_from(count).unwrap_or(0))
-}
-
-/// Records of a stream that wait for the target of a reference, by key, from `after` on.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn waiting(
-    tx: &mut Tx,
-    connection: ConnectionId,
-    stream: &str,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<(String, Unresolved)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"
-        select key, unresolved as "unresolved!: Json<Unresolved>"
-        from records
-        where connection_id = $1
-          and stream = $2
-          and key > $3
-          and unresolved is not null
-          and removed_at is null
-        order by key
-        limit $4
-        "#,
-        connection.0,
-        stream,
-        after,
-        limit,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    let waiting = rows.into_iter().map(|row| (row.key, row.unresolved.0));
-    Ok(waiting.collect())
 }
 
 /// The fields of one record as last seen.
