@@ -87,7 +87,11 @@ export function Candidates({ match, kind, whose, onChoose, isLocked }: Candidate
                     <span className="min-w-0 flex-1 break-words">
                       {candidate.entity_name || t('matches.not_here')}
                     </span>
-                    {!isLocked && at < 9 && <Keys value={String(at + 1)} />}
+                    {!isLocked && at < 9 && (
+                      <span className="pointer-coarse:hidden">
+                        <Keys value={String(at + 1)} />
+                      </span>
+                    )}
                   </Radio>
                   {candidate.is_taken && (
                     <span className="block text-xs font-normal text-warn-ink">
