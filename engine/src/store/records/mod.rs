@@ -197,7 +197,7 @@ pub async fn by_entities(
     let rows = sqlx::query!(
         r#"
         select r.key, r.entity_id, r.base as "base: Json<Values>", r.content_hash,
-               r.remote_version, r.remote_changed_at, r.seen_at, r.mapping_version,
+               r.remote_version, r.remote_changed_at, r.seen_at, r.is_asked, r.mapping_version,
                r.unresolved as "unresolved: Json<Unresolved>"
         from (
             select place.key, place.entity_id
@@ -213,7 +213,7 @@ pub async fn by_entities(
         ) found
         cross join lateral (
             select key, entity_id, base, content_hash, remote_version, remote_changed_at, seen_at,
-                   mapping_version, unresolved
+                   is_asked, mapping_version, unresolved
             from records
             where connection_id = $2 and stream = $3 and key = found.key
               and entity_id = found.entity_id and removed_at is null
@@ -236,7 +236,7 @@ pub async fn by_entities(
             remote_version: row.remote_version,
             remote_changed_at: row.remote_changed_at,
             seen_at: row.seen_at,
-            is_asked: false,
+            is_asked: row.is_asked,
             mapping_version: row.mapping_version,
             unresolved: row.unresolved.map(|json| json.0),
             removed_at: None,

@@ -25,8 +25,8 @@ impl Pass {
             .iter()
             .flat_map(|record| record.patch.references.values());
         let targets = Targets::of(tx, plan.connection, references, |reference| {
-            let is_of_page = reference.stream.as_str() == plan.stream;
-            is_of_page.then(|| here.get(reference.key.as_str()).copied())?
+            let found = here.get(reference.key.as_str()).copied();
+            found.filter(|_| reference.stream.as_str() == plan.stream)
         })
         .await?;
         for record in incoming {
