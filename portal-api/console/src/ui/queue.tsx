@@ -3,9 +3,9 @@ import { useMemo } from 'react';
 import type { Page } from '#/api/types';
 import { useKeys } from '#/lib/keys';
 import { useMedia } from '#/lib/media';
-import { useWords } from '#/lib/words';
-import { Button } from './button';
+import { LoadMore } from './load-more';
 import { QueryView } from './query-view';
+import { Time } from './time';
 
 type QueueProps<T> = {
   query: UseInfiniteQueryResult<InfiniteData<Page<T>>>;
@@ -27,7 +27,6 @@ type QueueProps<T> = {
 /** Questions that wait for a person: all of them at the side, one open; J and K go through them. */
 export function Queue<T extends { id: string }>(props: QueueProps<T>) {
   const { query, loading, label, one, id, onSelect, list, back, empty, children } = props;
-  const t = useWords();
   const wide = useMedia('(min-width: 820px)');
   const items = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
   // On a phone the list comes first; where there is room for both, the first one stands open.
@@ -56,18 +55,7 @@ export function Queue<T extends { id: string }>(props: QueueProps<T>) {
                 {() => (
                   <>
                     {list(items, selected)}
-                    {query.hasNextPage && (
-                      <div className="p-2 text-center">
-                        <Button
-                          size="small"
-                          look="quiet"
-                          onPress={() => void query.fetchNextPage()}
-                          isDisabled={query.isFetchingNextPage}
-                        >
-                          {query.isFetchingNextPage ? t('ui.loading_more') : t('ui.load_more')}
-                        </Button>
-                      </div>
-                    )}
+                    <LoadMore query={query} />
                   </>
                 )}
               </QueryView>
@@ -82,5 +70,26 @@ export function Queue<T extends { id: string }>(props: QueueProps<T>) {
         </>
       )}
     </div>
+  );
+}
+
+/** Of the link that a row of a queue is. */
+export const QUEUE_LINK =
+  'flex flex-col gap-0.5 px-4 py-2.5 no-underline -outline-offset-2 hover:bg-hover aria-[current=true]:bg-accent-soft';
+
+type QueueRowProps = { title: string; since: string; children: React.ReactNode };
+
+/** What stands in such a link: whom it is about, since when, and a line of more. */
+export function QueueRow({ title, since, children }: QueueRowProps) {
+  return (
+    <>
+      <span className="flex items-baseline justify-between gap-3">
+        <span className="min-w-0 truncate text-sm font-medium text-ink">{title}</span>
+        <span className="shrink-0 text-xs text-ink-2">
+          <Time at={since} as="age" />
+        </span>
+      </span>
+      <span className="truncate text-xs text-ink-2">{children}</span>
+    </>
   );
 }

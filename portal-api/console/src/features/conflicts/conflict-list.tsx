@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import type { Conflict } from '#/api/types';
 import { useWords, wordFor } from '#/lib/words';
-import { Time } from '#/ui/time';
+import { QUEUE_LINK, QueueRow } from '#/ui/queue';
 import './words';
 
 /** What the list is narrowed to, kept in the links to its rows. */
@@ -23,20 +23,14 @@ export function ConflictList({ conflicts, selected, filters }: ConflictListProps
             data-conflict={conflict.id}
             aria-current={conflict.id === selected ? 'true' : undefined}
             activeProps={{ 'aria-current': conflict.id === selected ? 'true' : undefined }}
-            className="flex flex-col gap-0.5 px-4 py-2.5 no-underline -outline-offset-2 hover:bg-hover aria-[current=true]:bg-accent-soft"
+            className={QUEUE_LINK}
           >
-            <span className="flex items-baseline justify-between gap-3">
-              <span className="min-w-0 truncate text-sm font-medium text-ink">{conflict.entity_name}</span>
-              <span className="shrink-0 text-xs text-ink-2">
-                <Time at={conflict.opened_at} as="age" />
-              </span>
-            </span>
-            <span className="truncate text-xs text-ink-2">
+            <QueueRow title={conflict.entity_name} since={conflict.opened_at}>
               {conflict.kind === 'delete'
                 ? t('conflicts.deleted')
                 : conflict.fields.map((field) => field.label).join(', ')}{' '}
               · {conflict.connection_name} · {wordFor(t, `entity.${conflict.entity}`, conflict.entity)}
-            </span>
+            </QueueRow>
           </Link>
         </li>
       ))}

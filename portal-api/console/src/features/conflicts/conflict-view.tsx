@@ -4,6 +4,7 @@ import { useRef, useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import type { Conflict } from '#/api/types';
+import { pageOf } from '#/features/records/page-of';
 import '#/features/records/words';
 import { useMay } from '#/features/session/queries';
 import { useKeys } from '#/lib/keys';
@@ -78,7 +79,6 @@ export function ConflictView({ conflict, onNext }: ConflictViewProps) {
     e: () => choose('value'),
     n: onNext,
   });
-  const noun = conflict.entity === 'contact' ? ('/contacts/$id' as const) : ('/accounts/$id' as const);
   const problem = answer.error ? toProblem(answer.error) : null;
   return (
     <Form
@@ -102,7 +102,7 @@ export function ConflictView({ conflict, onNext }: ConflictViewProps) {
     >
       <div>
         <h2 className="text-lg font-semibold tracking-[-0.01em] text-ink">
-          <Link to={noun} params={{ id: conflict.entity_id }} className={LINK}>
+          <Link to={pageOf(conflict.entity)} params={{ id: conflict.entity_id }} className={LINK}>
             {conflict.entity_name}
           </Link>
         </h2>

@@ -3,6 +3,8 @@ import { Check, Equal, type LucideIcon, X } from 'lucide-react';
 import { useState } from 'react';
 import { Radio, RadioGroup } from 'react-aria-components/RadioGroup';
 import type { MatchDetail } from '#/api/types';
+import { pageOf } from '#/features/records/page-of';
+import { isFilled } from '#/features/records/sides';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
 import { Dot } from '#/ui/dot';
@@ -49,10 +51,9 @@ export function Candidates({ match, kind, whose, onChoose, isLocked }: Candidate
   const isCompared = (field: string) => candidates.some((candidate) => evidenceOf(candidate, field));
   // What was compared decides, what the record says may; the rest is what only the others have.
   const compared = match.fields.filter((field) => isCompared(field.name));
-  const said = match.fields.filter((field) => !isCompared(field.name) && has(field.there));
-  const rest = match.fields.filter((field) => !isCompared(field.name) && !has(field.there));
-  const more = rest.filter((field) => Object.values(field.here).some(has));
-  const noun = match.entity === 'contact' ? ('/contacts/$id' as const) : ('/accounts/$id' as const);
+  const said = match.fields.filter((field) => !isCompared(field.name) && isFilled(field.there));
+  const rest = match.fields.filter((field) => !isCompared(field.name) && !isFilled(field.there));
+  const more = rest.filter((field) => Object.values(field.here).some(isFilled));
   const tint = (candidate: Candidate) => (candidate.entity_id === whose ? 'bg-accent-soft' : '');
   return (
     <RadioGroup
@@ -87,11 +88,7 @@ export function Candidates({ match, kind, whose, onChoose, isLocked }: Candidate
                     <span className="min-w-0 flex-1 break-words">
                       {candidate.entity_name || t('matches.not_here')}
                     </span>
-                    {!isLocked && at < 9 && (
-                      <span className="pointer-coarse:hidden">
-                        <Keys value={String(at + 1)} />
-                      </span>
-                    )}
+                    {!isLocked && at < 9 && <Hint keys={String(at + 1)} />}
                   </Radio>
                   {candidate.is_taken && (
                     <span className="block text-xs font-normal text-warn-ink">
@@ -132,7 +129,7 @@ export function Candidates({ match, kind, whose, onChoose, isLocked }: Candidate
                 <td key={candidate.entity_id} className={`${CELL} ${tint(candidate)}`}>
                   {isChoosable(candidate) && (
                     <Link
-                      to={noun}
+                      to={pageOf(match.entity)}
                       params={{ id: candidate.entity_id }}
                       aria-label={t('matches.open_named', { kind, name: candidate.entity_name })}
                       className={LINK}
@@ -147,7 +144,7 @@ export function Candidates({ match, kind, whose, onChoose, isLocked }: Candidate
         </table>
       </div>
       <Radio value="different" className={`${RADIO} self-start`}>
-        <Dot /> {t('matches.different', { kind })} {!isLocked && <Keys value="0" />}
+        <Dot /> {t('matches.different', { kind })} {!isLocked && <Hint keys="0" />}
       </Radio>
     </RadioGroup>
   );
@@ -158,7 +155,14 @@ export function isChoosable(candidate: Candidate): boolean {
   return candidate.entity_name !== '';
 }
 
-const has = (value: unknown): boolean => value !== null && value !== undefined && value !== '';
+/** The key that chooses it, where there is a keyboard. */
+function Hint({ keys }: { keys: string }) {
+  return (
+    <span className="pointer-coarse:hidden">
+      <Keys value={keys} />
+    </span>
+  );
+}
 
 /** How alike the two are, where they were compared. */
 function Mark({ evidence }: { evidence: Evidence | undefined }) {

@@ -1,19 +1,16 @@
 import { Link } from '@tanstack/react-router';
 import type { Match } from '#/api/types';
 import { useWords, wordFor } from '#/lib/words';
-import { Time } from '#/ui/time';
+import { QUEUE_LINK, QueueRow } from '#/ui/queue';
 import { textOf } from '#/ui/value';
-import type { MatchFilters } from './queries';
+import type { MatchSearch } from './queries';
 import './words';
 
 type MatchListProps = {
   matches: readonly Match[];
   selected: string | null;
   /** What the list is narrowed to, kept in the links to its rows. */
-  filters: Omit<MatchFilters, 'state' | 'entity'> & {
-    state?: Exclude<MatchFilters['state'], 'open'>;
-    entity?: 'account' | 'contact';
-  };
+  filters: MatchSearch;
 };
 
 /** The newest first, in the server's order; the address says which one is open. */
@@ -29,18 +26,12 @@ export function MatchList({ matches, selected, filters }: MatchListProps) {
             resetScroll={false}
             aria-current={match.id === selected ? 'true' : undefined}
             activeProps={{ 'aria-current': match.id === selected ? 'true' : undefined }}
-            className="flex flex-col gap-0.5 px-4 py-2.5 no-underline -outline-offset-2 hover:bg-hover aria-[current=true]:bg-accent-soft"
+            className={QUEUE_LINK}
           >
-            <span className="flex items-baseline justify-between gap-3">
-              <span className="min-w-0 truncate text-sm font-medium text-ink">{nameOf(match)}</span>
-              <span className="shrink-0 text-xs text-ink-2">
-                <Time at={match.opened_at} as="age" />
-              </span>
-            </span>
-            <span className="truncate text-xs text-ink-2">
+            <QueueRow title={nameOf(match)} since={match.opened_at}>
               {t('matches.candidates', { count: match.candidates.length })} · {match.connection_name} ·{' '}
               {wordFor(t, `entity.${match.entity}`, match.entity)}
-            </span>
+            </QueueRow>
           </Link>
         </li>
       ))}

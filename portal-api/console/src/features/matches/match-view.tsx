@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { Form } from 'react-aria-components/Form';
 import { toProblem } from '#/api/problem';
 import type { MatchDetail } from '#/api/types';
+import { pageOf } from '#/features/records/page-of';
 import '#/features/records/words';
 import { useMay } from '#/features/session/queries';
 import { useKeys } from '#/lib/keys';
@@ -16,7 +17,7 @@ import { Time } from '#/ui/time';
 import { toast } from '#/ui/toast';
 import { textOf } from '#/ui/value';
 import { Candidates, isChoosable } from './candidates';
-import { answer, matchQuery, type Whose } from './queries';
+import { answer, type Whose } from './queries';
 import './words';
 
 /** Fields that a record is called by. */
@@ -50,7 +51,7 @@ export function MatchView({ match, onNext }: MatchViewProps) {
       );
     },
     // Somebody was faster, or the record was read anew: what is known now must be seen.
-    onError: () => client.invalidateQueries({ queryKey: matchQuery(match.id).queryKey }),
+    onError: () => client.invalidateQueries({ queryKey: ['matches'] }),
   });
   function choose(next: Whose) {
     if (mayAnswer) setWhose(next);
@@ -88,7 +89,7 @@ export function MatchView({ match, onNext }: MatchViewProps) {
       <Candidates
         match={match}
         kind={kind}
-        whose={match.state === 'open' ? whose : ended(match)}
+        whose={match.state === 'open' ? whose : answered(match)}
         onChoose={choose}
         isLocked={!mayAnswer}
       />
@@ -114,30 +115,34 @@ export function MatchView({ match, onNext }: MatchViewProps) {
           </div>
         </>
       ) : (
-        match.state !== 'open' && <Ended match={match} kind={kind} />
+        match.state !== 'open' && <Ended match={match} word={ENDED[match.state]} kind={kind} />
       )}
     </Form>
   );
 }
 
-const ended = (match: MatchDetail): Whose | null =>
-  match.state === 'same'
-    ? (match.answer?.entity_id ?? null)
-    : match.state === 'different'
-      ? 'different'
-      : null;
+/** What was answered. */
+function answered({ state, answer }: MatchDetail): Whose | null {
+  if (state === 'different') return 'different';
+  return state === 'same' ? (answer?.entity_id ?? null) : null;
+}
 
-function Ended({ match, kind }: { match: MatchDetail; kind: string }) {
+const ENDED = {
+  same: 'matches.was_same',
+  different: 'matches.was_different',
+  gone: 'matches.was_gone',
+} as const;
+
+type EndedProps = { match: MatchDetail; word: (typeof ENDED)[keyof typeof ENDED]; kind: string };
+
+function Ended({ match, word, kind }: EndedProps) {
   const t = useWords();
-  const { answer, state } = match;
-  const what =
-    state === 'gone' ? 'matches.was_gone' : state === 'same' ? 'matches.was_same' : 'matches.was_different';
-  const noun = match.entity === 'contact' ? ('/contacts/$id' as const) : ('/accounts/$id' as const);
+  const { answer } = match;
   return (
     <p className="rounded-control bg-ok-soft px-3 py-2 text-sm text-ok-ink">
-      {t(what, { kind, name: match.connection_name })}{' '}
+      {t(word, { kind, name: match.connection_name })}{' '}
       {answer?.entity_id && (
-        <Link to={noun} params={{ id: answer.entity_id }} className={LINK}>
+        <Link to={pageOf(match.entity)} params={{ id: answer.entity_id }} className={LINK}>
           {answer.entity_name || t('matches.not_here')}
         </Link>
       )}

@@ -4,18 +4,19 @@ import type { Match, MatchDetail } from '#/api/types';
 import { LIMIT, listQuery } from '#/lib/pages';
 
 export const STATES = ['same', 'different', 'gone'] as const;
-export type MatchState = 'open' | (typeof STATES)[number];
 
 export const REASONS = ['possible', 'ambiguous', 'taken', 'being_made'] as const;
 
-export type MatchFilters = {
-  state: MatchState;
+/** What the list is narrowed to, as it stands in the address: the open ones where it names no state. */
+export type MatchSearch = {
+  state?: (typeof STATES)[number];
   why?: (typeof REASONS)[number];
-  entity?: string;
+  entity?: 'account' | 'contact';
   connection_id?: string;
 };
 
-export function matchesQuery(filters: MatchFilters) {
+export function matchesQuery(search: MatchSearch) {
+  const filters = { ...search, state: search.state ?? ('open' as const) };
   return listQuery<Match>(['matches', 'list', filters], (cursor) =>
     unwrap(api.GET('/api/v1/matches', { params: { query: { ...filters, cursor, limit: LIMIT } } })),
   );

@@ -18,8 +18,8 @@ import {
 import { useMemo } from 'react';
 import type { TimelineEntry } from '#/api/types';
 import { useWords } from '#/lib/words';
-import { Button } from '#/ui/button';
 import { LINK } from '#/ui/link';
+import { LoadMore } from '#/ui/load-more';
 import { QueryView } from '#/ui/query-view';
 import { EmptyState } from '#/ui/states';
 import { Time } from '#/ui/time';
@@ -66,18 +66,7 @@ export function Timeline({ noun, id }: { noun: Noun; id: string }) {
                 <Entry key={entry.id} entry={entry} />
               ))}
             </ol>
-            {query.hasNextPage && (
-              <div className="p-2 text-center">
-                <Button
-                  size="small"
-                  look="quiet"
-                  onPress={() => void query.fetchNextPage()}
-                  isDisabled={query.isFetchingNextPage}
-                >
-                  {query.isFetchingNextPage ? t('ui.loading_more') : t('ui.load_more')}
-                </Button>
-              </div>
-            )}
+            <LoadMore query={query} />
           </>
         )
       }

@@ -3,8 +3,8 @@ import { createFileRoute, Link } from '@tanstack/react-router';
 import { ConflictList } from '#/features/conflicts/conflict-list';
 import { ConflictView } from '#/features/conflicts/conflict-view';
 import { conflictQuery, conflictsQuery } from '#/features/conflicts/queries';
+import { QuestionFilters } from '#/features/conflicts/question-filters';
 import { QuestionsNav } from '#/features/conflicts/questions-nav';
-import { connectionNamesQuery } from '#/features/connections/queries';
 import { compact, isAnySet, oneOf, textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
@@ -39,10 +39,8 @@ function ConflictsPage() {
   const { id, ...filters } = Route.useSearch();
   const navigate = Route.useNavigate();
   const query = useInfiniteQuery(conflictsQuery({ ...filters, state: filters.state ?? 'open' }));
-  const connections = useQuery(connectionNamesQuery).data ?? [];
   const set = (change: ConflictsSearch) =>
     void navigate({ search: (old) => compact({ ...old, ...change }), replace: true, resetScroll: false });
-  const any = { value: '', label: t('filter.any') };
   const filtered = isAnySet(filters);
   const clear = () => void navigate({ search: {}, replace: true });
   return (
@@ -64,24 +62,7 @@ function ConflictsPage() {
             { value: 'resolved', label: t('conflicts.done') },
           ]}
         />
-        <Select
-          inline
-          label={t('conflicts.entity')}
-          value={filters.entity ?? ''}
-          onChange={(value) => set({ entity: oneOf(value, ['account', 'contact'] as const), id: undefined })}
-          choices={[
-            any,
-            { value: 'account', label: t('entity.account') },
-            { value: 'contact', label: t('entity.contact') },
-          ]}
-        />
-        <Select
-          inline
-          label={t('runs.connection')}
-          value={filters.connection_id ?? ''}
-          onChange={(value) => set({ connection_id: value, id: undefined })}
-          choices={[any, ...connections.map((one) => ({ value: one.id, label: one.name }))]}
-        />
+        <QuestionFilters about={filters} onChange={(change) => set({ ...change, id: undefined })} />
       </FilterBar>
       <Queue
         query={query}

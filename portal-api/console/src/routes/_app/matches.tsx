@@ -1,10 +1,10 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { createFileRoute, Link } from '@tanstack/react-router';
+import { QuestionFilters } from '#/features/conflicts/question-filters';
 import { QuestionsNav } from '#/features/conflicts/questions-nav';
-import { connectionNamesQuery } from '#/features/connections/queries';
 import { MatchList } from '#/features/matches/match-list';
 import { MatchView } from '#/features/matches/match-view';
-import { matchesQuery, matchQuery, REASONS, STATES } from '#/features/matches/queries';
+import { type MatchSearch, matchesQuery, matchQuery, REASONS, STATES } from '#/features/matches/queries';
 import { compact, isAnySet, oneOf, textParam } from '#/lib/search';
 import { useWords } from '#/lib/words';
 import { Button } from '#/ui/button';
@@ -17,13 +17,7 @@ import { Queue } from '#/ui/queue';
 import { Select } from '#/ui/select';
 import { EmptyState } from '#/ui/states';
 
-type MatchesSearch = {
-  state?: (typeof STATES)[number];
-  why?: (typeof REASONS)[number];
-  entity?: 'account' | 'contact';
-  connection_id?: string;
-  id?: string;
-};
+type MatchesSearch = MatchSearch & { id?: string };
 
 export const Route = createFileRoute('/_app/matches')({
   validateSearch: (search): MatchesSearch => ({
@@ -40,8 +34,7 @@ function MatchesPage() {
   const t = useWords();
   const { id, ...filters } = Route.useSearch();
   const navigate = Route.useNavigate();
-  const query = useInfiniteQuery(matchesQuery({ ...filters, state: filters.state ?? 'open' }));
-  const connections = useQuery(connectionNamesQuery).data ?? [];
+  const query = useInfiniteQuery(matchesQuery(filters));
   const set = (change: MatchesSearch) =>
     void navigate({ search: (old) => compact({ ...old, ...change }), replace: true, resetScroll: false });
   const any = { value: '', label: t('filter.any') };
@@ -73,24 +66,7 @@ function MatchesPage() {
           onChange={(value) => set({ why: oneOf(value, REASONS), id: undefined })}
           choices={[any, ...REASONS.map((why) => ({ value: why, label: t(`matches.why_${why}`) }))]}
         />
-        <Select
-          inline
-          label={t('matches.entity')}
-          value={filters.entity ?? ''}
-          onChange={(value) => set({ entity: oneOf(value, ['account', 'contact'] as const), id: undefined })}
-          choices={[
-            any,
-            { value: 'account', label: t('entity.account') },
-            { value: 'contact', label: t('entity.contact') },
-          ]}
-        />
-        <Select
-          inline
-          label={t('runs.connection')}
-          value={filters.connection_id ?? ''}
-          onChange={(value) => set({ connection_id: value, id: undefined })}
-          choices={[any, ...connections.map((one) => ({ value: one.id, label: one.name }))]}
-        />
+        <QuestionFilters about={filters} onChange={(change) => set({ ...change, id: undefined })} />
       </FilterBar>
       <Queue
         query={query}
