@@ -75,9 +75,10 @@ fn read_reason(text: &str) -> Result<GapReason, StoreError> {
 }
 
 /// Notes gaps that a read was told of. One that says no beginning began where the stream was covered
-/// up to, one that says no end lasts until now. The same one told twice is one, one that ends before it
-/// begins is about the moment of its end, and one that ends far in the future ends now. Returns how many
-/// are new.
+/// up to, one that says no end lasts until now. The same one told twice is one, unless its stamp tells no
+/// more than the second and it was first found within that: there may have been another since. One that
+/// ends before it begins is about the moment of its end, and one that ends far in the future ends now.
+/// Returns how many are new.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -111,6 +112,9 @@ pub async fn note(
                   select from gaps known
                   where known.connection_id = $2 and known.stream = $3 and known.reason = $4
                     and known.from_at = $5 and known.to_at = $6 and known.keys is not distinct from $7
+                    and not (known.to_at = date_trunc('second', known.to_at)
+                             and known.found_at >= known.to_at
+                             and known.found_at < known.to_at + interval '1 second')
               )
             ",
             GapId::fresh().0,

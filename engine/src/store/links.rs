@@ -268,8 +268,9 @@ pub async fn withdraw(
 /// How a record came to be known as it is, whoever's it is: what of it a page may not show yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
-    written_at: Option<DateTime<Utc>>,
-    is_asked: bool,
+    pub seen_at: DateTime<Utc>,
+    pub written_at: Option<DateTime<Utc>>,
+    pub is_asked: bool,
 }
 
 /// Ends a link that [`take`] took: the record's row goes, and with it what [`withdraw`] ends. Whoever calls
@@ -289,7 +290,7 @@ pub async fn release(
         "
         delete from records
         where connection_id = $1 and stream = $2 and key = $3
-        returning written_at, is_asked
+        returning seen_at, written_at, is_asked
         ",
         connection.0,
         stream,
@@ -314,12 +315,13 @@ pub async fn keep(
     sqlx::query!(
         "
         update records
-        set written_at = $4, is_asked = $5
+        set seen_at = $4, written_at = $5, is_asked = $6
         where connection_id = $1 and stream = $2 and key = $3
         ",
         connection.0,
         stream,
         key,
+        known.seen_at,
         known.written_at,
         known.is_asked,
     )

@@ -326,6 +326,7 @@ pub struct Open {
     /// The run that read the record.
     pub run: RunId,
     pub record: Record,
+    pub seen_at: DateTime<Utc>,
 }
 
 /// The kind of entity that a question is about; its row is not taken.
@@ -347,7 +348,7 @@ pub async fn take(tx: &mut Tx, id: MatchId, version: i64) -> Result<Open, StoreE
     let row = sqlx::query!(
         r#"
         select connection_id, stream, key, entity, state, run_id, raw as "raw: Json<Fields>",
-               remote_version, remote_changed_at, version
+               remote_version, remote_changed_at, seen_at, version
         from matches
         where id = $1
         for update
@@ -377,6 +378,7 @@ pub async fn take(tx: &mut Tx, id: MatchId, version: i64) -> Result<Open, StoreE
             changed_at: row.remote_changed_at,
             fields: row.raw.0,
         },
+        seen_at: row.seen_at,
     })
 }
 

@@ -24,6 +24,8 @@ pub struct Row {
     pub link_method: &'static str,
     /// It was asked for by itself, not listed.
     pub is_asked: bool,
+    /// When it was seen so, if that was before this.
+    pub seen_at: Option<DateTime<Utc>>,
 }
 
 /// Where rows belong: one stream of one connection, mapped to one kind of entity.
@@ -91,6 +93,7 @@ pub fn save(
     let mut problems = Vec::with_capacity(rows.len());
     let mut methods = Vec::with_capacity(rows.len());
     let mut asked = Vec::with_capacity(rows.len());
+    let mut seen = Vec::with_capacity(rows.len());
     for row in rows {
         keys.push(row.key.as_str());
         entities.push(row.entity_id.0);
@@ -108,6 +111,7 @@ pub fn save(
         problems.push(row.problems.as_ref().map(ToString::to_string));
         methods.push(row.link_method);
         asked.push(row.is_asked);
+        seen.push(row.seen_at.unwrap_or(now));
     }
     // `$end` says what to do about rows that are there.
     macro_rules! save {
@@ -120,12 +124,12 @@ pub fn save(
                      linked_at, seen_at, run_id, is_asked)
                 select $1, $2, key, $3, entity_id, raw::json, base::json, remote_version,
                        remote_changed_at, content_hash, unresolved::jsonb, problems::jsonb, $4, link_method,
-                       $5, $5, $6, is_asked
+                       $5, seen_at, $6, is_asked
                 from unnest($7::text[], $8::uuid[], $9::text[], $10::text[], $11::text[],
                             $12::timestamptz[], $13::bytea[], $14::text[], $15::text[], $16::text[],
-                            $17::boolean[])
+                            $17::boolean[], $18::timestamptz[])
                     as row (key, entity_id, raw, base, remote_version, remote_changed_at, content_hash,
-                            unresolved, problems, link_method, is_asked)
+                            unresolved, problems, link_method, is_asked, seen_at)
                 "
                     + $end,
                 place.connection.0,
@@ -145,6 +149,7 @@ pub fn save(
                 &problems as &[Option<String>],
                 &methods as &[&str],
                 &asked,
+                &seen,
             )
         };
     }

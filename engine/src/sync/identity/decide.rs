@@ -5,6 +5,7 @@ use connector_sdk::Change;
 use super::relink::check_target;
 use crate::entity::CoreTables;
 use crate::ids::{EntityId, MatchId, UserId};
+use crate::store::links::{self, Known};
 use crate::store::{Tx, matches};
 use crate::sync::context::SyncError;
 use crate::sync::page::{self, Applied, Origin, Page};
@@ -32,6 +33,7 @@ pub async fn decide(
         check_target(tx, tables, &open.entity, (None, entity), place).await?;
     }
     matches::decide(tx, id, entity, note, by).await?;
+    let (stream, key) = (open.stream.clone(), open.record.key.clone());
     let page = Page {
         connection: open.connection,
         stream: open.stream,
@@ -41,5 +43,13 @@ pub async fn decide(
         pass: None,
         origin: Origin::Hub,
     };
-    page::apply(tx, tables, page).await
+    let applied = page::apply(tx, tables, page).await?;
+    // It was not seen anew: a page that was read before the answer may tell something newer.
+    let known = Known {
+        seen_at: open.seen_at,
+        written_at: None,
+        is_asked: false,
+    };
+    links::keep(tx, open.connection, &stream, &key, known).await?;
+    Ok(applied)
 }

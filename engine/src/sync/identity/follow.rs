@@ -106,13 +106,17 @@ pub async fn follow(
     both.extend(there.get(&input.key));
     // All rows of their records before the two, as pages take them.
     records::take_all(tx, &both).await?;
-    let entities = around.kind.load(tx, &both).await?;
-    let is_loser = |one: &Entity| one.id == input.loser && one.removed_at.is_none();
-    let Some(mut loser) = entities.into_iter().find(is_loser) else {
+    let mut entities = around.kind.load(tx, &both).await?;
+    entities.retain(|one| one.removed_at.is_none());
+    let is_here = |id: EntityId| move |one: &Entity| one.id == id;
+    let Some(place) = entities.iter().position(is_here(input.loser)) else {
         return Ok(followed);
     };
     let there = records::targets(tx, connection, stream, &keys).await?;
-    let winner = there.get(&input.key).filter(|id| both.contains(id));
+    // One that was removed here meanwhile is about to go over there, or comes back.
+    let winner = there.get(&input.key);
+    let winner = winner.filter(|id| entities.iter().any(is_here(**id)));
+    let mut loser = entities.swap_remove(place);
     let Some(&winner) = winner else {
         followed.is_early = true;
         let is_bare = records::links(tx, &[loser.id]).await?.is_empty();

@@ -355,6 +355,7 @@ async fn accept(
             problems: None,
             link_method: "written",
             is_asked: true,
+            seen_at: None,
         });
     }
     // What the system holds by now is news, though nothing of the entity itself changed.

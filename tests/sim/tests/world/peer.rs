@@ -106,6 +106,8 @@ pub(crate) struct Known {
     pub(crate) ever: BTreeMap<String, BTreeSet<Value>>,
     /// When it was last looked at by key, in the system's own count.
     looked_at: u64,
+    /// It came back, and was not shown to the hub since.
+    is_back: bool,
 }
 
 impl Known {
@@ -254,6 +256,7 @@ impl State {
         if returns {
             changed.extend(fields.keys().cloned());
         }
+        known.is_back |= returns;
         for (name, value) in normal {
             known
                 .ever
@@ -400,8 +403,12 @@ impl State {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let mut changes = Vec::new();
+        let mut shown = Vec::new();
         for (at, key, version, known) in rows {
             (place.at, place.key) = (at, key.clone());
+            if std::ptr::eq(version, known.newest()) {
+                shown.push(key.clone());
+            }
             place.newest = place.newest.max(at);
             let change = match &version.gone {
                 Some(removal) => Change::Delete(Tombstone {
@@ -426,6 +433,11 @@ impl State {
                 }
             };
             changes.push(change);
+        }
+        for key in &shown {
+            if let Some(known) = self.records.get_mut(key) {
+                known.is_back = false;
+            }
         }
         if self.habits.doubles {
             changes.reverse();
@@ -473,6 +485,7 @@ impl State {
         let one = |key: &String| {
             let known = self.records.get_mut(key).filter(|known| !known.is_gone())?;
             known.looked_at = count;
+            known.is_back = false;
             let mut record = record(key, known.newest());
             record.version = known.version();
             Some(record)
@@ -544,7 +557,9 @@ impl State {
         let mut created = false;
         let key = match &write.op {
             WriteOp::Create { fields } => {
-                if let Some((key, _)) = self.with_hub_id(&write.hub_id) {
+                // What comes back while it is made anew cannot be known of.
+                let beside = self.with_hub_id(&write.hub_id);
+                if let Some((key, _)) = beside.filter(|(_, known)| !known.is_back) {
                     self.wrong
                         .push(format!("{} was created again beside {key}", write.hub_id));
                 }

@@ -92,7 +92,7 @@ impl Planted {
         (Self::CanaryGoesOn, 8),
         (Self::GapsIgnored, 1_000_002),
         (Self::HalfListingBelieved, 1_000_014),
-        (Self::FailedPageSealed, 1_000_083),
+        (Self::FailedPageSealed, 1_000_197),
         (Self::TwinsNotSought, 2_000_004),
         (Self::MergesNotFollowed, 2_000_001),
         (Self::RelinkedBaseKept, 2_000_011),

@@ -95,6 +95,9 @@ pub(super) fn row(record: Incoming, base: Values, origin: Origin) -> Row {
     let problems = (!record.patch.failed.is_empty())
         .then(|| serde_json::to_value(&record.patch.failed).ok())
         .flatten();
+    // What the hub kept was not seen anew.
+    let kept = record.linked.as_ref().filter(|_| origin == Origin::Hub);
+    let (is_kept_asked, seen_at) = kept.map(|linked| (linked.is_asked, linked.seen_at)).unzip();
     Row {
         key: record.patch.key,
         entity_id: record.entity_id,
@@ -112,7 +115,8 @@ pub(super) fn row(record: Incoming, base: Values, origin: Origin) -> Row {
         is_asked: match origin {
             Origin::Records(_) => true,
             Origin::Feed(_) | Origin::Listing(_) => false,
-            Origin::Hub => record.linked.is_some_and(|linked| linked.is_asked),
+            Origin::Hub => is_kept_asked.unwrap_or_default(),
         },
+        seen_at,
     }
 }
