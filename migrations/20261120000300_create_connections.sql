@@ -91,6 +91,8 @@ create table streams (
     pass_began_at timestamptz,
     -- When part of the records is compared with the system again.
     sweep_due_at  timestamptz,
+    -- When all of its records that wait for what they point at were looked at last.
+    waited_at     timestamptz,
     last_read_at  timestamptz,
     last_run_id   uuid,
     version       bigint not null default 1,

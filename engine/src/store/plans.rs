@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use connector_sdk::{Cursor, Stream};
+use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
 use super::{StoreError, Tx, custom_fields};
@@ -269,15 +270,27 @@ pub async fn of_entity(tx: &mut Tx, entity: &str) -> Result<Vec<Plan>, StoreErro
     .collect()
 }
 
+/// How often records that wait for what they point at are looked at though no read brought any news.
+const WAIT_LOOK_EVERY: TimeDelta = TimeDelta::minutes(10);
+
 /// What is left to do for a connection after a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Advanced {
-    /// Whether any of its records waits for the target of a reference, or any write for being sent,
-    /// those included that a run which is over has left behind.
-    /// In the middle of a full read this is not asked, and true.
-    pub is_any_pending: bool,
+    /// In the middle of a full read this is not asked.
+    pub pending: Pending,
     /// Whether part of its records should be compared with the system again.
     pub is_sweep_due: bool,
+}
+
+/// What of a connection waits for somebody to look at it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Records wait for the target of a reference.
+    pub is_any_waiting: bool,
+    /// They were not looked at for a while: what they wait for may have come by another way than a read.
+    pub is_wait_due: bool,
+    /// Writes wait for being sent, those included that a run which is over has left behind.
+    pub is_any_unsent: bool,
 }
 
 /// Waits until no other page of the connection is about to commit, and holds the others off until this
@@ -311,8 +324,7 @@ pub async fn advance(
     run: RunId,
 ) -> Result<Option<Advanced>, StoreError> {
     let now = tx.now();
-    let advanced = sqlx::query_as!(
-        Advanced,
+    let row = sqlx::query!(
         r#"
         update streams
         set cursor = $3, phase = $4, last_run_id = $5, last_read_at = $6,
@@ -336,12 +348,25 @@ pub async fn advance(
               where mappings.connection_id = $1 and mappings.stream = $2
                 and published_version is not null
           )
-        returning case when $4 = 'incremental' then (
+        returning $4 = 'incremental' and (
             select true from records
             where connection_id = $1 and unresolved is not null and removed_at is null
             order by stream, key
             limit 1
-        ) is not null or (
+        ) is not null as "is_any_waiting!",
+        $4 = 'incremental' and exists (
+            select from streams other
+            where other.connection_id = $1
+              and coalesce(other.waited_at <= $10, true)
+              and (
+                  select true from records
+                  where connection_id = $1 and records.stream = other.stream
+                    and unresolved is not null and removed_at is null
+                  order by key
+                  limit 1
+              ) is not null
+        ) as "is_wait_due!",
+        $4 = 'incremental' and ((
             select true from writes
             where connection_id = $1 and state = 'pending'
             order by stream, due_at
@@ -352,7 +377,7 @@ pub async fn advance(
               and not exists (
                   select from runs where runs.id = writes.run_id and runs.state <> 'parked'
               )
-        ) else true end as "is_any_pending!",
+        )) as "is_any_unsent!",
         $9 and sweep_due_at <= $6 as "is_sweep_due!"
         "#,
         connection.0,
@@ -364,10 +389,50 @@ pub async fn advance(
         pass.map(|pass| pass.began_at),
         pass.is_some_and(|pass| pass.is_anew),
         pass.is_some_and(|pass| pass.is_over),
+        now - WAIT_LOOK_EVERY,
     )
     .fetch_optional(tx.conn())
     .await?;
-    Ok(advanced)
+    Ok(row.map(|row| Advanced {
+        pending: Pending {
+            is_any_waiting: row.is_any_waiting,
+            is_wait_due: row.is_wait_due,
+            is_any_unsent: row.is_any_unsent,
+        },
+        is_sweep_due: row.is_sweep_due,
+    }))
+}
+
+/// Notes that all records of these streams that wait for what they point at were looked at. Takes rows
+/// of streams, as a page does: after all records, and before runs are started.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn waited(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    streams: &[String],
+) -> Result<(), StoreError> {
+    let now = tx.now();
+    sqlx::query!(
+        "
+        update streams
+        set waited_at = $3
+        from (
+            select connection_id, stream from streams
+            where connection_id = $1 and stream = any($2)
+            order by stream
+            for update
+        ) taken
+        where streams.connection_id = taken.connection_id and streams.stream = taken.stream
+        ",
+        connection.0,
+        streams,
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// The fields of a kind: the built-in ones and this tenant's own.

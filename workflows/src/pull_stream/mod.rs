@@ -24,7 +24,7 @@ use engine::runtime::{
     Class, Counts, Progress, Run, RunError, StepCx, StepError, TxStep, Workflow,
 };
 use engine::store::coverage;
-use engine::store::plans::{self, Pass, Phase};
+use engine::store::plans::{self, Pass, Pending, Phase};
 use engine::sync::page::{self, Applied, Ledger, Origin};
 use engine::sync::sweep::{self, SweepInput, What};
 use engine::sync::{self, drift, outbox};
@@ -64,7 +64,7 @@ impl Workflow for PullStream {
         let mut places = HashSet::new();
         let mut restarts = 0;
         let mut ledger = Ledger::default();
-        let mut place = Some(WaitingPlace::default());
+        let mut pending = Pending::default();
         for number in 0.. {
             let step = ApplyPage {
                 connection: input.connection,
@@ -101,17 +101,19 @@ impl Workflow for PullStream {
                 _ => {}
             }
             if !done.more {
-                if done.applied.is_settled {
-                    place = None;
-                }
+                pending = done.applied.pending;
                 break;
             }
         }
+        // One that waits for what never comes is not looked at after every read.
+        let looks = pending.is_wait_due || pending.is_any_waiting && total.is_any_news();
+        let mut place = (looks || pending.is_any_unsent).then(WaitingPlace::default);
         for round in 0.. {
             let Some(from) = place else { break };
             let step = ApplyWaiting {
                 connection: input.connection,
                 round,
+                looks,
                 from,
             };
             let done = cx.tx(step).await?;

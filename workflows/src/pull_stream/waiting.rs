@@ -18,6 +18,8 @@ const WAITING: usize = 1_000;
 pub(super) struct ApplyWaiting {
     pub(super) connection: ConnectionId,
     pub(super) round: u64,
+    /// Whether records are looked at, and not only writes.
+    pub(super) looks: bool,
     pub(super) from: WaitingPlace,
 }
 
@@ -48,24 +50,32 @@ impl TxStep for ApplyWaiting {
         let (connection, run) = (self.connection, cx.run_id());
         let streams = plans::streams(tx, connection).await?;
         let mut applied = Applied::default();
-        let mut next = None;
+        let (mut done, mut next) = (Vec::new(), None);
         for stream in streams.iter().filter(|stream| **stream >= self.from.stream) {
             let after = if *stream == self.from.stream {
                 self.from.key.as_str()
             } else {
                 ""
             };
-            let waited =
-                page::apply_waiting(tx, &hub.tables, connection, stream, run, after, WAITING)
-                    .await
-                    .map_err(sync_error)?;
-            applied.counts.add(&waited.applied.counts);
-            applied.owed.extend(waited.applied.owed);
-            if let Some(key) = waited.next {
-                let stream = stream.clone();
-                next = Some(WaitingPlace { stream, key });
-                break;
+            if self.looks {
+                let waited =
+                    page::apply_waiting(tx, &hub.tables, connection, stream, run, after, WAITING)
+                        .await
+                        .map_err(sync_error)?;
+                applied.counts.add(&waited.applied.counts);
+                applied.owed.extend(waited.applied.owed);
+                if let Some(key) = waited.next {
+                    let stream = stream.clone();
+                    next = Some(WaitingPlace { stream, key });
+                    break;
+                }
             }
+            done.push(stream.clone());
+        }
+        if self.looks {
+            plans::waited(tx, connection, &done).await?;
+        }
+        for stream in &done {
             outbox::start_push_when_due(tx, connection, stream).await?;
         }
         outbox::start_pushes(tx, &applied.owed, "pull").await?;

@@ -36,7 +36,7 @@ use crate::ids::{ConnectionId, RunId};
 use crate::store::Tx;
 use crate::store::canaries::{self, Seen};
 use crate::store::matches::{self, Held};
-use crate::store::plans::{self, Pass, Phase};
+use crate::store::plans::{self, Pass, Pending, Phase};
 use crate::store::records::{self, Linked};
 use crate::store::{coverage, doubts, quotas};
 
@@ -82,6 +82,12 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Whether something may be here by now that others wait for.
+    #[must_use]
+    pub fn is_any_news(&self) -> bool {
+        self.created + self.updated + self.linked > 0
+    }
+
     pub fn add(&mut self, other: &Self) {
         self.read += other.read;
         self.created += other.created;
@@ -104,10 +110,9 @@ pub struct Applied {
     pub counts: Counts,
     /// Streams that now have writes pending: somebody should push them.
     pub owed: BTreeSet<(ConnectionId, String)>,
-    /// After a page with a cursor: no record of the connection waits for another, and no write for
-    /// being sent.
+    /// After the last page of a read: what is left of the whole connection.
     #[serde(default)]
-    pub is_settled: bool,
+    pub pending: Pending,
     /// After the last page of a pass: part of the stream's records should be compared again.
     #[serde(default)]
     pub is_sweep_due: bool,
@@ -295,7 +300,7 @@ async fn apply_part(
     let applied = Applied {
         counts,
         owed,
-        is_settled: false,
+        pending: Pending::default(),
         is_sweep_due: false,
         in_doubt,
         ledger: guard.map(|guard| guard.ledger(room)).unwrap_or_default(),
@@ -448,7 +453,7 @@ async fn advance(tx: &mut Tx, page: &Page, mut applied: Applied) -> Result<Appli
             stream: stream.clone(),
         });
     };
-    applied.is_settled = !advanced.is_any_pending;
+    applied.pending = advanced.pending;
     applied.is_sweep_due = advanced.is_sweep_due;
     Ok(applied)
 }

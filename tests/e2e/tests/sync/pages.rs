@@ -3,6 +3,7 @@ use std::time::Duration;
 use anyhow::Result;
 use connector_sdk::Value;
 use engine::ids::RunId;
+use engine::store::plans;
 use engine::sync::page;
 
 use super::world::{MAPPING, World, deleted, later, record};
@@ -353,7 +354,7 @@ async fn a_child_finds_its_parent_though_both_pages_are_applied_at_once() -> Res
         let mut tx = world.begin().await?;
         let applied = page::apply(&mut tx, &world.tables, page).await?;
         tx.commit().await?;
-        assert!(!applied.is_settled);
+        assert!(applied.pending.is_any_waiting && applied.pending.is_wait_due);
         let mut tx = world.begin().await?;
         let (connection, run) = (world.connection, RunId::fresh());
         let waited =
@@ -367,5 +368,34 @@ async fn a_child_finds_its_parent_though_both_pages_are_applied_at_once() -> Res
     };
     let (resolved, ()) = tokio::try_join!(children, committed)?;
     assert_eq!(resolved, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_waits_in_vain_is_looked_at_after_news_and_now_and_then() -> Result<()> {
+    let world = World::new().await?;
+    let fields = [("Name", "Child".into()), ("ParentId", "never".into())];
+    let first = world.pull(vec![record("2", &fields)]).await?;
+    assert!(first.pending.is_any_waiting && first.pending.is_wait_due);
+    assert!(first.counts.is_any_news());
+
+    let mut tx = world.begin().await?;
+    plans::waited(&mut tx, world.connection, &["Account".to_owned()]).await?;
+    tx.commit().await?;
+    let same = world.pull(vec![record("2", &fields)]).await?;
+    assert!(same.pending.is_any_waiting && !same.pending.is_wait_due);
+    assert!(!same.counts.is_any_news());
+    let other = world
+        .pull(vec![record("3", &[("Name", "Other".into())])])
+        .await?;
+    assert!(other.pending.is_any_waiting && other.counts.is_any_news());
+
+    let mut tx = world.begin().await?;
+    sqlx::query("update streams set waited_at = waited_at - interval '10 minutes'")
+        .execute(tx.conn())
+        .await?;
+    tx.commit().await?;
+    let late = world.pull(vec![record("2", &fields)]).await?;
+    assert!(late.pending.is_wait_due);
     Ok(())
 }

@@ -9,7 +9,7 @@ use connector_sdk::{Change, Cursor, ErrorKind, Opened, Page, Read, Record, Value
 use engine::ids::{EntityId, RunId};
 use engine::store::coverage;
 use engine::store::plans::{self, Pass, Phase};
-use engine::sync::page::{self, Applied, Origin};
+use engine::sync::page::{self, Applied, Origin, Waited};
 use engine::sync::sweep::{self, SweepInput, What};
 use engine::sync::{SyncError, outbox};
 use engine::{StoreError, Tx};
@@ -39,7 +39,7 @@ pub(crate) enum At {
         ahead: Option<Box<Ahead>>,
     },
     /// Before `ApplyWaiting`.
-    Waiting { from: String },
+    Waiting { looks: bool, from: String },
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +48,8 @@ pub(crate) struct Place {
     phase: Phase,
     /// When the run began.
     began_at: DateTime<Utc>,
+    /// Whether it has brought anything.
+    is_any_news: bool,
 }
 
 /// A page that was read while the one before it was applied.
@@ -86,7 +88,7 @@ impl World<'_> {
                 self.apply_page(run, peer, (after, *page, ahead), dies)
                     .await
             }
-            At::Waiting { from } => self.apply_waiting(run, peer, from).await,
+            At::Waiting { looks, from } => self.apply_waiting(run, peer, looks, from).await,
         }
     }
 
@@ -101,12 +103,14 @@ impl World<'_> {
                 cursor: None,
                 phase: Phase::Full,
                 began_at,
+                is_any_news: false,
             }
         } else {
             Place {
                 cursor: plan.cursor,
                 phase: plan.phase,
                 began_at,
+                is_any_news: false,
             }
         };
         Ok(Went::On(At::Read { after, ahead: None }))
@@ -185,10 +189,10 @@ impl World<'_> {
         } else {
             Phase::Incremental
         };
-        let next = Place {
+        let mut next = Place {
             cursor: Some(page.cursor.clone()),
             phase,
-            began_at: after.began_at,
+            ..after.clone()
         };
         let more = page.more;
         let pass = Pass {
@@ -230,13 +234,17 @@ impl World<'_> {
             self.learn(peer).await?;
         }
         self.note(format!("{peer}: applied {:?}", applied.counts));
+        next.is_any_news |= applied.counts.is_any_news();
         if more {
             return Ok(Went::On(At::Read { after: next, ahead }));
         }
-        if applied.is_settled {
+        let pending = applied.pending;
+        let looks = pending.is_wait_due || pending.is_any_waiting && next.is_any_news;
+        if !looks && !pending.is_any_unsent {
             return Ok(Went::Over);
         }
         Ok(Went::On(At::Waiting {
+            looks,
             from: String::new(),
         }))
     }
@@ -301,13 +309,25 @@ impl World<'_> {
         changes
     }
 
-    async fn apply_waiting(&mut self, run: RunId, peer: usize, from: String) -> Result<Went<At>> {
+    async fn apply_waiting(
+        &mut self,
+        run: RunId,
+        peer: usize,
+        looks: bool,
+        from: String,
+    ) -> Result<Went<At>> {
         let mut tx = self.begin().await?;
         let connection = self.connections[peer];
         let tables = &self.server.tables;
-        let waited =
-            page::apply_waiting(&mut tx, tables, connection, STREAM, run, &from, WAITING).await?;
+        let mut waited = Waited::default();
+        if looks {
+            waited = page::apply_waiting(&mut tx, tables, connection, STREAM, run, &from, WAITING)
+                .await?;
+        }
         if waited.next.is_none() {
+            if looks {
+                plans::waited(&mut tx, connection, &[STREAM.to_owned()]).await?;
+            }
             outbox::start_push_when_due(&mut tx, connection, STREAM).await?;
         }
         outbox::start_pushes(&mut tx, &waited.applied.owed, "pull").await?;
@@ -317,7 +337,7 @@ impl World<'_> {
             waited.applied.counts
         ));
         Ok(match waited.next {
-            Some(from) => Went::On(At::Waiting { from }),
+            Some(from) => Went::On(At::Waiting { looks, from }),
             None => Went::Over,
         })
     }
