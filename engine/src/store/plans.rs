@@ -293,6 +293,15 @@ pub struct Pending {
     pub is_any_unsent: bool,
 }
 
+impl Pending {
+    /// Whether records that wait are worth a look after a read that brought something, or did not: what
+    /// waits for what never comes is not looked at every time.
+    #[must_use]
+    pub fn looks(self, is_any_news: bool) -> bool {
+        self.is_wait_due || self.is_any_waiting && is_any_news
+    }
+}
+
 /// Waits until no other page of the connection is about to commit, and holds the others off until this
 /// one has. Of two pages that end at once, one with records that wait for those of the other, the
 /// later one sees what the earlier one did: whoever looks last finds them all.

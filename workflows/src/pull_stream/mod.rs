@@ -105,8 +105,7 @@ impl Workflow for PullStream {
                 break;
             }
         }
-        // One that waits for what never comes is not looked at after every read.
-        let looks = pending.is_wait_due || pending.is_any_waiting && total.is_any_news();
+        let looks = pending.looks(total.is_any_news());
         let mut place = (looks || pending.is_any_unsent).then(WaitingPlace::default);
         for round in 0.. {
             let Some(from) = place else { break };

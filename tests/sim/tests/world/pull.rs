@@ -239,7 +239,7 @@ impl World<'_> {
             return Ok(Went::On(At::Read { after: next, ahead }));
         }
         let pending = applied.pending;
-        let looks = pending.is_wait_due || pending.is_any_waiting && next.is_any_news;
+        let looks = pending.looks(next.is_any_news);
         if !looks && !pending.is_any_unsent {
             return Ok(Went::Over);
         }
