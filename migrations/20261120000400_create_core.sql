@@ -111,6 +111,8 @@ create table records (
     problems          jsonb,
     link_method       text not null,
     linked_at         timestamptz not null,
+    -- When it was mapped last, which what is kept of it is without being seen anew.
+    mapped_at         timestamptz not null,
     seen_at           timestamptz not null,
     -- It was asked for by itself then: a list may not show that yet.
     is_asked          boolean not null default false,

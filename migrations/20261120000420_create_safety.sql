@@ -57,7 +57,7 @@ create view failing with (security_invoker = true) as
 select r.tenant_id, r.connection_id, r.stream, 'field'::text as source, p.cause as kind,
        null::text as code, p.core as about, p.reason as message,
        failure_class(r.connection_id, r.stream, 'field', p.cause, null, p.core, p.reason) as class,
-       r.entity, r.entity_id, r.key as thing, null::uuid as ref, r.seen_at as at,
+       r.entity, r.entity_id, r.key as thing, null::uuid as ref, r.mapped_at as at,
        null::timestamptz as next_at
 from records r
 cross join lateral jsonb_to_recordset(r.problems) as p (core text, cause text, reason text)

@@ -121,10 +121,10 @@ pub fn save(
                 insert into records
                     (connection_id, stream, key, entity, entity_id, raw, base, remote_version,
                      remote_changed_at, content_hash, unresolved, problems, mapping_version, link_method,
-                     linked_at, seen_at, run_id, is_asked)
+                     linked_at, seen_at, mapped_at, run_id, is_asked)
                 select $1, $2, key, $3, entity_id, raw::json, base::json, remote_version,
                        remote_changed_at, content_hash, unresolved::jsonb, problems::jsonb, $4, link_method,
-                       $5, seen_at, $6, is_asked
+                       $5, seen_at, $5, $6, is_asked
                 from unnest($7::text[], $8::uuid[], $9::text[], $10::text[], $11::text[],
                             $12::timestamptz[], $13::bytea[], $14::text[], $15::text[], $16::text[],
                             $17::boolean[], $18::timestamptz[])
@@ -168,6 +168,7 @@ pub fn save(
                 problems = excluded.problems,
                 mapping_version = excluded.mapping_version,
                 seen_at = excluded.seen_at,
+                mapped_at = excluded.mapped_at,
                 run_id = excluded.run_id,
                 is_asked = excluded.is_asked,
                 removed_at = null,
