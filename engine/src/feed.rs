@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::ids::{self, TenantId};
-use crate::store::StoreError;
+use crate::store::{StoreError, inner};
 use crate::tasks;
 
 const CHANNEL: &str = "syncline";
@@ -321,11 +321,8 @@ impl Feed {
             }
             return Ok(());
         }
-        let mut tx = self
-            .0
-            .pool
-            .begin_with("begin; set local synchronous_commit = off")
-            .await?;
+        let begin = "begin; set local synchronous_commit = off";
+        let mut tx = inner::begin(&self.0.pool, begin).await?;
         sqlx::query("select pg_notify($1, letter) from unnest($2::text[]) as letter")
             .bind(CHANNEL)
             .bind(letters)

@@ -88,7 +88,9 @@ test.describe('an identity provider that speaks SAML', () => {
       await expect.poll(() => provider.asked.at(-1)).toEqual({ isAnew: true });
       isProven = true;
       await stranger.waitForURL((url) => url.pathname === '/security');
-      const noted = await page.request.get('/api/v1/audit?action=step_up');
+      // Others do the same meanwhile.
+      const { user } = await (await stranger.request.get('/api/v1/session')).json();
+      const noted = await page.request.get(`/api/v1/audit?action=step_up&actor=${user.id}`);
       expect((await noted.json()).items[0].after).toEqual({ by: 'provider' });
       await stranger.getByRole('button', { name: 'Set up' }).first().click();
       await expect(stranger.getByRole('dialog', { name: 'Authenticator app' })).toBeVisible();

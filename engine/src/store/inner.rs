@@ -1,10 +1,57 @@
 //! What the doors to the database lead to: Postgres, or, in the engine's own tests, the simulation's
 //! model of it.
 
-use sqlx::{PgConnection, Postgres, Transaction};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::future::BoxFuture;
+use sqlx::{PgConnection, PgPool, Postgres, SqlSafeStr, Transaction};
+use tokio::runtime::Handle;
 
 use super::StoreError;
 use super::dedicated::Lent;
+
+type Begun = Result<Transaction<'static, Postgres>, sqlx::Error>;
+
+/// Begins a transaction on a connection of the pool, with statements of its own.
+///
+/// # Errors
+/// As of [`PgPool::begin_with`].
+pub(crate) async fn begin(pool: &PgPool, statements: impl SqlSafeStr) -> Begun {
+    // Whoever does not wait any more leaves the queue for connections.
+    let connection = pool.acquire().await?;
+    let statements = Some(statements.into_sql_str());
+    Answered(Some(Transaction::begin(connection, statements))).await
+}
+
+/// A `begin` that is waited for to its answer, though nobody wants it any more: sqlx 0.9 knows of a
+/// transaction once that has come, and gives a connection back before it as if there were none; what the
+/// next one does there is done inside of it (<https://github.com/transact-rs/sqlx/issues/4393>).
+struct Answered(Option<BoxFuture<'static, Begun>>);
+
+impl Future for Answered {
+    type Output = Begun;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Begun> {
+        let Some(begin) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let answer = begin.as_mut().poll(cx);
+        if answer.is_ready() {
+            self.0 = None;
+        }
+        answer
+    }
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        // Without a runtime the connection is gone too.
+        if let (Some(begin), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(begin);
+        }
+    }
+}
 
 /// What a transaction is made on.
 pub(super) enum Inner {

@@ -36,7 +36,7 @@ mod error;
 pub mod failures;
 pub mod fixtures;
 pub mod history;
-mod inner;
+pub(crate) mod inner;
 pub(crate) mod journal;
 pub mod keyset;
 pub mod lanes;
@@ -281,7 +281,7 @@ impl Store {
              set local idle_in_transaction_session_timeout = '{idle}'",
             tenant.0
         );
-        let inner = self.pool.begin_with(sqlx::AssertSqlSafe(begin)).await?;
+        let inner = inner::begin(&self.pool, sqlx::AssertSqlSafe(begin)).await?;
         Ok(self.tenant_tx(Inner::Postgres(inner), tenant, self.clock.now()))
     }
 
@@ -331,7 +331,7 @@ impl Store {
             let model = client.begin(begin, None, now).await?;
             return Ok(self.system_tx(Inner::Model(model), now));
         }
-        let inner = self.pool.begin_with(begin).await?;
+        let inner = inner::begin(&self.pool, begin).await?;
         Ok(self.system_tx(Inner::Postgres(inner), self.clock.now()))
     }
 

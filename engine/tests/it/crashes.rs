@@ -470,3 +470,31 @@ async fn a_restart_of_postgres_ends_no_worker_and_leaves_no_run_stuck() {
     assert_eq!(counted, ["1800"]);
     engine.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_transaction_whose_begin_nobody_waits_for_any_more_does_not_stay_open() {
+    let world = World::new().await;
+    let left = "select count(*) from pg_stat_activity
+                where datname = current_database() and pid <> pg_backend_pid()
+                  and state like 'idle in transaction%'";
+    for polls in 1..=4 {
+        let begin = world.store.begin(world.tenant);
+        begin.await.unwrap().commit().await.unwrap();
+        // Its connection goes back to the pool.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut begin = Box::pin(world.store.begin(world.tenant));
+        for _ in 0..polls {
+            if futures::poll!(begin.as_mut()).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(begin);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let left: i64 = sqlx::query_scalar(left)
+            .fetch_one(&world.sql)
+            .await
+            .unwrap();
+        assert_eq!(left, 0, "{polls} polls");
+    }
+}
